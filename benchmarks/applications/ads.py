@@ -15,7 +15,7 @@ from portrait.client import Client
 from portrait.training.prepare.sources import complete_journey
 from portrait.training.run import run as runs
 from portrait.training.run.run import TrainedRun
-from portrait.training.traits import metrics as measures
+from portrait.training.traits import metrics
 
 _RIDGES = (0.1, 1.0, 10.0, 100.0)
 _TRAIN_PAIRS = 1500
@@ -39,9 +39,9 @@ def measure(repository: Path, run: Path) -> Table:
     ours, others = best.predict(told[2]), protocol.predict_by_popularity(campaigns, train, test)
     rows: dict[str, list[Figure | None]] = {}
     for name, chances in (("Portrait", ours), ("popularity of the type of campaign", others)):
-        summary = measures.summarise(chances, test.label, test.shopper)
+        summary = metrics.summarise(chances, test.label, test.shopper)
         rows[name] = [to_figure(summary["auc"]), to_figure(summary["calibration_error"])]
-    difference = measures.auc_difference(ours, others, test.label, test.shopper)
+    difference = metrics.auc_difference(ours, others, test.label, test.shopper)
     rows["Portrait minus popularity"] = [to_figure(difference, "+.3f"), None]
     sent = len(np.unique(test.campaign))
     return Table(

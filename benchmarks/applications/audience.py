@@ -15,7 +15,7 @@ from benchmarks.applications.tables import Figure, Table, to_figure
 from docs.examples.applications import audience as example
 from portrait.client import Profile
 from portrait.training.run import run as runs
-from portrait.training.traits import metrics as measures
+from portrait.training.traits import metrics
 
 
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:
@@ -91,13 +91,13 @@ def _compute_precision(chosen: NDArray[np.bool_], label: NDArray[np.bool_], weig
 
 def _measure_precision(chosen: NDArray[np.bool_], asked: moments.TraitTest) -> Figure:
     return to_figure(
-        measures.estimate_with_interval(lambda weights: _compute_precision(chosen, asked.label, weights), asked.row)
+        metrics.estimate_with_interval(lambda weights: _compute_precision(chosen, asked.label, weights), asked.row)
     )
 
 
 def _measure_difference(ours: NDArray[np.bool_], others: NDArray[np.bool_], asked: moments.TraitTest) -> Figure:
     return to_figure(
-        measures.estimate_with_interval(
+        metrics.estimate_with_interval(
             lambda weights: (
                 _compute_precision(ours, asked.label, weights) - _compute_precision(others, asked.label, weights)
             ),

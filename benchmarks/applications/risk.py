@@ -19,8 +19,7 @@ from docs.examples.applications import financial_risk as example
 from portrait.client import Consent, Purpose, Ranking
 from portrait.training.dataset import readers
 from portrait.training.run import run as runs
-from portrait.training.traits import declarations
-from portrait.training.traits import metrics as measures
+from portrait.training.traits import declarations, metrics
 
 
 def measure(repository: Path, run: Path, traits: Path, complete_until: datetime) -> Table:
@@ -51,7 +50,7 @@ def measure(repository: Path, run: Path, traits: Path, complete_until: datetime)
         "RFM": asked.rfm,
         "the chance of the draw: the most that can be known": _read_drawn_chances(traits, asked),
     }.items():
-        auc = to_figure(measures.summarise(chances, asked.label, asked.row)["auc"])
+        auc = to_figure(metrics.summarise(chances, asked.label, asked.row)["auc"])
         rows[f"AUC of {name}"] = [auc, None, None]
     rows["everybody"] = [None, Figure(1.0, form=".0%"), bootstrap_mean(asked.label.astype(float), asked.row, ".1%")]
     for limit in sorted({each.highest_risk for each in offers if each.highest_risk is not None}):
@@ -89,7 +88,7 @@ def _read_drawn_chances(traits: Path, asked: moments.TraitTest) -> NDArray[np.fl
 
 def _measure_missed(shown: NDArray[np.bool_], asked: moments.TraitTest) -> Figure:
     return to_figure(
-        measures.estimate_with_interval(
+        metrics.estimate_with_interval(
             lambda weights: float((weights * (shown & asked.label)).sum() / max(1.0, (weights * shown).sum())),
             asked.row,
         ),

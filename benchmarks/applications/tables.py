@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.training.traits import metrics as measures
+from portrait.training.traits import metrics
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Table:
 def bootstrap_mean(values: NDArray[np.float64], who: NDArray[np.int64], form: str = ".3f") -> Figure:
     """Return a mean with a bootstrap interval over the shoppers that the values belong to."""
     return to_figure(
-        measures.estimate_with_interval(lambda weights: float((weights * values).sum() / weights.sum()), who), form
+        metrics.estimate_with_interval(lambda weights: float((weights * values).sum() / weights.sum()), who), form
     )
 
 

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from docs.examples.applications import shop
 from portrait.client import Event
 from portrait.training.run.run import TrainedRun
-from portrait.training.traits import declarations, samples
-from portrait.training.traits import head_selection as heads
+from portrait.training.traits import declarations, head_selection, samples
 from portrait.training.traits.cutoffs import place_cutoffs
 from portrait.training.traits.head_selection import LabelledInputs
 from portrait.training.traits.labels import open_labeller
@@ -59,7 +58,9 @@ def draw_latest(trained: TrainedRun, file: Path, name: str, complete_until: date
             samples.draw_samples(labels, trait, chosen)
             for chosen in (moments.train, moments.validation, moments.test[-1:])
         )
-    rfm = heads.fit_rfm_baseline(_make_part(trained, train), _make_part(trained, validation), trained.settings.seed)
+    rfm = head_selection.fit_rfm_baseline(
+        _make_part(trained, train), _make_part(trained, validation), trained.settings.seed
+    )
     as_of = datetime.fromtimestamp(float(moments.test[-1]), UTC)
     shoppers = [trained.corpus.shopper_ids[row] for row in test.shopper.tolist()]
     histories = shop.read_histories(data, shoppers)
@@ -70,7 +71,7 @@ def draw_latest(trained: TrainedRun, file: Path, name: str, complete_until: date
         test.shopper,
         {each: shop.select_until(histories[each], as_of) for each in shoppers},
         test.label,
-        heads.predict_probabilities(rfm.head, _make_part(trained, test).known),
+        head_selection.predict_probabilities(rfm.head, _make_part(trained, test).known),
     )
 
 

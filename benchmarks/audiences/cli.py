@@ -1,6 +1,6 @@
 """Speed and memory of audiences: `python -m benchmarks audiences REPOSITORY [--shoppers N]`.
 
-Generates a shopper table for the newest release of a model repository, serves it by a real gateway, asks it through
+Generates a audience table for the newest release of a model repository, serves it by a real gateway, asks it through
 the client, and writes the figures to `benchmarks/results/`.
 """
 
@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benchmarks.audiences import audience_table as generated
 from benchmarks.audiences import consent_table as consented
 from benchmarks.audiences import engines
-from benchmarks.audiences import shopper_table as generated
 from benchmarks.audiences import table_rates as built
 from benchmarks.common.cli import add_repository, existing_folder, make_parser
 from benchmarks.common.gateway import read_peak_memory, run_gateway

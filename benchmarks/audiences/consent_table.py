@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.audiences.shopper_table import NOW, format_shopper_id
+from benchmarks.audiences.audience_table import NOW, format_shopper_id
 from portrait.server.consent.consents import Purpose
 from portrait.server.storage.sqlite import open_store
 from portrait.server.timestamps import to_microseconds

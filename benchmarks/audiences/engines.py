@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.gateway import read_peak_memory
-from portrait.server.audiences.table import CHUNK_ROWS, ShopperTable
+from portrait.server.audiences.table import CHUNK_ROWS, AudienceTable
 
 ENGINES = ("numpy", "duckdb", "polars")
 _PATHS = (1, 2, 3)
@@ -26,7 +26,7 @@ def export_parquet(table: Path, work: Path) -> None:
     """Write a table as Parquet, a file for each chunk of rows."""
     import polars as pl
 
-    opened = ShopperTable.open(table)
+    opened = AudienceTable.open(table)
     for number, rows in enumerate(opened.iterate_chunks()):
         columns = {name: np.asarray(opened[name][rows]) for name in _COLUMNS}
         vector = np.asarray(opened["vector"][rows], dtype=np.float32)
@@ -37,7 +37,7 @@ _COLUMNS = ("tier", "recency_score", "interest_path", "interest_weight")
 
 
 def _open_numpy(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int]]:
-    opened = ShopperTable.open(table)
+    opened = AudienceTable.open(table)
     wish = np.asarray(opened["vector"][0], dtype=np.float32)
 
     def filtered() -> int:
@@ -59,8 +59,8 @@ def _open_duckdb(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[
     import duckdb
 
     files = f"read_parquet('{work}/*.parquet', filename = true, file_row_number = true)"
-    dimension = ShopperTable.open(table).description.dimension
-    wish = np.asarray(ShopperTable.open(table)["vector"][0], dtype=np.float32).tolist()
+    dimension = AudienceTable.open(table).description.dimension
+    wish = np.asarray(AudienceTable.open(table)["vector"][0], dtype=np.float32).tolist()
 
     def filtered() -> int:
         [[found]] = duckdb.execute(
@@ -82,7 +82,7 @@ def _open_duckdb(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[
 def _open_polars(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int]]:
     import polars as pl
 
-    wish = np.asarray(ShopperTable.open(table)["vector"][0], dtype=np.float32)
+    wish = np.asarray(AudienceTable.open(table)["vector"][0], dtype=np.float32)
 
     def filtered() -> int:
         met = (pl.col("tier") >= _MIN_TIER) & (pl.col("recency_score") >= _MIN_SCORE)

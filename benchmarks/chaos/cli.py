@@ -38,7 +38,7 @@ _MAX_UNNOTICED_SECONDS = 5
 
 def measure(repository: Path, seconds: float, seed: int) -> tuple[list[Result], dict[str, Any]]:
     """Run; return the results, and what was done and observed."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     item_ids = [str(item["item_id"]) for item in read_items(repository)]
     reads = make_search_calls(
         repository, _READS
@@ -46,7 +46,7 @@ def measure(repository: Path, seconds: float, seed: int) -> tuple[list[Result], 
     with tempfile.TemporaryDirectory() as name, run_gateway(repository, Path(name)) as harmed:
         authority = harmed.certificates.authority.read_bytes()
         running = load.start_load(harmed.address, authority, reads, item_ids, seconds)
-        done = _inject_faults(harmed, chance, time.monotonic() + seconds)
+        done = _inject_faults(harmed, rng, time.monotonic() + seconds)
         outcomes = running.get()
         harmed.set_clock(0.0)
         alive = harmed.process.poll() is None
@@ -68,19 +68,19 @@ def measure(repository: Path, seconds: float, seed: int) -> tuple[list[Result], 
     return rows, seen
 
 
-def _inject_faults(harmed: GatewayUnderTest, chance: random.Random, end: float) -> Counter[str]:
+def _inject_faults(harmed: GatewayUnderTest, rng: random.Random, end: float) -> Counter[str]:
     """Inject all faults in random order, again and again until shortly before the end."""
     done = Counter[str]()
     time.sleep(_SETTLING_SECONDS)
     waiting: list[str] = []
     while time.monotonic() < end - _SETTLING_SECONDS - MAX_LOCK_SECONDS:
         if not waiting:
-            waiting = chance.sample(list(FAULTS), len(FAULTS))
+            waiting = rng.sample(list(FAULTS), len(FAULTS))
         name = waiting.pop()
-        told = FAULTS[name](harmed, chance)
+        told = FAULTS[name](harmed, rng)
         done[name] += told is not None
         sys.stderr.write(json.dumps({"fault": name, "done": told, "left_s": round(end - time.monotonic())}) + "\n")
-        time.sleep(chance.uniform(*_PAUSES))
+        time.sleep(rng.uniform(*_PAUSES))
     return done
 
 

@@ -16,16 +16,16 @@ _STALL_SECONDS = 3.0
 _GONE_SECONDS = 2.0
 
 
-def kill_stub(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
+def kill_stub(harmed: GatewayUnderTest, rng: random.Random) -> str | None:
     """Kill the process of one model, as the kernel does when memory is short."""
     stubs = harmed.stubs()
     if not stubs:
         return None
-    os.kill(chance.choice(stubs), signal.SIGKILL)
+    os.kill(rng.choice(stubs), signal.SIGKILL)
     return "killed"
 
 
-def kill_triton(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
+def kill_triton(harmed: GatewayUnderTest, rng: random.Random) -> str | None:
     """Kill the Triton server."""
     triton = harmed.triton()
     if triton is None:
@@ -34,7 +34,7 @@ def kill_triton(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
     return "killed"
 
 
-def stop_triton(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
+def stop_triton(harmed: GatewayUnderTest, rng: random.Random) -> str | None:
     """Pause the Triton server, as on an overloaded machine."""
     triton = harmed.triton()
     if triton is None:
@@ -45,16 +45,16 @@ def stop_triton(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
     return f"stopped for {_STALL_SECONDS:.0f} s"
 
 
-def kill_worker(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
+def kill_worker(harmed: GatewayUnderTest, rng: random.Random) -> str | None:
     """Kill one of the gateway processes."""
     workers = harmed.workers()
     if not workers:
         return None
-    os.kill(chance.choice(workers), signal.SIGKILL)
+    os.kill(rng.choice(workers), signal.SIGKILL)
     return "killed"
 
 
-def stall_log_reader(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
+def stall_log_reader(harmed: GatewayUnderTest, rng: random.Random) -> str | None:
     """Pause the reader of the log for a while."""
     harmed.reader.send_signal(signal.SIGSTOP)
     time.sleep(_STALL_SECONDS)
@@ -62,7 +62,7 @@ def stall_log_reader(harmed: GatewayUnderTest, chance: random.Random) -> str | N
     return f"stalled for {_STALL_SECONDS:.0f} s"
 
 
-def kill_log_reader(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
+def kill_log_reader(harmed: GatewayUnderTest, rng: random.Random) -> str | None:
     """Break the pipe of the log, and start another reader after a while."""
     harmed.reader.kill()
     harmed.reader.wait()
@@ -71,9 +71,9 @@ def kill_log_reader(harmed: GatewayUnderTest, chance: random.Random) -> str | No
     return f"gone for {_GONE_SECONDS:.0f} s"
 
 
-def lock_state(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
+def lock_state(harmed: GatewayUnderTest, rng: random.Random) -> str | None:
     """Hold the write lock of the state file, as a backup or a careless query does."""
-    seconds = chance.uniform(0.5, MAX_LOCK_SECONDS)
+    seconds = rng.uniform(0.5, MAX_LOCK_SECONDS)
     connection = sqlite3.connect(harmed.state, isolation_level=None, timeout=MAX_LOCK_SECONDS)
     try:
         connection.execute("BEGIN IMMEDIATE")
@@ -84,14 +84,14 @@ def lock_state(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
     return f"locked for {seconds:.1f} s"
 
 
-def step_clock(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
+def step_clock(harmed: GatewayUnderTest, rng: random.Random) -> str | None:
     """Step the gateway's wall clock."""
-    step = chance.choice(_CLOCK_STEPS)
+    step = rng.choice(_CLOCK_STEPS)
     harmed.set_clock(step)
     return f"to {step:+.0f} s"
 
 
-def swap_certificates(harmed: GatewayUnderTest, chance: random.Random) -> str | None:
+def swap_certificates(harmed: GatewayUnderTest, rng: random.Random) -> str | None:
     """Replace certificate and key."""
     harmed.certificates.replace()
     return "replaced"

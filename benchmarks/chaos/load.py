@@ -100,7 +100,7 @@ class _Caller:
 
     def __init__(self, channel: grpc.aio.Channel, connection: int, outcomes: list[Outcome]) -> None:
         self._channel, self._connection, self._outcomes = channel, connection, outcomes
-        self._chance = random.Random(connection)
+        self._rng = random.Random(connection)
 
     def begin(self, reads: Sequence[Call], item_ids: Sequence[str], end: float) -> list[Awaitable[None]]:
         """Call until `end`, by `time.monotonic()`."""
@@ -116,7 +116,7 @@ class _Caller:
         return [self._repeat(make, kind, end) for make, kind in zip(makers, kinds, strict=True)]
 
     async def _repeat(self, make: Callable[[int], Awaitable[None]], kind: str, end: float) -> None:
-        place = self._chance.randrange(1_000)
+        place = self._rng.randrange(1_000)
         while time.monotonic() < end:
             made = len(self._outcomes)
             await make(place)
@@ -145,7 +145,7 @@ class _Caller:
                 "event": event_pb2.Event(
                     event_id=event_id,
                     type=event_pb2.EVENT_TYPE_VIEW,
-                    item_id=self._chance.choice(item_ids),
+                    item_id=self._rng.choice(item_ids),
                     time=datetime.now(UTC),
                 ),
             }
@@ -156,7 +156,7 @@ class _Caller:
         self._note(WRITE, sent, code, shopper, accepted)
 
     async def _upsert(self, item_ids: Sequence[str], place: int) -> None:
-        item = {"item_id": f"ad-{place % 200}", "title": f"offer for {self._chance.choice(item_ids)}"}
+        item = {"item_id": f"ad-{place % 200}", "title": f"offer for {self._rng.choice(item_ids)}"}
         request = UpsertItemsRequest(catalogue="ads", items=[item])
         sent, code, _ = await self._call(_UPSERT_PATH, request.SerializeToString())
         self._note(ITEMS, sent, code)

@@ -140,19 +140,19 @@ async def _send(text: Text, batcher: Policy, outcome: Outcome) -> None:
         outcome.late[text.number] = loop.time()
 
 
-def draw_poisson_arrivals(chance: random.Random, lengths: Sequence[int], rate: float, seconds: float) -> Iterator[Text]:
+def draw_poisson_arrivals(rng: random.Random, lengths: Sequence[int], rate: float, seconds: float) -> Iterator[Text]:
     """Draw texts that arrive one by one, as a Poisson process."""
     now, number = 0.0, 0
-    while (now := now + chance.expovariate(rate)) < seconds:
-        yield Text(number, now, chance.choice(lengths))
+    while (now := now + rng.expovariate(rate)) < seconds:
+        yield Text(number, now, rng.choice(lengths))
         number += 1
 
 
 def draw_burst_arrivals(
-    chance: random.Random, lengths: Sequence[int], rate: float, seconds: float, size: int
+    rng: random.Random, lengths: Sequence[int], rate: float, seconds: float, size: int
 ) -> Iterator[Text]:
     """Draw texts that arrive in bursts of a size, as calls of many texts do."""
-    calls = draw_poisson_arrivals(chance, lengths, rate / size, seconds)
+    calls = draw_poisson_arrivals(rng, lengths, rate / size, seconds)
     for call, first in enumerate(calls):
         for place in range(size):
-            yield Text(call * size + place, first.arrives, chance.choice(lengths))
+            yield Text(call * size + place, first.arrives, rng.choice(lengths))

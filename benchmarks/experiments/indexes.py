@@ -1,7 +1,8 @@
 """Indexes for the nearest items: `python -m benchmarks indexes REPOSITORY [--items N]`.
 
-The vectors are those of a synthetic catalogue, the wishes its profiles; see `synthetic`. One thread searches for one
-wish at a time, the 200 nearest of which a recommendation ranks.
+The vectors and the queries are the items and profiles of a synthetic catalogue, see
+`benchmarks.common.synthetic_catalogue`. One thread searches for one query at a time, for the 200 nearest items that a
+recommendation ranks.
 """
 
 import json

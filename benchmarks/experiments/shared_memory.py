@@ -37,10 +37,10 @@ Arrays = Mapping[str, NDArray[np.generic]]
 
 def make_inputs(model: str, dimension: int) -> Arrays:
     """Make a batch as the gateway sends it: texts, or the candidates of one recommendation."""
-    chance = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     if model == "text_encoder":
         return {
-            "input_ids": chance.integers(1000, 20_000, (TEXTS, TOKENS)),
+            "input_ids": rng.integers(1000, 20_000, (TEXTS, TOKENS)),
             "attention_mask": np.ones((TEXTS, TOKENS), dtype=np.int64),
         }
     shapes = {
@@ -49,7 +49,7 @@ def make_inputs(model: str, dimension: int) -> Arrays:
         "candidate_embedding": (1, CANDIDATES, dimension),
         "candidate_features": (1, CANDIDATES, len(CANDIDATE_FEATURES)),
     }
-    return {name: chance.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
+    return {name: rng.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
 
 
 async def compare(client: InferenceServerClient, release: int, model: str, output: str, arrays: Arrays) -> Result:

@@ -90,7 +90,11 @@ async def measure_interest(engine: Engine, case: Case, random: np.random.Generat
 
     async def interests(history: Sequence[Event]) -> Mapping[tuple[str, ...], tuple[float, tuple[str, ...]]]:
         profile = await compute_profile(engine, history, case.as_of, fields=frozenset({"interests"}), deadline=None)
-        return {each.path: (each.weight, each.evidence_event_ids) for each in profile.interests if not each.inferred}
+        return {
+            each.category_path: (each.weight, each.evidence_event_ids)
+            for each in profile.interests
+            if not each.inferred
+        }
 
     known = await interests(case.history)
     path = next((path for path, (weight, _) in known.items() if weight <= MAX_ATTENTION_SHARE), None)

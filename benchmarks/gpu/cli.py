@@ -86,8 +86,8 @@ def measure_rates(repository: Path, seconds: float, url: str | None) -> dict[str
 
 def _make_texts(repository: Path) -> list[str]:
     """Make distinct texts of the items' words."""
-    chance, known = random.Random(1), read_item_texts(repository)
-    return [f"{chance.choice(known)} {place}" for place in range(_TEXTS)]
+    rng, known = random.Random(1), read_item_texts(repository)
+    return [f"{rng.choice(known)} {place}" for place in range(_TEXTS)]
 
 
 def _count_results(answered: list[CallResult], seconds: float) -> dict[str, Any]:

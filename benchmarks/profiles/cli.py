@@ -17,8 +17,7 @@ from benchmarks.profiles import examples, labels
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.population.population import Population
 from portrait.training.enums import Split
-from portrait.training.population import cycles
-from portrait.training.population import interest_dynamics as attention
+from portrait.training.population import cycles, interest_dynamics
 from portrait.training.population import statistics as population
 from portrait.training.population.calibration import Predictions, summarise_reliability
 from portrait.training.population.taxonomy import Taxonomy
@@ -35,25 +34,23 @@ _CHANCE_TITLES = {
 def measure_reliability(trained: TrainedRun, known: Population) -> dict[str, Any]:
     """Measure the reliability of each probability on the test."""
     corpus, taxonomy, basis = trained.corpus, Taxonomy.of(trained.corpus), population.EstimationBasis.of(trained)
-    test, seed = attention.sample_targets(trained.holdout.test, trained.settings.seed), trained.settings.seed
+    test, seed = interest_dynamics.sample_targets(trained.holdout.test, trained.settings.seed), trained.settings.seed
     found = {}
-    if known.interest_dynamics is not None:
-        shares = attention.category_shares(corpus, taxonomy, basis.holdout.train)
+    if known.attention is not None:
+        shares = interest_dynamics.category_shares(corpus, taxonomy, basis.holdout.train)
         found["next"] = summarise_reliability(
-            attention.predict_categories(corpus, taxonomy, test, shares, known.interest_dynamics)
+            interest_dynamics.predict_categories(corpus, taxonomy, test, shares, known.attention)
         )
-        if known.interest_dynamics.inferred_calibration is not None:
-            scores, came = attention.score_inferred(corpus, taxonomy, test, basis.associations)
-            a, b = known.interest_dynamics.inferred_calibration
+        if known.attention.inferred is not None:
+            scores, came = interest_dynamics.score_inferred(corpus, taxonomy, test, basis.associations)
+            a, b = known.attention.inferred
             found["inferred"] = summarise_reliability(
                 Predictions(1.0 / (1.0 + np.exp(-(a + b * np.log(scores)))), came)
             )
-    if known.purchase_cycles is not None:
+    if known.cycles is not None:
         bought = cycles.PurchaseDays.of(corpus, taxonomy, np.ones(len(corpus.event_item), dtype=bool))
         end = float(np.floor(corpus.columns.time[basis.holdout.train].max() / SECONDS_PER_DAY))
-        found["due"] = summarise_reliability(
-            cycles.predict_purchases(bought, taxonomy, known.purchase_cycles, end, seed)
-        )
+        found["due"] = summarise_reliability(cycles.predict_purchases(bought, taxonomy, known.cycles, end, seed))
     return found
 
 
@@ -130,11 +127,7 @@ def main(arguments: list[str]) -> int:
     measured = measure_reliability(trained, known)
     of_labels = None if options.no_labels else labels.measure(trained)
     shown = examples.summarise_shoppers(data, trained, known)
-    decays = (
-        {"events": known.interest_dynamics.by_order, "days": known.interest_dynamics.by_time}
-        if known.interest_dynamics
-        else {}
-    )
+    decays = {"events": known.attention.by_order, "days": known.attention.by_time} if known.attention else {}
     content = {
         "data": read_source(data),
         "circumstances": where,

@@ -1,7 +1,7 @@
 """Cost by size of the catalogue: `python -m benchmarks serving.catalogues REPOSITORY`.
 
-Catalogues are made of the newest release of the repository; see `synthetic`. Gateway, Triton and caller share the
-machine; calls come one by one.
+Catalogues are made of the newest release of the repository; see `benchmarks.common.synthetic_catalogue`. Gateway,
+Triton and caller share the machine; calls come one by one.
 """
 
 import json

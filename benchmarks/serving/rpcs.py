@@ -69,19 +69,19 @@ class ShopperFactory:
     """
 
     def __init__(self, repository: Path, seed: int) -> None:
-        self._items, self._chance, self._now = read_items(repository), random.Random(seed), time.time()
+        self._items, self._rng, self._now = read_items(repository), random.Random(seed), time.time()
 
     def events(self, count: int) -> list[event_pb2.Event]:
         """Make a history of views, oldest first."""
-        ages = sorted((60.0 * 500_000 ** self._chance.random() for _ in range(count)), reverse=True)
+        ages = sorted((60.0 * 500_000 ** self._rng.random() for _ in range(count)), reverse=True)
         return [
             event_pb2.Event(
-                event_id=f"{self._chance.getrandbits(64):016x}",
+                event_id=f"{self._rng.getrandbits(64):016x}",
                 type=event_pb2.EVENT_TYPE_VIEW,
                 time=Timestamp(seconds=int(self._now - age)),
                 item_id=item["item_id"],
             )
-            for age, item in zip(ages, self._chance.choices(self._items, k=count), strict=True)
+            for age, item in zip(ages, self._rng.choices(self._items, k=count), strict=True)
         ]
 
     def inline(self, count: int) -> shopper_pb2.ShopperRef:

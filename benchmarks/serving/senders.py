@@ -131,11 +131,11 @@ async def _send_closed_loop(target: Target, texts: Sequence[str], in_flight: int
 
 
 async def _send_open_loop(target: Target, texts: Sequence[str], rate: float) -> list[CallResult]:
-    chance, tasks = random.Random(1), []
+    rng, tasks = random.Random(1), []
     async with open_sender(target) as send:
         due = time.monotonic()
         for text in texts:
-            due += chance.expovariate(rate)
+            due += rng.expovariate(rate)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             tasks.append(asyncio.create_task(_time_send(send, text)))
         return await asyncio.gather(*tasks)

@@ -172,18 +172,18 @@ def _make_writes(repository: Path, events_each: int = 5) -> list[Call]:
     """Make calls that record events with unique ids, and some that upsert an item of another catalogue."""
     path = release_layout.release_folder(repository, release_layout.list_releases(repository)[0]) / release_layout.ITEMS
     items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    chance, now, calls = random.Random(2), datetime.now(UTC), []
+    rng, now, calls = random.Random(2), datetime.now(UTC), []
     for place in range(5_000):
         shopper = f"shopper-{place % SHOPPERS}"
         view = {"type": event_pb2.EVENT_TYPE_VIEW, "time": now}
         views = [
             {"event_id": f"{place}-{nth}", "item_id": item["item_id"], **view}
-            for nth, item in enumerate(chance.choices(items, k=events_each))
+            for nth, item in enumerate(rng.choices(items, k=events_each))
         ]
         events = [{"shopper_id": shopper, "event": view} for view in views]
         calls.append(Call(RECORD_PATH, RecordEventsRequest(events=events).SerializeToString()))
         if place % 20 == 19:
-            title = chance.choice(items)["title"]
+            title = rng.choice(items)["title"]
             item = {"item_id": f"ad-{place % 200}", "title": title}
             calls.append(Call(UPSERT_PATH, UpsertItemsRequest(catalogue="ads", items=[item]).SerializeToString()))
     return calls

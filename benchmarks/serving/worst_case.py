@@ -1,7 +1,7 @@
 """The most expensive request of every RPC, four at once: `python -m benchmarks serving.worst_case REPOSITORY`.
 
 While they run, health is asked a hundred times a second and memory is read. Then one is cancelled under way: how long
-the gateway goes on working is read from its processor time. Audiences need a shopper table, so without one they only
+the gateway goes on working is read from its processor time. Audiences need a audience table, so without one they only
 show what their requests cost before it is looked for.
 """
 

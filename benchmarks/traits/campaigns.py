@@ -19,9 +19,7 @@ from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.features.histories.statistics import RFM, STATISTICS
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.run.run import TrainedRun
-from portrait.training.traits import head_selection as heads
-from portrait.training.traits import metrics as measures
-from portrait.training.traits import samples
+from portrait.training.traits import head_selection, metrics, samples
 from portrait.training.traits.head_selection import LabelledInputs
 from portrait.training.traits.samples import HeadInputs
 
@@ -55,9 +53,9 @@ def measure(trained: TrainedRun, folder: Path) -> dict[str, Any]:
     told = [_make_inputs(trained, campaigns, part) for part in drawn]
     train, validation, test = (LabelledInputs(known, part.label) for known, part in zip(told, drawn, strict=True))
     columns = _select_columns(trained.settings.dimension)
-    fitted = {name: heads.fit_linear_head(chosen, train, validation, 0) for name, chosen in columns.items()}
+    fitted = {name: head_selection.fit_linear_head(chosen, train, validation, 0) for name, chosen in columns.items()}
     ours = min(("Portrait, affinities", "Portrait, affinities and profile"), key=lambda name: fitted[name].log_loss)
-    chances = {name: heads.predict_probabilities(each.head, test.known) for name, each in fitted.items()}
+    chances = {name: head_selection.predict_probabilities(each.head, test.known) for name, each in fitted.items()}
     chances["popularity"] = predict_by_popularity(campaigns, drawn[0], drawn[2])
     label, who = test.label, drawn[2].shopper
     shown = ("popularity", "RFM", "RFM and campaign", ours)
@@ -72,11 +70,11 @@ def measure(trained: TrainedRun, folder: Path) -> dict[str, Any]:
         },
         "validation_log_loss": {name: each.log_loss for name, each in fitted.items()},
         "chosen": ours,
-        "test": {name: measures.summarise(chances[name], label, who) for name in shown},
+        "test": {name: metrics.summarise(chances[name], label, who) for name in shown},
         "portrait_minus_this": {
-            name: measures.auc_difference(chances[ours], chances[name], label, who) for name in shown[:-1]
+            name: metrics.auc_difference(chances[ours], chances[name], label, who) for name in shown[:-1]
         },
-        "reliability": [vars(point) for point in measures.reliability_points(chances[ours], label)],
+        "reliability": [vars(point) for point in metrics.reliability_points(chances[ours], label)],
     }
 
 

@@ -13,7 +13,7 @@ from benchmarks.common.cli import existing_folder, make_parser
 from benchmarks.traits import campaigns
 from portrait.training.prepare.sources import complete_journey
 from portrait.training.run import run as runs
-from portrait.training.traits import artifacts as learnt
+from portrait.training.traits import artifacts
 
 NAME = "traits"
 
@@ -111,7 +111,7 @@ def main(arguments: list[str]) -> int:
     if options.shop:
         data = steps.prepare_source(options.shop, options.work / "shop")
         run = steps.train_run(data, options.work / "shop-run", *split)
-        traits = learnt.load_traits(steps.learn_traits(run, steps.SHOP_TRAITS, steps.SHOP_COMPLETE_UNTIL))
+        traits = artifacts.load_traits(steps.learn_traits(run, steps.SHOP_TRAITS, steps.SHOP_COMPLETE_UNTIL))
         assert traits is not None
         content["shop"] = traits.declared
     if not options.no_campaigns:

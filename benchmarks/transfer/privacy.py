@@ -11,7 +11,7 @@ from benchmarks.common.ranking.protocol import Task
 from benchmarks.transfer import probes
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
-from portrait.training.encoders import concept_erasure as conceal
+from portrait.training.encoders import concept_erasure
 from portrait.training.encoders.retrieval import TargetVectors, encode_targets
 from portrait.training.enums import Demographic
 from portrait.training.run.run import TrainedRun
@@ -28,7 +28,7 @@ _PROFILE_PROBES = {
 def measure(data: Path, trained: TrainedRun, concealed: TrainedRun | None) -> dict[str, list[dict[str, Any]]]:
     """Measure the probes for each attribute."""
     corpus = trained.corpus
-    values = conceal.read_declared_values(data, corpus, _ATTRIBUTES)
+    values = concept_erasure.read_declared_values(data, corpus, _ATTRIBUTES)
     ours = encode_targets(trained.model, trained.cache, corpus, _find_last_events(corpus))
     targets = ours.targets  # those with an earlier event
     values = values[:, corpus.event_shopper[targets]]
@@ -77,9 +77,11 @@ def _conceal_by_others(
 ) -> NDArray[np.float32]:
     """Return profiles after a concept erasure that is fitted, as in training, on the shoppers outside of one half."""
     corpus = trained.corpus
-    learnt = conceal.sample_profiles(trained.model, trained.cache, corpus, trained.holdout)
+    learnt = concept_erasure.sample_profiles(trained.model, trained.cache, corpus, trained.holdout)
     shoppers = corpus.event_shopper[learnt.targets]
     others = ~np.isin(shoppers, corpus.event_shopper[ours.targets[half]])
-    values = conceal.read_declared_values(data, corpus, concealed.settings.erase)
-    concealment = conceal.fit_eraser(learnt.profiles[others], values[:, shoppers[others]], trained.settings.subspaces)
+    values = concept_erasure.read_declared_values(data, corpus, concealed.settings.erase)
+    concealment = concept_erasure.fit_eraser(
+        learnt.profiles[others], values[:, shoppers[others]], trained.settings.subspaces
+    )
     return concealment(torch.from_numpy(ours.profiles)).numpy()

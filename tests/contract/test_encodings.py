@@ -104,7 +104,7 @@ def test_an_encoding_that_is_left_out_is_found(line: str) -> None:
         "tempfile.NamedTemporaryFile()",
         "subprocess.run(command, text=True, encoding='utf-8')",
         "path.read_text('utf-8')",
-        "ShopperTable.open(folder)",
+        "AudienceTable.open(folder)",
         "Engine.open(repository, 1)",
         "webbrowser.open('http://localhost')",
     ],

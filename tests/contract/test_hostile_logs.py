@@ -1,4 +1,4 @@
-"""Small files as shops export them, through both doors: `portrait prepare` and `portrait record`."""
+"""Small files as shops export them, through both commands that read logs: `portrait prepare` and `portrait record`."""
 
 from datetime import UTC, datetime
 from pathlib import Path

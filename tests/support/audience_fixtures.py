@@ -1,4 +1,4 @@
-"""Profiles without a model, and shopper tables of them."""
+"""Profiles without a model, and audience tables of them."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.profiles.interests import Interest
-from portrait.server.audiences.table import ShopperTable, TableDescription, encode_key, write_table
+from portrait.server.audiences.table import AudienceTable, TableDescription, encode_key, write_table
 from portrait.server.profiles.customer_value import CustomerValue, ValueSegment, ValueTier
 from portrait.server.profiles.profile import Profile
 from portrait.server.release.traits import Trait, TraitValue
@@ -47,8 +47,8 @@ def make_profile(
 
 def make_table(
     profiles: Mapping[str, Profile], folder: Path, description: TableDescription = DESCRIPTION, snapshot: int = 1
-) -> ShopperTable:
+) -> AudienceTable:
     folder.mkdir(parents=True, exist_ok=True)
     ordered = sorted(profiles.items(), key=lambda each: encode_key(each[0]))
     write_table(ordered, dataclasses.replace(description, snapshot=snapshot), folder)
-    return ShopperTable.open(folder)
+    return AudienceTable.open(folder)

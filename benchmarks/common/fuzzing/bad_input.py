@@ -1,8 +1,8 @@
 """Inputs that no good client sends: for one stream, or for a connection of its own."""
 
-import random
 import struct
 from collections.abc import Callable, Sequence
+from random import Random
 
 from hyperframe.frame import (
     ContinuationFrame,
@@ -19,8 +19,6 @@ from hyperframe.frame import (
 from benchmarks.common.contract import list_unary_methods, method_path
 from benchmarks.common.fuzzing.http2 import PREFACE, Headers, StreamInput
 from benchmarks.common.load.generator import Call
-
-Chance = random.Random
 
 _MAX_DATA_BYTES = 2_000
 """Maximum bytes of one stream, so that all streams of a connection fit into its initial window."""
@@ -44,123 +42,121 @@ def _frame_message(message: bytes, flag: int = 0, length: int | None = None) -> 
     return struct.pack(">BI", flag, len(message) if length is None else length) + message
 
 
-def _draw_bytes(chance: Chance) -> bytes:
-    return chance.randbytes(chance.choice((0, 1, 2, 5, 30, 300, _MAX_DATA_BYTES - 5)))
+def _draw_bytes(rng: Random) -> bytes:
+    return rng.randbytes(rng.choice((0, 1, 2, 5, 30, 300, _MAX_DATA_BYTES - 5)))
 
 
-def random_message(chance: Chance, call: Call) -> StreamInput:
+def random_message(rng: Random, call: Call) -> StreamInput:
     """Make random bytes instead of a message."""
-    return StreamInput(_make_headers(call.path), _frame_message(_draw_bytes(chance)))
+    return StreamInput(_make_headers(call.path), _frame_message(_draw_bytes(rng)))
 
 
-def random_fields(chance: Chance, call: Call) -> StreamInput:
+def random_fields(rng: Random, call: Call) -> StreamInput:
     """Make well-formed fields of random numbers and wire types."""
     message = b""
-    while len(message) < chance.randrange(1, 200):
-        kind = chance.choice((0, 1, 2, 5))
-        message += bytes([chance.randrange(1, 16) << 3 | kind])
+    while len(message) < rng.randrange(1, 200):
+        kind = rng.choice((0, 1, 2, 5))
+        message += bytes([rng.randrange(1, 16) << 3 | kind])
         match kind:
             case 0:
-                message += bytes(chance.randrange(128, 256) for _ in range(chance.randrange(9))) + b"\x01"
+                message += bytes(rng.randrange(128, 256) for _ in range(rng.randrange(9))) + b"\x01"
             case 2:
-                value = chance.randbytes(chance.randrange(30))
+                value = rng.randbytes(rng.randrange(30))
                 message += bytes([len(value)]) + value
             case _:
-                message += chance.randbytes(8 if kind == 1 else 4)
+                message += rng.randbytes(8 if kind == 1 else 4)
     return StreamInput(_make_headers(call.path), _frame_message(message[: _MAX_DATA_BYTES - 5]))
 
 
-def damaged_message(chance: Chance, call: Call) -> StreamInput:
+def damaged_message(rng: Random, call: Call) -> StreamInput:
     """Make a good request with some bytes changed, removed or doubled."""
     message = bytearray(call.request[: _MAX_DATA_BYTES - 100])
-    for _ in range(chance.randrange(1, 5)):
-        place = chance.randrange(len(message) + 1)
-        match chance.randrange(3):
+    for _ in range(rng.randrange(1, 5)):
+        place = rng.randrange(len(message) + 1)
+        match rng.randrange(3):
             case 0:
-                message[place : place + 1] = chance.randbytes(1)
+                message[place : place + 1] = rng.randbytes(1)
             case 1:
-                del message[place : place + chance.randrange(20)]
+                del message[place : place + rng.randrange(20)]
             case _:
-                message[place:place] = message[place : place + chance.randrange(20)]
+                message[place:place] = message[place : place + rng.randrange(20)]
     return StreamInput(_make_headers(call.path), _frame_message(bytes(message)))
 
 
-def other_message(chance: Chance, call: Call) -> StreamInput:
+def other_message(rng: Random, call: Call) -> StreamInput:
     """Send a request of one method to another."""
-    return StreamInput(_make_headers(chance.choice(_METHODS)), _frame_message(call.request[: _MAX_DATA_BYTES - 5]))
+    return StreamInput(_make_headers(rng.choice(_METHODS)), _frame_message(call.request[: _MAX_DATA_BYTES - 5]))
 
 
-def wrong_length(chance: Chance, call: Call) -> StreamInput:
+def wrong_length(rng: Random, call: Call) -> StreamInput:
     """Make a message that is shorter or longer than its prefix says."""
     message = call.request[: _MAX_DATA_BYTES - 5]
-    return StreamInput(_make_headers(call.path), _frame_message(message, length=chance.randrange(2 * len(message) + 1)))
+    return StreamInput(_make_headers(call.path), _frame_message(message, length=rng.randrange(2 * len(message) + 1)))
 
 
-def oversized(chance: Chance, call: Call) -> StreamInput:
+def oversized(rng: Random, call: Call) -> StreamInput:
     """Make a message whose prefix exceeds the maximum length."""
     return StreamInput(
-        _make_headers(call.path), _frame_message(_draw_bytes(chance), length=chance.randrange(2**23 + 1, 2**32))
+        _make_headers(call.path), _frame_message(_draw_bytes(rng), length=rng.randrange(2**23 + 1, 2**32))
     )
 
 
-def cut_prefix(chance: Chance, call: Call) -> StreamInput:
+def cut_prefix(rng: Random, call: Call) -> StreamInput:
     """Cut the prefix of a message, or send nothing at all."""
-    return StreamInput(_make_headers(call.path), _frame_message(b"")[: chance.randrange(5)])
+    return StreamInput(_make_headers(call.path), _frame_message(b"")[: rng.randrange(5)])
 
 
-def several_messages(chance: Chance, call: Call) -> StreamInput:
+def several_messages(rng: Random, call: Call) -> StreamInput:
     """Send several messages to a unary method."""
-    return StreamInput(_make_headers(call.path), _frame_message(call.request[:300]) * chance.randrange(2, 5))
+    return StreamInput(_make_headers(call.path), _frame_message(call.request[:300]) * rng.randrange(2, 5))
 
 
-def compressed(chance: Chance, call: Call) -> StreamInput:
+def compressed(rng: Random, call: Call) -> StreamInput:
     """Make compression flags without compression, unknown encodings, and bytes that don't decompress."""
     encodings = ("gzip", "deflate", "identity", "snappy", "")
-    more = [("grpc-encoding", chance.choice(encodings))] if chance.random() < 0.7 else []
-    return StreamInput(
-        _make_headers(call.path, *more), _frame_message(_draw_bytes(chance), flag=chance.choice((1, 2, 255)))
-    )
+    more = [("grpc-encoding", rng.choice(encodings))] if rng.random() < 0.7 else []
+    return StreamInput(_make_headers(call.path, *more), _frame_message(_draw_bytes(rng), flag=rng.choice((1, 2, 255))))
 
 
-def wrong_content_type(chance: Chance, call: Call) -> StreamInput:
+def wrong_content_type(rng: Random, call: Call) -> StreamInput:
     """Use a content type that is not gRPC's."""
     kinds = ("application/json", "text/html", "application/grpc+json", "application/grpc-web", "", "\x7f" * 100)
-    return StreamInput(_make_headers(call.path, content_type=chance.choice(kinds)), _frame_message(call.request[:300]))
+    return StreamInput(_make_headers(call.path, content_type=rng.choice(kinds)), _frame_message(call.request[:300]))
 
 
-def unknown_method(chance: Chance, call: Call) -> StreamInput:
+def unknown_method(rng: Random, call: Call) -> StreamInput:
     """Call a path that does not exist."""
     parts = (call.path, "/", "//", "*", "", "/portrait.v1.ProfileService/", "?a=b", "/../../etc/passwd", "%00", "\x01")
-    return StreamInput(_make_headers(chance.choice(parts) + chance.choice(parts)), _frame_message(call.request[:300]))
+    return StreamInput(_make_headers(rng.choice(parts) + rng.choice(parts)), _frame_message(call.request[:300]))
 
 
-def wrong_method(chance: Chance, call: Call) -> StreamInput:
+def wrong_method(rng: Random, call: Call) -> StreamInput:
     """Use another HTTP method than POST."""
-    headers = [(":method", chance.choice(("GET", "PUT", "DELETE", "TRACE", ""))), *_make_headers(call.path)[1:]]
+    headers = [(":method", rng.choice(("GET", "PUT", "DELETE", "TRACE", ""))), *_make_headers(call.path)[1:]]
     return StreamInput(headers, _frame_message(call.request[:300]))
 
 
-def strange_metadata(chance: Chance, call: Call) -> StreamInput:
+def strange_metadata(rng: Random, call: Call) -> StreamInput:
     """Make malformed deadlines, ids of random bytes, binary values that are not base64, and long values."""
     values = ("", "abc", "0n", "-1S", "99999999999H", "1S1S", "\x00", "x" * 1000, "é", "batch", "=")
     keys = ("grpc-timeout", "x-request-id", "x-priority", "x-caller", "x-any-bin", "grpc-trace-bin", "Upper-Case", "")
-    more = [(chance.choice(keys), chance.choice(values)) for _ in range(chance.randrange(1, 4))]
+    more = [(rng.choice(keys), rng.choice(values)) for _ in range(rng.randrange(1, 4))]
     return StreamInput(_make_headers(call.path, *more), _frame_message(call.request[: _MAX_DATA_BYTES // 2]))
 
 
-def missing_headers(chance: Chance, call: Call) -> StreamInput:
+def missing_headers(rng: Random, call: Call) -> StreamInput:
     """Leave out some headers that every request has."""
-    headers = [each for each in _make_headers(call.path) if chance.random() < 0.7]
+    headers = [each for each in _make_headers(call.path) if rng.random() < 0.7]
     return StreamInput(headers or [(":path", call.path)], _frame_message(call.request[:300]))
 
 
-def left_midway(chance: Chance, call: Call) -> StreamInput:
+def left_midway(rng: Random, call: Call) -> StreamInput:
     """Reset a stream before its message is complete, or right after."""
     message = _frame_message(call.request[: _MAX_DATA_BYTES - 5])
-    return StreamInput(_make_headers(call.path), message[: chance.randrange(len(message) + 1)], reset=True)
+    return StreamInput(_make_headers(call.path), message[: rng.randrange(len(message) + 1)], reset=True)
 
 
-STREAM_INPUTS: Sequence[Callable[[Chance, Call], StreamInput]] = (
+STREAM_INPUTS: Sequence[Callable[[Random, Call], StreamInput]] = (
     random_message,
     random_fields,
     damaged_message,
@@ -179,7 +175,7 @@ STREAM_INPUTS: Sequence[Callable[[Chance, Call], StreamInput]] = (
 )
 
 
-def no_http2(chance: Chance, calls: Sequence[Call]) -> bytes:
+def no_http2(rng: Random, calls: Sequence[Call]) -> bytes:
     """Make bytes of other protocols, or of none."""
     others = (
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -188,22 +184,22 @@ def no_http2(chance: Chance, calls: Sequence[Call]) -> bytes:
         PREFACE[:10],
         b"SSH-2.0-x\r\n",
     )
-    return chance.choice((*others, chance.randbytes(chance.randrange(200))))
+    return rng.choice((*others, rng.randbytes(rng.randrange(200))))
 
 
-def random_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
+def random_frames(rng: Random, calls: Sequence[Call]) -> bytes:
     """Make frames of random type, flags, stream and content."""
     frames = PREFACE + SettingsFrame(0).serialize()
-    for _ in range(chance.randrange(1, 6)):
-        body = chance.randbytes(chance.randrange(40))
-        kind, flags, stream = chance.randrange(12), chance.randrange(256), chance.randrange(8)
+    for _ in range(rng.randrange(1, 6)):
+        body = rng.randbytes(rng.randrange(40))
+        kind, flags, stream = rng.randrange(12), rng.randrange(256), rng.randrange(8)
         frames += len(body).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + body
     return bytes(frames)
 
 
-def cut_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
+def cut_frames(rng: Random, calls: Sequence[Call]) -> bytes:
     """Cut a good request anywhere, also within a frame."""
-    call = chance.choice(calls)
+    call = rng.choice(calls)
     # Headers as literals, so that no encoder is needed: RFC 7541, 6.2.2.
     block = b"".join(
         b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
@@ -211,10 +207,10 @@ def cut_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
     )
     whole = PREFACE + SettingsFrame(0).serialize() + HeadersFrame(1, block, flags=["END_HEADERS"]).serialize()
     whole += DataFrame(1, _frame_message(call.request[:_MAX_DATA_BYTES]), flags=["END_STREAM"]).serialize()
-    return bytes(whole[: chance.randrange(len(whole))])
+    return bytes(whole[: rng.randrange(len(whole))])
 
 
-def forbidden_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
+def forbidden_frames(rng: Random, calls: Sequence[Call]) -> bytes:
     """Make frames in forbidden places or with forbidden content."""
     block = b"\x82\x86"  # :method GET, :scheme http
     choices: tuple[Sequence[Frame | bytes], ...] = (
@@ -235,23 +231,23 @@ def forbidden_frames(chance: Chance, calls: Sequence[Call]) -> bytes:
         [b"\x00\x00\x04\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00"],  # WINDOW_UPDATE by nothing
         [b"\xff\xff\xff\x00\x00\x00\x00\x00\x01"],  # DATA of 16 MiB
     )
-    parts = chance.choice(choices)
+    parts = rng.choice(choices)
     sent = b"".join(bytes(part if isinstance(part, bytes) else part.serialize()) for part in parts)
     return PREFACE + SettingsFrame(0).serialize() + sent
 
 
-def many_resets(chance: Chance, calls: Sequence[Call]) -> bytes:
+def many_resets(rng: Random, calls: Sequence[Call]) -> bytes:
     """Open streams and reset them at once (CVE-2023-44487)."""
     block = b"\x83\x86\x84"  # :method POST, :scheme http, :path /
     pairs = (
         HeadersFrame(number, block, flags=["END_HEADERS"]).serialize()
         + RstStreamFrame(number, error_code=8).serialize()
-        for number in range(1, 2 * chance.randrange(1, 200), 2)
+        for number in range(1, 2 * rng.randrange(1, 200), 2)
     )
     return PREFACE + SettingsFrame(0).serialize() + b"".join(pairs)
 
 
-CONNECTION_INPUTS: Sequence[Callable[[Chance, Sequence[Call]], bytes]] = (
+CONNECTION_INPUTS: Sequence[Callable[[Random, Sequence[Call]], bytes]] = (
     no_http2,
     random_frames,
     cut_frames,

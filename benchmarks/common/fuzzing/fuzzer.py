@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from random import Random
 
 import grpc
 
-from benchmarks.common.fuzzing.bad_input import CONNECTION_INPUTS, STREAM_INPUTS, Chance
+from benchmarks.common.fuzzing.bad_input import CONNECTION_INPUTS, STREAM_INPUTS
 from benchmarks.common.fuzzing.http2 import StreamEnd, StreamInput, send_bytes, send_streams
 from benchmarks.common.load.generator import Call
 from portrait.client.channels import proxy_options
@@ -62,14 +63,14 @@ def send_bad_inputs(
         seed: other inputs for another one.
         between: called after each block.
     """
-    chance, report = Chance(seed), Report()
+    rng, report = Random(seed), Report()
     with grpc.insecure_channel(address, proxy_options(address)) as channel, ThreadPoolExecutor(MAX_CONNECTIONS) as pool:
         for start in range(0, inputs, BLOCK_INPUTS):
-            block = list(_make_block(chance, calls, min(BLOCK_INPUTS, inputs - start)))
+            block = list(_make_block(rng, calls, min(BLOCK_INPUTS, inputs - start)))
             for ends in pool.map(lambda send: send(address), block):
                 for kind, end in ends:
                     _count_end(kind, end, report)
-            _make_good_call(channel, chance.choice(calls), report)
+            _make_good_call(channel, rng.choice(calls), report)
             between()
     return report
 
@@ -78,17 +79,17 @@ Ends = list[tuple[str, StreamEnd]]
 """Pairs of a kind of input and its end."""
 
 
-def _make_block(chance: Chance, calls: Sequence[Call], inputs: int) -> Iterator[Callable[[str], Ends]]:
+def _make_block(rng: Random, calls: Sequence[Call], inputs: int) -> Iterator[Callable[[str], Ends]]:
     """Make connections with so many inputs in total; each is a function of the address."""
     while inputs > 0:
-        if chance.random() < CONNECTION_SHARE:
-            make = chance.choice(CONNECTION_INPUTS)
-            yield partial(_send_connection, make.__name__, make(chance, calls))
+        if rng.random() < CONNECTION_SHARE:
+            make = rng.choice(CONNECTION_INPUTS)
+            yield partial(_send_connection, make.__name__, make(rng, calls))
             inputs -= 1
         else:
-            kinds = [chance.choice(STREAM_INPUTS) for _ in range(min(inputs, STREAMS_PER_CONNECTION))]
+            kinds = [rng.choice(STREAM_INPUTS) for _ in range(min(inputs, STREAMS_PER_CONNECTION))]
             yield partial(
-                _send_streams, [kind.__name__ for kind in kinds], [kind(chance, chance.choice(calls)) for kind in kinds]
+                _send_streams, [kind.__name__ for kind in kinds], [kind(rng, rng.choice(calls)) for kind in kinds]
             )
             inputs -= len(kinds)
 

@@ -28,21 +28,21 @@ def make_mixed_calls(repository: Path, count: int, seed: int = 1) -> list[Call]:
         count: how many calls.
         seed: other calls for another one.
     """
-    chance, items = random.Random(seed), read_items(repository)
+    rng, items = random.Random(seed), read_items(repository)
     makers = (*(7 * (_make_recommend_call,)), *(2 * (_make_profile_call,)), _make_search_call)
-    return [makers[place % len(makers)](chance, items) for place in range(count)]
+    return [makers[place % len(makers)](rng, items) for place in range(count)]
 
 
 def make_recommend_calls(repository: Path, count: int, seed: int = 1) -> list[Call]:
     """Make calls for the ten best items, one for each visit."""
-    chance, items = random.Random(seed), read_items(repository)
-    return [_make_recommend_call(chance, items) for _ in range(count)]
+    rng, items = random.Random(seed), read_items(repository)
+    return [_make_recommend_call(rng, items) for _ in range(count)]
 
 
 def make_search_calls(repository: Path, count: int, seed: int = 1) -> list[Call]:
     """Make calls for recommendations with a query of its own words each, so that each needs the text encoder."""
-    chance, items = random.Random(seed), read_items(repository)
-    return [_make_search_call(chance, items) for _ in range(count)]
+    rng, items = random.Random(seed), read_items(repository)
+    return [_make_search_call(rng, items) for _ in range(count)]
 
 
 def read_item_texts(repository: Path) -> list[str]:
@@ -70,25 +70,25 @@ def read_items(repository: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in lines]
 
 
-def _make_visit(chance: random.Random, items: list[dict[str, str]]) -> shopper_pb2.ShopperRef:
-    seen = chance.choices(items, k=HISTORY_EVENTS)
+def _make_visit(rng: random.Random, items: list[dict[str, str]]) -> shopper_pb2.ShopperRef:
+    seen = rng.choices(items, k=HISTORY_EVENTS)
     return shopper_pb2.ShopperRef(
         history={"events": [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": item["item_id"]} for item in seen]}
     )
 
 
-def _make_recommend_call(chance: random.Random, items: list[dict[str, str]]) -> Call:
-    request = RecommendRequest(shopper=_make_visit(chance, items), k=10)
+def _make_recommend_call(rng: random.Random, items: list[dict[str, str]]) -> Call:
+    request = RecommendRequest(shopper=_make_visit(rng, items), k=10)
     return Call(RECOMMEND_PATH, request.SerializeToString())
 
 
-def _make_profile_call(chance: random.Random, items: list[dict[str, str]]) -> Call:
-    request = GetProfileRequest(shopper=_make_visit(chance, items), fields={"paths": ["embedding", "interests"]})
+def _make_profile_call(rng: random.Random, items: list[dict[str, str]]) -> Call:
+    request = GetProfileRequest(shopper=_make_visit(rng, items), fields={"paths": ["embedding", "interests"]})
     return Call(PROFILE_PATH, request.SerializeToString())
 
 
-def _make_search_call(chance: random.Random, items: list[dict[str, str]]) -> Call:
-    words = " ".join(item["title"] for item in chance.choices(items, k=2)).split()
-    query = " ".join(chance.sample(words, min(len(words), 5))) + f" {chance.randrange(10**6)}"
-    request = RecommendRequest(shopper=_make_visit(chance, items), query=query[:1000], k=10)
+def _make_search_call(rng: random.Random, items: list[dict[str, str]]) -> Call:
+    words = " ".join(item["title"] for item in rng.choices(items, k=2)).split()
+    query = " ".join(rng.sample(words, min(len(words), 5))) + f" {rng.randrange(10**6)}"
+    request = RecommendRequest(shopper=_make_visit(rng, items), query=query[:1000], k=10)
     return Call(RECOMMEND_PATH, request.SerializeToString())

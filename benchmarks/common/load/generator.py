@@ -112,7 +112,7 @@ class _Sender:
 
     def __init__(self, load: Load) -> None:
         self._load = load
-        self._chance = random.Random(1)
+        self._rng = random.Random(1)
         self._answered: list[CallResult] = []
         self._sent = self._under_way = 0
         self._ended = asyncio.Event()
@@ -146,13 +146,13 @@ class _Sender:
         """Send calls as a Poisson process or at even intervals, and catch up after a delay."""
         due = time.monotonic()
         while self._more():
-            due += 1.0 / self._load.rate if self._load.even else self._chance.expovariate(self._load.rate)
+            due += 1.0 / self._load.rate if self._load.even else self._rng.expovariate(self._load.rate)
             if (early := due - time.monotonic()) > 0:
                 await asyncio.sleep(early)
             self._call()
 
     def _call(self) -> None:
-        load, chance = self._load, self._chance
+        load, rng = self._load, self._rng
         made = load.calls[self._sent % len(load.calls)]
         connection = self._connections[self._sent % _CONNECTIONS]
         self._sent += 1
@@ -160,8 +160,8 @@ class _Sender:
         sent = time.monotonic()
         ended = partial(self._note, sent)
         stream = connection.call(self._heads[made.path], made.request, load.deadline, ended)
-        if load.leaving and chance.random() < load.leaving:
-            asyncio.get_running_loop().call_later(chance.uniform(0.0, load.leave_seconds), connection.cancel, stream)
+        if load.leaving and rng.random() < load.leaving:
+            asyncio.get_running_loop().call_later(rng.uniform(0.0, load.leave_seconds), connection.cancel, stream)
 
     def _note(self, sent: float, code: str) -> None:
         self._answered.append(CallResult(sent, time.monotonic() - sent, code))

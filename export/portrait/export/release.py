@@ -176,7 +176,7 @@ def _manifest(
         data=trained.data["report"] | {"identity": trained.data["identity"]},
         training={
             "base_model": settings.base_model,
-            "tuning": settings.finetune.value,
+            "finetune": settings.finetune.value,
             "preset": settings.preset.value,
             "split": settings.split.value,
             "refit": settings.refit,

@@ -37,9 +37,9 @@ def _with_settings(names: Collection[str]) -> Callable[[Callable[..., None]], Ca
 
 
 def _options(names: Collection[str]) -> list[inspect.Parameter]:
-    """One option a setting. Its default is None, which leaves the choice to environment, file and default.
+    """Make one option for each setting. Its default is None, which leaves the value to environment, file and default.
 
-    Options are texts, which Settings reads: so a wrong one is told in the same words wherever it stands.
+    Options are texts, which Settings parses, so that a wrong value has the same message wherever it comes from.
     """
     return [
         inspect.Parameter(
@@ -61,7 +61,7 @@ def _options(names: Collection[str]) -> list[inspect.Parameter]:
 
 
 def _metavar(annotation: Any) -> str:
-    """What kind of value an option takes, for `--help`."""
+    """Name the kind of value that an option takes, for `--help`."""
     [kind, *_] = [each for each in get_args(annotation) if each is not NoneType] or [annotation]
     if get_origin(annotation) is Literal:
         return "|".join(get_args(annotation))
@@ -75,12 +75,12 @@ def _settings(given: dict[str, Any]) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        told = sources.describe(error)
+        message = sources.describe(error)
     except (OSError, ValueError) as error:
-        told = sources.describe_file(error)
+        message = sources.describe_file(error)
     except RecursionError:
-        told = "the settings file is nested too deeply"
-    typer.echo(f"error: {' '.join(told.split())}", err=True)
+        message = "the settings file is nested too deeply"
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
     raise typer.Exit(2)
 
 
@@ -101,9 +101,9 @@ def serve(
     """
     _in_environment()
     # Imported here, so that `portrait --help` does not load all of the gateway.
-    from portrait.server.app import run
+    from portrait.server.app import run_gateway
 
-    sys.exit(run(settings, check=check))
+    sys.exit(run_gateway(settings, check=check))
 
 
 @_with_settings(
@@ -136,9 +136,9 @@ def build_audience_table(
     Writes JSON lines to stderr; the last has "event": "audience_table_built".
     """
     _in_environment()
-    from portrait.server.app import run_tabulation
+    from portrait.server.app import run_audience_table_build
 
-    sys.exit(run_tabulation(settings, full=full, as_of=as_of and as_of.replace(tzinfo=UTC)))
+    sys.exit(run_audience_table_build(settings, full=full, as_of=as_of and as_of.replace(tzinfo=UTC)))
 
 
 @_with_settings(("settings_file", "state"))
@@ -147,24 +147,24 @@ def export_deletions(settings: Settings) -> None:
 
     Writes CSV: the SHA-256 of each shopper's id, and the time. A gateway may use the state file meanwhile.
     """
-    from portrait.server.app import run_forgotten
+    from portrait.server.app import run_deletion_export
 
-    sys.exit(run_forgotten(settings))
+    sys.exit(run_deletion_export(settings))
 
 
 _ENVIRONMENT = {
-    # gRPC's core logs to stderr past our log: it breaks into our lines, and repeats what callers sent.
+    # gRPC's core writes to stderr by itself: into the middle of our log lines, and with data that callers sent.
     "GRPC_VERBOSITY": "NONE",
-    # Requests share the cores already. Threads for the small products of one request wait for each other, busily.
+    # Requests already share the cores. Threads for the small matrix products of one request would wait in busy loops.
     "OPENBLAS_NUM_THREADS": "1",
 }
-"""What libraries read when they are imported; what is set already is left."""
+"""Variables that libraries read when they are imported; a variable that is set already is not changed."""
 
 
 def _in_environment() -> None:
-    """Start this program anew, in this process, in the environment that the gateway's libraries need.
+    """Restart this program, in the same process, with the environment that the gateway's libraries need.
 
-    The client has imported grpc by now, and gRPC's core looks at its variable only then.
+    The client has already imported grpc, whose core reads its variable only at import.
     """
     missing = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
     if missing:

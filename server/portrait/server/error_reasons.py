@@ -48,10 +48,10 @@ class ErrorReason(StrEnum):
     """The shopper was forgotten after the event."""
     CATALOGUES_FULL = "CATALOGUES_FULL"
     """There are as many catalogues as there may be."""
-    SHOPPER_TABLE_MISSING = "SHOPPER_TABLE_MISSING"
-    """The release has no shopper table."""
+    AUDIENCE_TABLE_MISSING = "AUDIENCE_TABLE_MISSING"
+    """The release has no audience table."""
     PAGE_TOKEN_EXPIRED = "PAGE_TOKEN_EXPIRED"  # noqa: S105 - no secret
-    """The release or the shopper table of the page token is gone."""
+    """The release or the audience table of the page token is gone."""
     STATISTICS_MISSING = "STATISTICS_MISSING"
     """The release has no statistics of profiles, which labels need."""
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"

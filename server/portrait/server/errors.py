@@ -1,16 +1,16 @@
-"""What can go wrong while a request is served. The transport maps each of these to a status, in one place.
+"""Errors of serving a request. The transport maps each of these to a status, in one place.
 
 PortraitError
 ├── InvalidRequest     expected: the caller sent something that the contract refuses
-├── NotFound           expected: what the caller names is not there
-├── AlreadyExists      expected: another thing has the id that the caller gives
-├── FailedPrecondition expected: something else must be done first; the same request will not do
-├── Overloaded         expected: more work than can be taken; come back later
-├── DiskFull           expected: the state file can't grow; come back later
+├── NotFound           expected: the object that the caller names does not exist
+├── AlreadyExists      expected: another object has the id that the caller gives
+├── FailedPrecondition expected: something else must be done first; a retry would fail too
+├── Overloaded         expected: more work than can be accepted; retry later
+├── DiskFull           expected: the state file can't grow; retry later
 ├── StateDamaged       expected: the state file has damaged pages; an operator must restore it
-├── Unavailable        expected: Triton is down or restarts, or the state file is locked; come back later
+├── Unavailable        expected: Triton is down or restarts, or the state file is locked; retry later
 ├── DeadlineExceeded   expected: the caller's time is up
-└── InferenceFailed    unexpected: a model answered with something that is no answer
+└── InferenceFailed    unexpected: a model returned an invalid result
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from portrait.server.error_reasons import ErrorReason
 
 
 class PortraitError(Exception):
-    """Base of all that is raised on purpose while a request is served."""
+    """The base of all errors that are raised on purpose while a request is served."""
 
     reason: ErrorReason
-    """The cause, as callers' programs read it."""
+    """The reason, for the programs of callers."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Violation:
     field: str
     """Its path in the request, for example `events[3].event.price`."""
     description: str
-    """What was sent and what the limit is; repeats nothing that a shopper typed."""
+    """The value that was sent, and the limit; it repeats no text of a shopper."""
 
 
 class InvalidRequest(PortraitError):
@@ -51,7 +51,7 @@ class InvalidRequest(PortraitError):
 
 
 class NotFound(PortraitError):
-    """Expected. What a field names does not exist.
+    """Expected. The object that a field names does not exist.
 
     Args:
         field: the field's path in the request.
@@ -65,7 +65,7 @@ class NotFound(PortraitError):
 
 
 class AlreadyExists(PortraitError):
-    """Expected. Something else has the id that a field gives.
+    """Expected. Another object has the id that a field gives.
 
     Args:
         field: the field's path in the request.
@@ -79,7 +79,7 @@ class AlreadyExists(PortraitError):
 
 
 class FailedPrecondition(PortraitError):
-    """Expected. What the request builds on is not there, or not there any more.
+    """Expected. A precondition of the request does not hold, or not any more.
 
     Args:
         message: what is missing, and what to do; holds no personal data.
@@ -107,7 +107,7 @@ class Overloaded(PortraitError):
 
 
 class DiskFull(PortraitError):
-    """Expected. The disk of the state file has no room for what is to be stored; nothing of it was.
+    """Expected. The disk of the state file is full; nothing of the request was stored.
 
     Args:
         message: what is full.
@@ -146,12 +146,12 @@ class Unavailable(PortraitError):
 
 
 class DeadlineExceeded(PortraitError):
-    """Expected. The caller's deadline passed before the answer was there."""
+    """Expected. The deadline of the call passed before the response was ready."""
 
     reason = ErrorReason.DEADLINE_EXCEEDED
 
 
 class InferenceFailed(PortraitError):
-    """Unexpected. A model's answer is missing, of another shape, or not finite."""
+    """Unexpected. The output of a model is missing, has another shape, or is not finite."""
 
     reason = ErrorReason.INTERNAL

@@ -1,4 +1,4 @@
-"""Answers that were given before, for as long as they are still right."""
+"""A cache of serialised responses, which are valid as long as nothing changes that they depend on."""
 
 import hashlib
 import os
@@ -7,11 +7,11 @@ from collections.abc import Hashable
 from typing import NamedTuple
 
 _ENTRY_BYTES = 600
-"""An entry's memory beside its bytes: key, tuple, numbers, state and dictionary entry."""
+"""Memory of an entry besides its response: key, tuple, numbers, state and dictionary entry."""
 
 
-_WORTH = 0.05
-"""An answer given again saves over twenty times what it takes to read a request and look for its answer."""
+_MIN_HIT_RATE = 0.05
+"""A hit saves more than twenty times what it costs to read a request and to look it up."""
 _SMOOTHING = 0.01
 
 
@@ -22,69 +22,69 @@ class _Entry(NamedTuple):
 
 
 class ResponseCache:
-    """Serialised answers, the ones used last, within a bound of memory.
+    """Keeps the most recently used responses, within a limit of memory.
 
-    A request is known by a keyed hash of its bytes: what a shopper did is kept in no other form than the answer.
+    The key of a request is a keyed hash of its bytes, so that nothing of a shopper is kept beside the response.
 
     Args:
-        limit: bytes.
+        limit: the memory of all entries, in bytes.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._secret = os.urandom(16)  # nobody can make two requests meet
+        self._secret = os.urandom(16)  # so that nobody can construct two requests with the same key
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self.bytes = 0
         self.hits = 0
         self.misses = 0
-        self._share = 1.0
-        """Of the latest looks, how many found an answer."""
+        self._hit_rate = 1.0
+        """The smoothed share of lookups that hit, 0 to 1."""
 
     def __len__(self) -> int:
         return len(self._entries)
 
     @property
     def is_effective(self) -> bool:
-        """Whether of late an answer was found often enough to pay for reading the requests."""
-        return self._share > _WORTH
+        """True if lookups hit often enough lately to pay for reading the requests."""
+        return self._hit_rate > _MIN_HIT_RATE
 
     def key(self, method: str, request: bytes) -> bytes:
-        """What a request is known by.
+        """Compute the key of a request.
 
         Args:
-            method: what is called.
-            request: as it came over the wire.
+            method: the full name of the method.
+            request: the serialised request.
         """
         return hashlib.blake2b(method.encode() + request, digest_size=16, key=self._secret).digest()
 
     def get(self, key: bytes, state: Hashable, now: float) -> bytes | None:
-        """The answer to a request, if it is still right.
+        """Look up the response to a request; None if there is none that is valid.
 
         Args:
-            key: the request's.
-            state: of all that the answer is made from beside the request; an answer from another state is given up.
-            now: seconds of the clock that `put` was told of.
+            key: the key of the request.
+            state: the state of everything else that the response depends on; a response of another state is dropped.
+            now: the time in seconds, by the clock of `put`.
         """
         found = self._entries.get(key)
         if found is not None and found.state == state and now <= found.until:
             self.hits += 1
-            self._share += _SMOOTHING * (1.0 - self._share)
+            self._hit_rate += _SMOOTHING * (1.0 - self._hit_rate)
             self._entries.move_to_end(key)
             return found.wire
         self.misses += 1
-        self._share -= _SMOOTHING * self._share
+        self._hit_rate -= _SMOOTHING * self._hit_rate
         if found is not None:
             self._drop(key)
         return None
 
     def put(self, key: bytes, wire: bytes, state: Hashable, until: float) -> None:
-        """Keep an answer; the ones not used for longest make room.
+        """Add a response; the least recently used ones are evicted.
 
         Args:
-            key: the request's.
-            wire: the answer, serialised.
-            state: as it was before the answer was made.
-            until: when it is too old.
+            key: the key of the request.
+            wire: the serialised response.
+            state: the state from before the response was made.
+            until: the time in seconds after which it is too old.
         """
         if key in self._entries:
             self._drop(key)

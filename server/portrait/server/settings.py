@@ -1,6 +1,6 @@
 """Every setting of the gateway: its type, default, unit and meaning, and where it is read from.
 
-`portrait serve` makes its options of this class, so what is said here is what `--help` says.
+`portrait serve` makes its options from this class, so `--help` shows the descriptions below.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ from portrait.server.runtime.environment import PREFIX, is_service_link
 
 
 class Settings(BaseSettings):
-    """What can be set. An argument goes before the environment, the environment before the file."""
+    """The settings. An argument overrides the environment, and the environment overrides the file."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, allow_inf_nan=False
@@ -49,21 +49,23 @@ class Settings(BaseSettings):
         300.0,
         ge=0,
         le=86_400,
-        description="How long a connection takes up new calls, in seconds, give or take a tenth; then its caller "
-        "connects anew, and so finds a process that was away. Calls that run go on. 0 means for ever.",
+        description="How long a connection accepts new calls, in seconds, plus or minus a tenth; then its caller "
+        "connects again, perhaps to another process. Running calls continue. 0 means for ever.",
     )
     processes: int = Field(
         1, ge=1, le=64, description="Gateway processes that share the port and one Triton: about one for each core."
     )
     state: Path = Field(
         Path("var/portrait.db"),
-        description="SQLite file of what is recorded of shoppers, and of changed items; made if missing.",
+        description="SQLite file of recorded events, consents and changed items; created if missing.",
     )
     audiences: Path = Field(
-        Path("var/audiences"), description="Folder of the shopper tables that `portrait build-audience-table` makes."
+        Path("var/audiences"), description="Folder of the audience tables that `portrait build-audience-table` makes."
     )
     min_audience_size: int = Field(
-        50, ge=1, description="Shoppers that an audience must have to be named or counted, and a seed of look-alikes."
+        50,
+        ge=1,
+        description="Smallest audience that is returned or counted, and smallest seed of look-alikes, in shoppers.",
     )
     triton_url: str | None = Field(
         None,
@@ -78,37 +80,40 @@ class Settings(BaseSettings):
     triton_log: Path = Field(
         Path("var/triton.log"), description="Where the Triton that is started here writes its log."
     )
-    text_cache_mib: int = Field(256, ge=0, description="Memory for embeddings of texts seen before, in MiB.")
-    response_cache_mib: int = Field(64, ge=0, description="Memory for answers that may be given again, in MiB.")
+    text_cache_mib: int = Field(256, ge=0, description="Memory for cached embeddings of texts, in MiB.")
+    response_cache_mib: int = Field(64, ge=0, description="Memory for cached responses, in MiB; 0 turns the cache off.")
     response_cache_ttl_seconds: float = Field(
         60.0,
         ge=0,
-        description="How old an answer to a request without as_of may be while nothing has changed, in seconds.",
+        description="Longest age of a cached response to a request without as_of, in seconds.",
     )
     consent_personalisation: ConsentRule = Field(
         ConsentRule.UNLESS_WITHDRAWN,
-        description="Whether profiles, recommendations and rankings may use a shopper's events where nothing was said: "
-        "only once it is granted, or unless it is withdrawn.",
+        description="Whether profiles, recommendations and rankings may use a shopper's events: only once consent is "
+        "granted, or unless it is withdrawn.",
     )
-    consent_advertising: ConsentRule = Field(ConsentRule.GRANTED, description="The same of being found in audiences.")
+    consent_advertising: ConsentRule = Field(ConsentRule.GRANTED, description="The same for being found in audiences.")
     consent_risk: ConsentRule = Field(
-        ConsentRule.GRANTED, description="The same of decisions on risk, for those who ask GetConsents."
+        ConsentRule.GRANTED, description="The same for decisions on risk, which callers read with GetConsents."
     )
     consent_demographics: ConsentRule = Field(
-        ConsentRule.GRANTED, description="The same of keeping and showing what shoppers declare of themselves."
+        ConsentRule.GRANTED, description="The same for keeping and showing demographics that shoppers declare."
     )
     max_concurrent_rpcs: int = Field(
         1000,
         ge=4,
-        description="Calls served at one time, at most, those for models and those for the store each; the limit "
-        "adapts to latency below this. The next gets RESOURCE_EXHAUSTED.",
+        description="Calls served at the same time, at most, for each of models, store and audiences; the limit "
+        "adapts to latency below this. Further calls get RESOURCE_EXHAUSTED.",
     )
     caller_share: float = Field(
-        0.5, gt=0, le=1, description="Of what is served at one time, one caller gets this share while others call too."
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of the calls served at the same time that one caller gets while others call too.",
     )
-    default_deadline_seconds: float = Field(10.0, gt=0, description="Deadline of a call that brings none, in seconds.")
+    default_deadline_seconds: float = Field(10.0, gt=0, description="Deadline of a call without one, in seconds.")
     max_deadline_seconds: float = Field(
-        60.0, gt=0, description="Longest deadline; a call that brings a later one gets this, in seconds."
+        60.0, gt=0, description="Longest deadline of a call, in seconds; a later one is shortened to this."
     )
     max_message_bytes: int = Field(
         8 * 1024 * 1024, ge=1024, description="Longest request; a longer one gets RESOURCE_EXHAUSTED, in bytes."
@@ -116,14 +121,15 @@ class Settings(BaseSettings):
     metrics_host: str = Field("127.0.0.1", description="Address of the Prometheus endpoint; not a Unix socket.")
     metrics_port: int = Field(9464, ge=0, le=65_535, description="Port of it; 0 means a free one.")
     drain_seconds: float = Field(
-        20.0, ge=0, description="How long calls may take to end after SIGTERM or SIGINT, in seconds."
+        20.0, ge=0, description="How long running calls may take to end after SIGTERM or SIGINT, in seconds."
     )
     tls_certificate: Path | None = Field(
         None, description="PEM file of the certificate chain; unset means plain text. Needs --tls-key."
     )
     tls_key: Path | None = Field(None, description="PEM file of the certificate's private key.")
     tls_client_ca: Path | None = Field(
-        None, description="PEM file of authorities: only callers with a certificate of theirs are served (mTLS)."
+        None,
+        description="PEM file of authorities: only callers with a certificate from one of them are served (mTLS).",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line to write; calls are logged at info."
@@ -153,7 +159,7 @@ class Settings(BaseSettings):
 
     @property
     def consent_rules(self) -> dict[Purpose, ConsentRule]:
-        """When each purpose is allowed."""
+        """The rule of each purpose."""
         return {
             Purpose.PERSONALISATION: self.consent_personalisation,
             Purpose.ADVERTISING: self.consent_advertising,
@@ -178,7 +184,7 @@ class Settings(BaseSettings):
 
 
 def _file(settings: type[BaseSettings], path: Path) -> InitSettingsSource:
-    """Read a file that must be there: pydantic's own source passes over one that is not.
+    """Read a file that must exist: pydantic's own source ignores a missing file.
 
     Raises:
         OSError: the file can't be read.

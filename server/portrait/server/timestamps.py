@@ -1,4 +1,4 @@
-"""Moments as whole numbers, as the state file and the shopper table keep them."""
+"""Moments as whole numbers, as the state file and the audience table keep them."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -7,8 +7,8 @@ Arguments: SETTINGS [--supervised]. Prints lines of JSON to stdout: where its me
 import json
 import sys
 
-from portrait.server.app import run_shared
+from portrait.server.app import run_worker
 from portrait.server.settings import Settings
 
 if __name__ == "__main__":
-    sys.exit(run_shared(Settings.model_validate(json.loads(sys.argv[1])), supervised="--supervised" in sys.argv))
+    sys.exit(run_worker(Settings.model_validate(json.loads(sys.argv[1])), supervised="--supervised" in sys.argv))

@@ -1,4 +1,4 @@
-"""The shopper table, by the real engine: what GetProfile says, made in parts, gone on with, and brought up to date."""
+"""The audience table, by the real engine: what GetProfile says, made in parts, gone on with, and brought up to date."""
 
 from collections.abc import AsyncIterator, Sequence, Set
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ import pytest
 from portrait.features.events import Event, EventType
 from portrait.server.audiences import table_builder
 from portrait.server.audiences.snapshots import TableSnapshots
-from portrait.server.audiences.table import ShopperTable
+from portrait.server.audiences.table import AudienceTable
 from portrait.server.audiences.table_builder import TableBuildError, build_table
 from portrait.server.engine import Engine
 from portrait.server.profiles.compute import compute_profile
@@ -47,7 +47,7 @@ def snapshots(tmp_path: Path) -> TableSnapshots:
     return TableSnapshots(tmp_path / "audiences")
 
 
-def names(table: ShopperTable) -> list[str]:
+def names(table: AudienceTable) -> list[str]:
     return table.shopper_ids(slice(0, len(table)))
 
 
@@ -77,7 +77,7 @@ async def test_a_row_says_what_the_profile_says(
             if place
         }
         assert interests == pytest.approx(
-            {each.path: each.long_term_weight for each in said.interests if not each.inferred}
+            {each.category_path: each.long_term_weight for each in said.interests if not each.inferred}
         )
 
 

@@ -58,7 +58,7 @@ async def test_a_profile_is_what_the_history_says(engine: Engine) -> None:
     vectors = engine.release.vectors
     assert profile.embedding is not None
     assert np.allclose(profile.embedding, unit(vectors[ROWS[SEEN]] + 0.5 * vectors[ROWS["wool-rug-blue"]]), atol=1e-4)
-    assert profile.interests[0].path == ("Home",)
+    assert profile.interests[0].category_path == ("Home",)
     assert (profile.event_count, profile.release) == (3, 1)
     assert (
         await compute_profile(engine, history, NOW, fields=ALL_FIELDS - {"embedding"}, deadline=None)

@@ -98,7 +98,7 @@ async def test_an_inferred_interest_rests_on_what_leads_to_it(engine: Engine) ->
     history = [bought("wool-rug-red", 5), *rugs]
     profile = await compute_profile(engine, history, NOW, fields=frozenset({"interests"}), deadline=soon())
     [inferred] = [each for each in profile.interests if each.inferred]
-    explained = await explain_profile(engine, history, NOW, ProfilePart(inferred.path), deadline=soon())
+    explained = await explain_profile(engine, history, NOW, ProfilePart(inferred.category_path), deadline=soon())
     effects = {each.event.event_id: each.effect for each in explained.events}
     # The sum s of the associations is 3, and 2.5 without one rug; the chance is s / (1 + s). The profile would not
     # tell of 2.5 / 3.5, less than three times what is usual; the effect is the difference all the same.

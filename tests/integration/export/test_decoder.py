@@ -26,7 +26,7 @@ async def test_a_decoder_serves_like_an_encoder(tmp_path: Path, tuning: FineTuni
     settings = TrainSettings.from_preset(Preset.QUICK, base_model=str(gpt), finetune=tuning, **chosen)
     runs.train_run(tiny_data.write(tmp_path / "data"), tmp_path / "run", settings)
     trained = runs.load_run(tmp_path / "run")
-    assert trained.model.text.last_token
+    assert trained.model.text.pools_last_token
     repository = tmp_path / "model_repository"
     # `make` starts an event loop of its own.
     manifest, checks = await asyncio.to_thread(make, trained, {}, repository, Precision.FP32, lambda _: None)

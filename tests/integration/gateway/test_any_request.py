@@ -26,7 +26,7 @@ ANSWERED = {
     grpc.StatusCode.OK,
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.NOT_FOUND,
-    grpc.StatusCode.FAILED_PRECONDITION,  # there is no shopper table, or no consent
+    grpc.StatusCode.FAILED_PRECONDITION,  # there is no audience table, or no consent
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 """While Triton is up and nobody else calls, no request has another status than these."""
@@ -48,7 +48,7 @@ MAX_MESSAGE_BYTES = Settings.model_fields["max_message_bytes"].default
 EXAMPLES = 100
 """Examples of each method."""
 METHODS = [*list_unary_methods(), DESCRIPTOR.services_by_name["AudienceService"].methods_by_name["FindAudience"]]
-"""FindAudience streams its answers, but here there is no shopper table to find anybody in."""
+"""FindAudience streams its answers, but here there is no audience table to find anybody in."""
 
 _STEP = re.compile(r"(\w+)(?:\[\d+\])?")
 

@@ -268,5 +268,5 @@ def test_the_metrics_tell_of_audiences(gateway: RunningGateway, client: Client) 
     client.estimate_audience([EVERYBODY])
     text = urllib.request.urlopen(str(gateway.line("ready")["metrics"])).read().decode()
     assert re.search(r'portrait_audience_searches_total\{outcome="found"\} [1-9]', text)
-    assert re.search(r"portrait_shopper_table_shoppers [1-9]", text)
+    assert re.search(r"portrait_audience_table_shoppers [1-9]", text)
     assert 'workload="audiences"' in text

@@ -73,7 +73,7 @@ def wire(name: str, fields: dict[str, Any]) -> bytes:
             {"shopperId": "nobody", "age": 30},
             ("FAILED_PRECONDITION", "CONSENT_MISSING", ["shopper_id"]),
         ),
-        ("EstimateAudience", {"audience": AUDIENCE}, ("FAILED_PRECONDITION", "SHOPPER_TABLE_MISSING", [])),
+        ("EstimateAudience", {"audience": AUDIENCE}, ("FAILED_PRECONDITION", "AUDIENCE_TABLE_MISSING", [])),
     ],
 )
 def test_a_refusal_names_its_cause_and_its_field(

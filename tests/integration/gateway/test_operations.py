@@ -119,7 +119,7 @@ async def test_prometheus_finds_no_fault_with_the_metrics(gateway: RunningGatewa
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"shoppers": 3}', "\x00"])
-async def test_a_damaged_shopper_table_hides_no_other_metrics(
+async def test_a_damaged_audience_table_hides_no_other_metrics(
     gateway: RunningGateway, repository: Path, tmp_path: Path, content: str
 ) -> None:
     audiences = Path(gateway.argument("--audiences"))

@@ -10,7 +10,7 @@ from support import tiny_data
 from portrait.export import parity
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import Precision
-from portrait.training.encoders import concept_erasure as conceal
+from portrait.training.encoders import concept_erasure
 from portrait.training.enums import Demographic, Preset
 from portrait.training.run import run as runs
 from portrait.training.run.evaluation import rank_test_targets
@@ -42,8 +42,8 @@ def refit(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
 
 def _apart(trained: TrainedRun, data: Path) -> float:
     """Distance between the mean profiles of the two genders, over the profiles that concept erasure learnt from."""
-    vectors = conceal.sample_profiles(trained.model, trained.cache, trained.corpus, trained.holdout)
-    (values,) = conceal.read_declared_values(data, trained.corpus, GENDER)[
+    vectors = concept_erasure.sample_profiles(trained.model, trained.cache, trained.corpus, trained.holdout)
+    (values,) = concept_erasure.read_declared_values(data, trained.corpus, GENDER)[
         :, trained.corpus.event_shopper[vectors.targets]
     ]
     means = [vectors.profiles[values == value].mean(0) for value in (0, 1)]

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from support import tiny_data
 
-from portrait.training.encoders import trainer as loop
+from portrait.training.encoders import trainer
 from portrait.training.enums import FineTuning, Preset, Split
 from portrait.training.errors import TrainingError
 from portrait.training.run import run as runs
@@ -164,15 +164,15 @@ def test_training_that_gets_lost_names_the_step_and_the_settings(
     data: Path, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The third step finds weights that are no numbers, as after a step that was far too large."""
-    step, losses = loop.Trainer._train_step, []
+    step, losses = trainer.Trainer._train_step, []
 
-    def lose(self: loop.Trainer, group: list[object]) -> float:
+    def lose(self: trainer.Trainer, group: list[object]) -> float:
         if len(losses) == 2:
             torch.nn.init.constant_(self._model.residual.weight, float("nan"))
         losses.append(step(self, group))
         return losses[-1]
 
-    monkeypatch.setattr(loop.Trainer, "_train_step", lose)
+    monkeypatch.setattr(trainer.Trainer, "_train_step", lose)
     with pytest.raises(TrainingError, match=r"the loss is nan at step 3, .* lower learning_rate \(0.001\)"):
         runs.train_run(data, tmp_path / "run", _settings(bert))
     assert len(losses) == 2

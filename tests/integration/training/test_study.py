@@ -23,7 +23,7 @@ from portrait.training.dataset import corpus as corpora
 from portrait.training.dataset import splits
 from portrait.training.enums import Preset, Split
 from portrait.training.errors import TrainingError
-from portrait.training.run import study as hyperparameters
+from portrait.training.run import study
 from portrait.training.settings import TrainSettings
 
 
@@ -43,11 +43,11 @@ def _told(*_: object) -> None:
 
 
 def _search(data: Path, folder: Path, base: dict[str, object], trials: int) -> dict[str, object]:
-    return hyperparameters.search_hyperparameters(data, folder, base, trials, None, 0, _told)
+    return study.search_hyperparameters(data, folder, base, trials, None, 0, _told)
 
 
 def _trials(folder: Path) -> list[optuna.trial.FrozenTrial]:
-    storage = JournalStorage(JournalFileBackend(str(folder / hyperparameters.JOURNAL_FILE)))
+    storage = JournalStorage(JournalFileBackend(str(folder / study.JOURNAL_FILE)))
     return optuna.load_study(study_name="portrait", storage=storage).trials
 
 
@@ -70,7 +70,7 @@ def test_a_killed_study_goes_on_and_ends_with_as_many_trials_as_asked(
     assert all(any(trial.params == params for trial in trials if trial.value) for params in given_up)
     winner = max((trial for trial in trials if trial.state is TrialState.COMPLETE), key=lambda trial: trial.value)
     assert winner.params.items() <= best.items()
-    assert json.loads((folder / hyperparameters.BEST_FILE).read_text(encoding="utf-8")) == json.loads(
+    assert json.loads((folder / study.BEST_FILE).read_text(encoding="utf-8")) == json.loads(
         json.dumps(best, default=str)
     )
     assert not list(folder.glob("trials/*/*.pt"))
@@ -108,13 +108,13 @@ def test_trials_share_a_preset_that_the_settings_name(data: Path, base: dict[str
 
 def test_another_data_set_is_refused(data: Path, base: dict[str, object], tmp_path: Path) -> None:
     _search(data, tmp_path / "study", base, 1)
-    journal = (tmp_path / "study" / hyperparameters.JOURNAL_FILE).read_bytes()
+    journal = (tmp_path / "study" / study.JOURNAL_FILE).read_bytes()
     shutil.copytree(data, tmp_path / "copied")
     _search(tmp_path / "copied", tmp_path / "study", base, 1)
     other = tiny_data.write(tmp_path / "other", seed=1)
     with pytest.raises(TrainingError, match="of other data; name a new folder"):
         _search(other, tmp_path / "study", base, 1)
-    assert (tmp_path / "study" / hyperparameters.JOURNAL_FILE).read_bytes() == journal
+    assert (tmp_path / "study" / study.JOURNAL_FILE).read_bytes() == journal
 
 
 def test_a_typo_leaves_no_study(data: Path, base: dict[str, object], tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_typo_leaves_no_study(data: Path, base: dict[str, object], tmp_path: P
 
 def test_a_damaged_journal_is_told(data: Path, base: dict[str, object], tmp_path: Path) -> None:
     (tmp_path / "study").mkdir()
-    (tmp_path / "study" / hyperparameters.JOURNAL_FILE).write_text("{\n}\n", encoding="utf-8")
+    (tmp_path / "study" / study.JOURNAL_FILE).write_text("{\n}\n", encoding="utf-8")
     with pytest.raises(TrainingError, match="not the journal of a study"):
         _search(data, tmp_path / "study", base, 1)
 

@@ -51,7 +51,7 @@ def stopped(data: Path, settings: TrainSettings, tmp_path: Path, monkeypatch: py
         with monkeypatch.context() as patched:
             patched.setattr(trainer.Trainer, "_is_finished", lambda loop: _interrupt_after_one(loop._state))
             with pytest.raises(KeyboardInterrupt):
-                runs.train_run(data, run, settings, track=TrackerConfig(track, run))
+                runs.train_run(data, run, settings, tracker=TrackerConfig(track, run))
         return run
 
     return train
@@ -121,7 +121,7 @@ def test_both_halves_of_a_refit_and_all_trials_of_a_study_stand_side_by_side(
         return {told.info.run_name for told in client.search_runs([experiment.experiment_id])}
 
     refit = TrainSettings(**(vars(settings) | {"refit": True}))
-    runs.train_run(data, tmp_path / "refit", refit, track=TrackerConfig(TrackerKind.MLFLOW, tmp_path / "refit"))
+    runs.train_run(data, tmp_path / "refit", refit, tracker=TrackerConfig(TrackerKind.MLFLOW, tmp_path / "refit"))
     assert names(tmp_path / "refit") == {"refit", "refit/train-only"}
 
     study = tmp_path / "study"

@@ -48,6 +48,7 @@ def test_the_list_says_of_each_command_what_its_own_help_says() -> None:
         assert " ".join(own.split()).startswith(listed[entry.name].rstrip(".")), entry.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["--version"], ["profile", "--help"], ["item", "get", "--help"], ["audience", "find", "--help"],
@@ -79,6 +80,7 @@ def test_help_and_wrong_arguments_load_nothing_heavy(arguments: list[str]) -> No
     assert loaded & heavy == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("missing", "command", "told"),
     [
@@ -106,6 +108,7 @@ def test_a_fault_of_ours_is_not_taken_for_a_missing_part() -> None:
     assert "pip install" not in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -27,6 +27,7 @@ demo.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "told"),
     [

@@ -56,6 +56,7 @@ def test_few_items_need_no_index(vectors: NDArray[np.float32], tmp_path: Path) -
     assert np.array_equal(np.load(tmp_path / release_layout.ITEM_VECTORS), vectors)
 
 
+@pytest.mark.slow
 def test_an_index_says_what_it_finds(
     vectors: NDArray[np.float32], profiles: NDArray[np.float32], index: IvfIndex, tmp_path: Path
 ) -> None:

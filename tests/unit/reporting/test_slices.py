@@ -29,6 +29,7 @@ def test_a_part_that_holds_everybody_has_no_others() -> None:
     assert (cut.slices[0].ours.low, cut.slices[0].ours.high) == (1.0, 1.0)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 120), min_size=1, max_size=6), st.integers(0, 120))
 def test_no_subtraction_tells_of_a_small_group(sizes: list[int], undeclared: int) -> None:
     part = np.repeat(np.arange(-1, len(sizes)), [undeclared, *sizes])

@@ -26,7 +26,7 @@ cli.command()(serve)
 def chosen(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings that `portrait serve` would have run with."""
     runs: list[Settings] = []
-    monkeypatch.setattr(app, "run", lambda settings, check: runs.append(settings))
+    monkeypatch.setattr(app, "run_gateway", lambda settings, check: runs.append(settings))
     return runs
 
 
@@ -169,6 +169,7 @@ def test_variables_that_are_not_read_are_told_with_the_reason_but_not_their_valu
     assert "enableServiceLinks" in ignored["PORTRAIT_PORT"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["export-deletions", "build-audience-table"])
 def test_every_command_logs_the_variables_that_it_ignores(command: str, tmp_path: Path) -> None:
     (tmp_path / "state.db").mkdir()

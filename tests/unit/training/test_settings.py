@@ -58,7 +58,9 @@ def test_a_number_within_its_range_is_kept(right: tuple[str, float]) -> None:
     assert getattr(TrainSettings.from_preset(Preset.QUICK, **{name: value}), name) == value
 
 
-@pytest.mark.parametrize("name", ["dropout", "learning_rate", "seed", "subspaces", "places", "accumulate"])
+@pytest.mark.parametrize(
+    "name", ["dropout", "learning_rate", "seed", "subspaces", "batch_events", "gradient_accumulation"]
+)
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-1", "1e999"])
 def test_a_settings_file_is_held_to_the_same_ranges(tmp_path: Path, name: str, value: str) -> None:
     path = tmp_path / "settings.json"

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: a killed run goes on from the last one and ends as if it had not been killed."""
+"""Checkpoints of a run: a killed run resumes from the last one and ends as if it had not been killed."""
 
 from pathlib import Path
 from typing import Any

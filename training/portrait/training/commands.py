@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def _reported_errors() -> Iterator[None]:
-    """Tell what the caller can mend in one line, exit code 2."""
+    """Report errors that the caller can fix in one line, with exit code 2."""
     try:
         yield
     except TrainingError as error:
@@ -45,13 +45,15 @@ def prepare(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="[IN] OUT", help="The source's file or folder (complete-journey needs none), and the data set."
+            metavar="[IN] OUT",
+            help="File or folder of the log (none for complete-journey), and folder of the data set.",
         ),
     ],
     source: Annotated[
         str | None,
         typer.Option(
-            help="events, amazon-5core, amazon-cn, bestbuy, open-ecommerce, complete-journey; found out if left out."
+            help="Format of the log: amazon-5core, amazon-cn, bestbuy, open-ecommerce, events or complete-journey; "
+            "detected by default."
         ),
     ] = None,
     deletions: Annotated[
@@ -60,7 +62,7 @@ def prepare(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Clean logs into one canonical data set."""
+    """Clean a log and write it as a data set for training."""
     from portrait.training.prepare.pipeline import prepare_data_set as write
     from portrait.training.prepare.sources import SOURCES, complete_journey, detect_source
 
@@ -92,32 +94,36 @@ def train(
         ),
     ] = None,
     finetune: Annotated[
-        FineTuning | None, typer.Option(help="How much of the BERT is fine-tuned.  [default: full]")
+        FineTuning | None, typer.Option(help="Weights of the BERT that are trained.  [default: full]")
     ] = None,
     preset: Annotated[
         Preset,
-        typer.Option(help="quick: minutes on two cores; best: more subspaces, then a refit on all but the test."),
+        typer.Option(
+            help="quick: minutes on two cores; best: larger vectors, then a refit that includes validation events."
+        ),
     ] = Preset.QUICK,
     split: Annotated[
         Split | None,
-        typer.Option(help="What is held out: each shopper's last events, or the latest span of time.  [default: loo]"),
+        typer.Option(
+            help="Hold-out: loo, the last events of each shopper; time, the latest span of time.  [default: loo]"
+        ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.  [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.  [default: 0]")] = None,
     erase: Annotated[
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="Remove from profiles what linear models can tell of declared attributes: age_band, gender, region, "
-            "with commas between.",
+            help="Erase declared attributes from profiles, for linear models: age_band, gender, region; "
+            "separated by commas.",
         ),
     ] = None,
     settings: Annotated[
         Path | None,
-        typer.Option(help="JSON file of settings, such as a study's best.json; the options here count more."),
+        typer.Option(help="JSON file of settings, such as best.json of `portrait tune`; options override it."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint of the run.")] = False,
     tracker: Annotated[
-        TrackerKind | None, typer.Option(help="Tell the run's course to this as well as to TensorBoard.")
+        TrackerKind | None, typer.Option(help="Log the run to this tracker too, beside TensorBoard.")
     ] = None,
 ) -> None:
     """Fine-tune a shopper-profile model."""
@@ -137,7 +143,7 @@ def train(
 
 
 def _parse_demographics(names: str) -> tuple[Demographic, ...]:
-    """Declared attributes by their names, with commas between."""
+    """Parse names of declared attributes, separated by commas."""
     chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
     if unknown := [name for name in chosen if name not in set(Demographic)]:
         raise TrainingError(f"there is no declared attribute {unknown[0]!r}; there are {', '.join(Demographic)}")
@@ -146,24 +152,24 @@ def _parse_demographics(names: str) -> tuple[Demographic, ...]:
 
 def tune(
     data: Annotated[Path, typer.Argument(help="Folder that `portrait prepare` wrote.")],
-    study: Annotated[Path, typer.Argument(help="Folder of the study; one that exists goes on where it stopped.")],
-    trials: Annotated[int, typer.Option(help="Trials the study shall have, earlier ones included.")] = 20,
-    minutes: Annotated[float | None, typer.Option(help="Begin no new trial after these.")] = None,
+    study: Annotated[Path, typer.Argument(help="Folder of the study; an existing study continues.")],
+    trials: Annotated[int, typer.Option(help="Total number of trials, earlier ones included.")] = 20,
+    minutes: Annotated[float | None, typer.Option(help="Start no new trial after this time.")] = None,
     settings: Annotated[Path | None, typer.Option(help="JSON file of settings that all trials share.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the search and of every trial.")] = 0,
     tracker: Annotated[
-        TrackerKind | None, typer.Option(help="Tell every trial to this as well as to TensorBoard.")
+        TrackerKind | None, typer.Option(help="Log every trial to this tracker too, beside TensorBoard.")
     ] = None,
 ) -> None:
-    """Search for better hyper-parameters, judged by validation alone."""
+    """Search hyper-parameters; trials are compared by validation only."""
     from portrait.training.ranges import require_in_range
     from portrait.training.run import study as hyperparameters
     from portrait.training.settings import TrainSettings
     from portrait.training.tracking import TrackerConfig
 
     def report(number: int, value: float | None, chosen: dict[str, Any]) -> None:
-        told = "cut short" if value is None else f"validation NDCG@10 {value:.4f}"
-        typer.echo(f"trial {number}: {told}, {json.dumps(chosen)}")
+        outcome = "pruned" if value is None else f"validation NDCG@10 {value:.4f}"
+        typer.echo(f"trial {number}: {outcome}, {json.dumps(chosen)}")
 
     with _reported_errors():
         require_in_range({"trials": trials, "minutes": minutes, "seed": seed})
@@ -176,17 +182,18 @@ def tune(
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of a run that has ended.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     split: Annotated[
         Split | None,
-        typer.Option(help="Which protocol; the run's own if left out. For another one, a twin is trained first."),
+        typer.Option(help="Protocol; by default that of the run. For the other one, a second run is trained first."),
     ] = None,
     dump: Annotated[
-        Path | None, typer.Option(help="Write the top 100 of every test shopper: shopper_id, position, item_id, score.")
+        Path | None,
+        typer.Option(help="Parquet file for the top 100 of every test shopper (shopper_id, position, item_id, score)."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
-    """Measure a run on the events it has not seen, against popularity."""
+    """Measure a run on held-out events, beside a popularity baseline."""
     from portrait.training.run.evaluation import evaluate_run
 
     with _reported_errors():
@@ -198,25 +205,25 @@ def evaluate(
 
 
 def train_traits(
-    run: Annotated[Path, typer.Argument(help="Folder of a run that has ended, trained with --split time.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run that was trained with --split time.")],
     file: Annotated[Path, typer.Argument(help="TOML file that declares traits; see docs/traits.md.")],
     complete_until: Annotated[
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-            help="The log is complete up to here, UTC; its last event if left out. After it, shoppers leave the log.",
+            help="Time in UTC up to which the log is complete; by default its last event.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was learnt and measured as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the traits and their metrics as JSON.")] = False,
 ) -> None:
-    """Learn declared traits as heads of a run's profile model; those that it had are replaced."""
+    """Train declared traits as heads of a run's profile model; they replace earlier ones."""
     from portrait.training.run.run import load_run
     from portrait.training.run.traits import fit_traits
     from portrait.training.traits import declarations
 
     errors = Console(stderr=True)
     with _reported_errors(), errors.status("loading the run") as status:
-        declarations.read_declarations(file)  # what is wrong with it is told before the run is loaded
+        declarations.read_declarations(file)  # report errors in the file before the run is loaded
         until = complete_until.replace(tzinfo=UTC) if complete_until else None
         found = fit_traits(load_run(run), file, until, lambda name: status.update(f"learning {name}"))
     if as_json:
@@ -269,7 +276,7 @@ def _print_report(report: "Report", folder: Path) -> None:
 
 
 def _unjoined_counts(report: "Report") -> dict[str, int]:
-    """Counts of ids that meet nothing, where there is something to meet."""
+    """Count the ids that have no match; empty if the source lists no items."""
     joins = report.joins
     if not joins.items_listed:
         return {}

@@ -1,4 +1,4 @@
-"""What a caller chooses by name. Importing this costs nothing, so that the command line takes its values from here."""
+"""Choices that a caller makes by name. The import is cheap, since the command line takes its values from here."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ DEFAULT_BASE_MODEL = "all-MiniLM-L6-v2"
 
 
 class FineTuning(StrEnum):
-    """Which weights of the text encoder's BERT are trained. Its projection always is."""
+    """Fine-tuning methods: the weights of the BERT that are trained. The projection behind it is always trained."""
 
     FULL = "full"
     """All of them."""
@@ -23,7 +23,7 @@ class FineTuning(StrEnum):
 
 
 class Preset(StrEnum):
-    """How much work a run may cost."""
+    """Presets of effort."""
 
     QUICK = "quick"
     """Minutes on two cores."""
@@ -32,7 +32,7 @@ class Preset(StrEnum):
 
 
 class Demographic(StrEnum):
-    """What shoppers may declare about themselves: columns of `shoppers.parquet`."""
+    """Attributes that shoppers may declare: columns of `shoppers.parquet`."""
 
     AGE_BAND = "age_band"
     GENDER = "gender"
@@ -40,7 +40,7 @@ class Demographic(StrEnum):
 
 
 class Split(StrEnum):
-    """How events are held out."""
+    """Protocols by which events are held out."""
 
     LOO = "loo"
     """Leave-one-out: of each shopper with three events or more, the last is the test, the one before validation."""
@@ -49,7 +49,7 @@ class Split(StrEnum):
 
 
 class TrackerKind(StrEnum):
-    """Where the course of a run is told beside TensorBoard."""
+    """Experiment trackers that log a run beside TensorBoard."""
 
     MLFLOW = "mlflow"
     """MLflow, in a local database by default."""

@@ -1,4 +1,4 @@
-"""What can go wrong in training for a reason that its caller can mend."""
+"""Errors of training that the caller can fix."""
 
 
 class TrainingError(Exception):
@@ -42,6 +42,6 @@ class DeclarationError(TrainingError):
 
 
 def to_one_line(error: BaseException) -> str:
-    """What an error says, in one line; its kind if it says nothing."""
+    """Return the first line of an error's message; the name of its class if it has none."""
     lines = str(error).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__

@@ -73,22 +73,22 @@ def log_loss(chances: NDArray[np.float64], labels: NDArray[np.bool_], weights: N
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """What was expected of some chances that are about alike, and what happened."""
+    """Expected and observed positives of similar probabilities."""
 
     weight: float
-    """How many chances, by their weights."""
+    """Sum of the weights."""
     expected: float
-    """How often it should have happened: the sum of the chances."""
+    """Expected positives: the weighted sum of the probabilities."""
     observed: float
-    """How often it did."""
+    """Observed positives, weighted."""
 
 
 def reliability_bins(
     chances: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64], bins: int = 10
 ) -> list[ReliabilityBin]:
-    """Chances in ascending bins that each expect the same number of positives; bins that none falls into are left out.
+    """Bin ascending probabilities so that each bin expects the same number of positives; empty bins are left out.
 
-    Chances of a next item are small: bins of equal width or equal size would hold nothing but the smallest.
+    Probabilities of a next item are small: bins of equal width or equal size would hold nothing but the smallest.
     """
     order = np.argsort(chances, kind="stable")
     chances, labels, weights = chances[order], labels[order], weights[order]

@@ -9,7 +9,7 @@ from portrait.training.errors import TrainingError
 
 @dataclass(frozen=True)
 class Range:
-    """What a number may be: from `low` to `high`, both included."""
+    """Range of a number from `low` to `high`, both included."""
 
     low: float
     high: float

@@ -1,4 +1,4 @@
-"""What a run is trained with: everything that decides its result, in one typed place."""
+"""Settings of a run: everything that decides its result, in one typed place."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ BERT_LEARNING_RATES = {
     FineTuning.PREFIX: 1e-2,
     FineTuning.FROZEN: 1e-5,
 }
-"""Usual learning rates: few weights that begin at nothing take larger steps than many that know their work."""
+"""Usual learning rates: few new weights take larger steps than many pretrained ones."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TrainSettings:
     heads: int = 2
     dropout: float = 0.4
     residual_dropout: float = 0.1
-    """Share of residuals that are dropped at a step: there, words alone stand for the item."""
+    """Share of residuals that are dropped at a step, so that the text alone stands for the item."""
     scale: float = 20.0
     """Softmax scale (one over the temperature) at the start; it is learnt."""
 
@@ -57,43 +57,43 @@ class TrainSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     bert_learning_rate: float = 1e-5
-    """Of the BERT. What suits a tuning, if the caller names none: see `BERT_LEARNING_RATES`."""
+    """Learning rate of the BERT; by default the one of the fine-tuning method in `BERT_LEARNING_RATES`."""
     frozen_bert_share: float = 0.75
-    """Share of the steps after which the BERT joins: before, its vectors are good and the rest is not."""
+    """Share of the steps in which the BERT stays frozen, until the new layers have stabilised."""
     bert_every_steps: int = 4
-    """The BERT then takes part in every so many steps: its optimiser costs as much for few texts as for many."""
+    """After that, the BERT is trained in every n-th step: its optimiser costs as much for few texts as for many."""
     bert_texts_per_step: int = 64
-    """Texts that it reads anew, with gradients, at such a step; the others stand in a cache."""
+    """Texts that the BERT encodes with gradients at such a step; the vectors of all others come from a cache."""
     max_full_softmax_items: int = 20_000
-    """Catalogues up to this size are scored whole at each step; larger ones by `negatives` sampled items."""
+    """Largest catalogue that is scored whole at each step; a larger one is scored by `sampled_negatives` items."""
     sampled_negatives: int = 2048
 
     position_bias: bool = True
-    """Weight events by the inverse of how likely the position where they were shown is looked at, where it is known."""
+    """Weight events with a known position by the inverse of the probability that the position is looked at."""
 
     association_decay: float = 0.7
-    """What an event counts against one a moment later, in what came before."""
+    """Decay of an event's weight per moment before the target."""
     association_target_decay: float = 0.5
-    """What an event counts against one a moment earlier, in what came after."""
+    """Decay of a target's weight per moment after the context."""
     association_ridge: float = 10.0
     """λ of the linear fit."""
 
     cold_item_boost: float = 1.0
-    """Nats added to the score of items without events. They have no better way to get any: 0 shows them as seldom as
-    they were asked for among known items."""
+    """Nats added to the score of cold items, so that they can gain events. With 0 they are shown only as often as known
+    items with similar text are wanted."""
 
     erase: tuple[Demographic, ...] = ()
-    """Declared attributes that no linear function of a profile shall tell; see `conceal`."""
+    """Declared attributes that are erased from profiles; see `encoders.concept_erasure`."""
 
     refit: bool = False
-    """Train once more on training and validation events, as long as was best by validation."""
+    """Train once more on training and validation events, for the number of epochs that validation chose."""
 
     @classmethod
     def from_preset(cls, preset: Preset, **overrides: Any) -> "TrainSettings":
-        """The settings of a preset, with the caller's own choices.
+        """Return the settings of a preset with the caller's overrides.
 
         Raises:
-            TrainingError: a choice is none of ours, or can't be met.
+            TrainingError: an override is unknown or impossible.
         """
         effort: dict[str, Any] = {}
         if preset is Preset.BEST:
@@ -122,7 +122,7 @@ class TrainSettings:
 
     @staticmethod
     def read_overrides(path: Path) -> dict[str, Any]:
-        """Choices for `of` from a JSON file, such as the `best.json` of a study.
+        """Read overrides for `from_preset` from a JSON file, such as the `best.json` of a study.
 
         Raises:
             TrainingError: it holds no JSON object.
@@ -145,10 +145,10 @@ class TrainSettings:
 
     @classmethod
     def read(cls, path: Path) -> "TrainSettings":
-        """The inverse of `write`.
+        """Read settings that `write` wrote.
 
         Raises:
-            TrainingError: the file is missing or broken, or holds settings that are none of ours or out of range.
+            TrainingError: the file is missing or broken, or a setting in it is unknown or out of range.
         """
         overrides = cls.read_overrides(path)
         return cls.from_preset(overrides.pop("preset", cls.preset), **overrides)
@@ -167,7 +167,7 @@ def _parse_demographics(names: Iterable[str]) -> tuple[Demographic, ...]:
 
 
 def _parse_enums(data: dict[str, Any]) -> dict[str, Any]:
-    """Fields as JSON holds them, with names of choices as the choices themselves."""
+    """Turn the names of enum members in JSON fields into the members."""
     kinds: dict[str, Callable[[Any], Any]] = {
         "finetune": FineTuning, "preset": Preset, "split": Split, "erase": _parse_demographics,
     }  # fmt: skip

@@ -19,7 +19,7 @@ Path = tuple[str, ...]
 class Interest:
     """An interest in one node of the taxonomy."""
 
-    path: Path
+    category_path: Path
     weight: float
     """Share of the attention: of late, as far as there is evidence of late, else in the long run; 0 to 1."""
     confidence: float
@@ -77,7 +77,7 @@ def compute_interests(evidence: Evidence, attention: InterestDynamics | None) ->
         if usual is not None:
             chance = compute_next_event_probability(short, short_total, long, long_total, usual, decay)
         return Interest(
-            path=path,
+            category_path=path,
             weight=weights[path],
             confidence=long / (long + decay.prior),
             evidence_event_ids=strongest_event_ids(cited[path]),

@@ -79,7 +79,7 @@ class IvfIndex:
                 rows[wanting], scores[wanting] = self._look(vectors[wanting], k, among, min(lists, self.lists))
         return rows, scores
 
-    def _look(
+    def _search_lists(
         self, vectors: NDArray[np.float32], k: int, among: RowBitmap | None, lists: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         selector = None if among is None else faiss.IDSelectorBitmap(among)

@@ -1,1 +1,4 @@
-"""Admission: how much work is taken on at one time, whose, and what is refused at once. It knows no transport."""
+"""Admission control: limits the work that runs at the same time, divides it among callers, refuses the rest at once.
+
+It knows no transport.
+"""

@@ -1,4 +1,4 @@
-"""The cost of the call that is being served, as it becomes known: from the request, then from what the store holds."""
+"""The charge of the current call: its units become known from the request, and then from the store."""
 
 import asyncio
 from contextvars import ContextVar
@@ -7,27 +7,27 @@ from portrait.server.admission.gate import Gate, Ticket
 
 
 class Charge:
-    """The units that one call counts as.
+    """The units of one call.
 
     Args:
-        gate: let the call in.
-        ticket: what it gave.
+        gate: the gate that accepted the call.
+        ticket: its ticket.
     """
 
     def __init__(self, gate: Gate, ticket: Ticket) -> None:
         self._gate, self._ticket = gate, ticket
         self._fraction = 0.0
-        """Of a unit: parts of one call may be less than a unit each, and many."""
+        """The part of a unit that is not charged yet: a call may have many parts of less than one unit."""
         self._changing = asyncio.Lock()
-        """Held while the units change: parts of one call may turn out to be more at the same time."""
+        """Held while the units change, as several parts of one call may add units at the same time."""
 
     async def set(self, units: int) -> None:
-        """Count the call as so many units in all; see `Gate.resize`."""
+        """Set the units of the whole call; see `Gate.resize`."""
         async with self._changing:
             await self._gate.resize(self._ticket, units)
 
     async def add(self, units: float) -> None:
-        """Count the call as so many units more; fractions add up."""
+        """Add units to the call; fractions add up."""
         async with self._changing:
             whole, fraction = divmod(self._fraction + units, 1)
             if whole:
@@ -39,22 +39,22 @@ _current: ContextVar[Charge | None] = ContextVar("charge", default=None)
 
 
 def set_charge(charge: Charge) -> None:
-    """Say what the current call counts as. Tasks that it starts inherit it."""
+    """Set the charge of the current call. Tasks that the call starts inherit it."""
     _current.set(charge)
 
 
 async def set_units(units: int) -> None:
-    """Count the current call as so many units in all, before it does that work; outside of calls nothing happens.
+    """Set the units of the current call, before it does that work. Outside of calls nothing happens.
 
     Raises:
-        FailedPrecondition: no call may be so much work.
-        Overloaded: there is no place for so much now.
+        FailedPrecondition: one call may not have so many units.
+        Overloaded: the limit is reached.
     """
     if (charge := _current.get()) is not None:
         await charge.set(units)
 
 
 async def add_units(units: float) -> None:
-    """Count the current call as so many units more; see `set_units`."""
+    """Add units to the current call; see `set_units`."""
     if units and (charge := _current.get()) is not None:
         await charge.add(units)

@@ -1,6 +1,6 @@
-"""What calls cost before they are read: which limit they count against, and how many units of it.
+"""The estimated cost of calls before their request is parsed: the workload, and the units.
 
-It is an estimate that lets calls be refused unread; `request_units` says what a request costs that was read.
+With this estimate, calls are refused without being parsed; `request_units` has the cost of a parsed request.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Workload(StrEnum):
-    """Calls that wait for the same thing have one limit: what waits for models must not keep events from the disk."""
+    """Calls that wait for the same resource. Each workload has its own limit, so that models do not delay the store."""
 
     MODELS = "models"
     STORE = "store"
@@ -16,42 +16,42 @@ class Workload(StrEnum):
 
 
 class UnlistedMethod(Exception):
-    """A method or a request that nobody has said the cost of: its calls would pass by every limit."""
+    """A method or a request without a cost, whose calls would bypass every limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What calls of one method cost."""
+    """The cost of calls of one method."""
 
     workload: Workload
     bytes_per_unit: int
-    """Every so many bytes of a request are one unit more: entries of a batch, events of an inline history."""
+    """Bytes of a request that add one unit: entries of a batch, events of an inline history."""
     base_units: int = 1
     """Units of the smallest request."""
     background: bool = False
-    """Whether nobody waits for such calls, whatever they say of themselves."""
+    """True if calls always have the priority `batch`, whatever their metadata say."""
 
     def units(self, size: int) -> int:
-        """Units of a request of so many bytes."""
+        """Return the units of a request, by its size in bytes."""
         return self.base_units + size // self.bytes_per_unit
 
 
 _COSTS = {
     "ProfileService/GetProfile": Cost(Workload.MODELS, 16_384),
-    # A named shopper is some 40 bytes, and as much work as a call of its own.
+    # A named shopper is about 40 bytes, and as much work as a call of its own.
     "ProfileService/BatchGetProfiles": Cost(Workload.MODELS, 40),
     "RecommendationService/Recommend": Cost(Workload.MODELS, 16_384),
     "RecommendationService/Rank": Cost(Workload.MODELS, 16_384),
-    # Asked again without each of up to 64 events, and without those of each item that has several.
+    # The models run again without each of up to 64 events, and without the events of each item that has several.
     "ExplanationService/ExplainRecommendation": Cost(Workload.MODELS, 16_384, 32),
     "ExplanationService/ExplainProfile": Cost(Workload.MODELS, 16_384, 32),
-    # An item's words are encoded, about eight items in the time of a recommendation.
+    # The text of an item is encoded; eight items take about as long as a recommendation.
     "CatalogueService/UpsertItems": Cost(Workload.MODELS, 1_024),
     "CatalogueService/DeleteItems": Cost(Workload.STORE, 16_384),
     "CatalogueService/GetItem": Cost(Workload.STORE, 16_384),
-    # As many bytes are some eight titles.
+    # This is the size of about eight titles.
     "TextService/EncodeTexts": Cost(Workload.MODELS, 512),
-    # One thread works for all of them, and some are slow to take what it found: ten at a time are enough.
+    # One thread serves all of them, and some callers read the response slowly: about ten at a time are enough.
     "AudienceService/FindAudience": Cost(Workload.AUDIENCES, 16_384, 4, background=True),
     "AudienceService/EstimateAudience": Cost(Workload.AUDIENCES, 16_384, 4, background=True),
     "EventService/RecordEvents": Cost(Workload.STORE, 16_384),
@@ -62,13 +62,13 @@ _COSTS = {
 }
 _PACKAGE = "portrait.v1."
 LISTED_METHODS = frozenset(f"{_PACKAGE}{method}" for method in _COSTS)
-"""The methods that have a cost."""
+"""Full names of the methods that have a cost."""
 EXEMPT_PREFIXES = ("grpc.health.", "grpc.reflection.")
-"""What the names of methods begin with whose calls are never refused."""
+"""Prefixes of the names of methods whose calls are never refused."""
 
 
 def cost_of(method: str) -> Cost | None:
-    """Look up what calls of a method cost; None for those that are never refused, as health and reflection.
+    """Look up the cost of a method; None for methods whose calls are never refused: health and reflection.
 
     Args:
         method: for example `portrait.v1.ProfileService/GetProfile`.

@@ -1,4 +1,4 @@
-"""The gate that work passes before it costs anything: it is let in, or refused at once."""
+"""The gate of admission control: work is accepted or refused before it costs anything."""
 
 import asyncio
 import random
@@ -13,19 +13,21 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, Overloaded
 
 MAX_WAIT_SECONDS = 0.05
-"""How long interactive work may wait for a place, which batch work or a burst has taken."""
+"""Seconds that interactive work may wait for units that batch work or a burst has taken."""
 BATCH_SHARE = 0.8
-"""Batch work is let in up to this share of the limit: the rest is room for interactive work to come."""
+"""Batch work is accepted up to this share of the limit; the rest is kept for interactive work."""
 
-_WAITING_SHARE = 0.25
-_LARGEST_SHARE = 0.5
-"""A call that costs more than this share of the limit counts as this share, or it could never be let in; but of such
-calls one at a time goes on when its cost is known."""
+_MAX_WAITING_SHARE = 0.25
+"""The gate is full when as many pieces of work wait as this share of the limit."""
+_MAX_CALL_SHARE = 0.5
+"""A call that costs more than this share of the limit counts as this share, or it could never be accepted. Only one
+such large call at a time goes on once its cost is known."""
 MAX_UNITS = 512
-"""A call of more is refused for good: it would keep all others of its size out for seconds."""
+"""A call of more units is always refused: it would shut out all other large calls for seconds."""
 MAX_LARGE_WAIT_SECONDS = 0.25
-"""How long a large call may wait for the one before it."""
-_FULL_SHARE = 0.9
+"""Seconds that a large call may wait for the one before it."""
+_BUSY_SHARE = 0.9
+"""Share of the limit from which on calls are expected to take as long as the slow ones do."""
 _FULL = "as much as can be done at one time is under way"
 _LARGE_UNDER_WAY = "another large call is under way"
 _RETRY_SECONDS = 0.5
@@ -33,26 +35,26 @@ _BATCH_RETRY_SECONDS = 2.0
 
 
 class Priority(StrEnum):
-    """Which work goes first."""
+    """The urgency of work."""
 
     INTERACTIVE = "interactive"
-    """Somebody waits for the answer."""
+    """Somebody waits for the response."""
     BATCH = "batch"
-    """Nobody does: it gets what is left, and is shed first."""
+    """Nobody waits: such work gets what is left, and is refused first."""
 
 
 class WorkOutcome(StrEnum):
-    """How work that was let in ended."""
+    """The end of accepted work."""
 
     DONE = "done"
     LATE = "late"
-    """Its time was up before."""
-    LOST = "lost"
-    """It failed or was taken back, which says nothing of how long such work takes."""
+    """Its deadline passed."""
+    FAILED = "failed"
+    """It failed or was cancelled, which tells nothing about the latency of such work."""
 
 
 class Refusal(StrEnum):
-    """Why work was refused."""
+    """The limit for which work was refused."""
 
     LIMIT = "limit"
     CALLER = "caller"
@@ -64,45 +66,45 @@ _REASONS = {
     Refusal.CALLER: ErrorReason.CALLER_OVER_SHARE,
     Refusal.DEADLINE: ErrorReason.DEADLINE_TOO_SHORT,
 }
-"""The cause of each refusal, as callers' programs read it."""
+"""The reason that the caller of refused work gets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What asks to be let in."""
+    """Work that asks to be accepted."""
 
     method: str
     units: int
     priority: Priority
     caller: str
     deadline: float
-    """`loop.time()` at which its caller's time is up."""
+    """The deadline, by `loop.time()`; infinite without one."""
 
 
 @dataclass(slots=True)
 class Ticket:
-    """Work that was let in."""
+    """Accepted work."""
 
     work: Work
     requested_units: int
-    """Units of all of it, as far as is known: at first what it counts as."""
+    """The units of the work as far as they are known; at first an estimate."""
     units: int
-    """What it counts as."""
+    """The units that it counts as: `requested_units` up to the maximum of one call."""
     caller: str
-    """Who it counts for."""
+    """The name that it is counted under."""
     since: float
     unloaded: bool
-    """Whether next to nothing else was under way when it came."""
+    """True if almost nothing else was running when it was accepted."""
     large: bool = False
-    """Whether it has the place of large calls."""
+    """True if it holds the slot of large calls."""
 
 
 class Gate:
-    """Lets work in up to a limit that adapts to latency.
+    """Accepts work up to a limit that adapts to latency.
 
     Args:
-        maximum: units that may be under way at one time, however fast they are.
-        caller_share: of the limit, that one caller may have while others want some, 0 to 1.
+        maximum: the highest limit, in units that run at the same time.
+        caller_share: share of the limit that one caller may use while others are active, 0 to 1.
     """
 
     def __init__(self, maximum: int, caller_share: float) -> None:
@@ -110,182 +112,182 @@ class Gate:
         self._callers = Callers(caller_share)
         self._latencies: dict[str, LatencyTracker] = {}
         self._waiting: deque[tuple[Work, int, asyncio.Future[None]]] = deque()
-        # When many are refused at one moment, they shall not come back at one moment.
+        # Retries are spread at random: calls that are refused together must not come back together.
         self._random = random.Random()  # noqa: S311 - nothing secret
         self.under_way = 0
-        """Units."""
+        """Units that run."""
         self.admitted: Counter[Priority] = Counter()
         self.refused: Counter[tuple[Priority, Refusal]] = Counter()
         self.units: Counter[Priority] = Counter()
-        """Of all calls that have ended."""
-        self._large = asyncio.Lock()
+        """Units of all work that has ended."""
+        self._large_slot = asyncio.Lock()
         """Held by the one large call that goes on."""
 
     @property
     def limit(self) -> float:
-        """Units that may be under way at one time, at present."""
+        """The current limit, in units that run at the same time."""
         return self._limit.value
 
     @property
     def is_full(self) -> bool:
-        """Whether no work whatever would be let in now: as many as may wait for a place do."""
-        return len(self._waiting) >= max(1.0, _WAITING_SHARE * self.limit)
+        """True if the queue is full, so that no work would be accepted now."""
+        return len(self._waiting) >= max(1.0, _MAX_WAITING_SHARE * self.limit)
 
     def shed(self, priority: Priority, caller: str) -> Overloaded:
-        """Refuse work of which no more is known; the gate is full."""
+        """Refuse work of a call that was not read, because the gate is full."""
         self._callers.note_request(caller, asyncio.get_running_loop().time())
-        return self._refused(priority, Refusal.LIMIT, _FULL)
+        return self._refusal(priority, Refusal.LIMIT, _FULL)
 
     async def enter(self, work: Work) -> Ticket:
-        """Let work in; whoever gets a ticket gives it back by `leave`.
+        """Accept work. The caller of this method gives the ticket back with `leave`.
 
         Raises:
-            Overloaded: there is no place for it, or it can't be done in its time.
+            Overloaded: the limit is reached, or the work can't be done before its deadline.
         """
         now = asyncio.get_running_loop().time()
-        units = min(work.units, self._largest)
+        units = min(work.units, self._max_call_units)
         caller = self._callers.note_request(work.caller, now)
-        self._refuse_late(work, now)
-        await self._take(work, caller, units, now)
+        self._require_time(work, now)
+        await self._reserve(work, caller, units, now)
         self.admitted[work.priority] += 1
         alone = self.under_way - units < MIN_LIMIT
         return Ticket(work, units, units, caller, asyncio.get_running_loop().time(), alone)
 
     async def resize(self, ticket: Ticket, units: int) -> None:
-        """Count work that was let in as what it has turned out to be, before the costly part of it.
+        """Correct the units of accepted work before its expensive part.
 
         Args:
-            ticket: what `enter` gave.
-            units: of all of the work.
+            ticket: the ticket of the work.
+            units: the units of the whole work.
 
         Raises:
-            FailedPrecondition: no call may be so much work.
-            Overloaded: there is no place for so much; the ticket stays what it was.
+            FailedPrecondition: one call may not have so many units.
+            Overloaded: the limit is reached; the ticket does not change.
         """
         if units > MAX_UNITS:
             raise FailedPrecondition(
                 f"the call is {units} units of work, and one call may be {MAX_UNITS}; ask for less, or of less",
                 ErrorReason.CALL_TOO_EXPENSIVE,
             )
-        largest = self._largest
-        if units > largest and not ticket.large:
+        maximum = self._max_call_units
+        if units > maximum and not ticket.large:
             await self._wait_for_large(ticket)
-        more = min(units, largest) - ticket.units
+        more = min(units, maximum) - ticket.units
         if more > 0:
             now = asyncio.get_running_loop().time()
-            await self._take(ticket.work, self._callers.note_request(ticket.caller, now), more, now, ticket.units)
+            await self._reserve(ticket.work, self._callers.note_request(ticket.caller, now), more, now, ticket.units)
         elif more < 0:
-            self._give_back(ticket.caller, -more)
+            self._release(ticket.caller, -more)
         ticket.units += more
         ticket.requested_units = units
 
-    def leave(self, ticket: Ticket, end: WorkOutcome) -> None:
-        """Give a place back.
+    def leave(self, ticket: Ticket, outcome: WorkOutcome) -> None:
+        """Give a ticket back.
 
         Args:
-            ticket: what `enter` gave.
-            end: how the work ended; what it took tells how loaded the gateway is.
+            ticket: the ticket of the work.
+            outcome: the end of the work; the latency of completed work adapts the limit.
         """
-        if end is not WorkOutcome.LOST and ticket.work.units == 1 and not ticket.large:
-            self._learn(ticket, end)
+        if outcome is not WorkOutcome.FAILED and ticket.work.units == 1 and not ticket.large:
+            self._record_latency(ticket, outcome)
         self.units[ticket.work.priority] += ticket.requested_units
-        self._give_back(ticket.caller, ticket.units)
+        self._release(ticket.caller, ticket.units)
         if ticket.large:
-            self._large.release()
+            self._large_slot.release()
 
     @property
-    def _largest(self) -> int:
-        """Units that one call counts as, at most."""
-        return max(1, int(_LARGEST_SHARE * self.limit))
+    def _max_call_units(self) -> int:
+        """The most units that one call counts as."""
+        return max(1, int(_MAX_CALL_SHARE * self.limit))
 
     async def _wait_for_large(self, ticket: Ticket) -> None:
-        """Get the place of large calls."""
+        """Take the slot of large calls."""
         try:
             async with asyncio.timeout(MAX_LARGE_WAIT_SECONDS):
-                await self._large.acquire()
+                await self._large_slot.acquire()
         except TimeoutError:
-            raise self._refused(ticket.work.priority, Refusal.LIMIT, _LARGE_UNDER_WAY) from None
+            raise self._refusal(ticket.work.priority, Refusal.LIMIT, _LARGE_UNDER_WAY) from None
         ticket.large = True
 
-    async def _take(self, work: Work, caller: str, units: int, now: float, held: int = 0) -> None:
-        """Keep a place for units of a caller who asked just now, beside those that the same call holds."""
+    async def _reserve(self, work: Work, caller: str, units: int, now: float, held: int = 0) -> None:
+        """Reserve units for a caller that has just asked, beside the `held` units of the same call."""
         if not self._callers.allows(caller, units, self.limit, now, held):
-            raise self._refused(
+            raise self._refusal(
                 work.priority, Refusal.CALLER, "this caller has its share of what can be done at one time"
             )
-        # Counted from now on, or one caller could wait for more than its share.
+        # Counted while it waits too, or one caller could queue for more than its share.
         self._callers.acquire(caller, units)
         try:
-            await self._find_place(work, units)
+            await self._reserve_units(work, units)
         except BaseException:
             self._callers.release(caller, units)
             raise
 
-    def _give_back(self, caller: str, units: int) -> None:
+    def _release(self, caller: str, units: int) -> None:
         self.under_way -= units
         self._callers.release(caller, units)
         self._wake()
 
-    async def _find_place(self, work: Work, units: int) -> None:
-        """Keep a place for work; interactive work may wait for it a little."""
-        most = self.limit if work.priority is Priority.INTERACTIVE else BATCH_SHARE * self.limit
-        if not self._waiting and self.under_way + units <= most:
+    async def _reserve_units(self, work: Work, units: int) -> None:
+        """Reserve units below the limit; interactive work may wait for them a little."""
+        limit = self.limit if work.priority is Priority.INTERACTIVE else BATCH_SHARE * self.limit
+        if not self._waiting and self.under_way + units <= limit:
             self.under_way += units
         elif work.priority is Priority.INTERACTIVE:
             await self._wait(work, units)
         else:
-            raise self._refused(work.priority, Refusal.LIMIT, _FULL)
+            raise self._refusal(work.priority, Refusal.LIMIT, _FULL)
 
     async def _wait(self, work: Work, units: int) -> None:
-        """Wait for a place in the order of arrival; the units are kept for the work when this returns."""
+        """Wait for units in the order of arrival; they are reserved when this returns."""
         if self.is_full:
-            raise self._refused(work.priority, Refusal.LIMIT, _FULL)
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, units, place))
+            raise self._refusal(work.priority, Refusal.LIMIT, _FULL)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, units, turn))
         try:
             async with asyncio.timeout(MAX_WAIT_SECONDS):
-                await place
+                await turn
         except BaseException as error:
-            if place.done() and not place.cancelled():
-                self.under_way -= units  # it got its place, but has no use for it
-            place.cancel()
+            if turn.done() and not turn.cancelled():
+                self.under_way -= units  # it was woken with its units, but can't use them any more
+            turn.cancel()
             self._wake()
             if isinstance(error, TimeoutError):
-                raise self._refused(work.priority, Refusal.LIMIT, _FULL) from None
+                raise self._refusal(work.priority, Refusal.LIMIT, _FULL) from None
             raise
 
     def _wake(self) -> None:
-        """Give free places to those who wait."""
+        """Give free units to the work that waits."""
         while self._waiting:
-            _, units, place = self._waiting[0]
-            if not place.done():
+            _, units, turn = self._waiting[0]
+            if not turn.done():
                 if self.under_way + units > self.limit:
                     return
                 self.under_way += units
-                place.set_result(None)
+                turn.set_result(None)
             self._waiting.popleft()
 
-    def _refuse_late(self, work: Work, now: float) -> None:
-        """Refuse work that will not be done in its time, judged by what like calls take at present."""
+    def _require_time(self, work: Work, now: float) -> None:
+        """Refuse work that will miss its deadline, judged by the current latency of its method."""
         latency = self._latencies.get(work.method)
         if latency is None or work.units > 1:
             return
-        full = self.under_way >= _FULL_SHARE * self.limit
-        needed = latency.high_quantile(now) if full else latency.low_quantile(now)
+        busy = self.under_way >= _BUSY_SHARE * self.limit
+        needed = latency.high_quantile(now) if busy else latency.low_quantile(now)
         if work.deadline - now < needed:
             message = f"such calls take {1000 * needed:.0f} ms at present, longer than the time left"
-            raise self._refused(work.priority, Refusal.DEADLINE, message)
+            raise self._refusal(work.priority, Refusal.DEADLINE, message)
 
-    def _refused(self, priority: Priority, reason: Refusal, message: str) -> Overloaded:
+    def _refusal(self, priority: Priority, reason: Refusal, message: str) -> Overloaded:
         self.refused[priority, reason] += 1
         seconds = _RETRY_SECONDS if priority is Priority.INTERACTIVE else _BATCH_RETRY_SECONDS
         return Overloaded(message, seconds * self._random.uniform(0.5, 1.5), _REASONS[reason])
 
-    def _learn(self, ticket: Ticket, end: WorkOutcome) -> None:
+    def _record_latency(self, ticket: Ticket, outcome: WorkOutcome) -> None:
         now = asyncio.get_running_loop().time()
         latency = self._latencies.setdefault(ticket.work.method, LatencyTracker())
         seconds = now - ticket.since
-        if end is WorkOutcome.DONE:
+        if outcome is WorkOutcome.DONE:
             latency.record(now, seconds, ticket.unloaded)
         slowness = seconds / latency.tolerated_seconds(ticket.work.deadline - ticket.since)
         if self._limit.sample(now, slowness, self.under_way):

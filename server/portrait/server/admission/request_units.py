@@ -1,7 +1,7 @@
-"""What requests cost that were read: units by what they ask for, entries that are alike counted once.
+"""The cost of parsed requests: units by what a request asks for; equal entries count once.
 
-A unit is the work of an ordinary call, some milliseconds of the processor. What a request names but does not hold, as
-the stored events of a shopper, is added when the store has counted it (`charges`).
+A unit is the work of an ordinary call, some milliseconds of CPU time. Data that a request names but does not contain,
+such as the stored events of a shopper, is charged when the store has counted it (`charges`).
 """
 
 from collections.abc import Callable, Iterable
@@ -12,27 +12,27 @@ from google.protobuf.descriptor import Descriptor
 from portrait.server.admission.costs import UnlistedMethod
 
 EVENTS_PER_UNIT = 256
-"""Events of a history that a profile is computed from, read from the store or from the request."""
+"""Events of the history that a profile is computed from, stored or inline."""
 TEXTS_PER_UNIT = 8
-"""Texts are encoded in batches: so many take about as long as a recommendation."""
+"""Texts are encoded in batches: this many take about as long as a recommendation."""
 _TYPED_CHARACTERS_PER_UNIT = 2_048
-"""Of searches, whose words are told apart, and the latest of which are encoded."""
+"""Characters of searches, which are split into words, and the latest of which are encoded."""
 _ITEMS_PER_UNIT = 128
-"""Items that are looked up, ranked, written or left out."""
+"""Items that are looked up, ranked, written or excluded."""
 _EVENTS_PER_WRITE = 128
 _SEED_SHOPPERS_PER_UNIT = 1_024
 _AUDIENCE_UNITS = 4
-"""One thread works for all audiences, and some callers are slow to take what it found: ten at a time are enough."""
+"""One thread serves all audiences, and some callers read the response slowly: about ten at a time are enough."""
 _BYTES_PER_UNIT = 1 << 15
-"""Long texts cost time even where the models read their beginning only."""
+"""Long texts cost time even where the models read only their beginning."""
 
 
 def count_units(request: Any, size: int) -> int | None:
-    """Units of a request, at least one; None if it has none but those of its size.
+    """Count the units of a request, at least one; None if only its size counts.
 
     Args:
-        request: a message, which need not keep the contract.
-        size: of the message, in bytes. To ask the message for it takes as long as writing it.
+        request: the message, which may break the contract.
+        size: the size of the message in bytes; `ByteSize()` would take as long as serialising the message again.
     """
     name = request.DESCRIPTOR.full_name
     count = _UNITS.get(name)
@@ -40,25 +40,25 @@ def count_units(request: Any, size: int) -> int | None:
 
 
 def history_units(events: int) -> int:
-    """Units of reading a history and computing from it, beyond those of the call itself.
+    """Count the units of a history, beyond those of the call itself.
 
     Args:
-        events: how many it has.
+        events: the number of its events.
     """
     return events // EVENTS_PER_UNIT
 
 
 def search_units(characters: int) -> float:
-    """Units of what a shopper typed: a small part of one, as a rule.
+    """Count the units of a shopper's searches, usually a small fraction.
 
     Args:
-        characters: of the searches whose words are read.
+        characters: the characters of the searches whose words are read.
     """
     return characters / _TYPED_CHARACTERS_PER_UNIT
 
 
 def shopper_key(shopper: Any) -> bytes:
-    """The same of shoppers that are the same: by their id, or by all of their history."""
+    """Make a key of a shopper's id, or of an inline history; equal shoppers have equal keys."""
     key: bytes = shopper.SerializeToString(deterministic=True)
     return key
 
@@ -68,7 +68,7 @@ def _inline(shopper: Any) -> int:
 
 
 def _shoppers(shoppers: Iterable[Any]) -> int:
-    """Of several shoppers, each once."""
+    """Count the units of several shoppers, equal ones once."""
     distinct = {shopper_key(shopper): shopper for shopper in shoppers}
     return sum(1 + _inline(shopper) for shopper in distinct.values())
 
@@ -100,7 +100,7 @@ def _rank(request: Any) -> int:
 
 
 def _explain(request: Any) -> int:
-    """The least; what the history adds is known when it was read."""
+    """Count the minimum; the history is charged when it has been read."""
     return 1 + _inline(request.shopper)
 
 
@@ -138,7 +138,7 @@ _OF_LONG_TEXTS = {"portrait.v1.RankRequest", "portrait.v1.UpsertItemsRequest", "
 _COUNTED_BY_SIZE = {"portrait.v1.SetConsentsRequest"}
 """Requests with lists whose size in bytes says how much they ask for."""
 LISTED_REQUESTS = frozenset({*_UNITS, *_COUNTED_BY_SIZE})
-"""The requests whose units somebody has said how to count."""
+"""Full names of the requests whose units are counted."""
 
 
 def require_counted(request: Descriptor) -> None:

@@ -1,1 +1,1 @@
-"""Audiences: which shoppers of a release's shopper table meet some criteria. It knows neither gRPC nor the stores."""
+"""Audiences: which shoppers of a release's audience table meet some criteria. It knows neither gRPC nor the stores."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.server.audiences.matchers import read_embeddings
-from portrait.server.audiences.table import CHUNK_ROWS, Rows, ShopperTable
+from portrait.server.audiences.table import CHUNK_ROWS, AudienceTable, Rows
 
 
 class SeedCentroid:
@@ -18,7 +18,7 @@ class SeedCentroid:
         rows: of the seed.
     """
 
-    def __init__(self, table: ShopperTable, rows: Rows) -> None:
+    def __init__(self, table: AudienceTable, rows: Rows) -> None:
         self._table, self._rows = table, rows
         self._sum = np.zeros(table.description.dimension, dtype=np.float64)
         self._known = 0

@@ -1,6 +1,7 @@
 """Which rows of a table meet a criterion."""
 
 from collections.abc import Callable
+from functools import partial
 from statistics import NormalDist
 
 import numpy as np
@@ -14,7 +15,7 @@ from portrait.server.audiences.criteria import (
     TableCriterion,
     TraitCriterion,
 )
-from portrait.server.audiences.table import UNKNOWN_TIME, ShopperTable
+from portrait.server.audiences.table import UNKNOWN_TIME, AudienceTable
 from portrait.server.profiles.label_interests import standardise_similarity
 from portrait.server.timestamps import to_microseconds
 
@@ -25,34 +26,24 @@ Matcher = Callable[[slice], Mask]
 _NORMAL = NormalDist()
 
 
-def make_matcher(criterion: TableCriterion, table: ShopperTable, profiles: ProfileDistribution | None) -> Matcher:
-    """How rows are held against a criterion.
+def make_matcher(criterion: TableCriterion, table: AudienceTable, profiles: ProfileDistribution | None) -> Matcher:
+    """Make the function that tells which rows meet a criterion.
 
     Args:
-        criterion: what is asked for; a trait is one that the table has.
+        criterion: a trait is one that the table has.
         table: of all shoppers.
-        profiles: of the release; labels are not asked for if it is None.
+        profiles: of the release; None if it has no statistics, and then no criterion has labels.
     """
-    match criterion:
-        case InterestCriterion():
-            return lambda rows: _match_interest(criterion, table, profiles, rows)
-        case TraitCriterion():
-            place = table.description.traits.index(criterion.name)
-            least, most = np.float32(criterion.min_probability), np.float32(criterion.max_probability)
-            return lambda rows: _match_range(table["trait"][rows, place], least, most)
-        case CustomerValueCriterion():
-            return lambda rows: _match_customer_value(criterion, table, rows)
-        case ActivityCriterion():
-            return lambda rows: _match_activity(criterion, table, rows)
+    return partial(MATCHERS[type(criterion)], criterion, table, profiles)
 
 
-def read_embeddings(table: ShopperTable, rows: "slice | NDArray[np.int64]") -> NDArray[np.float32]:
+def read_embeddings(table: AudienceTable, rows: "slice | NDArray[np.int64]") -> NDArray[np.float32]:
     """`[rows, dimension]`: profiles; zeros for those who have none."""
     return table["vector"][rows].astype(np.float32)
 
 
 def _match_interest(
-    criterion: InterestCriterion, table: ShopperTable, profiles: ProfileDistribution | None, rows: slice
+    criterion: InterestCriterion, table: AudienceTable, profiles: ProfileDistribution | None, rows: slice
 ) -> Mask:
     met = np.zeros(rows.stop - rows.start, dtype=bool)
     places = [place for path in criterion.paths if (place := table.encode_path(path)) is not None]
@@ -75,11 +66,15 @@ def _find_min_score(percentile: float) -> float:
     return np.inf if percentile >= 1.0 else _NORMAL.inv_cdf(percentile)
 
 
-def _match_range(values: NDArray[np.float32], least: np.float32, most: np.float32) -> Mask:
-    return (values >= least) & (values <= most)  # NaN is neither
+def _match_trait(criterion: TraitCriterion, table: AudienceTable, _: ProfileDistribution | None, rows: slice) -> Mask:
+    probability = table["trait"][rows, table.description.traits.index(criterion.name)]
+    minimum, maximum = np.float32(criterion.min_probability), np.float32(criterion.max_probability)
+    return (probability >= minimum) & (probability <= maximum)  # false for NaN: the trait is absent
 
 
-def _match_customer_value(criterion: CustomerValueCriterion, table: ShopperTable, rows: slice) -> Mask:
+def _match_customer_value(
+    criterion: CustomerValueCriterion, table: AudienceTable, _: ProfileDistribution | None, rows: slice
+) -> Mask:
     met: Mask = table["tier"][rows] > 0
     if criterion.tiers:
         met &= np.isin(table["tier"][rows], [tier.value for tier in criterion.tiers])
@@ -91,7 +86,9 @@ def _match_customer_value(criterion: CustomerValueCriterion, table: ShopperTable
     return met
 
 
-def _match_activity(criterion: ActivityCriterion, table: ShopperTable, rows: slice) -> Mask:
+def _match_activity(
+    criterion: ActivityCriterion, table: AudienceTable, _: ProfileDistribution | None, rows: slice
+) -> Mask:
     last = table["last_event"][rows]
     met: Mask = last != UNKNOWN_TIME
     if criterion.since is not None:
@@ -99,3 +96,12 @@ def _match_activity(criterion: ActivityCriterion, table: ShopperTable, rows: sli
     if criterion.before is not None:
         met &= last < to_microseconds(criterion.before)
     return met
+
+
+MATCHERS: dict[type, Callable[..., Mask]] = {
+    InterestCriterion: _match_interest,
+    TraitCriterion: _match_trait,
+    CustomerValueCriterion: _match_customer_value,
+    ActivityCriterion: _match_activity,
+}
+"""The function of each criterion: of the criterion, the table, the release's shoppers and some rows, as `Matcher`."""

@@ -16,7 +16,7 @@ from portrait.features.population.profile_distribution import ProfileDistributio
 from portrait.server.audiences.criteria import Audience, Criterion, LookAlike, RegionCriterion, SeedCriteria
 from portrait.server.audiences.lookalikes import SeedCentroid, compute_similarities
 from portrait.server.audiences.matchers import Mask, Matcher, make_matcher, read_embeddings
-from portrait.server.audiences.table import CHUNK_ROWS, Rows, ShopperTable
+from portrait.server.audiences.table import CHUNK_ROWS, AudienceTable, Rows
 from portrait.server.profiles.label_interests import compute_direction
 
 R = TypeVar("R")
@@ -52,7 +52,7 @@ _NO_ROWS = np.zeros(0, dtype=np.int64)
 
 
 class AudienceSearch:
-    """Finds audiences in shopper tables.
+    """Finds audiences in audience tables.
 
     Args:
         minimum: shoppers that an audience, and the seed of look-alikes, must have.
@@ -71,7 +71,7 @@ class AudienceSearch:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def find(
-        self, audience: Audience, table: ShopperTable, profiles: ProfileDistribution | None
+        self, audience: Audience, table: AudienceTable, profiles: ProfileDistribution | None
     ) -> AudienceResult:
         """Find an audience. Work that is cancelled ends with the chunk of rows that it is at.
 
@@ -85,7 +85,7 @@ class AudienceSearch:
         return found
 
     async def _find(
-        self, audience: Audience, table: ShopperTable, profiles: ProfileDistribution | None
+        self, audience: Audience, table: AudienceTable, profiles: ProfileDistribution | None
     ) -> AudienceResult:
         rows = await self._find_rows(audience.criteria, table, profiles)
         similarity = None
@@ -102,7 +102,7 @@ class AudienceSearch:
         return AudienceResult(AudienceOutcome.FOUND, rows, None if similarity is None else similarity[may])
 
     async def _find_rows(
-        self, criteria: Sequence[Criterion], table: ShopperTable, profiles: ProfileDistribution | None
+        self, criteria: Sequence[Criterion], table: AudienceTable, profiles: ProfileDistribution | None
     ) -> Rows:
         """Rows that meet all of some criteria."""
         tests = [make_matcher(each, table, profiles) for each in criteria if not isinstance(each, RegionCriterion)]
@@ -122,7 +122,7 @@ class AudienceSearch:
                 break
         return rows.start + np.flatnonzero(met)
 
-    async def _find_seed(self, wanted: LookAlike, table: ShopperTable, profiles: ProfileDistribution | None) -> Rows:
+    async def _find_seed(self, wanted: LookAlike, table: AudienceTable, profiles: ProfileDistribution | None) -> Rows:
         """Rows of a seed."""
         if isinstance(wanted.seed, SeedCriteria):
             rows = await self._find_rows(wanted.seed.criteria, table, profiles)
@@ -131,7 +131,7 @@ class AudienceSearch:
         return rows[await self._mark_permitted(table, rows)]
 
     async def _select_look_alikes(
-        self, wanted: LookAlike, rows: Rows, seed: Rows, table: ShopperTable, profiles: ProfileDistribution | None
+        self, wanted: LookAlike, rows: Rows, seed: Rows, table: AudienceTable, profiles: ProfileDistribution | None
     ) -> tuple[Rows, NDArray[np.float32]]:
         """Those of some rows that are like a seed, and how like."""
         centre = SeedCentroid(table, seed)
@@ -150,11 +150,11 @@ class AudienceSearch:
         kept = await self._run_in_thread(_select_similar, similarity, wanted)
         return rows[kept], similarity[kept]
 
-    async def _mark_permitted(self, table: ShopperTable, rows: Rows) -> Mask:
+    async def _mark_permitted(self, table: AudienceTable, rows: Rows) -> Mask:
         """`[rows]`: who may be part of an audience."""
         return await self._mark(partial(self._filter_permitted, table.description.last_forgotten), table, rows)
 
-    async def _mark(self, who: ShopperFilter, table: ShopperTable, rows: Rows) -> Mask:
+    async def _mark(self, who: ShopperFilter, table: AudienceTable, rows: Rows) -> Mask:
         """`[rows]`: who is among those of whom something holds that the table does not tell."""
         among = np.zeros(len(rows), dtype=bool)
         for begin in range(0, len(rows), CHUNK_ROWS):

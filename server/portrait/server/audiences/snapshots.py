@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from portrait.features.files.numbered_folders import list_numbered_folders
-from portrait.server.audiences.table import DESCRIPTION_FILE, ShopperTable
+from portrait.server.audiences.table import DESCRIPTION_FILE, AudienceTable
 
 MAX_SNAPSHOTS = 2
 """Tables of a release that are kept: answers that were begun on the last but one can be gone on with."""
@@ -30,7 +30,7 @@ class TableSnapshots:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._opened: dict[tuple[str, int], ShopperTable | None] = {}
+        self._opened: dict[tuple[str, int], AudienceTable | None] = {}
         """None: it is damaged."""
 
     def release_folder(self, release: str) -> Path:
@@ -41,12 +41,12 @@ class TableSnapshots:
         """The snapshots of a release, oldest first: only folders that hold a whole table."""
         return list_numbered_folders(self.release_folder(release), DESCRIPTION_FILE, _MAX_SNAPSHOT_NUMBER)
 
-    def open_newest(self, release: str) -> ShopperTable | None:
+    def open_newest(self, release: str) -> AudienceTable | None:
         """The newest table of a release that can be read; None if there is none."""
         opened = (self.open(release, number) for number in reversed(self.list_numbers(release)))
         return next((table for table in opened if table is not None), None)
 
-    def open(self, release: str, snapshot: int) -> ShopperTable | None:
+    def open(self, release: str, snapshot: int) -> AudienceTable | None:
         """One table; None if it is gone or damaged."""
         with self._lock:
             there = {(release, number) for number in self.list_numbers(release)}
@@ -58,11 +58,11 @@ class TableSnapshots:
                 self._opened[release, snapshot] = self._read(self.release_folder(release) / str(snapshot))
             return self._opened[release, snapshot]
 
-    def _read(self, folder: Path) -> ShopperTable | None:
+    def _read(self, folder: Path) -> AudienceTable | None:
         try:
-            return ShopperTable.open(folder)
+            return AudienceTable.open(folder)
         except (OSError, ValueError) as error:
-            _log.error("shopper_table_damaged", snapshot=folder.name, exception=type(error).__qualname__)
+            _log.error("audience_table_damaged", snapshot=folder.name, exception=type(error).__qualname__)
             return None
 
     def publish(self, made: Path, release: str, snapshot: int) -> None:

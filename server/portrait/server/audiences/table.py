@@ -1,4 +1,4 @@
-"""The shopper table: what a release says of every shopper, one row each, column by column on the disk.
+"""The audience table: what a release says of every shopper, one row each, column by column on the disk.
 
 <audiences>/<identity of the release>/<snapshot>/
     shopper.npy            bytes [shoppers]: the ids in UTF-8, each followed by a full stop (NumPy drops trailing NULs);
@@ -64,7 +64,7 @@ class TableDescription:
     """The last time that a shopper was forgotten before the table was begun: who was later may still stand in it."""
 
 
-class ShopperTable:
+class AudienceTable:
     """A table on the disk, mapped into memory: nothing is read before it is asked for.
 
     Args:
@@ -78,7 +78,7 @@ class ShopperTable:
         self._paths = {tuple(path): place for place, path in enumerate(description.paths, start=1)}
 
     @classmethod
-    def open(cls, folder: Path) -> "ShopperTable":
+    def open(cls, folder: Path) -> "AudienceTable":
         """Map a table.
 
         Raises:
@@ -210,7 +210,7 @@ def _fill_row(
         columns["monetary_score"][row] = value.monetary_score or 0
     observed = [interest for interest in profile.interests if not interest.inferred]
     for place, interest in enumerate(observed):
-        columns["interest_path"][row, place] = paths.setdefault(interest.path, len(paths) + 1)
+        columns["interest_path"][row, place] = paths.setdefault(interest.category_path, len(paths) + 1)
         columns["interest_weight"][row, place] = interest.long_term_weight
     probabilities = {value.trait.name: value.probability for value in profile.traits}
     columns["trait"][row] = [

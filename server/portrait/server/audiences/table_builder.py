@@ -1,4 +1,4 @@
-"""Build the shopper table of a release: the profile of every recorded shopper, by the engine that serves profiles.
+"""Build the audience table of a release: the profile of every recorded shopper, by the engine that serves profiles.
 
 A build writes parts of `PART_SHOPPERS` shoppers and then merges them into one table, which replaces the last table
 atomically. The next build resumes one that was cut short.
@@ -26,8 +26,8 @@ from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.audiences.table import (
     CHUNK_ROWS,
     DESCRIPTION_FILE,
+    AudienceTable,
     Rows,
-    ShopperTable,
     TableDescription,
     encode_key,
     write_table,
@@ -103,7 +103,7 @@ async def build_table(
     full: bool = False,
     as_of: datetime | None = None,
     tell: Callable[[BuildProgress], None] = lambda _: None,
-) -> ShopperTable:
+) -> AudienceTable:
     """Make a table, or bring the last one up to date: the rows of shoppers with events since are computed again.
 
     Args:
@@ -147,7 +147,7 @@ class _TableBuild:
         engine: Engine,
         store: Store,
         permitted: ShopperFilter,
-        base: ShopperTable | None,
+        base: AudienceTable | None,
         last_snapshot: int,
         folder: Path,
     ) -> None:
@@ -156,7 +156,7 @@ class _TableBuild:
 
     async def run(
         self, snapshots: TableSnapshots, as_of: datetime | None, tell: Callable[[BuildProgress], None]
-    ) -> ShopperTable:
+    ) -> AudienceTable:
         plan = self._start_or_resume(
             _BuildPlan(
                 base=self._base.description.snapshot if self._base else None,
@@ -171,7 +171,7 @@ class _TableBuild:
             changed = sorted(
                 await self._store.shoppers_with_arrivals(plan.first_arrival, plan.last_arrival), key=str.encode
             )
-        parts = [ShopperTable.open(part) async for part in self._write_parts(plan, changed, tell)]
+        parts = [AudienceTable.open(part) async for part in self._write_parts(plan, changed, tell)]
         sources = [MergeSource(part, np.arange(len(part))) for part in parts]
         if self._base is not None:
             sources.append(MergeSource(self._base, await self._find_unchanged(self._base, changed or [])))
@@ -246,7 +246,7 @@ class _TableBuild:
             return None
         return await compute_profile(self._engine, history.events, history.as_of, fields=_FIELDS, deadline=None)
 
-    async def _find_unchanged(self, base: ShopperTable, changed: list[str]) -> Rows:
+    async def _find_unchanged(self, base: AudienceTable, changed: list[str]) -> Rows:
         """Rows of a table that stay as they are: not of who changed, may not stand there, or was forgotten since."""
         rows = np.setdiff1d(np.arange(len(base)), base.find_rows(changed), assume_unique=True)
         kept = [rows[:0]]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from portrait.server.audiences.table import (
     CHUNK_ROWS,
+    AudienceTable,
     Rows,
-    ShopperTable,
     TableDescription,
     list_columns,
     write_description,
@@ -23,7 +23,7 @@ from portrait.server.audiences.table import (
 class MergeSource:
     """Rows to take of a table."""
 
-    table: ShopperTable
+    table: AudienceTable
     rows: Rows
     """Ascending; no shopper is in two sources."""
 
@@ -82,7 +82,7 @@ def _read_keys(source: MergeSource, number: int) -> Iterator[tuple[bytes, int, i
             yield key, number, row
 
 
-def _remap_paths(table: ShopperTable, paths: dict[tuple[str, ...], int]) -> NDArray[np.uint32]:
+def _remap_paths(table: AudienceTable, paths: dict[tuple[str, ...], int]) -> NDArray[np.uint32]:
     """`[paths + 1]`: places in all paths by places in the table's own; those that are new are added."""
     places = [paths.setdefault(tuple(path), len(paths) + 1) for path in table.description.paths]
     return np.array([0, *places], dtype=np.uint32)

@@ -185,7 +185,7 @@ async def explain_profile(
 
     whole = await compute_profile(engine, history, as_of, fields=fields, deadline=deadline)
     read = _make_reader(whole, part)
-    inferred = any(each.inferred for each in whole.interests if each.path == part.interest)
+    inferred = any(each.inferred for each in whole.interests if each.category_path == part.interest)
 
     interest = InterestCounterfactual(engine, history, as_of, part.interest, inferred=inferred)
 
@@ -221,7 +221,7 @@ def _make_reader(whole: Profile, part: ProfilePart) -> Callable[[Profile | Model
         return partial(_read_probability, part.trait)
     if not part.interest:
         return lambda profile: _compute_cosine(whole.embedding, profile.embedding)
-    if all(each.path != part.interest for each in whole.interests):
+    if all(each.category_path != part.interest for each in whole.interests):
         raise NotFound(
             "interest", "the profile has no interest in this node of the taxonomy", ErrorReason.INTEREST_UNKNOWN
         )
@@ -234,7 +234,7 @@ def _read_probability(trait: str, profile: Profile | ModelOutputs) -> float:
 
 def _read_weight(path: tuple[str, ...], profile: Profile | ModelOutputs) -> float:
     interests = profile.interests if isinstance(profile, Profile) else ()
-    return next((each.weight for each in interests if each.path == path), 0.0)
+    return next((each.weight for each in interests if each.category_path == path), 0.0)
 
 
 async def _compute_effects(

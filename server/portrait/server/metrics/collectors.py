@@ -1,6 +1,9 @@
-"""Prometheus metrics of the gateway, and the HTTP endpoint that shows them."""
+"""Prometheus metrics of the gateway, and the HTTP endpoint that serves them.
 
-from collections.abc import Callable, Iterator, Mapping
+Every name is written out in full, so that a test finds it, and holds it against docs/operations.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -12,6 +15,7 @@ from portrait.server.admission.gate import Gate
 from portrait.server.audiences.search import AudienceOutcome, AudienceSearch
 from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.consent.consents import Permissions, Purpose
+from portrait.server.engine import Engine
 from portrait.server.inference.fallback import Cause
 from portrait.server.metrics.guarded_registry import GuardedRegistry
 from portrait.server.response_cache import ResponseCache
@@ -22,7 +26,7 @@ from portrait.server.runtime.addresses import name_address_in_errors
 from portrait.server.runtime.log_writer import DROPPED_LINES
 from portrait.server.triton import EmbeddedTriton
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_DURATION_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Metrics:
@@ -36,48 +40,48 @@ class Metrics:
         self.rpcs = Counter("portrait_rpcs", "Calls that ended.", ["method", "code"], registry=self.registry)
         self.rpc_duration_seconds = Histogram(
             "portrait_rpc_duration_seconds",
-            "How long calls took.",
+            "Duration of calls.",
             ["method"],
-            buckets=_SECONDS,
+            buckets=_DURATION_BUCKETS_SECONDS,
             registry=self.registry,
         )
 
     def register_releases(self, rollout: Rollout) -> None:
-        """Show what is loaded, which release serves whom, and what the engines count."""
-        self.registry.register(_Releases(rollout))
-        self.registry.register(_Engines(rollout.registry))
-        self.registry.register(_Catalogues(rollout.registry))
+        """Register the metrics of releases, of engines and of their catalogues."""
+        self.registry.register(_ReleaseCollector(rollout))
+        self.registry.register(_EngineCollector(rollout.registry))
+        self.registry.register(_CatalogueCollector(rollout.registry))
 
     def register_triton(self, triton: EmbeddedTriton) -> None:
-        """Show how often Triton, or the process of a model, died."""
+        """Register the metrics of the embedded Triton."""
         self.registry.register(TritonCollector(triton))
 
     def register_admission(self, gates: Mapping[Workload, Gate]) -> None:
-        """Show what the gates let in and refuse."""
-        self.registry.register(_Gates(gates))
+        """Register the metrics of admission control."""
+        self.registry.register(_AdmissionCollector(gates))
 
-    def register_response_cache(self, given: ResponseCache) -> None:
-        """Show how often an answer was given again."""
-        self.registry.register(_Answers(given))
+    def register_response_cache(self, cache: ResponseCache) -> None:
+        """Register the metrics of the response cache."""
+        self.registry.register(_ResponseCacheCollector(cache))
 
-    def register_audiences(self, finder: AudienceSearch, snapshots: TableSnapshots, registry: EngineRegistry) -> None:
-        """Show what became of audiences, and the shopper table that they are found in."""
-        self.registry.register(_Audiences(finder, snapshots, registry))
+    def register_audiences(self, search: AudienceSearch, snapshots: TableSnapshots, registry: EngineRegistry) -> None:
+        """Register the metrics of searches for audiences, and of the table of shoppers."""
+        self.registry.register(_AudienceCollector(search, snapshots, registry))
 
     def register_consents(self, permissions: Permissions) -> None:
-        """Show how often shoppers did not allow what was asked for."""
-        self.registry.register(_Permissions(permissions))
+        """Register the metrics of consents."""
+        self.registry.register(_ConsentCollector(permissions))
 
     def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
-        """Show the metrics; see `serve_metrics`."""
+        """Serve the metrics; see `serve_metrics`."""
         return serve_metrics(self.registry, host, port)
 
 
 def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> tuple[int, Callable[[], None]]:
-    """Show metrics at `http://host:port/metrics`, from a thread of its own.
+    """Serve metrics at `http://host:port/metrics`, from a thread of their own.
 
     Returns:
-        the port, and what ends it.
+        the port, and a function that stops the endpoint.
 
     Raises:
         OSError: the port is taken.
@@ -94,14 +98,16 @@ def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> tuple[in
 
 
 class TritonCollector(Collector):
-    """Reads the embedded Triton when it is asked."""
+    """Reads the embedded Triton at every scrape."""
 
     def __init__(self, triton: EmbeddedTriton) -> None:
         self._triton = triton
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """How often it was started again, and how many models' processes died under it."""
-        yield CounterMetricFamily("portrait_triton_restarts", "Times Triton was started again.", self._triton.restarts)
+        """Count the restarts of Triton, and the deaths of processes of models."""
+        yield CounterMetricFamily(
+            "portrait_triton_restarts", "Times that Triton was started again.", self._triton.restarts
+        )
         yield CounterMetricFamily(
             "portrait_model_process_deaths",
             "Processes of models that died while Triton ran.",
@@ -109,165 +115,190 @@ class TritonCollector(Collector):
         )
 
 
-class _Answers(Collector):
-    """Reads the answers that are kept when it is asked."""
+class _ResponseCacheCollector(Collector):
+    """Reads the response cache at every scrape."""
 
-    def __init__(self, given: ResponseCache) -> None:
-        self._given = given
-
-    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """How often an answer was given again, and the memory of answers."""
-        name, given = "portrait_response_cache", self._given
-        yield CounterMetricFamily(f"{name}_hits", "Answers that were given again.", given.hits)
-        yield CounterMetricFamily(f"{name}_misses", "Answers that had to be made.", given.misses)
-        yield GaugeMetricFamily(f"{name}_bytes", "Memory of answers.", given.bytes)
-
-
-class _Audiences(Collector):
-    """Reads the finder, and looks for the newest shopper table, when it is asked."""
-
-    def __init__(self, finder: AudienceSearch, snapshots: TableSnapshots, registry: EngineRegistry) -> None:
-        self._finder, self._snapshots, self._registry = finder, snapshots, registry
+    def __init__(self, cache: ResponseCache) -> None:
+        self._cache = cache
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """Audiences by what became of them; size and age of the serving release's shopper table, if it has one."""
+        """Count hits and misses, and the memory of cached responses."""
+        cache = self._cache
+        yield CounterMetricFamily("portrait_response_cache_hits", "Responses from the cache.", cache.hits)
+        yield CounterMetricFamily("portrait_response_cache_misses", "Responses that were computed.", cache.misses)
+        yield GaugeMetricFamily("portrait_response_cache_bytes", "Memory of cached responses.", cache.bytes)
+
+
+class _AudienceCollector(Collector):
+    """Reads the search, and looks up the newest table of shoppers, at every scrape."""
+
+    def __init__(self, search: AudienceSearch, snapshots: TableSnapshots, registry: EngineRegistry) -> None:
+        self._search, self._snapshots, self._registry = search, snapshots, registry
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Count searches by outcome, and tell size and age of the serving release's table, if it has one."""
         outcomes = CounterMetricFamily(
-            "portrait_audience_searches", "Audiences that were looked for.", labels=["outcome"]
+            "portrait_audience_searches", "Audiences that were searched for.", labels=["outcome"]
         )
         for outcome in AudienceOutcome:
-            outcomes.add_metric([outcome], self._finder.outcomes[outcome])
+            outcomes.add_metric([outcome], self._search.outcomes[outcome])
         yield outcomes
         table = self._snapshots.open_newest(self._registry.routes.serving.release.identity)
         if table is None:
             return
-        name, description = "portrait_shopper_table", table.description
-        yield GaugeMetricFamily(f"{name}_shoppers", "Shoppers in the shopper table of the release.", len(table))
-        oldest = description.oldest_as_of / 1e6
-        yield GaugeMetricFamily(f"{name}_oldest_seconds", "Moment of its oldest row, in seconds since 1970.", oldest)
+        yield GaugeMetricFamily(
+            "portrait_audience_table_shoppers", "Shoppers in the audience table of the serving release.", len(table)
+        )
+        yield GaugeMetricFamily(
+            "portrait_audience_table_oldest_timestamp_seconds",
+            "Time of the oldest row of that table, in seconds since 1970.",
+            table.description.oldest_as_of / 1e6,
+        )
 
 
-class _Permissions(Collector):
-    """Reads the permissions when it is asked."""
+class _ConsentCollector(Collector):
+    """Reads the permissions at every scrape."""
 
     def __init__(self, permissions: Permissions) -> None:
         self._permissions = permissions
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Refusals by purpose."""
-        refused = CounterMetricFamily(
+        """Count the denials by purpose."""
+        denied = CounterMetricFamily(
             "portrait_consent_denied", "Times that a shopper did not allow a purpose.", labels=["purpose"]
         )
         for purpose in Purpose:
-            refused.add_metric([purpose], self._permissions.refused[purpose])
-        yield refused
+            denied.add_metric([purpose], self._permissions.refused[purpose])
+        yield denied
 
 
-class _Releases(Collector):
-    """Reads the rollout when it is asked."""
+class _ReleaseCollector(Collector):
+    """Reads the rollout at every scrape."""
 
     def __init__(self, rollout: Rollout) -> None:
         self._rollout = rollout
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """Which release serves whom, what else is loaded, and what could not be."""
+        """Tell which release serves, which is the canary, which are in memory, and which could not be loaded."""
         rollout, traffic = self._rollout, self._rollout.registry.routes.traffic
-        yield GaugeMetricFamily(SERVING, "The release that is served.", traffic.serving)
-        yield GaugeMetricFamily(CANARY, "The release that is tried on some shoppers, 0 for none.", traffic.canary or 0)
-        yield GaugeMetricFamily(PERCENT, "How many shoppers it is tried on, in percent.", traffic.percent)
+        yield GaugeMetricFamily(SERVING, "The serving release.", traffic.serving)
+        yield GaugeMetricFamily(CANARY, "The canary release, 0 for none.", traffic.canary or 0)
+        yield GaugeMetricFamily(PERCENT, "Shoppers served by the canary, in percent.", traffic.percent)
         loaded = GaugeMetricFamily(LOADED, "1 for each release in memory.", labels=["release"])
         for release in tuple(rollout.registry.engines):
             loaded.add_metric([str(release)], 1)
-        refused = GaugeMetricFamily(REFUSED, "1 for each wanted release that could not be loaded.", labels=["release"])
+        refused = GaugeMetricFamily(
+            REFUSED, "1 for each configured release that could not be loaded.", labels=["release"]
+        )
         for release in tuple(rollout.refused):
             refused.add_metric([str(release)], 1)
         yield from (loaded, refused)
         yield GaugeMetricFamily(
-            "portrait_traffic_file_invalid", "1 if releases/traffic.json is not what it may be.", int(rollout.misread)
+            "portrait_traffic_file_invalid", "1 if releases/traffic.json is invalid.", int(rollout.misread)
         )
         yield CounterMetricFamily(
-            "portrait_release_switches", "Changes of which release serves whom.", rollout.switches
+            "portrait_release_switches", "Changes of the serving or the canary release.", rollout.switches
         )
 
 
-class _Catalogues(Collector):
-    """Reads the engines' catalogues when it is asked."""
+class _CatalogueCollector(Collector):
+    """Reads the engines' catalogues at every scrape."""
 
     def __init__(self, registry: EngineRegistry) -> None:
         self._registry = registry
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """Items of each catalogue that has any, and how many of them every request looks at."""
+        """Count the items of each catalogue, and those outside of the index: every request compares all of these."""
         labels = ["release", "catalogue"]
-        items = GaugeMetricFamily("portrait_catalogue_items", "Items that can be shown.", labels=labels)
-        added = GaugeMetricFamily(
-            "portrait_catalogue_unindexed_items", "Of these, not in the release's index.", labels=labels
+        items = GaugeMetricFamily("portrait_catalogue_items", "Items of a catalogue.", labels=labels)
+        unindexed = GaugeMetricFamily(
+            "portrait_catalogue_unindexed_items",
+            "Items of a catalogue that are not in the release's index.",
+            labels=labels,
         )
         for release, engine in tuple(self._registry.engines.items()):
             snapshots = engine.snapshots.by_name
-            # A name that callers have made up must not stay for ever.
+            # A catalogue name that a caller has invented must not stay in the metrics for ever.
             for name, snapshot in ((name, snapshot) for name, snapshot in snapshots.items() if snapshot.items):
                 items.add_metric([str(release), name], snapshot.items)
-                added.add_metric([str(release), name], snapshot.added)
-        yield from (items, added)
+                unindexed.add_metric([str(release), name], snapshot.added)
+        yield from (items, unindexed)
 
 
-class _Engines(Collector):
-    """Reads the engines when it is asked."""
+class _EngineCollector(Collector):
+    """Reads the engines at every scrape."""
 
     def __init__(self, registry: EngineRegistry) -> None:
         self._registry = registry
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """Batches and rows that models ran, what waits for them, answers without them, and known texts."""
-        batches = CounterMetricFamily("portrait_model_batches", "Batches that a model ran.", labels=["model"])
-        rows = CounterMetricFamily("portrait_model_rows", "Texts, histories, rankings in them.", labels=["model"])
-        places = CounterMetricFamily(
-            "portrait_model_padded_units", "Tokens, events, candidates in them, padding included.", labels=["model"]
-        )
-        filled = CounterMetricFamily("portrait_model_units", "The same without padding.", labels=["model"])
-        unanswered = GaugeMetricFamily("portrait_model_pending_rows", "Rows that wait or run.", labels=["model"])
-        degraded = CounterMetricFamily("portrait_degraded_responses", "Answers without the models.", labels=["cause"])
+        """Count the work of the models, degraded responses, and the texts of the embedding cache."""
         engines, counts = tuple(self._registry.engines.values()), self._registry.counts()
-        for model in (*MODELS, TRAIT_HEADS):
-            batches.add_metric([model], counts["batches", model])
-            rows.add_metric([model], counts["rows", model])
-            places.add_metric([model], counts["padded_units", model])
-            filled.add_metric([model], counts["units", model])
-            held = [engine.batchers[model] for engine in engines if model in engine.batchers]
-            unanswered.add_metric([model], sum(batcher.pending for batcher in held))
+        yield from _model_families(engines, counts)
+        degraded = CounterMetricFamily(
+            "portrait_degraded_responses", "Responses that were made without the models.", labels=["cause"]
+        )
         for cause in Cause:
             degraded.add_metric([cause], counts["degraded", cause])
-        yield from (batches, rows, places, filled, unanswered, degraded)
-        name = "portrait_text_cache"
-        yield CounterMetricFamily(f"{name}_hits", "Texts whose embedding was known.", counts["texts", "known"])
-        yield CounterMetricFamily(f"{name}_misses", "Texts that were encoded.", counts["texts", "encoded"])
+        yield degraded
+        hits, misses = counts["texts", "known"], counts["texts", "encoded"]
+        yield CounterMetricFamily("portrait_text_cache_hits", "Texts whose embedding was cached.", hits)
+        yield CounterMetricFamily("portrait_text_cache_misses", "Texts that were encoded.", misses)
         size = sum(engine.texts.cache.bytes for engine in engines)
-        yield GaugeMetricFamily(f"{name}_bytes", "Memory of known embeddings, of all releases.", size)
+        yield GaugeMetricFamily("portrait_text_cache_bytes", "Memory of cached embeddings, of all releases.", size)
 
 
-class _Gates(Collector):
-    """Reads the gates when it is asked."""
+def _model_families(
+    engines: Sequence[Engine], counts: Mapping[tuple[str, str], int]
+) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+    """Count batches, rows and units by model, and the rows that a model has not answered yet."""
+    names = ["model"]
+    batches = CounterMetricFamily("portrait_model_batches", "Batches that a model ran.", labels=names)
+    rows = CounterMetricFamily(
+        "portrait_model_rows", "Texts, histories or rankings that a model processed.", labels=names
+    )
+    units = CounterMetricFamily(
+        "portrait_model_units", "Tokens, events or candidates in those rows, without padding.", labels=names
+    )
+    padded = CounterMetricFamily(
+        "portrait_model_padded_units", "Tokens, events or candidates in those rows, with padding.", labels=names
+    )
+    pending = GaugeMetricFamily("portrait_model_pending_rows", "Rows that wait for a model or run in it.", labels=names)
+    for model in (*MODELS, TRAIT_HEADS):
+        batches.add_metric([model], counts["batches", model])
+        rows.add_metric([model], counts["rows", model])
+        units.add_metric([model], counts["units", model])
+        padded.add_metric([model], counts["padded_units", model])
+        batchers = [engine.batchers[model] for engine in engines if model in engine.batchers]
+        pending.add_metric([model], sum(batcher.pending for batcher in batchers))
+    yield from (batches, rows, units, padded, pending)
+
+
+class _AdmissionCollector(Collector):
+    """Reads the admission gates at every scrape."""
 
     def __init__(self, gates: Mapping[Workload, Gate]) -> None:
         self._gates = gates
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """Limit, what is under way, and what was let in and refused since the start."""
-        name = "portrait_admission"
-        limit = GaugeMetricFamily(f"{name}_limit_units", "Units of work that may be under way.", labels=["workload"])
-        under_way = GaugeMetricFamily(f"{name}_running_units", "Units of work under way.", labels=["workload"])
-        admitted = CounterMetricFamily(f"{name}_admitted", "Calls that were let in.", labels=["workload", "priority"])
-        refused = CounterMetricFamily(
-            f"{name}_refused", "Calls that were refused.", labels=["workload", "priority", "reason"]
+        """Tell the limits and the running units, and count accepted and refused calls."""
+        by_workload, by_priority = ["workload"], ["workload", "priority"]
+        limit = GaugeMetricFamily(
+            "portrait_admission_limit_units", "Units of work that may run at the same time.", labels=by_workload
         )
-        units = CounterMetricFamily(f"{name}_units", "Units of calls that have ended.", labels=["workload", "priority"])
-        for kind, gate in self._gates.items():
-            limit.add_metric([kind], gate.limit)
-            under_way.add_metric([kind], gate.under_way)
+        running = GaugeMetricFamily("portrait_admission_running_units", "Units of work that run.", labels=by_workload)
+        admitted = CounterMetricFamily("portrait_admission_admitted", "Calls that were accepted.", labels=by_priority)
+        refused = CounterMetricFamily(
+            "portrait_admission_refused", "Calls that were refused.", labels=[*by_priority, "reason"]
+        )
+        units = CounterMetricFamily("portrait_admission_units", "Units of calls that have ended.", labels=by_priority)
+        for workload, gate in self._gates.items():
+            limit.add_metric([workload], gate.limit)
+            running.add_metric([workload], gate.under_way)
             for priority, count in tuple(gate.admitted.items()):
-                admitted.add_metric([kind, priority], count)
+                admitted.add_metric([workload, priority], count)
             for (priority, reason), count in tuple(gate.refused.items()):
-                refused.add_metric([kind, priority, reason], count)
+                refused.add_metric([workload, priority, reason], count)
             for priority, count in gate.units.items():
-                units.add_metric([kind, priority], count)
-        yield from (limit, under_way, admitted, refused, units)
+                units.add_metric([workload, priority], count)
+        yield from (limit, running, admitted, refused, units)

@@ -1,4 +1,4 @@
-"""A registry of metrics in which one collector that fails takes nothing away from the others."""
+"""A registry of metrics whose collectors may fail: the other collectors are still shown."""
 
 import traceback
 from collections.abc import Iterable, Iterator
@@ -12,19 +12,19 @@ _log = structlog.get_logger(__name__)
 
 
 class CollectorErrors:
-    """Counts the failures of collectors, and logs when one begins to fail and when it works again."""
+    """Counts failures of collectors, and logs the first failure of a collector and its recovery."""
 
     def __init__(self) -> None:
         self.counter = Counter(
             "portrait_collector_errors",
-            "Times that a collector of metrics failed; what it shows was left out.",
+            "Times that a collector of metrics failed, so that its metrics were left out.",
             ["collector"],
             registry=None,
         )
         self._failing: set[str] = set()
 
     def add(self, collector: str, error: Exception) -> None:
-        """Count a failure. The text of the error is not logged: it may quote what a shopper typed."""
+        """Count a failure, without logging the text of the error, which may quote what a shopper typed."""
         self.counter.labels(collector).inc()
         if collector not in self._failing:
             self._failing.add(collector)
@@ -33,39 +33,39 @@ class CollectorErrors:
             _log.error("collector_failed", collector=collector, error=type(error).__name__, where=where)
 
     def clear(self, collector: str) -> None:
-        """Note that a collector works."""
+        """Record that a collector works."""
         if collector in self._failing:
             self._failing.discard(collector)
             _log.info("collector_recovered", collector=collector)
 
 
 class GuardedRegistry(CollectorRegistry):
-    """A registry whose collectors may fail: the families before the failure, and all other collectors, are shown."""
+    """A registry that shows the families before a failure of a collector, and all other collectors."""
 
     def __init__(self) -> None:
         super().__init__()
         self.errors = CollectorErrors()
-        """Of its collectors; the counter is not registered."""
+        """The errors of its collectors; their counter is not registered."""
 
     def register(self, collector: Collector) -> None:
-        """Add a collector, guarded."""
+        """Add a collector that may fail."""
         super().register(_Guarded(collector, self.errors))
 
 
 class _Guarded(Collector):
-    """Asks a collector, and leaves out what it can't say."""
+    """Wraps a collector, and leaves out the families that it fails to make."""
 
     def __init__(self, collector: Collector, errors: CollectorErrors) -> None:
         self._collector, self._errors = collector, errors
-        self._name = type(collector).__name__.strip("_").lower()
+        self._name = type(collector).__name__.strip("_").removesuffix("Collector").lower()
 
     def describe(self) -> Iterable[Metric]:
-        """The families that the collector announces, so that two with one name are refused."""
+        """Announce the collector's families, so that the registry refuses a second one with the same name."""
         announce = getattr(self._collector, "describe", None)
         return announce() if announce else ()
 
     def collect(self) -> Iterator[Metric]:
-        """The families up to the first that fails."""
+        """Yield the families before the first that fails."""
         try:
             for family in self._collector.collect():
                 _check(family)

@@ -1,4 +1,4 @@
-"""Metrics of several processes as one."""
+"""The metrics of several processes, merged into one."""
 
 import operator
 import os
@@ -15,32 +15,31 @@ from portrait.server.metrics.guarded_registry import CollectorErrors
 from portrait.server.rollout.gateway_status import CANARY, LOADED, PERCENT, REFUSED, SERVING
 from portrait.server.runtime.direct_http import open_url
 
-_LARGEST = {
+_MERGED_BY_MAX = {
     LOADED, REFUSED, "portrait_traffic_file_invalid", "portrait_catalogue_items", "portrait_catalogue_unindexed_items",
-    "portrait_shopper_table_shoppers", "portrait_shopper_table_oldest_timestamp_seconds",
+    "portrait_audience_table_shoppers", "portrait_audience_table_oldest_timestamp_seconds",
     "process_start_time_seconds", "process_max_fds",
 }  # fmt: skip
-"""What has no sum: the largest is shown."""
-_AGREED = {SERVING, CANARY, PERCENT}
-"""What has neither: it is shown while all processes say the same, else 0."""
-_SECONDS = 2.0
+"""Gauges whose sum means nothing: the largest value is shown."""
+_MERGED_IF_EQUAL = {SERVING, CANARY, PERCENT}
+"""Gauges for which the largest means nothing either: the value is shown if all processes have the same, else 0."""
+_TIMEOUT_SECONDS = 2.0
 
 _Labels = tuple[tuple[str, str], ...]
 _Samples = dict[tuple[str, _Labels], float]
 _Process = tuple[int, str]
-"""Process id and address of the metrics: the system gives either again, but not both."""
+"""Process id and URL of the metrics: the system may reuse either of them, but not both."""
 
 
 class AggregatedMetrics(Collector):
-    """Asks each process for its metrics when it is asked, and shows the sums.
+    """Reads the metrics of each process at every scrape, and shows their sums.
 
-    What a process had counted that is gone, or can't say it now, stays in the sums as far as it was seen: a counter
-    never falls.
+    The last known counts of a process that has ended, or does not answer, stay in the sums: a counter never falls.
 
     Args:
-        urls: of the metrics of each process, by process id.
-        errors: count the answers that are no metrics; the process is passed over.
-        own: counters of this process, which are in the sums.
+        urls: returns the URL of the metrics of each process, by process id.
+        errors: counts responses that are no metrics; such a process is skipped.
+        own: counters of this process, which are part of the sums.
     """
 
     def __init__(
@@ -49,13 +48,13 @@ class AggregatedMetrics(Collector):
         self._urls, self._errors, self._own = urls, errors, tuple(own)
         self._lock = threading.Lock()
         self._counted: dict[_Process, dict[str, Metric]] = {}
-        """What each process last showed of each counter and histogram, by name."""
+        """The counters and histograms that each process showed last, by name."""
 
     def collect(self) -> Iterator[Metric]:
-        """The sums now."""
+        """Yield the sums."""
         seen = self._read_all()
         seen[os.getpid(), ""] = [family for collector in self._own for family in collector.collect()]
-        # Several may ask at one time.
+        # Several scrapes may run at the same time.
         with self._lock:
             metrics = self._sum(seen)
         yield from metrics
@@ -87,8 +86,8 @@ class AggregatedMetrics(Collector):
         samples: dict[str, _Samples] = {}
         for family in families:
             sums.setdefault(family.name, Metric(family.name, family.documentation, family.type))
-            join = _JOINS.get(family.name, operator.add)
-            _add(samples.setdefault(family.name, {}), _values(family), join)
+            merge = _MERGES.get(family.name, operator.add)
+            _add(samples.setdefault(family.name, {}), _values(family), merge)
         for name, metric in sums.items():
             for (sample, labels), value in samples[name].items():
                 metric.add_sample(sample, dict(labels), value)
@@ -100,7 +99,7 @@ def _is_count(family: Metric) -> bool:
 
 
 def _values(family: Metric) -> _Samples:
-    """Values by sample and labels; times at which a metric was made are left out."""
+    """Return the values by sample name and labels, without the creation times of metrics."""
     return {
         (each.name, tuple(sorted(each.labels.items()))): each.value
         for each in family.samples
@@ -108,26 +107,26 @@ def _values(family: Metric) -> _Samples:
     }
 
 
-def _add(sums: _Samples, values: _Samples, join: Callable[[float, float], float]) -> None:
+def _add(sums: _Samples, values: _Samples, merge: Callable[[float, float], float]) -> None:
     for key, value in values.items():
-        sums[key] = join(sums[key], value) if key in sums else value
+        sums[key] = merge(sums[key], value) if key in sums else value
 
 
-def _agreed(first: float, second: float) -> float:
+def _equal_or_zero(first: float, second: float) -> float:
     return first if first == second else 0.0
 
 
-_JOINS: dict[str, Callable[[float, float], float]] = {
-    **dict.fromkeys(_LARGEST, max),
-    **dict.fromkeys(_AGREED, _agreed),
+_MERGES: dict[str, Callable[[float, float], float]] = {
+    **dict.fromkeys(_MERGED_BY_MAX, max),
+    **dict.fromkeys(_MERGED_IF_EQUAL, _equal_or_zero),
 }
 
 
 def _read(url: str) -> list[Metric] | None:
-    """The metrics of one process; None of one that has just died. Times at which metrics were made are left out."""
+    """Read the metrics of one process, without their creation times; None if the process has just died."""
     try:
-        with open_url(url, _SECONDS) as answer:
-            text = answer.read().decode()
+        with open_url(url, _TIMEOUT_SECONDS) as response:
+            text = response.read().decode()
     except HTTPError:
         raise
     except (OSError, HTTPException):

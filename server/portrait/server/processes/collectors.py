@@ -1,4 +1,4 @@
-"""Metrics of several gateway processes on one port."""
+"""The metrics endpoint of several gateway processes on one port."""
 
 from collections.abc import Iterator
 
@@ -14,28 +14,26 @@ from portrait.server.runtime.log_writer import DROPPED_LINES
 from portrait.server.triton import EmbeddedTriton
 
 
-def build_registry(processes: ProcessPool, triton: EmbeddedTriton | None) -> CollectorRegistry:
-    """The sums of all gateway processes, how many there are, and what became of the Triton that they share."""
+def build_registry(pool: ProcessPool, triton: EmbeddedTriton | None) -> CollectorRegistry:
+    """Build a registry of the sums over all gateway processes, of their number, and of the Triton that they share."""
     registry = GuardedRegistry()
     own = [registry.errors.counter, DROPPED_LINES]
     if triton is not None:
         registry.register(TritonCollector(triton))
-    registry.register(AggregatedMetrics(lambda: processes.metrics_urls, registry.errors, own))
-    registry.register(_Processes(processes))
+    registry.register(AggregatedMetrics(lambda: pool.metrics_urls, registry.errors, own))
+    registry.register(_ProcessCollector(pool))
     return registry
 
 
-class _Processes(Collector):
-    """Reads the processes when it is asked."""
+class _ProcessCollector(Collector):
+    """Reads the pool of processes at every scrape."""
 
-    def __init__(self, processes: ProcessPool) -> None:
-        self._processes = processes
+    def __init__(self, pool: ProcessPool) -> None:
+        self._pool = pool
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """How many serve, and how many had to be started again."""
-        yield GaugeMetricFamily(
-            "portrait_processes", "Gateway processes that serve.", len(self._processes.metrics_urls)
-        )
+        """Count the processes that serve, and the restarts."""
+        yield GaugeMetricFamily("portrait_processes", "Gateway processes that serve.", len(self._pool.metrics_urls))
         yield CounterMetricFamily(
-            "portrait_process_restarts", "Processes that were started again.", self._processes.restarts
+            "portrait_process_restarts", "Times that a gateway process was started again.", self._pool.restarts
         )

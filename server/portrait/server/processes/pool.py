@@ -1,4 +1,4 @@
-"""Several gateway processes on one port: started, started again when they die, ended together."""
+"""A pool of gateway processes on one port: it starts them, restarts those that die, and ends them together."""
 
 import asyncio
 import contextlib
@@ -20,11 +20,11 @@ from portrait.server.settings import Settings
 from portrait.server.triton.process import dying_with
 
 START_SECONDS = 120.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
+_MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.2, 10.0
 _STABLE_SECONDS = 60.0
 """A process that ran this long is started again at once, one that keeps dying after growing pauses."""
 _LATE_SECONDS = 5.0
-"""What a process may take to end beyond its drain, before it is killed."""
+"""Seconds beyond its drain after which a process is killed."""
 
 _log = structlog.get_logger(__name__)
 
@@ -34,19 +34,19 @@ class ProcessError(Exception):
 
 
 class ProcessPool:
-    """Runs `portrait.server.worker` so many times.
+    """Runs several processes of `portrait.server.worker`.
 
-    Each holds its own models' texts and answers, and its own limits of admission; the kernel deals out connections.
+    Each has its own caches and its own admission limits; the kernel distributes connections.
 
     Args:
-        settings: of each process.
-        count: how many.
-        repair: gives a model of their Triton new processes; None if this process does not look after that Triton.
+        settings: the settings of each process.
+        count: the number of processes.
+        repair: restarts the processes of a model in Triton; None if this process does not manage that Triton.
     """
 
     def __init__(self, settings: Settings, count: int, repair: Callable[[str], Awaitable[None]] | None) -> None:
         self._settings, self._count, self._repair = settings, count, repair
-        self._how = ("--supervised",) if repair else ()
+        self._options = ("--supervised",) if repair else ()
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._metrics: dict[int, str] = {}
         self._pauses: dict[int, float] = {}
@@ -54,11 +54,11 @@ class ProcessPool:
         self._began: dict[int, float] = {}
         self._background = Background()
         self.restarts = 0
-        """How often one had to be started again."""
+        """The number of restarts."""
 
     @property
     def metrics_urls(self) -> Mapping[int, str]:
-        """Where each process that serves shows its metrics, by process id."""
+        """The URL of the metrics of each process that serves, by process id."""
         return dict(self._metrics)
 
     def loaded_releases(self) -> frozenset[int]:
@@ -80,7 +80,7 @@ class ProcessPool:
             self._background.repeat(f"gateway process {place}", partial(self._keep, place), 0.0)
 
     async def stop(self) -> None:
-        """Have all drain and end."""
+        """Drain and end all processes."""
         await self._background.stop()
         await asyncio.gather(*map(self._end, self._processes.values()))
 
@@ -90,7 +90,7 @@ class ProcessPool:
         settings = json.dumps(self._settings.model_dump(exclude_none=True), default=str)
         process = self._processes[place] = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "portrait.server.worker", settings, *self._how),
+            *("-m", "portrait.server.worker", settings, *self._options),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             preexec_fn=dying_with(os.getpid()),
@@ -109,14 +109,14 @@ class ProcessPool:
     async def _keep(self, place: int) -> None:
         """Wait until a process dies, and start it again."""
         process = self._processes[place]
-        hearing = asyncio.create_task(self._hear(process))
+        repairing = asyncio.create_task(self._repair_models(process))
         try:
             code = await process.wait()
         finally:
-            hearing.cancel()
+            repairing.cancel()
         self._metrics.pop(process.pid, None)
         stable = time.monotonic() - self._began[place] > _STABLE_SECONDS
-        pause = 0.0 if stable else min(max(2 * self._pauses.get(place, 0.0), _FIRST_PAUSE), _LONGEST_PAUSE)
+        pause = 0.0 if stable else min(max(2 * self._pauses.get(place, 0.0), _MIN_PAUSE_SECONDS), _MAX_PAUSE_SECONDS)
         self._pauses[place] = pause
         _log.error("process_died", pid=process.pid, exit_code=code, restart_in_seconds=pause)
         await asyncio.sleep(pause)
@@ -126,8 +126,8 @@ class ProcessPool:
         except (ProcessError, OSError) as error:
             _log.error("process_not_started", reason=str(error))
 
-    async def _hear(self, process: asyncio.subprocess.Process) -> None:
-        """Have the models repaired that a process finds unhealthy, until it ends."""
+    async def _repair_models(self, process: asyncio.subprocess.Process) -> None:
+        """Repair the models that a process reports as unhealthy, until the process ends."""
         assert process.stdout is not None
         async for line in process.stdout:
             if self._repair:
@@ -147,7 +147,7 @@ class ProcessPool:
 
 
 def reserve_port(host: str, port: int) -> socket.socket:
-    """Take a port for processes that share it; calls go to them, none to this socket.
+    """Reserve a port for processes that share it; calls go to them, and none to this socket.
 
     Args:
         host: as in the settings.
@@ -158,7 +158,7 @@ def reserve_port(host: str, port: int) -> socket.socket:
     """
     family, _, _, _, address = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family) as probe, name_address_in_errors(host, port):
-        # Whoever shares the port is no obstacle to one who shares too: so try alone first.
+        # A socket that shares its port can also share a stranger's. So try first without sharing.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(address)
         address = probe.getsockname()

@@ -1,4 +1,4 @@
-"""The process that `portrait serve --processes N` is: one Triton, and the gateway processes that share it."""
+"""The process of `portrait serve --processes N`: one Triton, and the gateway processes that share it."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -21,7 +21,7 @@ from portrait.server.storage.sqlite import open_store
 from portrait.server.triton import EmbeddedTriton
 
 _GRACE_SECONDS = 5.0
-"""What processes may take beyond the longest deadline until none of them asks an old release any more."""
+"""Seconds beyond the longest deadline after which no process asks an old release any more."""
 
 _log = structlog.get_logger(__name__)
 

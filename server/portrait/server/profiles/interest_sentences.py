@@ -54,7 +54,7 @@ def describe_interests(interests: Sequence[Interest]) -> Iterator[Sentence]:
     if named := [each for each in interests if each.inferred and each.confidence >= _MIN_INFERRED_PROBABILITY][
         :MAX_NAMES
     ]:
-        lifts = [f"{short_name(each.path)} ({each.lift:.0f}×)" for each in named]
+        lifts = [f"{short_name(each.category_path)} ({each.lift:.0f}×)" for each in named]
         yield build_sentence(
             "interests",
             f"Has not met, but is likelier than others to want next: {', '.join(lifts)}.",
@@ -84,10 +84,10 @@ def _describe_largest(shown: Sequence[Interest]) -> Iterator[Sentence]:
             f"Like nearly all shoppers, {english[0].lower()}{english[1:]}",
             f"与几乎所有顾客一样，{chinese}",
         )
-    parts = [f"{short_name(each.path[len(first.path) :])} {each.weight:.0%}" for each in below]
+    parts = [f"{short_name(each.category_path[len(first.category_path) :])} {each.weight:.0%}" for each in below]
     within = f"; above all {join_english(parts)}" if parts else ""
     within_chinese = f"；其中以{join_chinese(parts)}为主" if parts else ""
-    shares = [f"{short_name(each.path)} ({each.weight:.0%})" for each in told]
+    shares = [f"{short_name(each.category_path)} ({each.weight:.0%})" for each in told]
     yield build_sentence(
         "interests",
         f"{english} {join_english([f'{shares[0][:-1]}{within})', *shares[1:]])}.",
@@ -101,7 +101,7 @@ def _describe_trends(narrowest: Sequence[Interest]) -> Iterator[Sentence]:
     for (sure, direction), (english, chinese) in _TRENDS.items():
         moved = [each for each in changed if each.trend * direction >= _MIN_TREND]
         if named := [each for each in moved if rate_certainty(each.confidence) is sure][:MAX_NAMES]:
-            names = [short_name(each.path) for each in named]
+            names = [short_name(each.category_path) for each in named]
             yield build_sentence(
                 "interests", f"{english} {join_english(names)}.", f"{chinese}{join_chinese(names)}。", named
             )
@@ -127,12 +127,15 @@ def _select_disjoint(shown: Sequence[Interest]) -> list[Interest]:
 
 def _select_narrowest(observed: Sequence[Interest]) -> list[Interest]:
     """Those with none of the others below them."""
-    above = {each.path[:depth] for each in observed for depth in range(1, len(each.path))}
-    return [each for each in observed if each.path not in above]
+    above = {each.category_path[:depth] for each in observed for depth in range(1, len(each.category_path))}
+    return [each for each in observed if each.category_path not in above]
 
 
 def _is_below(narrow: Interest, wide: Interest) -> bool:
-    return len(narrow.path) > len(wide.path) and narrow.path[: len(wide.path)] == wide.path
+    return (
+        len(narrow.category_path) > len(wide.category_path)
+        and narrow.category_path[: len(wide.category_path)] == wide.category_path
+    )
 
 
 def _is_mentionable(each: Interest, least: Certainty) -> bool:

@@ -114,7 +114,7 @@ def build_profile(
     evidence = Evidence.from_history(history, as_of, item, population.interest_dynamics if population else None)
     needed = fields | set(SUMMARISED_FIELDS) if "summary" in fields else fields
     parts: dict[str, Any] = {}
-    for name, say in _FIELDS.items():
+    for name, say in FIELD_FUNCTIONS.items():
         if name in needed:
             yield
             said = say(evidence, release)
@@ -187,7 +187,7 @@ def _compute_interests(evidence: Evidence, release: Release) -> list[Interest] |
     return [*observed, *infer_interests(evidence, release, attention)]
 
 
-_FIELDS: dict[str, Callable[[Evidence, Release], Any]] = {
+FIELD_FUNCTIONS: dict[str, Callable[[Evidence, Release], Any]] = {
     "interests": _compute_interests,
     "keywords": lambda evidence, release: compute_keywords_in_steps(evidence, release.rarity),
     "price_bands": lambda evidence, release: compute_price_bands(
@@ -208,8 +208,10 @@ _FIELDS: dict[str, Callable[[Evidence, Release], Any]] = {
         evidence, release.population.times_are_days if release.population else False
     ),
 }
-"""How each field is computed: its value, or a generator of it that may pause."""
-_EVENT_FIELDS = frozenset({*_FIELDS, "summary", "label_interests", "traits", "embedding"})
-"""All that says something of what the shopper did."""
-ALL_FIELDS = frozenset({*_FIELDS, "summary", "demographics", "embedding"})
-"""All that can be computed without being told labels."""
+"""The function that computes each field: it returns the value, or a generator of the value that may pause."""
+_EVENT_FIELDS = frozenset({*FIELD_FUNCTIONS, "summary", "label_interests", "traits", "embedding"})
+"""Fields that say something about what the shopper did."""
+ALL_FIELDS = frozenset({*FIELD_FUNCTIONS, "summary", "demographics", "embedding"})
+"""Fields that can be computed without a request for labels or traits."""
+COMPUTED_FIELDS = _EVENT_FIELDS | {"demographics"}
+"""All fields that `build_profile` fills on request."""

@@ -90,7 +90,7 @@ def summarise_profile(parts: Mapping[str, Any]) -> list[Sentence]:
 def _join_names(parts: Mapping[str, Any]) -> str:
     """The names of interests and preferred brands, which other sentences tell."""
     interests, brands = parts.get("interests"), parts.get("brands")
-    paths = [each.path for each in interests] if isinstance(interests, list) else []
+    paths = [each.category_path for each in interests] if isinstance(interests, list) else []
     told = [each.brand for each in brands if each.confidence >= _MIN_PROBABILITY] if isinstance(brands, list) else []
     return " ".join([*(name for path in paths for name in path), *told]).casefold()
 

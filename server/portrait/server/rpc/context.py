@@ -1,8 +1,9 @@
-"""A call as interceptors and services see it: its context, its method, its deadline."""
+"""A call as interceptors and services see it: its context, its method, its request and its deadline."""
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import grpc
@@ -10,33 +11,55 @@ from google.protobuf.message import Message
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Response: TypeAlias = Message | bytes | None
-"""A message, or one that is serialised already; None of a method that has written a stream of them."""
+"""A message, or its serialised bytes; None if the method has written a stream of messages to its context."""
 Handler = Callable[[Any, Context], Awaitable[Response]]
-"""Answers a request."""
+"""Answers a request. Handlers outside of `read_request` get the unread call, those inside of it a `Request`, and the
+innermost, the method of a service, a message."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """What is called."""
+    """A method of a service."""
 
     name: str
     """Service and method, for example `portrait.v1.ProfileService/GetProfile`."""
     parse: Callable[[bytes], Message]
-    """Reads a request from the wire."""
+    """Deserialises a request."""
     takes_stream: bool = False
-    """Whether what answers it reads its messages by itself."""
+    """True if its handler reads the messages of the call by itself."""
     is_endless: bool = False
-    """Whether it answers with a stream that has no end of its own: watchers of health, and reflection."""
+    """True if it responds with a stream that has no end of its own: health watches, and reflection."""
+
+
+class Request:
+    """The request of a call: its bytes, and its message, which is parsed once, when it is first asked for.
+
+    Args:
+        wire: the serialised message.
+        parse: deserialises it.
+    """
+
+    def __init__(self, wire: bytes, parse: Callable[[bytes], Message]) -> None:
+        self.wire, self._parse = wire, parse
+
+    @cached_property
+    def message(self) -> Message:
+        """The message, which services may not change, as interceptors read it too.
+
+        Raises:
+            google.protobuf.message.DecodeError: the bytes are no message of the method.
+        """
+        return self._parse(self.wire)
 
 
 Interceptor = Callable[[Method, Handler], Handler]
-"""Makes, of what answers a method, what does so with something done before or after."""
+"""Wraps the handler of a method in one that does something before or after it."""
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 def current_deadline() -> float | None:
-    """The deadline of the current call, by `loop.time()`; None outside of calls."""
+    """Return the deadline of the current call, by `loop.time()`; None outside of calls."""
     return _deadline.get()
 
 

@@ -15,21 +15,21 @@ from portrait.server.rpc.context import Context
 from portrait.server.storage.store import Store
 
 POLL_SECONDS = 0.5
-"""How often the status is made true."""
+"""Seconds between two updates of the status."""
 MAX_SILENT_POLLS = 3
-"""Looks in a row that found the models silent, after which they count as gone."""
+"""Updates in a row without an answer of the models, after which they count as gone."""
 _ANSWER_SECONDS = 1.25
-"""How long a look waits for the models."""
+"""Seconds that an update waits for the models."""
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 WRITING_SERVICES = {"", *(f"portrait.v1.{name}Service" for name in ("Catalogue", "Consent", "Event"))}
-"""Services that write to the state file."""
+"""Services that write to the state file; the empty name is the whole server."""
 
 _log = structlog.get_logger(__name__)
 
 Condition = Callable[[], str | None]
-"""Tells why the gateway can't serve; None if it can. It is asked at every look, on the event loop."""
+"""Returns the reason why the gateway can't serve; None if it can. Every update calls it, on the event loop."""
 
 
 class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
@@ -50,22 +50,22 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._services = {"", *services}
         self._store = store
         self._conditions = conditions or {}
-        self._silent_looks = 0
+        self._silent_polls = 0
         self._reason: str | None = "the models have not answered yet"
-        """Why the models don't serve, by the last look that told."""
+        """The reason why the models don't serve, by the last update that found one."""
         self._status = _NOT_SERVING
         self._fault = store.fault
         self._draining = False
         self._changed = asyncio.Event()
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> Message:  # noqa: N802
-        """The status now."""
+        """Return the status."""
         if request.service not in self._services:
             raise NotFound("service", "there is no such service", ErrorReason.SERVICE_UNKNOWN)
         return health_pb2.HealthCheckResponse(status=self._status_of(request.service))
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:  # noqa: N802
-        """The status now and whenever it changes; ends when the server drains."""
+        """Send the status, and every change of it, until the server drains."""
         sent = None
         while True:
             changed = self._changed
@@ -79,12 +79,12 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
                 await changed.wait()
 
     async def update(self, registry: EngineRegistry) -> None:
-        """Make the status true: that of the release that serves, whatever becomes of a canary."""
+        """Update the status, which is that of the serving release, whatever happens to a canary."""
         self._fault = self._store.fault
         try:
             reason = self._unmet_condition() or self._judge(await registry.routes.serving.check_models(_ANSWER_SECONDS))
         except Exception:
-            self._set(_NOT_SERVING, "the look at the models failed")
+            self._set(_NOT_SERVING, "the check of the models failed")
             raise
         if not self._draining:
             self._set(_SERVING if reason is None else _NOT_SERVING, reason)
@@ -96,18 +96,18 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         return None
 
     def _judge(self, found: ModelStatus) -> str | None:
-        """Take a dead Triton for gone at once, a silent one only after several looks in a row: it may be slow."""
-        self._silent_looks = self._silent_looks + 1 if found is ModelStatus.SILENT else 0
+        """Treat a dead Triton as gone at once, but a silent one only after several updates: it may be slow."""
+        self._silent_polls = self._silent_polls + 1 if found is ModelStatus.SILENT else 0
         if found is ModelStatus.DEAD:
             self._reason = "the models are gone, or answer with errors"
         elif found is ModelStatus.READY:
             self._reason = None
-        elif self._silent_looks >= MAX_SILENT_POLLS:
+        elif self._silent_polls >= MAX_SILENT_POLLS:
             self._reason = "the models do not answer"
         return self._reason
 
     def drain(self) -> None:
-        """Say NOT_SERVING from now on, and let go of the watchers."""
+        """Set NOT_SERVING for good, and end all watches."""
         self._draining = True
         self._set(_NOT_SERVING, "draining")
 
@@ -115,7 +115,7 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         return _NOT_SERVING if self._fault is not None and service in WRITING_SERVICES else self._status
 
     def _set(self, status: int, reason: str | None) -> None:
-        """Change the status and wake the watchers, who look at an event that is theirs only once."""
+        """Change the status and wake the watches; each change makes a new event, which is set once."""
         if status != self._status:
             _log.warning("health_changed", serving=status == _SERVING, reason=reason)
         self._status = status

@@ -1,4 +1,4 @@
-"""Transport security of the gateway's port: its files are checked when it starts, and read again when they change."""
+"""Transport security of the gateway's port: certificates are checked at the start, and read again when they change."""
 
 import os
 import re
@@ -17,7 +17,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
 _KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _ENCRYPTED = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED")
 _ANY_STRENGTH = "DEFAULT:@SECLEVEL=0"
-"""How strong keys must be is for callers to say: here it is only asked whether files are whole and fit together."""
+"""Callers decide how strong keys must be; here the files are only checked for being complete and matching."""
 _HANDSHAKE_STEPS = 8
 """Turns of client and server after which a handshake in memory is done."""
 
@@ -29,7 +29,7 @@ class TlsError(Exception):
 
 
 class Certificates:
-    """The certificate, key and authorities of the port, as the files last had them when they were whole.
+    """The certificate, key and authorities of the port: the last complete content of their files.
 
     Args:
         certificate: PEM file of the chain.
@@ -82,9 +82,9 @@ class Certificates:
         if self._authorities and authorities is not None:
             _check_certificates("tls_client_ca", self._authorities, authorities)
         _check_key(self._key, key)
-        doubt = _find_doubt(self._pair(chain, key), chain)
-        if doubt:
-            _log.warning("certificate_problem", setting="tls_certificate", file=str(self._certificate), reason=doubt)
+        problem = _find_problem(self._pair(chain, key), chain)
+        if problem:
+            _log.warning("certificate_problem", setting="tls_certificate", file=str(self._certificate), reason=problem)
         return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authorities)
 
     def _pair(self, chain: bytes, key: bytes) -> ssl.SSLContext:
@@ -181,7 +181,7 @@ def _in_memory(content: bytes) -> Iterator[str]:
         os.close(descriptor)
 
 
-def _find_doubt(server: ssl.SSLContext, chain: bytes) -> str | None:
+def _find_problem(server: ssl.SSLContext, chain: bytes) -> str | None:
     """Find why callers may refuse a certificate, for example that it has expired; None if nothing speaks against it.
 
     A caller in memory, who trusts this very certificate, shakes hands with the server.

@@ -27,9 +27,9 @@ _KEEPALIVE_MILLISECONDS = 60_000
 _KEEPALIVE_TIMEOUT_MILLISECONDS = 20_000
 """A caller who is silent for the first, and then does not answer a ping for the second, is gone; so are its streams."""
 _AGE_GRACE_SECONDS = 5.0
-"""What calls get beyond the longest deadline on a connection that has reached its age: none is cut off."""
-_PARTING_SECONDS = 1.0
-"""What callers get to take the last answers, and to part."""
+"""Seconds beyond the longest deadline that calls get on a connection that has reached its age: none is cut off."""
+_CLOSING_SECONDS = 1.0
+"""Seconds that callers get to read the last responses, and to close their connections."""
 _POLL_SECONDS = 0.05
 
 _log = structlog.get_logger(__name__)
@@ -99,12 +99,12 @@ async def stop_server(server: grpc.aio.Server, count_running: Callable[[], int],
     await asyncio.sleep(0)  # from here on none is taken up
     while count_running() and not stopping.done():
         await asyncio.wait({stopping}, timeout=_POLL_SECONDS)
-    await server.stop(min(seconds, _PARTING_SECONDS))
+    await server.stop(min(seconds, _CLOSING_SECONDS))
     await stopping
 
 
 def warn_about_plain_text(settings: Settings) -> None:
-    """Log a warning where what shoppers do would travel unprotected."""
+    """Log a warning if data of shoppers would cross the network unprotected."""
     if settings.tls_certificate is None and not is_local(settings.host):
         _log.warning(
             "plain_text",

@@ -1,4 +1,4 @@
-"""Work that must go on for as long as the process runs: repeated, and tried again after an error."""
+"""Background tasks: steps that are repeated as long as the process runs, and retried after an error."""
 
 import asyncio
 import logging
@@ -71,6 +71,6 @@ class Background:
 
 
 def _is_stopped() -> bool:
-    """Whether the task itself was cancelled, not something that it waited for."""
+    """Tell whether the task itself was cancelled, not something that it waited for."""
     current = asyncio.current_task()
     return current is None or current.cancelling() > 0

@@ -15,9 +15,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 STEP_SECONDS = 0.005
-"""Steps go on for so long before other work has its turn."""
+"""Seconds of steps before other work gets its turn."""
 GROUP_SIZE = 8
-"""Parts of one call that are under way together: enough for a batch, few enough to leave room for other calls."""
+"""Parts of one call that run together: enough for a batch of a model, few enough for other calls beside it."""
 
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="long-work")
 
@@ -43,7 +43,7 @@ def _advance(work: Generator[None, None, R]) -> list[R]:
 
 
 async def run_in_groups(work: Callable[[T], Awaitable[R]], items: Sequence[T], together: int = GROUP_SIZE) -> list[R]:
-    """Run the same work for each of some items, so many of them together; returns the results in their order."""
+    """Run the same work for each item, in groups of `together` items; returns the results in order."""
     results: list[R] = []
     for begin in range(0, len(items), together):
         results += await asyncio.gather(*map(work, items[begin : begin + together]))

@@ -39,11 +39,11 @@ def ignored_variables(settings: Collection[str], environment: Mapping[str, str])
             if is_service_link(name, value):
                 ignored[name] = _LINK_ADVICE
         elif not is_service_link(name, value):
-            ignored[name] = f"no setting has this name{_guess(name.upper(), known)}"
+            ignored[name] = f"no setting has this name{_suggest(name.upper(), known)}"
     return ignored
 
 
-def _guess(name: str, known: Collection[str]) -> str:
-    """What may have been meant, for the end of a message; empty if nothing is like it."""
+def _suggest(name: str, known: Collection[str]) -> str:
+    """Suggest a similar name, for the end of a message; empty if there is none."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]}?" if near else ""

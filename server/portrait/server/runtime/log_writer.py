@@ -22,7 +22,7 @@ _QUEUE_FULL, _WRITE_FAILED = (DROPPED_LINES.labels(reason) for reason in ("queue
 MAX_QUEUED_BYTES = 1024 * 1024
 """Lines that wait to be written; later ones are dropped while there are as many."""
 FLUSH_SECONDS = 2.0
-"""How long the end waits for the lines that are left."""
+"""Seconds that `close` waits for the remaining lines."""
 _PAUSE_SECONDS = 0.01
 """Lines are collected for so long: one wake-up of the thread, and few system calls, for many calls of the gateway."""
 
@@ -45,7 +45,7 @@ class LogWriter:
         self._lock = threading.Lock()
         self._put_bytes, self._taken_bytes = 0, 0
         self._torn = False
-        """Whether the last write ended within a line."""
+        """True if the last write ended within a line."""
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 

@@ -17,7 +17,7 @@ _TIMESTAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 
 class Stream(Protocol):
-    """What lines are written to."""
+    """A stream that takes lines."""
 
     def write(self, text: str, /) -> int:
         """Take a line with its end."""
@@ -74,13 +74,13 @@ def configure(level: str, stream: Stream) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
         )
     )
-    handler.addFilter(_is_no_parting)
+    handler.addFilter(_is_not_disconnect)
     logging.getLogger("portrait").setLevel(level.upper())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
 
 
-def _is_no_parting(record: logging.LogRecord) -> bool:
-    """Whether a library's line is about something else than a caller who did not take the answer.
+def _is_not_disconnect(record: logging.LogRecord) -> bool:
+    """Tell whether a line of a library is about anything but a caller who has gone before the response.
 
     grpc.aio logs that as an error, with a traceback; it is the caller's business, and the access log has the call.
     """

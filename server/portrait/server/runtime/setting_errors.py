@@ -1,4 +1,4 @@
-"""Messages of settings that can't be: where each came from, what it says there, and the limit."""
+"""Messages about invalid settings: the source of each, its value there, and the limit."""
 
 import difflib
 import tomllib
@@ -68,7 +68,7 @@ class SettingSources:
         return str(self._options.get("settings_file") or (self._environment[variable] if variable else ""))
 
     def _lines(self) -> Mapping[str, Any]:
-        """What the settings file says; nothing if it can't be read."""
+        """Read the settings file; empty if it can't be read."""
         try:
             return tomllib.loads(Path(self._file()).read_text(encoding="utf-8"))
         except (OSError, ValueError):

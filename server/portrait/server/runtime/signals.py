@@ -1,4 +1,4 @@
-"""What SIGTERM, SIGINT and SIGHUP do."""
+"""Handlers of SIGTERM, SIGINT and SIGHUP."""
 
 import asyncio
 import signal
@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 
 def cancel_on_signals() -> None:
-    """Until calls are served, a signal ends what is being started."""
+    """Let SIGTERM and SIGINT cancel the start, until calls are served."""
     starting = asyncio.current_task()
     assert starting is not None
     handle_signals(starting.cancel)
 
 
 def handle_signals(action: Callable[[], object]) -> None:
-    """Have them do something else from now on."""
+    """Call a function at every SIGTERM and SIGINT from now on."""
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, action)
 
@@ -24,5 +24,5 @@ def ignore_hangup() -> None:
 
 
 def handle_hangup(action: Callable[[], object]) -> None:
-    """Do something at every SIGHUP from now on."""
+    """Call a function at every SIGHUP from now on."""
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, action)

@@ -50,6 +50,7 @@ def test_no_word_begins_with_a_mark_and_all_stand_in_the_text_in_order(text: str
     assert letters <= set("".join(split_words(normal))) or any(letter >= "\u4e00" for letter in letters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["เสื้อ", "हि", "a", "1,", "don't", "手", "é\u0301\u0302", "'"])
 def test_a_long_text_is_cut_as_its_parts_are(unit: str) -> None:
     """A text of megabytes ends: nothing is looked at again and again."""

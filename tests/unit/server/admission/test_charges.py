@@ -63,7 +63,7 @@ def test_more_than_a_call_may_be_is_refused_for_good() -> None:
         ticket = await gate.enter(Work("GetProfile", 1, Priority.INTERACTIVE, "shop", math.inf))
         with pytest.raises(FailedPrecondition, match=f"{MAX_UNITS + 1} units.* {MAX_UNITS}"):
             await gate.resize(ticket, MAX_UNITS + 1)
-        gate.leave(ticket, WorkOutcome.LOST)
+        gate.leave(ticket, WorkOutcome.FAILED)
         assert gate.under_way == 0
 
     run(scenario())

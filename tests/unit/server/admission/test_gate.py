@@ -141,6 +141,7 @@ def service_of(kind: Service, chance: random.Random) -> Workers | Batches:
     return Workers(workers, seconds, chance) if name == "workers" else Batches(seconds)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, derandomize=True)  # of chance there is enough in the loads
 @given(SERVICES, st.floats(2.0, 4.0), st.floats(1.0, 5.0), st.integers(0, 1000))
 def test_overload_costs_little_of_the_capacity_and_admitted_calls_keep_their_deadline(
@@ -166,6 +167,7 @@ def test_overload_costs_little_of_the_capacity_and_admitted_calls_keep_their_dea
     assert after.mean <= 2.0 * before.mean + 0.01
 
 
+@pytest.mark.slow
 @settings(max_examples=25, derandomize=True)  # of chance there is enough in the loads
 @given(SERVICES, st.floats(0.1, 0.8), st.integers(0, 1000))
 def test_next_to_nothing_of_a_normal_load_is_refused(kind: Service, load: float, seed: int) -> None:
@@ -195,6 +197,7 @@ def test_calls_that_are_slow_by_nature_are_not_taken_for_overload() -> None:
     assert not outcome.refused
 
 
+@pytest.mark.slow
 def test_a_service_that_becomes_slower_under_way_is_followed_and_so_is_its_recovery() -> None:
     async def scenario() -> list[float]:
         chance, outcome = random.Random(1), Outcome()
@@ -211,6 +214,7 @@ def test_a_service_that_becomes_slower_under_way_is_followed_and_so_is_its_recov
     assert again == pytest.approx(fast, rel=0.3)
 
 
+@pytest.mark.slow
 def test_batch_work_gets_what_is_left() -> None:
     async def scenario() -> tuple[Outcome, Outcome, float]:
         chance, interactive, batch = random.Random(1), Outcome(), Outcome()
@@ -229,6 +233,7 @@ def test_batch_work_gets_what_is_left() -> None:
     assert len(batch.refused) > len(batch.good)
 
 
+@pytest.mark.slow
 def test_interactive_overload_leaves_nothing_for_batch_work() -> None:
     async def scenario() -> tuple[Outcome, Outcome]:
         chance, interactive, batch = random.Random(1), Outcome(), Outcome()
@@ -244,6 +249,7 @@ def test_interactive_overload_leaves_nothing_for_batch_work() -> None:
     assert len(batch.during(2.0, 10.0).good) <= 0.02 * len(interactive.during(2.0, 10.0).good)
 
 
+@pytest.mark.slow
 def test_a_greedy_caller_leaves_the_others_their_share() -> None:
     async def scenario() -> tuple[Outcome, Outcome, Outcome]:
         chance, greedy, modest, alone = random.Random(1), Outcome(), Outcome(), Outcome()
@@ -301,7 +307,7 @@ def test_a_large_call_is_let_in_when_there_is_room_and_counts_as_what_it_is() ->
             await gate.enter(large)
         assert refused.value.retry_after > 0
         gate.leave(first, WorkOutcome.DONE)
-        gate.leave(second, WorkOutcome.LOST)
+        gate.leave(second, WorkOutcome.FAILED)
         assert gate.under_way == 0
 
     run(scenario())

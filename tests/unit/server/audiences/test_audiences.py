@@ -45,7 +45,7 @@ from portrait.server.audiences.search import (
     round_size,
 )
 from portrait.server.audiences.snapshots import TableSnapshots
-from portrait.server.audiences.table import ShopperTable
+from portrait.server.audiences.table import AudienceTable
 from portrait.server.audiences.table_merge import MergeSource, merge_tables
 from portrait.server.errors import InvalidRequest
 from portrait.server.profiles.customer_value import ValueSegment, ValueTier
@@ -119,7 +119,7 @@ def meets(criterion: Criterion, each: Profile) -> bool:
     """One profile against one criterion, as the contract says it."""
     match criterion:
         case InterestCriterion():
-            weights = {one.path: one.long_term_weight for one in each.interests if not one.inferred}
+            weights = {one.category_path: one.long_term_weight for one in each.interests if not one.inferred}
             by_path = any(weights.get(path, 0.0) > 0 and weights[path] >= criterion.min_weight
                           for path in criterion.paths if path in weights)  # fmt: skip
             return by_path or any(_percentile(label, each) >= criterion.min_percentile for label in criterion.labels)
@@ -173,6 +173,7 @@ def found_in(
         return found, there.shopper_ids(found.rows)
 
 
+@pytest.mark.slow
 @given(profiles(), st.lists(criteria(), min_size=1, max_size=3))
 @settings(deadline=None, max_examples=200)
 def test_an_audience_is_what_a_filter_over_the_same_profiles_gives(
@@ -193,6 +194,7 @@ def similarity(each: Profile, seed: Sequence[Profile]) -> float:
     return float(apart @ towards / np.linalg.norm(apart) / np.linalg.norm(towards))
 
 
+@pytest.mark.slow
 @given(profiles(), st.data(), st.integers(1, 10), st.none() | st.sampled_from([-1.0, 0.0, 0.5]))
 @settings(deadline=None, max_examples=150)
 def test_look_alikes_are_the_most_similar_of_those_who_meet_the_rest(
@@ -286,7 +288,7 @@ def test_a_size_is_told_in_two_digits_and_steps_of_the_minimum(size: int, minimu
         assert told > 0
 
 
-def rows(of: ShopperTable) -> dict[str, tuple[object, ...]]:
+def rows(of: AudienceTable) -> dict[str, tuple[object, ...]]:
     """All that a table says of each shopper."""
     told = {}
     for row, shopper in enumerate(of.shopper_ids(slice(0, len(of)))):
@@ -301,6 +303,7 @@ def rows(of: ShopperTable) -> dict[str, tuple[object, ...]]:
     return told
 
 
+@pytest.mark.slow
 @given(profiles(), st.data())
 @settings(deadline=None, max_examples=100)
 def test_tables_that_are_merged_say_what_one_of_all_says(of: dict[str, Profile], data: st.DataObject) -> None:
@@ -315,7 +318,7 @@ def test_tables_that_are_merged_say_what_one_of_all_says(of: dict[str, Profile],
             sources.append(MergeSource(made, made.find_rows(part)))
         Path(folder, "merged").mkdir()
         merge_tables(sources, DESCRIPTION, Path(folder, "merged"))
-        merged = ShopperTable.open(Path(folder, "merged"))
+        merged = AudienceTable.open(Path(folder, "merged"))
         assert rows(merged) == rows(whole)
         assert merged.shopper_ids(slice(0, len(merged))) == whole.shopper_ids(slice(0, len(whole)))
         described, expected = merged.description, whole.description

@@ -103,6 +103,7 @@ def test_a_callers_own_work_goes_by_deadline(told: list[tuple[int, float]]) -> N
     assert first.number in {text.number for text in batches[0][1]}
 
 
+@pytest.mark.slow
 @given(st.integers(1, 200), st.lists(st.integers(1, 16), min_size=1, max_size=10), st.floats(0.0, 5.0))
 def test_a_caller_with_little_does_not_wait_for_one_with_much(much: int, little: list[int], arrives: float) -> None:
     """Two batches may be under way; then each text of the little is in one of the next batches."""
@@ -171,6 +172,7 @@ def test_no_cut_is_cheaper(waiting: dict[int, int]) -> None:
     assert cost(found) == min(map(cost, every))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 32])
 def test_it_is_faster_than_other_policies_under_load(size: int) -> None:
     """The capacity of all of the others lies below this load."""

@@ -57,7 +57,7 @@ def test_interests(profile: Profile) -> None:
     # Parts: recent 0.5 / 3.99453 = 0.125171, steady 0.5 / 4.7875 = 0.104439.
     # Lamps: 0.125171 · 1.6625 + 0.104439 · 1.85 = 0.401309; coffee: 0.139472; together 0.540781.
     home, lamps, kitchen, coffee = (each for each in profile.interests if not each.inferred)
-    assert [each.path for each in (home, lamps, kitchen, coffee)] == [("Home",), LAMPS, ("Kitchen",), COFFEE]
+    assert [each.category_path for each in (home, lamps, kitchen, coffee)] == [("Home",), LAMPS, ("Kitchen",), COFFEE]
     assert (home.weight, lamps.weight, coffee.weight) == (near(0.742093), near(0.742093), near(0.257907))
     assert (lamps.short_term_weight, lamps.long_term_weight) == (near(1.6625 / 1.99453), near(1.85 / 2.7875))
     assert lamps.trend == near((0.742093 - 0.663677) / (0.742093 + 0.663677))
@@ -73,7 +73,7 @@ def test_inferred_interests(profile: Profile) -> None:
     # By the number of later moments: desk 0.2 (2⁻⁶ + 2⁻⁴), coffee 0.1 (2⁻⁸ + 2⁻⁷ + 2⁻⁶ + 2⁻⁵); σ(log s) = s / (1 + s).
     s = 0.2 * (2**-6 + 2**-4) + 0.1 * (2**-8 + 2**-7 + 2**-6 + 2**-5)
     [tools] = [each for each in profile.interests if each.inferred]
-    assert (tools.path, tools.weight) == (TOOLS, 0.0)
+    assert (tools.category_path, tools.weight) == (TOOLS, 0.0)
     assert tools.next_event_probability == tools.confidence == pytest.approx(s / (1 + s))
     assert tools.lift == pytest.approx(s / (1 + s) / 0.005)
     assert tools.evidence_event_ids == ("e08", "e04", "e06", "e03", "e02", "e01")

@@ -93,7 +93,7 @@ def test_evidence_is_of_the_history_and_shares_are_shares(history: list[Event], 
         for each in getattr(made, name):
             assert len(each.evidence_event_ids) == min(10, each.evidence_count) <= len(history)
     for depth in (1, 2):
-        level = [each for each in made.interests if len(each.path) == depth]
+        level = [each for each in made.interests if len(each.category_path) == depth]
         for weights in (
             [e.weight for e in level],
             [e.short_term_weight for e in level],

@@ -52,7 +52,7 @@ HISTORY = [
 def test_interests_share_the_weight_of_what_was_seen() -> None:
     found = compute_interests(read(HISTORY), None)
     assert not isinstance(found, Absence)
-    assert [(each.path, each.evidence_event_ids) for each in found] == [
+    assert [(each.category_path, each.evidence_event_ids) for each in found] == [
         (("Home",), ("bought", "look")),
         (("Home", "Lamps"), ("bought",)),
         (("Kitchen",), ("old",)),
@@ -144,7 +144,7 @@ def test_words_that_have_faded_are_left_out() -> None:
 def test_a_log_without_purchases_says_nothing_of_their_lack_nor_of_what_everybody_wants() -> None:
     found = compute_interests(read(HISTORY), None)
     assert not isinstance(found, Absence)
-    usual = [replace(each, population_weight=1.0 if "Kitchen" in each.path else 0.3) for each in found]
+    usual = [replace(each, population_weight=1.0 if "Kitchen" in each.category_path else 0.3) for each in found]
     asked = [QueryIntent("lamp", 1, NOW, QueryOutcome.VIEWED, (), 0.5, ("asked",), None)]
     parts = {"interests": usual, "recent_queries": asked}
     said = {each.field: each.english for each in summarise_profile(parts)}

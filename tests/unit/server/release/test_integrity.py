@@ -349,6 +349,7 @@ def test_a_link_within_the_repository_is_no_damage(repository: Path) -> None:
     assert Release.load(repository, 2).number == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*HOSTILE, *UNSOUND])
 def test_a_damaged_release_is_refused_in_one_line_that_names_the_file(repository: Path, case: str) -> None:
     damage, named = (HOSTILE | UNSOUND)[case]
@@ -360,6 +361,7 @@ def test_a_damaged_release_is_refused_in_one_line_that_names_the_file(repository
     assert Release.load(repository, 1).number == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", HOSTILE)
 def test_no_command_takes_a_damaged_release(repository: Path, case: str) -> None:
     damage, named = HOSTILE[case]
@@ -443,7 +445,7 @@ def test_a_file_of_traffic_that_can_not_be_replaced_leaves_nothing_behind(reposi
     assert [each.name for each in path.parent.iterdir() if each.name.startswith(".")] == []
 
 
-def test_other_folders_are_no_shopper_tables(tmp_path: Path) -> None:
+def test_other_folders_are_no_audience_tables(tmp_path: Path) -> None:
     for name in ("7", "²", "01", "-1", "9" * 30):
         (tmp_path / "one" / name).mkdir(parents=True)
         (tmp_path / "one" / name / DESCRIPTION_FILE).touch()

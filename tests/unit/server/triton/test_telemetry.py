@@ -19,6 +19,7 @@ def test_models_run_without_reports_unless_the_operator_wants_them(monkeypatch: 
     assert environment(find())[_NAME] == "0"
 
 
+@pytest.mark.slow
 def test_an_export_makes_no_reports() -> None:
     program = f"import os, portrait.export.parity; print(os.environ['{_NAME}'])"
     others = {name: value for name, value in os.environ.items() if name != _NAME}

@@ -69,6 +69,7 @@ def test_of_an_encoder_all_tokens_stand_for_the_text(config: PreTrainedConfig, t
     torch.testing.assert_close(pooled[1], hidden[1, :3].mean(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", DECODERS, ids=_named)
 def test_of_a_decoder_the_last_token_stands_for_the_text(config: PreTrainedConfig, tmp_path: Path) -> None:
     encoder = _encoder(config, tmp_path)
@@ -191,6 +192,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spoil", "told"), BROKEN.values(), ids=BROKEN)
 def test_a_broken_base_model_is_told_in_a_line(
     spoil: Callable[[Path], object], told: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]

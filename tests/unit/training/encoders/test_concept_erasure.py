@@ -1,4 +1,4 @@
-"""Concealment: after it, no linear probe tells what shoppers declared; and what can't be concealed is refused."""
+"""Concept erasure: after it, no linear probe predicts what shoppers declared; and what can't be erased is refused."""
 
 from pathlib import Path
 
@@ -14,12 +14,14 @@ from typer.testing import CliRunner
 
 from portrait.training import commands
 from portrait.training.dataset.corpus import Corpus, load_corpus
-from portrait.training.encoders import concept_erasure as conceal
+from portrait.training.encoders import concept_erasure
 from portrait.training.encoders.concept_erasure import MIN_SHOPPERS, UNDECLARED
 from portrait.training.encoders.subspaces import normalise_subspaces
 from portrait.training.enums import Demographic, Preset
 from portrait.training.errors import TrainingError
 from portrait.training.settings import TrainSettings
+
+pytestmark = pytest.mark.slow
 
 
 def _profiles(
@@ -57,26 +59,26 @@ def _least_squares_accuracy(profiles: np.ndarray, row: np.ndarray) -> tuple[floa
 @settings(max_examples=20, deadline=None)
 def test_all_values_have_one_mean_and_towers_one_length(subspaces: int, kinds: list[int], seed: int) -> None:
     profiles, values = _profiles(400, 24, subspaces, kinds, seed)
-    concealed = conceal.fit_eraser(profiles, values, subspaces)(torch.from_numpy(profiles)).numpy()
+    erased = concept_erasure.fit_eraser(profiles, values, subspaces)(torch.from_numpy(profiles)).numpy()
     assert _apart(profiles, values) > 0.05
-    assert _apart(concealed, values) < 1e-3
-    lengths = (concealed.reshape(len(concealed), subspaces, -1) ** 2).sum(-1)
+    assert _apart(erased, values) < 1e-3
+    lengths = (erased.reshape(len(erased), subspaces, -1) ** 2).sum(-1)
     assert np.allclose(lengths, 1.0 / subspaces, atol=1e-5)
 
 
 def test_a_linear_probe_falls_to_the_majority() -> None:
     profiles, values = _profiles(2000, 32, 1, [2, 5], seed=0)
-    concealed = conceal.fit_eraser(profiles, values, 1)(torch.from_numpy(profiles)).numpy()
+    erased = concept_erasure.fit_eraser(profiles, values, 1)(torch.from_numpy(profiles)).numpy()
     for row in values:
         before, _ = _least_squares_accuracy(profiles, row)
-        after, majority = _least_squares_accuracy(concealed, row)
+        after, majority = _least_squares_accuracy(erased, row)
         assert before > 0.8
         assert after == pytest.approx(majority, abs=0.01)
 
 
 def test_it_holds_for_shoppers_who_declared_nothing_and_leaves_the_rest_of_a_profile() -> None:
     profiles, values = _profiles(4000, 32, 1, [2], seed=1)
-    concealment = conceal.fit_eraser(profiles[:2000], values[:, :2000], 1)
+    concealment = concept_erasure.fit_eraser(profiles[:2000], values[:, :2000], 1)
     others = concealment(torch.from_numpy(profiles[2000:])).numpy()
     assert _apart(others, values[:, 2000:]) < 0.1 * _apart(profiles[2000:], values[:, 2000:])
     # What differs from shopper to shopper within a value stays: neighbours stay neighbours.
@@ -87,8 +89,8 @@ def test_it_holds_for_shoppers_who_declared_nothing_and_leaves_the_rest_of_a_pro
 
 def test_more_values_than_dimensions_are_refused() -> None:
     profiles, values = _profiles(200, 8, 2, [2, 3], seed=2)
-    with pytest.raises(TrainingError, match="5 declared values can't be concealed in subspaces of 4 dimensions"):
-        conceal.fit_eraser(profiles, values, 2)
+    with pytest.raises(TrainingError, match="5 declared values can't be erased in subspaces of 4 dimensions"):
+        concept_erasure.fit_eraser(profiles, values, 2)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,7 @@ def corpus(data: Path) -> Corpus:
 
 
 def test_declared_values_stand_beside_their_shoppers(data: Path, corpus: Corpus) -> None:
-    (gender,) = conceal.read_declared_values(data, corpus, (Demographic.GENDER,))
+    (gender,) = concept_erasure.read_declared_values(data, corpus, (Demographic.GENDER,))
     for shopper, value in zip(corpus.shopper_ids, gender, strict=True):
         row = int(shopper[1:])
         assert value == (row % 2 if row < 2 * MIN_SHOPPERS else UNDECLARED)
@@ -120,21 +122,21 @@ def test_declared_values_stand_beside_their_shoppers(data: Path, corpus: Corpus)
 
 def test_a_value_that_few_declared_is_not_concealed(data: Path, corpus: Corpus) -> None:
     with pytest.raises(TrainingError, match=rf"age_band .* by {MIN_SHOPPERS} shoppers each, and .* holds 1 such"):
-        conceal.read_declared_values(data, corpus, (Demographic.GENDER, Demographic.AGE_BAND))
+        concept_erasure.read_declared_values(data, corpus, (Demographic.GENDER, Demographic.AGE_BAND))
 
 
 def test_an_attribute_that_the_data_set_lacks_is_refused(data: Path, corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="does not say what shoppers declared"):
-        conceal.read_declared_values(data, corpus, (Demographic.REGION,))
+        concept_erasure.read_declared_values(data, corpus, (Demographic.REGION,))
     with pytest.raises(TrainingError, match="does not say what shoppers declared"):
-        conceal.read_declared_values(tmp_path, corpus, (Demographic.GENDER,))
+        concept_erasure.read_declared_values(tmp_path, corpus, (Demographic.GENDER,))
 
 
 def test_settings_keep_what_is_concealed(tmp_path: Path) -> None:
     chosen = TrainSettings.from_preset(Preset.QUICK, erase=(Demographic.GENDER, Demographic.AGE_BAND))
     chosen.write(tmp_path / "settings.json")
     assert TrainSettings.read(tmp_path / "settings.json") == chosen
-    assert TrainSettings.read_overrides(tmp_path / "settings.json")["conceal"] == chosen.conceal
+    assert TrainSettings.read_overrides(tmp_path / "settings.json")["erase"] == chosen.erase
 
 
 @pytest.mark.parametrize("names", ["income", "gender,", "gender age_band"])

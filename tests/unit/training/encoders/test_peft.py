@@ -25,6 +25,8 @@ from portrait.training.enums import FineTuning, Preset
 from portrait.training.errors import TrainingError
 from portrait.training.settings import BERT_LEARNING_RATES, TrainSettings
 
+pytestmark = pytest.mark.slow
+
 DIMENSION = 16
 TRAINED = {
     FineTuning.FULL: r".*",
@@ -79,7 +81,7 @@ def _trained(encoder: TextEncoder, steps: int = 8) -> TextEncoder:
 
 
 def _texts(encoder: TextEncoder) -> tuple[torch.Tensor, torch.Tensor]:
-    ids = torch.randint(4, encoder.vocabulary, (5, 9), generator=torch.Generator().manual_seed(1))
+    ids = torch.randint(4, encoder.vocabulary_size, (5, 9), generator=torch.Generator().manual_seed(1))
     lengths = torch.tensor([[9], [4], [1], [7], [9]])
     return ids, (torch.arange(9) < lengths).long()
 
@@ -157,7 +159,7 @@ def _adalora_steps(encoder: TextEncoder, budget: RankBudget, steps: range) -> No
     optimizer = torch.optim.SGD(chosen, 0.05)
     for step in steps:
         optimizer.zero_grad()
-        ((encoder(ids, mask) @ encoder(ids, mask).T).square().mean() + budget.penalty()).backward()
+        ((encoder(ids, mask) @ encoder(ids, mask).T).square().mean() + budget.orthogonality_penalty()).backward()
         optimizer.step()
         budget.allocate(step)
 
@@ -177,7 +179,7 @@ def test_adalora_spends_its_budget_and_goes_on_from_a_checkpoint(base_models: di
     second = _encoder(base_models["bert"], FineTuning.ADALORA)
     second.load_state_dict(first.state_dict())
     resumed = RankBudget(second.bert, 20)
-    resumed.restore(stopped.state())
+    resumed.load_state_dict(stopped.state_dict())
     _adalora_steps(second, resumed, range(12, 20))
     np.testing.assert_allclose(_vectors(second), _vectors(whole), atol=1e-6)
 

@@ -99,6 +99,7 @@ def test_without_times_only_the_order_is_known(tmp_path: Path) -> None:
     assert spending.fit_spending(corpus, everything(corpus)) is None
 
 
+@pytest.mark.slow
 def test_chances_of_the_decay_come_true_as_often_as_they_say(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     histories = {}

@@ -31,6 +31,7 @@ def log(*events: dict[str, Any]) -> str:
     return text.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -72,6 +73,7 @@ def test_an_impossible_row_is_put_aside(
     assert data.table("events")["item_id"].to_list() == ["i", "last"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -175,6 +177,7 @@ rows = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(rows, max_size=12))
 def test_whatever_a_log_holds_the_schema_and_the_counts_hold(

@@ -17,6 +17,8 @@ from portrait.training.errors import DataError
 from portrait.training.prepare.pipeline import prepare_data_set
 from portrait.training.prepare.sources import events
 
+pytestmark = pytest.mark.slow
+
 LOG = """shopper_id,type,time,item_id,price
 ann,view,2026-01-01T10:00:00Z,lamp-of-ann,
 灯 o'ann,view,2026-01-01T10:00:00Z,lamp,

@@ -13,6 +13,7 @@ from portrait.training.prepare.sources import detect_source
 MOMENT = datetime(2024, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "written",
     [

@@ -41,6 +41,7 @@ def write(folder: Path, ending: str, title: str) -> None:
             writers[ending](opened)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "ending"),
     [

@@ -10,6 +10,8 @@ from support.prepared_data import Prepare
 
 from portrait.training.prepare.sources import complete_journey, detect_source
 
+pytestmark = pytest.mark.slow
+
 
 def folder(shared_data: Path, name: str, source: str) -> Path:
     path = shared_data / name

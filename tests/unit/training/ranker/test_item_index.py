@@ -67,7 +67,7 @@ def test_the_model_lends_what_the_index_says(corpus: Corpus, bert: str, counts: 
 def test_a_pretended_cold_item_looks_like_one(corpus: Corpus, bert: str, counts: np.ndarray) -> None:
     model, cache = _model(corpus, bert, counts, subspaces=1)
     before = counts.copy()
-    index = indexes.build_item_index(model, cache, corpus, counts, pretended=np.array([3]))
+    index = indexes.build_item_index(model, cache, corpus, counts, simulated_cold=np.array([3]))
     assert index.is_cold[3]
     assert 3 not in index.neighbours.rows
     assert np.array_equal(counts, before)

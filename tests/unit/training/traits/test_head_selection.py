@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 from portrait.features.histories.statistics import STATISTICS
 from portrait.training import metrics
-from portrait.training.traits import head_selection as heads
+from portrait.training.traits import head_selection
 from portrait.training.traits import metrics as measures
 from portrait.training.traits.head_selection import LabelledInputs
 from portrait.training.traits.heads import HeadShape, TraitHead, TraitHeads
 from portrait.training.traits.samples import HeadInputs
+
+pytestmark = pytest.mark.slow
 
 DIMENSION = 8
 
@@ -29,16 +31,18 @@ def part(count: int, seed: int, by_profile: bool) -> tuple[LabelledInputs, NDArr
 def test_finds_the_chances(by_profile: bool) -> None:
     train, validation = part(4000, 0, by_profile)[0], part(2000, 1, by_profile)[0]
     test, chance = part(2000, 2, by_profile)
-    best = heads.fit_heads(train, validation, DIMENSION, seed=0)[0]
+    best = head_selection.fit_heads(train, validation, DIMENSION, seed=0)[0]
     assert best.head.shape.profile or not by_profile
-    found = heads.predict_probabilities(best.head, test.known)
+    found = head_selection.predict_probabilities(best.head, test.known)
     assert np.abs(found - chance).mean() < 0.03
     assert measures.calibration_error(found, test.label, np.ones(len(found))) < 0.04
 
 
 def test_the_baseline_reads_no_profile() -> None:
     train, validation = part(2000, 0, True)[0], part(1000, 1, True)[0]
-    found = heads.predict_probabilities(heads.fit_rfm_baseline(train, validation, 0).head, validation.known)
+    found = head_selection.predict_probabilities(
+        head_selection.fit_rfm_baseline(train, validation, 0).head, validation.known
+    )
     assert metrics.auc(found, validation.label, np.ones(len(found))) < 0.56
 
 
@@ -47,7 +51,9 @@ def test_calibration_follows_the_labels_of_validation() -> None:
     scarce = part(3000, 1, False)[0]
     # Half of the positives do not come true any more.
     fewer = LabelledInputs(scarce.known, scarce.label & (np.random.default_rng(2).random(len(scarce.label)) < 0.5))
-    found = heads.predict_probabilities(heads.fit_heads(train, fewer, DIMENSION, 0)[0].head, fewer.known)
+    found = head_selection.predict_probabilities(
+        head_selection.fit_heads(train, fewer, DIMENSION, 0)[0].head, fewer.known
+    )
     assert found.mean() == pytest.approx(fewer.label.mean(), abs=0.01)
 
 
@@ -57,4 +63,4 @@ def test_heads_are_one_graph() -> None:
     known = part(5, 0, True)[0].known
     found = TraitHeads(made)(torch.from_numpy(known.profile), torch.from_numpy(known.statistics)).detach().numpy()
     assert found.shape == (5, 2)
-    np.testing.assert_allclose(found[:, 1], heads.predict_probabilities(made[1], known), atol=1e-6)
+    np.testing.assert_allclose(found[:, 1], head_selection.predict_probabilities(made[1], known), atol=1e-6)

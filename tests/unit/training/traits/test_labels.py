@@ -90,6 +90,7 @@ def test_shoppers_without_a_label_are_no_samples(tmp_path: Path) -> None:
     assert (found.shoppers.tolist(), found.values.tolist()) == ([0], [True])
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(IDS), st.floats(0, 200), st.sampled_from(["purchase", "view"]))))
 def test_only_events_of_the_window_count(drawn: list[tuple[str, float, str]]) -> None:
     import tempfile
@@ -133,6 +134,7 @@ def test_says_what_is_wrong_with_a_table(tmp_path: Path, content: str, message: 
     assert (caught.value.trait, caught.value.field) == ("buys", "table")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "message"),
     [

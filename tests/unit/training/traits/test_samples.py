@@ -21,6 +21,8 @@ from portrait.training.enums import Preset
 from portrait.training.settings import TrainSettings
 from portrait.training.traits.samples import HeadInputs, compute_head_inputs
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Untrained:

@@ -19,7 +19,7 @@ from portrait.features.histories.history_arrays import (
 from portrait.features.histories.statistics import compute_spending
 from portrait.features.items.prices import PriceScale
 from portrait.features.text.normalisation import item_text, normalise_text
-from portrait.training.dataset import tables as prepared_tables
+from portrait.training.dataset import tables
 from portrait.training.errors import TrainingError
 
 NO_ITEM = -1
@@ -84,7 +84,7 @@ class Corpus:
 
     @cached_property
     def has_context(self) -> NDArray[np.bool_]:
-        """`[events]`: whether its shopper did something strictly earlier, so that it may be foreseen."""
+        """`[events]`: whether its shopper did something strictly earlier, so that it may be predictions."""
         return self.context_end > self.shopper_start
 
     @cached_property
@@ -99,8 +99,8 @@ def load_corpus(folder: Path) -> Corpus:
     Raises:
         TrainingError: the folder is not one, or holds no event with an item.
     """
-    events = prepared_tables.read_table(folder, "events", prepared_tables.EVENT_COLUMNS).sort("shopper_id", "sequence")
-    items_table = prepared_tables.read_table(folder, "items", prepared_tables.ITEM_COLUMNS)
+    events = tables.read_table(folder, "events", tables.EVENT_COLUMNS).sort("shopper_id", "sequence")
+    items_table = tables.read_table(folder, "items", tables.ITEM_COLUMNS)
     # Item rows and event columns refer to one catalogue; the others are served by the same encoders untrained.
     events = events.filter(pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
     events = events.filter(pl.col("type").is_in([kind.value for kind in EVENT_TYPES]))
@@ -165,7 +165,7 @@ def _make_corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
 def _event_columns(
     events: pl.DataFrame, event_item: NDArray[np.int64], items: list[Item], scale: PriceScale
 ) -> EventColumns:
-    """What the table says of each event by itself; which search led to it is not known yet."""
+    """Read the columns of each event; the search that led to it is filled in later."""
     prices = events["price"].to_list()
     percentiles = [
         scale.percentile(items[item].category_path, price) if item != NO_ITEM else float("nan")

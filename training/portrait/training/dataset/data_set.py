@@ -1,4 +1,4 @@
-"""Which data set a run belongs to: what the run records of it, and the check that it is still the same.
+"""The data set of a run: the record in the run's folder, and the check that the data are unchanged.
 
 <run>/data.json   path, content identity and report of the data set
 """
@@ -15,7 +15,7 @@ from portrait.training.files import read_json_object
 
 DATA_RECORD_FILE = "data.json"
 REPORT_FILE = "report.json"
-"""What `portrait prepare` counted, in the folder of the data set."""
+"""Name of the report of `portrait prepare` in the folder of the data set."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class DataSet:
     identity: str
     """Hash over what training reads; see `identity`."""
     report: dict[str, Any]
-    """What `portrait prepare` counted; empty if the folder holds no report."""
+    """Counts of `portrait prepare`; empty if the folder holds no report."""
 
     def record(self, run: Path) -> None:
         """Write down in a run's folder, and in those of its parts, that it is trained on this data set."""
@@ -86,7 +86,7 @@ def open_data_set_of_run(run: Path) -> DataSet:
 
 
 def read_data_record(run: Path) -> dict[str, Any]:
-    """What a run says of its data set: `path`, `identity` and `report`.
+    """Read the record of a run's data set: `path`, `identity` and `report`.
 
     Raises:
         TrainingError: the file is missing or broken, or of a version that recorded no identity.

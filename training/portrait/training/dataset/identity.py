@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from portrait.training.dataset import tables as prepared_tables
+from portrait.training.dataset import tables
 
 _BATCH_ROWS = 131_072
 
@@ -26,9 +26,9 @@ def read_identity(folder: Path) -> str:
     """
     whole = hashlib.sha256()
     for name, columns in {
-        "events": prepared_tables.EVENT_COLUMNS,
-        "items": prepared_tables.ITEM_COLUMNS,
-        "shoppers": prepared_tables.SHOPPER_COLUMNS,
+        "events": tables.EVENT_COLUMNS,
+        "items": tables.ITEM_COLUMNS,
+        "shoppers": tables.SHOPPER_COLUMNS,
     }.items():
         if name == "shoppers" and not (folder / f"{name}.parquet").exists():
             continue
@@ -40,13 +40,13 @@ def read_identity(folder: Path) -> str:
 def _hash_table(folder: Path, name: str, columns: dict[str, pl.DataType]) -> dict[str, str]:
     """A digest of each column, which does not depend on how many rows are read at a time."""
     hashes: _Hashes = defaultdict(hashlib.sha256)
-    frame = prepared_tables.scan_table(folder, name, columns)
+    frame = tables.scan_table(folder, name, columns)
     try:
         for batch in frame.collect_batches(chunk_size=_BATCH_ROWS, maintain_order=True):
             for column in batch.iter_columns():
                 _update_hashes(hashes, column.name, column)
-    except prepared_tables.READ_ERRORS as error:
-        raise prepared_tables.not_prepared_error(folder, f"{name}.parquet: {error}") from error
+    except tables.READ_ERRORS as error:
+        raise tables.not_prepared_error(folder, f"{name}.parquet: {error}") from error
     return {column: digest.hexdigest() for column, digest in hashes.items()}
 
 

@@ -1,4 +1,4 @@
-"""Position bias: what stands high in a list is looked at more, so a click there says less about the item.
+"""Position bias: items high in a list get more looks, so a click there is weaker evidence for the item.
 
 An item at position k is looked at with propensity `k^-severity` (Joachims et al. 2017, "Unbiased Learning-to-Rank with
 Biased Feedback", section 7.1), and is clicked only if looked at. An event whose position is known is weighted by the
@@ -21,7 +21,7 @@ _MAX_SEVERITY = 3.0
 
 
 def estimate_severity(query: NDArray[np.int64], item: NDArray[np.int64], position: NDArray[np.int64]) -> float:
-    """How fast propensities fall with the position; 0 where the clicks do not tell.
+    """Estimate how fast propensities fall with the position; 0 if the clicks do not show it.
 
     Items that were clicked at several positions of one query's results tell it, as their relevance is the same at
     each of them. This is the harvesting of interventions of Agarwal et al. (2019, "Estimating Position Bias without
@@ -82,12 +82,12 @@ def inverse_propensity_weights(
     """
     weight = np.ones(len(corpus.event_item), dtype=np.float32)
     known = (corpus.event_item != NO_ITEM) & (corpus.columns.position >= 1.0)
-    told = known & learnt
-    if not settings.position_bias or not told.any():
+    clicked = known & learnt
+    if not settings.position_bias or not clicked.any():
         return weight
     query = np.where(corpus.event_search >= 0, corpus.event_text[corpus.event_search], -1)
     position = np.where(known, corpus.columns.position, 1.0)
-    fall = estimate_severity(query[told], corpus.event_item[told], position[told].astype(np.int64))
+    fall = estimate_severity(query[clicked], corpus.event_item[clicked], position[clicked].astype(np.int64))
     inverse = np.minimum(position**fall, MAX_WEIGHT)
-    weight[known] = (inverse / inverse[told].mean())[known]
+    weight[known] = (inverse / inverse[clicked].mean())[known]
     return weight

@@ -1,11 +1,11 @@
-"""What is held out: the evaluation protocol as one object that every model is measured by."""
+"""Hold-out of events: the evaluation protocol as one object, by which every model is measured."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.training.dataset import sufficiency as shortages
+from portrait.training.dataset import sufficiency
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
@@ -17,7 +17,7 @@ TIME_TRAIN_SHARE, TIME_VALIDATION_SHARE = 0.8, 0.1
 
 @dataclass(frozen=True)
 class Holdout:
-    """Which events are targets of what. A target's context is every earlier event of its shopper."""
+    """Target events of training, validation and test. A target's context is every earlier event of its shopper."""
 
     split: Split
     train: NDArray[np.bool_]
@@ -46,7 +46,7 @@ def hold_out(corpus: Corpus, split: Split, refit: bool = False) -> Holdout:
     """
     train, validation, test = _SPLITS[split](corpus, refit)
     if not (len(test) and len(validation) and (train & corpus.has_context).any()):
-        raise TrainingError(shortages.describe_shortage(corpus, split, count_pairs(corpus)))
+        raise TrainingError(sufficiency.describe_shortage(corpus, split, count_pairs(corpus)))
     items = corpus.event_item[train]
     counts = np.bincount(items[items != NO_ITEM], minlength=len(corpus.items)).astype(np.float64)
     return Holdout(
@@ -54,7 +54,7 @@ def hold_out(corpus: Corpus, split: Split, refit: bool = False) -> Holdout:
     )
 
 
-def count_pairs(corpus: Corpus) -> shortages.PairCounts:
+def count_pairs(corpus: Corpus) -> sufficiency.PairCounts:
     """Count what each split that is possible gives to learn from, to validate by and to test by."""
     pairs = {}
     for split, hold in _SPLITS.items():
@@ -88,7 +88,7 @@ def _split_leave_one_out(corpus: Corpus, refit: bool) -> tuple[NDArray[np.bool_]
 
 
 def _keep_with_context(corpus: Corpus, events: list[np.int64]) -> NDArray[np.int64]:
-    """Those that can be foreseen: what the shopper did in one moment only has nothing to be foreseen from."""
+    """Those that can be predicted: what the shopper did in one moment only has nothing to be predicted from."""
     chosen = np.array(events, dtype=np.int64)
     return chosen[corpus.has_context[chosen]]
 

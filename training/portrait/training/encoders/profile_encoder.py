@@ -107,7 +107,7 @@ class ProfileEncoder(nn.Module):
         event_numbers: Tensor,
         mask: Tensor,
     ) -> Tensor:
-        """What each event and those before it say: `[n, events, dimension]`.
+        """Encode each event together with those before it: `[n, events, dimension]`.
 
         Only differences of ages are read, so the ages may count back from any one moment of a history.
         """

@@ -26,7 +26,7 @@ class RankBudget:
         self._config.tinit, self._config.tfinal = int(_WARM_UP_SHARE * steps), int(_FINAL_SHARE * steps)
 
     def orthogonality_penalty(self) -> Tensor:
-        """What to add to the loss: how far each update's outer matrices are from orthogonal (equation 4)."""
+        """Compute the loss term that keeps each update's outer matrices orthogonal (equation 4)."""
         distances = []
         for name, weight in self._bert.named_parameters():
             if "lora_A" in name or "lora_B" in name:
@@ -53,7 +53,7 @@ class RankBudget:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The inverse of `state_dict`."""
+        """Restore what `state_dict` returned."""
         allocator = self._bert.base_model.rankallocator
         allocator.exp_avg_ipt, allocator.exp_avg_unc = state["importance"], state["uncertainty"]
         allocator.ipt, self._config.rank_pattern = state["latest"], state["kept"]

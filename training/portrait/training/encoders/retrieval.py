@@ -19,14 +19,14 @@ _BATCH_EVENTS = 8192
 
 @dataclass(frozen=True)
 class TargetVectors:
-    """What the trained encoders say, in the space of one release."""
+    """Vectors of all items and of some targets' shoppers, in the space of one release."""
 
     items: NDArray[np.float32]
     """`[items, dimension]`."""
     profiles: NDArray[np.float32]
     """`[targets, dimension]`: the profile of each target's shopper at the target's time."""
     targets: NDArray[np.int64]
-    """Events to foresee, ascending."""
+    """Events to predict, ascending."""
 
 
 @torch.no_grad()
@@ -56,7 +56,7 @@ def encode_targets(
         model: the encoders.
         cache: the corpus' texts.
         corpus: events and items.
-        targets: events to foresee.
+        targets: events to predict.
         items: `[items, dimension]`, vectors of an index; None for the model's own.
     """
     model.eval()

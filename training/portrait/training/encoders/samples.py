@@ -1,4 +1,4 @@
-"""Point-in-time samples: windows of histories, and the targets that each moment of them must foresee.
+"""Point-in-time samples: windows of histories, and the targets that each moment of them must predict.
 
 A sample's context is what its shopper did strictly before the target's own time: events of the same moment (a
 basket, a day in a log without hours) never see each other.
@@ -29,7 +29,7 @@ class Samples:
     last: NDArray[np.int64]
     """`[pairs]`: last event of the context."""
     target: NDArray[np.int64]
-    """`[pairs]`: event to foresee; it carries an item and is later than `last`."""
+    """`[pairs]`: event to predict; it carries an item and is later than `last`."""
 
     def __len__(self) -> int:
         return len(self.target)

@@ -49,7 +49,7 @@ class SubspaceProfileEncoder(nn.Module):
     def states(
         self, event_embedding: Tensor, event_type: Tensor, event_age: Tensor, event_numbers: Tensor, mask: Tensor
     ) -> Tensor:
-        """What each event and those before it say: `[n, events, dimension]`."""
+        """Encode each event together with those before it: `[n, events, dimension]`."""
         count = len(self.encoders)
         embeddings = split_subspaces(event_embedding * count**0.5, count).unbind(-2)
         parts = [

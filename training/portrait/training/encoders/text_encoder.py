@@ -13,10 +13,10 @@ from portrait.training.errors import TrainingError, to_one_line
 
 
 def is_causal(bert: nn.Module, vocabulary: int) -> bool:
-    """Whether a text's first token never sees those behind it: of a decoder, only the last has read the whole text.
+    """Tell whether a token attends only to those before it, so that only the last has read the whole text.
 
-    Told by what the model does: configurations name it in many ways. Two texts that share their first token are read;
-    a decoder gives it the same state in both.
+    The model's output decides, since configurations name the property in many ways: of two texts that share their
+    first token, a decoder gives that token the same state.
     """
     ids = torch.randint(vocabulary, (2, MAX_TOKENS), generator=torch.Generator().manual_seed(0))
     ids[:, 0] = ids[0, 0]

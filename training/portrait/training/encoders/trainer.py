@@ -42,7 +42,7 @@ EpochCallback = Callable[[int, float], None]
 
 @dataclass
 class TrainerState:
-    """How far a run has come."""
+    """Progress of a training run."""
 
     epoch: int = 0
     batch: int = 0
@@ -68,7 +68,7 @@ class Trainer:
         settings: how.
         run: folder for checkpoints and scalars.
         epochs: train so many, without validation; None for as many as validation likes.
-        on_epoch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
+        on_epoch: called with the number and the validation NDCG@10 of each epoch; its errors end training.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Trainer:
 
     @property
     def _trains_bert(self) -> bool:
-        """Whether the BERT takes part in the next step."""
+        """True if the BERT takes part in the next step."""
         settings = self._settings
         late = self._state.step >= settings.frozen_bert_share * self._total_steps
         return late and self._state.step % settings.bert_every_steps == 0 and settings.finetune is not FineTuning.FROZEN
@@ -302,9 +302,9 @@ class Trainer:
 
 
 class NegativeSampler:
-    """The items that a batch's targets are told from: all that have events, or the batch's own targets and a sample.
+    """The items that a batch's targets compete with: all items with events, or the batch's targets and a sample.
 
-    Items without events are no negatives: nothing says that they are not wanted. Half of the sample is drawn by
+    Items without events are no negatives: nothing shows that they are not wanted. Half of the sample is drawn by
     popularity, half uniformly.
     """
 

@@ -1,1 +1,1 @@
-"""What a release knows of its shoppers as a whole, estimated from the training window: see `features.population`."""
+"""Statistics of all shoppers of a release, estimated from the training window; see `features.population`."""

@@ -39,9 +39,9 @@ def fit_platt(score: NDArray[np.float64], label: NDArray[np.bool_]) -> tuple[flo
     return float(parameters[0]), float(parameters[1])
 
 
-def summarise_reliability(foreseen: Predictions) -> dict[str, Any]:
+def summarise_reliability(predictions: Predictions) -> dict[str, Any]:
     """Expected calibration error, AUC, and the points of the reliability curve in bins of equally many pairs."""
-    chances, labels = foreseen.chances, foreseen.labels
+    chances, labels = predictions.chances, predictions.labels
     weights = np.ones(len(chances))
     order = np.argsort(chances, kind="stable")
     parts = [part for part in np.array_split(order, _BINS) if len(part)]

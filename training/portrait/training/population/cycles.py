@@ -27,9 +27,9 @@ MIN_HORIZONS = 3.0
 MIN_INTERVALS = 20
 """A category with fewer has no cycle."""
 _PRIOR_SHOPPERS, _PRIOR_PURCHASES = 10.0, 20.0
-"""What the mean of all categories is worth in a category's own."""
+"""Weight of the mean of all categories in a category's own estimate, in shoppers and in purchases."""
 _MIN_ELAPSED_INTERVALS = 2.0
-"""Whether a purchase is followed by another is asked of those so many usual intervals ago."""
+"""The return rate counts purchases that are at least this many typical intervals old."""
 _MAX_PAIRS = 50_000
 _PURCHASE = EVENT_TYPE_CODES[EventType.PURCHASE]
 

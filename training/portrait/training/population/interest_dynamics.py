@@ -1,4 +1,4 @@
-"""Half-lives of attention, and the chances of categories, by what they say of held-out events."""
+"""Half-lives of attention, and the chances of categories, chosen by the likelihood of held-out events."""
 
 import itertools
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _MAX_INFERRED = 50
 
 @dataclass(frozen=True)
 class Contexts:
-    """What came before some targets, as flat arrays: one entry for each event with a category before a target."""
+    """Contexts of some targets as flat arrays: one entry for each event with a category before a target."""
 
     target_category: NDArray[np.int64]
     """`[targets]`."""
@@ -40,11 +40,11 @@ class Contexts:
     """`[entries]`: place of the target."""
     category: NDArray[np.int64]
     weight: NDArray[np.float64]
-    """What the event counts when it happens."""
+    """Weight of the event at its own time."""
     days: NDArray[np.float64]
     """Age at the target's time, NaN if unknown."""
     later: NDArray[np.float64]
-    """How many events of the context are later."""
+    """Number of later events in the context."""
 
     @classmethod
     def of(cls, corpus: Corpus, taxonomy: Taxonomy, targets: NDArray[np.int64]) -> "Contexts":
@@ -96,7 +96,7 @@ def fit_interest_dynamics(
         corpus: the events.
         taxonomy: their categories.
         train: `[events]`: those whose shares are what is usual.
-        validation: events to foresee.
+        validation: events to predict.
         associations: fitted without them.
         seed: of the choice of targets, if there are many.
     """

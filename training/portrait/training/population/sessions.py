@@ -13,7 +13,7 @@ _STEPS = 100
 
 
 def times_are_days(corpus: Corpus) -> bool:
-    """Whether every time is a midnight: then hours say nothing."""
+    """Tell whether every time is a midnight, so that the log has days only."""
     time = corpus.columns.time
     known = time[~np.isnan(time)]
     return bool(len(known)) and not (known % SECONDS_PER_DAY).any()
@@ -40,7 +40,7 @@ def estimate_session_gap(corpus: Corpus, train: NDArray[np.bool_], seed: int) ->
 
 
 def _find_crossing(logs: NDArray[np.float64]) -> float:
-    """Where two normal components, fitted by expectation maximisation, are equally likely."""
+    """Find the value at which two normal components, fitted by expectation maximisation, are equally likely."""
     mean, deviation, share = np.log(np.array([2.0, 1440.0])), np.array([1.0, 1.0]), np.array([0.5, 0.5])
 
     def posterior(values: NDArray[np.float64]) -> NDArray[np.float64]:

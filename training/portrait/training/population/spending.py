@@ -1,4 +1,4 @@
-"""What shoppers spend, how often, on which brands and at which discount."""
+"""Spending of shoppers: amounts, frequency, brands and discounts."""
 
 from collections import defaultdict
 from typing import Any
@@ -18,9 +18,9 @@ MIN_SHOPPERS = 50
 MIN_PRICED_SHARE = 0.5
 """Share of purchases that must carry a price."""
 MIN_PURCHASES = 5
-"""Of one shopper, for the share below the usual price; of one item, for how much its prices differ."""
+"""Minimum purchases of a shopper for a discount share, and of an item for a spread of its prices."""
 MAX_PRICE_RATIO = 1.5
-"""Where the quartiles of what is paid for the median item lie further apart, an item is not one thing."""
+"""Above this ratio between the price quartiles of the median item, an item id is not one product."""
 MIN_BRAND_EVIDENCE = 50.0
 MAX_BRANDS = 200
 _QUINTILES = (0.2, 0.4, 0.6, 0.8)
@@ -100,7 +100,7 @@ def discounted_shares(corpus: Corpus, train: NDArray[np.bool_]) -> list[float] |
 
 
 def _has_stable_prices(ratio: NDArray[np.float64], item: NDArray[np.int64], items: int) -> bool:
-    """Whether one item has about one price: else its prices are those of different products."""
+    """Tell whether an item has about one price; otherwise its prices are those of different products."""
     order = np.lexsort((ratio, item))
     count = np.bincount(item, minlength=items)
     starts = np.cumsum(count) - count

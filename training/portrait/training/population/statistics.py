@@ -11,8 +11,7 @@ from portrait.features.population.profile_distribution import ProfileDistributio
 from portrait.features.release import layout as release_layout
 from portrait.training.dataset.splits import Holdout, hold_out
 from portrait.training.encoders.retrieval import encode_targets
-from portrait.training.population import cycles, sessions, spending
-from portrait.training.population import interest_dynamics as attention
+from portrait.training.population import cycles, interest_dynamics, sessions, spending
 from portrait.training.population.taxonomy import Taxonomy
 from portrait.training.run.run import TRAIN_ONLY_FOLDER, TrainedRun
 
@@ -21,10 +20,10 @@ MAX_PROFILES = 5_000
 
 @dataclasses.dataclass(frozen=True)
 class EstimationBasis:
-    """What the statistics of a run are estimated from: never an event of the test."""
+    """Inputs of a run's statistics; never an event of the test."""
 
     holdout: Holdout
-    """Of a refit, that of the run before it, which has not learnt from the validation."""
+    """Hold-out of the run; for a refit, that of its first run, which has not learnt from the validation."""
     associations: Associations
     """Fitted without the validation."""
 
@@ -45,22 +44,22 @@ def estimate_population(trained: TrainedRun) -> Population:
     timed = bool(len(time)) and not np.isnan(time).any()
     return Population(
         window_days=float(np.ptp(time)) / SECONDS_PER_DAY if timed else 0.0,
-        interest_dynamics=attention.fit_interest_dynamics(
+        attention=interest_dynamics.fit_interest_dynamics(
             corpus, taxonomy, train, basis.holdout.validation, basis.associations, seed
         ),
-        brand_shares=spending.brand_shares(corpus, train),
+        brands=spending.brand_shares(corpus, train),
         session_gap_minutes=sessions.estimate_session_gap(corpus, train, seed),
         times_are_days=sessions.times_are_days(corpus),
-        purchase_cycles=cycles.fit_cycles(corpus, taxonomy, train, seed) if timed else None,
+        cycles=cycles.fit_cycles(corpus, taxonomy, train, seed) if timed else None,
         spending=spending.fit_spending(corpus, train),
-        paid_prices=spending.fit_paid_prices(corpus, train),
+        paid=spending.fit_paid_prices(corpus, train),
         discounted_shares=spending.discounted_shares(corpus, train),
     )
 
 
 def estimate_profile_distribution(trained: TrainedRun) -> ProfileDistribution:
     """Mean and covariance of the shoppers' profiles at the time of the validation."""
-    targets = attention.sample_targets(EstimationBasis.of(trained).holdout.validation, trained.settings.seed)[
+    targets = interest_dynamics.sample_targets(EstimationBasis.of(trained).holdout.validation, trained.settings.seed)[
         :MAX_PROFILES
     ]
     vectors = encode_targets(trained.model, trained.cache, trained.corpus, targets, trained.index.vectors)

@@ -1,4 +1,4 @@
-"""Which rows are kept: impossible values, duplicates, bursts and robots are put aside with their reason."""
+"""Cleanup of events: rows with impossible values, duplicates, bursts and robots are rejected with a reason."""
 
 from dataclasses import dataclass
 
@@ -7,17 +7,17 @@ import duckdb
 from portrait.features.events import EventType
 from portrait.features.logs.identifiers import CATALOGUE_PATTERN, MAX_ID_CHARACTERS, MAX_QUERY_CHARACTERS
 from portrait.training.dataset.sql import literal
-from portrait.training.prepare import deletions as forgotten
+from portrait.training.prepare import deletions
 from portrait.training.prepare.schema import EVENT_COLUMNS
 from portrait.training.prepare.signs import SIGNED_EVENTS_SQL
 
 RATE_LIMITED_TYPES = (EventType.SEARCH, EventType.VIEW, EventType.CLICK)
-"""What a robot does fast. One order may have any number of purchases in one moment, and so may what is given back."""
+"""Event types that a robot makes fast. One order may have any number of purchases or refunds at one time."""
 
 
 @dataclass(frozen=True)
 class CleanupLimits:
-    """What is possible, and what a person can do."""
+    """Limits of possible values and of a person's speed."""
 
     earliest: str = "1990-01-01"
     """Events before this day are rejected, as are those later than a day from now."""
@@ -44,7 +44,7 @@ def clean_events(connection: duckdb.DuckDBPyConnection, limits: CleanupLimits) -
         CREATE TEMP TABLE judged AS
         SELECT * EXCLUDE (shopper_sha256, forgotten_at) REPLACE (left(query, {limits.query_characters}) AS query),
             {_reason_sql(limits)} AS reason
-        FROM ({SIGNED_EVENTS_SQL}) LEFT JOIN forgotten ON shopper_sha256 = {forgotten.SHOPPER_HASH_SQL}
+        FROM ({SIGNED_EVENTS_SQL}) LEFT JOIN forgotten ON shopper_sha256 = {deletions.SHOPPER_HASH_SQL}
         """
     )
     _reject_duplicates(connection, "duplicate_id", "shopper_id, event_id", "event_id IS NOT NULL")
@@ -60,7 +60,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection) -> None:
     columns = ", ".join(EVENT_COLUMNS)
     connection.execute(
         f"CREATE TEMP VIEW rejected AS SELECT file, row, reason, {columns} FROM judged "
-        f"WHERE reason IS NOT NULL AND reason <> '{forgotten.REASON}'"
+        f"WHERE reason IS NOT NULL AND reason <> '{deletions.REASON}'"
     )
     made = {
         "event_id": "coalesce(event_id, file || ':' || row || CASE part WHEN 0 THEN '' ELSE ':' || part END)",
@@ -86,7 +86,7 @@ def _reason_sql(limits: CleanupLimits) -> str:
         return f"{column} < {low} OR {column} > {high}"
 
     cases = {
-        forgotten.REASON: "forgotten_at IS NOT NULL AND (time IS NULL OR time <= forgotten_at)",
+        deletions.REASON: "forgotten_at IS NOT NULL AND (time IS NULL OR time <= forgotten_at)",
         "missing_shopper": "shopper_id IS NULL",
         "unknown_type": f"type IS NULL OR type NOT IN ({types})",
         "missing_query": f"type = '{EventType.SEARCH}' AND query IS NULL",

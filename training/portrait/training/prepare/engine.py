@@ -7,10 +7,10 @@ from pathlib import Path
 import duckdb
 
 from portrait.training.dataset.sql import literal
-from portrait.training.prepare import sql_functions as functions
+from portrait.training.prepare import sql_functions
 
 MEMORY_LIMIT = "2GB"
-"""Of the engine's own buffers; the process stays below twice that."""
+"""Limit of the engine's own buffers; the process stays below twice that."""
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def open_engine(scratch: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(f"SET temp_directory = {literal(scratch)}")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET enable_progress_bar = false")
-        functions.register_functions(connection)
+        sql_functions.register_functions(connection)
         yield connection
 
 

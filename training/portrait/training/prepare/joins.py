@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import duckdb
 
 from portrait.training.errors import TrainingError
-from portrait.training.prepare import deletions as forgotten
+from portrait.training.prepare import deletions
 from portrait.training.prepare.engine import fetch_one
 
 MAX_UNLISTED_SHARE = 0.95
@@ -23,7 +23,7 @@ _SPELLINGS = {
 
 @dataclass(frozen=True)
 class Joins:
-    """What does not meet, counted by ids."""
+    """Counts of ids that have no match."""
 
     items_of_events: int
     items_listed: int
@@ -42,24 +42,24 @@ class Joins:
     """Why ids do not meet that should, if it shows."""
 
     def warnings(self) -> list[str]:
-        """What its reader should look at, one sentence each."""
-        told = []
+        """Warnings for the reader, one sentence each."""
+        warnings = []
         if self.items_listed and self.unlisted_items:
-            told.append(
+            warnings.append(
                 f"{self.unlisted_items:,} of {self.items_of_events:,} items that events name are not in the catalogue, "
                 f"so their ids stand for their titles (e.g. {', '.join(self.unlisted_examples)})"
                 + (f"; {self.likely_cause}" if self.likely_cause else "")
             )
         if self.items_listed and self.never_met_items > self.items_listed / 2:
-            told.append(
+            warnings.append(
                 f"{self.never_met_items:,} of {self.items_listed:,} listed items are in no event "
                 f"(e.g. {', '.join(self.never_met_examples)})"
             )
         if self.unseen_shoppers:
-            told.append(
+            warnings.append(
                 f"{self.unseen_shoppers:,} of {self.shoppers_declared:,} shoppers that are declared have no event"
             )
-        return told
+        return warnings
 
 
 def measure_joins(connection: duckdb.DuckDBPyConnection) -> Joins:
@@ -79,7 +79,7 @@ def measure_joins(connection: duckdb.DuckDBPyConnection) -> Joins:
         connection,
         "SELECT count(*), count(*) FILTER (shopper_id NOT IN (SELECT shopper_id FROM judged WHERE reason IS NULL)) "
         "FROM (SELECT DISTINCT shopper_id FROM raw_shoppers WHERE shopper_id IS NOT NULL "
-        f"AND {forgotten.SHOPPER_HASH_SQL} NOT IN (SELECT shopper_sha256 FROM forgotten))",
+        f"AND {deletions.SHOPPER_HASH_SQL} NOT IN (SELECT shopper_sha256 FROM forgotten))",
     )
     joins = Joins(
         items_of_events=_to_int(named),
@@ -141,12 +141,12 @@ def _find_likely_cause(connection: duckdb.DuckDBPyConnection) -> str | None:
     elsewhere = "named.item_id = listed.item_id AND named.catalogue <> listed.catalogue"
     count, event, _ = _count_explained(connection, elsewhere)
     found.append((count, f"{event!r} is listed in another catalogue than the one that events name"))
-    count, told = max(found, key=lambda each: each[0])
-    return told if count else None
+    count, cause = max(found, key=lambda each: each[0])
+    return cause if count else None
 
 
 def _count_explained(connection: duckdb.DuckDBPyConnection, condition: str) -> tuple[int, str, str]:
-    """How many unlisted items a condition pairs with listed ones that are not met, and one such pair."""
+    """Count the unlisted items that a condition pairs with listed items without events; return one such pair too."""
     count, event, item = fetch_one(
         connection,
         f"""

@@ -80,7 +80,7 @@ def _is_own_folder(path: Path) -> bool:
 
 
 def _list_visible(folder: Path) -> list[Path]:
-    """What a folder holds, but for hidden files and marks such as `_SUCCESS`."""
+    """List a folder without hidden files and marks such as `_SUCCESS`."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "_")))
 
 

@@ -12,8 +12,7 @@ from portrait.training.dataset.identity import read_identity
 from portrait.training.dataset.readers import parquet_relation
 from portrait.training.dataset.sql import literal
 from portrait.training.errors import TrainingError
-from portrait.training.prepare import deletions as forgotten
-from portrait.training.prepare import joins, report
+from portrait.training.prepare import deletions, joins, report
 from portrait.training.prepare.cleanup import CleanupLimits, clean_events
 from portrait.training.prepare.engine import open_engine
 
@@ -56,7 +55,7 @@ def prepare_data_set(
         try:
             with open_engine(Path(spill)) as connection:
                 load(connection)
-                forgotten.load_deletions(connection, without)
+                deletions.load_deletions(connection, without)
                 written = _write_tables(connection, source, folder, limits or CleanupLimits())
         except (duckdb.Error, OSError) as error:
             raise TrainingError(f"{source} can't be prepared: {str(error).splitlines()[0]}") from error
@@ -127,7 +126,7 @@ def _shoppers_query(events: str) -> str:
         SELECT shopper_id, age_band, gender, region
         FROM (SELECT DISTINCT shopper_id FROM {events})
         LEFT JOIN (
-            SELECT * FROM raw_shoppers WHERE {forgotten.SHOPPER_HASH_SQL} NOT IN (SELECT shopper_sha256 FROM forgotten)
+            SELECT * FROM raw_shoppers WHERE {deletions.SHOPPER_HASH_SQL} NOT IN (SELECT shopper_sha256 FROM forgotten)
             QUALIFY row_number() OVER (PARTITION BY shopper_id ORDER BY row) = 1
         ) USING (shopper_id)
         ORDER BY shopper_id

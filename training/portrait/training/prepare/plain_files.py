@@ -37,7 +37,7 @@ def open_plain(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[Pa
         file: its ending says its format and how it is packed.
 
     Raises:
-        DataError: it can't be unpacked; also what the block raises of the copy, told of the file.
+        DataError: it can't be unpacked; errors of the block about the copy name the file instead.
     """
     if file.suffix.lower() not in parts.COMPRESSIONS and _detect_encoding(file) is None:
         yield file

@@ -1,4 +1,4 @@
-"""What became of a source's rows, as counts."""
+"""Report of a preparation: counts of a source's rows."""
 
 import json
 from collections.abc import Iterator
@@ -54,18 +54,18 @@ class Report:
     prepared_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def warnings(self) -> list[str]:
-        """What its reader should look at, one sentence each."""
-        told = [*self.joins.warnings(), *self._currency_warnings()]
+        """Warnings for the reader, one sentence each."""
+        warnings = [*self.joins.warnings(), *self._currency_warnings()]
         if self.unknown_types:
             named = ", ".join(f"{kind!r} {count:,}" for kind, count in self.unknown_types.items())
-            told.insert(0, f"{self.rejected['unknown_type']:,} rows have a type that is not known: {named}")
-        return told
+            warnings.insert(0, f"{self.rejected['unknown_type']:,} rows have a type that is not known: {named}")
+        return warnings
 
     def _currency_warnings(self) -> Iterator[str]:
         for kind, counts in self.currencies.items():
             if len(counts) > 1:
-                told = ", ".join(f"{count:,} in {currency}" for currency, count in counts.items())
-                yield f"{kind} have prices in several currencies: {told}; only those in {next(iter(counts))} are kept"
+                prices = ", ".join(f"{count:,} in {currency}" for currency, count in counts.items())
+                yield f"{kind} have prices in several currencies: {prices}; only those in {next(iter(counts))} are kept"
 
     def to_json(self) -> str:
         """The report as JSON text."""

@@ -1,4 +1,4 @@
-"""What a source gives: three views, `raw_events`, `raw_items` and `raw_shoppers`, of typed but unjudged rows."""
+"""Schema of a source's three views, `raw_events`, `raw_items` and `raw_shoppers`: typed rows before cleanup."""
 
 from collections.abc import Mapping
 
@@ -21,11 +21,11 @@ EVENT_COLUMNS = {
     "dwell_seconds": "DOUBLE",
     "position": "DOUBLE",
 }
-"""What an event says: name and SQL type. `position` is whole only once it is cleaned."""
+"""Columns of events: name and SQL type. `position` is an integer only after cleanup."""
 
 SOURCE_COLUMNS = {"file": "VARCHAR", "row": "BIGINT", "part": "INTEGER", "lines": "INTEGER"}
-"""Where an event comes from: the file's name, its row, the event's part in a row that holds several (from 0), and
-how many source rows the event sums up."""
+"""Origin of an event: file name, row, part within a row that holds several events (from 0), and number of source
+rows that the event sums up."""
 
 ITEM_COLUMNS = {
     "row": "BIGINT",

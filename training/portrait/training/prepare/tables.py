@@ -17,13 +17,12 @@ from portrait.training.dataset import readers
 from portrait.training.dataset.readers import MAX_CSV_LINE, MAX_JSON_LINE
 from portrait.training.dataset.sql import identifier, literal
 from portrait.training.errors import DataError
-from portrait.training.prepare import column_names as keys
-from portrait.training.prepare import parts, schema
+from portrait.training.prepare import column_names, parts, schema
 from portrait.training.prepare.engine import fetch_one
 
 _DELIMITERS = ",;\t|"
 _ChooseColumns = Callable[[Iterable[str]], dict[str, str]]
-"""Chooses columns among those of a file; see `keys.choose_columns`."""
+"""Chooses columns among those of a file; see `column_names.choose_columns`."""
 _FLAT_COLUMNS = {*schema.EVENT_COLUMNS, *schema.ITEM_COLUMNS, *schema.SHOPPER_COLUMNS, "currency"} - {
     "category_path",
     "attributes",
@@ -100,7 +99,7 @@ class Table:
 
     @property
     def decimal_comma(self) -> bool:
-        """Whether its numbers have decimal commas, as those of files have whose separator is a semicolon."""
+        """True if numbers have decimal commas, as in files whose separator is a semicolon."""
         return parts.file_format(self.file) in (".csv", ".tsv") and _detect_delimiter(self.file) == ";"
 
     def _line(self, row: int) -> int:
@@ -141,7 +140,7 @@ def read_table(
     if not file.is_file():
         raise DataError(str(file), None, None, "this file is missing")
     formats = {".jsonl": _read_lines, ".parquet": _read_parquet}
-    wanted = partial(keys.choose_columns, only=only, known=known if only is None else only)
+    wanted = partial(column_names.choose_columns, only=only, known=known if only is None else only)
     columns = formats.get(parts.file_format(file), _read_csv)(connection, file, name, wanted)
     return Table(connection, file, name, tuple(columns))
 
@@ -168,11 +167,11 @@ def translated_errors(file: Path, columns: tuple[str, ...] = (), delimiter: str 
     try:
         yield
     except duckdb.Error as error:
-        told = str(error)
-        found = _LINE.search(told)
+        message = str(error)
+        found = _LINE.search(message)
         line = int(found.group(1)) if found else None
-        column, message = _diagnose(told, file, columns, delimiter, line)
-        raise DataError(str(file), line, column, message) from error
+        column, diagnosis = _diagnose(message, file, columns, delimiter, line)
+        raise DataError(str(file), line, column, diagnosis) from error
 
 
 def _read_csv(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _ChooseColumns) -> list[str]:
@@ -198,7 +197,7 @@ def _read_lines(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wa
             raise _find_broken_line(file)
         found = connection.execute(f"SELECT DISTINCT unnest(json_keys(json)) AS key FROM {lines} ORDER BY key")
         names = [row[0] for row in found.fetchall()]
-        if repeats or keys.find_repeated(names):
+        if repeats or column_names.find_repeated(names):
             raise _find_repeated_key(connection, file, lines)
         pointers = {
             key: literal("/" + written.replace("~", "~0").replace("/", "~1")) for key, written in wanted(names).items()
@@ -236,7 +235,9 @@ def _find_repeated_key(connection: duckdb.DuckDBPyConnection, file: Path, lines:
     known: dict[str, str] = {}
     found = connection.execute(f"SELECT row_number() OVER () AS row, json_keys(json) AS keys FROM {lines}")
     while row := found.fetchone():
-        key = keys.find_repeated(row[1]) or next((key for key in row[1] if known.get(key.casefold(), key) != key), None)
+        key = column_names.find_repeated(row[1]) or next(
+            (key for key in row[1] if known.get(key.casefold(), key) != key), None
+        )
         if key is not None:
             return DataError(str(file), row[0], key, "this key is there twice, perhaps in upper and in lower case")
         known |= {key.casefold(): key for key in row[1]}
@@ -248,7 +249,7 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Path, name: str, 
         fields = connection.execute(
             f"SELECT name, coalesce(num_children, 0) FROM {readers.parquet_schema_relation(file)}"
         ).fetchall()
-        if twice := keys.find_repeated_field(fields):
+        if twice := column_names.find_repeated_field(fields):
             raise DataError(
                 str(file), None, twice[1], f"{twice[0]!r} is there twice, perhaps in upper and in lower case"
             )
@@ -337,27 +338,27 @@ def _read_header(file: Path, delimiter: str) -> tuple[str, ...]:
     if any("\0" in name for name in names):
         raise DataError(str(file), 1, None, "the header holds null bytes: is it UTF-16 without a byte order mark?")
     header = tuple(name.strip() or f"column {place}" for place, name in enumerate(names, start=1))
-    if twice := keys.find_repeated(header):
+    if twice := column_names.find_repeated(header):
         raise DataError(str(file), 1, twice, "this column is named twice")
     return header
 
 
 def _diagnose(
-    told: str, file: Path, columns: tuple[str, ...], delimiter: str, line: int | None
+    message: str, file: Path, columns: tuple[str, ...], delimiter: str, line: int | None
 ) -> tuple[str | None, str]:
     """The column at fault, if one is, and what is wrong in one sentence."""
-    if width := _WIDTH.search(told):
+    if width := _WIDTH.search(message):
         expected = int(width.group(1))
         found = len(_read_fields(file, line, delimiter)) or int(width.group(2))
         missing = columns[found] if found < min(expected, len(columns)) else None
         return missing, f"the row has {found} values, the header {expected}"
-    if "unterminated quote" in told:
+    if "unterminated quote" in message:
         return _last_column(file, line, columns, delimiter), "a quote is opened and not closed"
-    if "Invalid unicode" in told:
+    if "Invalid unicode" in message:
         return _last_column(file, line, columns, delimiter), "is not UTF-8"
-    if "invalid state" in told:
+    if "invalid state" in message:
         return None, "lines end in different ways, or a quoted value is followed by something else than a separator"
-    return None, told.splitlines()[0]
+    return None, message.splitlines()[0]
 
 
 def _read_fields(file: Path, line: int | None, delimiter: str) -> list[str]:
@@ -382,7 +383,7 @@ def _last_column(file: Path, line: int | None, columns: tuple[str, ...], delimit
 
 
 def _find_broken_line(file: Path) -> DataError:
-    """What is wrong with the first line that is no JSON object: the engine only knows that there is one."""
+    """Describe the first line that is no JSON object; the engine only reports that there is one."""
     with file.open("rb") as lines:
         for number, line in enumerate(_bounded_lines(lines, MAX_JSON_LINE), start=1):
             if len(line) > MAX_JSON_LINE:

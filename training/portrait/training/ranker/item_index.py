@@ -1,4 +1,4 @@
-"""The item index: what a release says of each item of the catalogue, cold items among them."""
+"""The item index: vectors, popularity and neighbours of every item of a release, cold items included."""
 
 from dataclasses import dataclass
 
@@ -20,11 +20,11 @@ class ItemIndex:
     vectors: NDArray[np.float32]
     """`[items, dimension]`, unit length."""
     popularity: NDArray[np.float32]
-    """`[items]`, 0 to 1; of a is_cold, its neighbours' mean."""
+    """`[items]`, 0 to 1; of a cold item, the mean of its neighbours."""
     is_cold: NDArray[np.bool_]
     """`[items]`: whether training had no event of it."""
     neighbours: ColdStartNeighbours
-    """Of each item."""
+    """Neighbours of each item; a known item is its own."""
 
 
 def build_item_index(
@@ -49,20 +49,20 @@ def build_item_index(
     vectors, popularity = encode_items(model, cache, corpus), scale_popularity(item_counts)
     rows = np.flatnonzero(is_cold)
     words = embed_texts(model, cache).numpy()[corpus.item_text[rows]]
-    lent = ColdStartNeighbours.find_nearest(words, vectors, ~is_cold)
-    vectors[rows] = blend_neighbours(words, lent, vectors, model.subspaces)
-    popularity[rows] = lent.average(popularity)
-    neighbours = ColdStartNeighbours.of_known_items(np.arange(len(is_cold)))
-    neighbours.rows[rows], neighbours.weights[rows] = lent.rows, lent.weights
-    return ItemIndex(vectors, popularity, is_cold, neighbours)
+    neighbours = ColdStartNeighbours.find_nearest(words, vectors, ~is_cold)
+    vectors[rows] = blend_neighbours(words, neighbours, vectors, model.subspaces)
+    popularity[rows] = neighbours.mean(popularity)
+    blended = ColdStartNeighbours.of_known_items(np.arange(len(is_cold)))
+    blended.rows[rows], blended.shares[rows] = neighbours.rows, neighbours.shares
+    return ItemIndex(vectors, popularity, is_cold, blended)
 
 
 def fill_cold_residuals(
     model: PortraitModel, cache: TextCache, corpus: Corpus, item_counts: NDArray[np.float64]
 ) -> None:
-    """Make the model's residuals of cold items what their neighbours lend, for events of cold items in histories."""
+    """Set the residuals of cold items to their neighbours' mean, for events of cold items in histories."""
     index = build_item_index(model, cache, corpus, item_counts)
     rows = np.flatnonzero(index.is_cold)
-    lent = index.neighbours.select(rows).average(index.vectors) * np.float32(model.subspaces**0.5)
+    neighbours = index.neighbours.take(rows).mean(index.vectors) * np.float32(model.subspaces**0.5)
     with torch.no_grad():
-        model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(lent)
+        model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(neighbours)

@@ -9,7 +9,7 @@ from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 
 _ASSOCIATION = CANDIDATE_FEATURES.index("association")
 _HAS_QUERY = CANDIDATE_FEATURES.index("has_query")
-_COLD_ITEM = CANDIDATE_FEATURES.index("cold_item")
+_IS_COLD = CANDIDATE_FEATURES.index("is_cold")
 
 
 class Ranker(nn.Module):
@@ -17,7 +17,7 @@ class Ranker(nn.Module):
 
     `score = scale · profile·candidate + query_scale · query·candidate + association_scale · association +
     correction(features)`; where something is asked for, associations count in the correction alone. The probabilities
-    are logistic in the score and the features; `training.ranking` says what they are calibrated to. They know nothing
+    are logistic in the score and the features; `ranker.ranking` describes their calibration. They know nothing
     of `cold_item_boost`, which is added to the scores of cold items alone.
 
     Args:
@@ -61,7 +61,7 @@ class Ranker(nn.Module):
         blended = self.scale * fit + self.query_scale * query_fit + self.association_scale * association
         score = blended + self.correction(inputs).squeeze(-1)
         chances = self.probability_head(torch.cat([inputs, score.unsqueeze(-1) / 10.0], -1))
-        return score + self.cold_item_boost * candidate_features[..., _COLD_ITEM], chances
+        return score + self.cold_item_boost * candidate_features[..., _IS_COLD], chances
 
     def forward(
         self,

@@ -31,8 +31,8 @@ UNIFORM_ITEMS = 32
 RANKER_SHARE = 0.1
 MAX_RANKER_TARGETS = 4_000
 SIMULATED_COLD_SHARE = 0.1
-"""Of the known items, this share looks like cold items while the ranker is fitted, so that it learns what those are
-worth. It then takes a cold item to be wanted as often as a known item that its words are as near to."""
+"""Share of the known items that look like cold items while the ranker is fitted, so that it learns their worth. It
+then expects a cold item to be wanted as often as a known item with equally similar text."""
 
 _EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-3
 _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
@@ -41,7 +41,7 @@ _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
 def choose_ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> NDArray[np.int64]:
     """The last tenth of the training events, one at least, of a tenth of the shoppers who came back.
 
-    Each can be foreseen: its shopper did something strictly earlier. They are kept from the encoders, so that the
+    Each can be predicted: its shopper did something strictly earlier. They are kept from the encoders, so that the
     ranker learns how far these can be trusted with what they have not seen.
     """
     random = np.random.default_rng(seed)
@@ -103,7 +103,7 @@ def build_candidates(
     query = np.full(len(vectors.targets), -1)
     for row, target in enumerate(vectors.targets.tolist()):
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
-        associated = associations.score_history(corpus.event_item[start:end], corpus.columns.time[start:end])
+        associated = associations.of_history(corpus.event_item[start:end], corpus.columns.time[start:end])
         asked = corpus.event_item[end - 1] == NO_ITEM
         ranked = _served_items(corpus, holdout, index, np.append(retrieved[row], newest[row]), associated, target)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM_ITEMS), ranked)
@@ -136,9 +136,9 @@ def _served_items(
     associated: AssociatedItems,
     target: int,
 ) -> NDArray[np.int64]:
-    """What serving would rank, each item once: nearest, associated and familiar items."""
+    """Return the items that serving would rank, each once: nearest, associated and familiar ones."""
     # Associations know no cold items, and are not to know those that only look like it.
-    best = associated.rows_by_score()
+    best = associated.best_first()
     best = best[~index.is_cold[best]]
     known = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]][::-1]
     familiar = np.array(list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR_CANDIDATES], dtype=np.int64)
@@ -165,7 +165,7 @@ def _candidate_features(
         index.popularity[items],
         index.is_cold[items],
         corpus.item_percentile[items],
-        index.neighbours.select(items).average_associations(associated),
+        index.neighbours.take(items).associated(associated),
         remembered,
         float(corpus.columns.time[target]),
         has_query,

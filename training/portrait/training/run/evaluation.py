@@ -1,4 +1,4 @@
-"""What a run is worth: full ranking, probabilities and their calibration, against popularity."""
+"""Evaluation of a run against popularity: full ranking, probabilities and their calibration."""
 
 import dataclasses
 import json
@@ -47,10 +47,10 @@ class RankedTargets:
 
 
 def load_run_for_split(folder: Path, split: Split | None) -> TrainedRun:
-    """The run to evaluate by a split (None: its own): itself, or a twin that has not seen what this split holds out.
+    """Load the run to evaluate by a split (None: its own): itself, or a second run trained on that split.
 
-    A model that was trained on one split has learnt from events that the other one asks for. The twin is trained
-    with the same settings in `<run>/<split>/`, once.
+    A model that was trained on one split has learnt from events that the other one holds out. The second run is trained
+    once, with the same settings, in `<run>/<split>/`.
     """
     trained = runs.load_run(folder)
     if split in (None, trained.settings.split):
@@ -73,7 +73,7 @@ def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]
     Args:
         trained: the run.
         corpus: the run's own, or other histories of its items and texts.
-        targets: events of the corpus to foresee, ascending.
+        targets: events of the corpus to predict, ascending.
     """
     vectors = encode_targets(trained.model, trained.cache, corpus, targets, trained.index.vectors)
     random = np.random.default_rng(trained.settings.seed)
@@ -115,7 +115,8 @@ def compute_metrics(trained: TrainedRun, ranked: RankedTargets) -> dict[str, Any
             "popularity": _ranking_metrics(find_ranks(rank_by_popularity(trained, ranked), targets)),
         },
         "probabilities": {
-            name: _probability_metrics(foreseen) for name, foreseen in collect_predictions(trained, ranked).items()
+            name: _probability_metrics(predictions)
+            for name, predictions in collect_predictions(trained, ranked).items()
         },
     }
 
@@ -154,9 +155,9 @@ def collect_predictions(trained: TrainedRun, ranked: RankedTargets) -> dict[str,
     return {name: Predictions(chances[real], labels[real], weights) for name, (chances, labels) in kinds.items()}
 
 
-def _probability_metrics(foreseen: Predictions) -> dict[str, float | None]:
-    arguments = (foreseen.chances, foreseen.labels, foreseen.weights)
-    if not foreseen.labels.any():
+def _probability_metrics(predictions: Predictions) -> dict[str, float | None]:
+    arguments = (predictions.chances, predictions.labels, predictions.weights)
+    if not predictions.labels.any():
         return {"auc": None, "log_loss": None, "calibration_error": None}
     return {
         "auc": metrics.auc(*arguments),
@@ -190,7 +191,7 @@ def write_rankings(trained: TrainedRun, ranked: RankedTargets, path: Path) -> No
 
 
 def metrics_file(folder: Path, split: Split) -> Path:
-    """Where a run keeps what was measured of it by a split."""
+    """Return the path of a run's metrics by a split."""
     return folder / f"metrics-{split.value}.json"
 
 
@@ -201,7 +202,7 @@ def write_metrics(measured: dict[str, Any], folder: Path) -> None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """What `write_metrics` wrote into a run's folder, by split."""
+    """Read the metrics that `write_metrics` wrote into a run's folder, one entry a split."""
     found = (metrics_file(folder, split) for split in Split)
     return [read_json_object(path) for path in found if path.exists()]
 

@@ -1,4 +1,4 @@
-"""The folder of a run: what may be trained into it, and its beginning once nothing can refuse the run any more."""
+"""The folder of a run: checks before training, and its creation once all checks have passed."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -6,7 +6,7 @@
 <run>/associations.npz  which items follow which
 <run>/model.pt          written last: a run without it has not ended
 <run>/tensorboard/      scalars
-<run>/tracking.json     where its course is told beside TensorBoard, if anywhere
+<run>/tracking.json     tracker beside TensorBoard, if any
 <run>/metrics-<split>.json   what `portrait evaluate` measured
 <run>/traits.json, traits.pt  what `portrait train-traits` learnt
 <run>/train-only/       of a refit: the run, whole in itself, that chose epochs and fitted the ranker
@@ -28,13 +28,11 @@ from portrait.features.release import layout as release_layout
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training import checkpoints
 from portrait.training.dataset import corpus as corpora
-from portrait.training.dataset import position_bias
-from portrait.training.dataset import sufficiency as shortages
+from portrait.training.dataset import position_bias, sufficiency
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.data_set import open_data_set, open_data_set_of_run, read_data_record
 from portrait.training.dataset.splits import Holdout, count_pairs, hold_out
-from portrait.training.encoders import concept_erasure as conceal
-from portrait.training.encoders import retrieval
+from portrait.training.encoders import concept_erasure, retrieval
 from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.encoders.concept_eraser import ConceptEraser
 from portrait.training.encoders.model import PortraitModel, TextCache
@@ -48,14 +46,14 @@ from portrait.training.ranker.model import Ranker
 from portrait.training.run.folder import SETTINGS_FILE, RunFolder
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import TrackerConfig
-from portrait.training.traits import artifacts as learnt
+from portrait.training.traits import artifacts
 from portrait.training.traits.artifacts import FittedTraits
 
 MODEL_FILE, TOKENIZER_FILE = "model.pt", "tokenizer.json"
 TRAIN_ONLY_FOLDER = "train-only"
 
 MAX_UNKNOWN_TOKEN_SHARE = 0.1
-"""Above this share of tokens that the base model does not know, its vectors say little of the catalogue."""
+"""Above this share of unknown tokens, the vectors of the base model say little about the catalogue."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +74,7 @@ class TrainedRun:
     data: dict[str, Any]
     """Path, content identity and report of the data set."""
     traits: FittedTraits | None
-    """What `portrait train-traits` learnt; None if it was not asked."""
+    """Result of `portrait train-traits`; None if it has not run."""
 
 
 def train_run(
@@ -108,7 +106,7 @@ def _train_begun(run: RunFolder) -> None:
     """Train a run, whose folder is begun once nothing is left that could refuse it."""
     corpus = corpora.load_corpus(run.data.folder)
     names = run.settings.erase
-    declared = conceal.read_declared_values(run.data.folder, corpus, names) if names else None
+    declared = concept_erasure.read_declared_values(run.data.folder, corpus, names) if names else None
     if run.settings.refit:
         _refit(run, corpus, declared)
     else:
@@ -125,7 +123,7 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
     run.begin()
     model, cache, epochs = _train_encoders(run, trainee, corpus, holdout, targets)
     if declared is not None:
-        conceal.erase_concepts(model, cache, corpus, holdout, declared)
+        concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
     linked = associations.fit_associations(corpus, targets, settings)
     unlike = ranking.choose_simulated_cold(holdout.item_counts, settings.seed)
     index = indexes.build_item_index(model, cache, corpus, holdout.item_counts, unlike)
@@ -154,7 +152,7 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
     trainee = _make_untrained_model(corpus, holdout, settings)
     model, cache, epochs = _train_encoders(run, trainee, corpus, holdout, targets, epochs=int(chosen["epochs"]))
     if declared is not None:
-        conceal.erase_concepts(model, cache, corpus, holdout, declared)
+        concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
     ranker = Ranker(1.0, 1.0)
     ranker.load_state_dict(chosen["ranker"])
     _save(run.path, model, cache, ranker, associations.fit_associations(corpus, targets, settings), epochs)
@@ -238,13 +236,13 @@ def require_trainable(data: Path, settings: TrainSettings) -> None:
 def run_trial(
     data: Path, folder: Path, settings: TrainSettings, on_epoch: EpochCallback, tracker: TrackerConfig | None = None
 ) -> float:
-    """Train the encoders of a new run alone, for what validation says of the settings; leaves no model.
+    """Train only the encoders of a new run, to score its settings by validation; leaves no model.
 
     Args:
         data: folder of a prepared data set.
         folder: the run's own, new folder.
         settings: how to train.
-        on_epoch: told the number and the validation NDCG@10 of each epoch; what it raises ends the training.
+        on_epoch: called with the number and the validation NDCG@10 of each epoch; its errors end training.
         tracker: where to tell its course beside TensorBoard.
 
     Returns:
@@ -305,7 +303,7 @@ def _load_parts(folder: Path, settings: TrainSettings, corpus: Corpus) -> Traine
     index = indexes.build_item_index(model, cache, corpus, holdout.item_counts)
     return TrainedRun(
         folder, settings, corpus, holdout, model, ranker.eval(), linked, index, cache, read_data_record(folder),
-        learnt.load_traits(folder),
+        artifacts.load_traits(folder),
     )  # fmt: skip
 
 
@@ -318,18 +316,19 @@ def _choose_encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArra
     """The events that the encoders learn from.
 
     Raises:
-        TrainingError: they are too few, or say too little.
+        TrainingError: they are too few or too uniform.
     """
     learnt = holdout.train & (corpus.event_item != NO_ITEM)
     learnt[for_ranker] = False
-    if (shoppers := len(corpus.shopper_ids)) < shortages.MIN_SHOPPERS:
+    if (shoppers := len(corpus.shopper_ids)) < sufficiency.MIN_SHOPPERS:
         raise TrainingError(
-            f"too little data: {shoppers} shopper{'s' * (shoppers != 1)}; at least {shortages.MIN_SHOPPERS} are needed"
+            f"too little data: {shoppers} shopper{'s' * (shoppers != 1)}; "
+            f"at least {sufficiency.MIN_SHOPPERS} are needed"
         )
     pairs = (int((learnt & corpus.has_context).sum()), len(holdout.validation), len(holdout.test))
-    if not shortages.is_sufficient(pairs):
+    if not sufficiency.is_sufficient(pairs):
         counted = count_pairs(corpus) | {holdout.split: pairs}
-        raise TrainingError(shortages.describe_shortage(corpus, holdout.split, counted))
+        raise TrainingError(sufficiency.describe_shortage(corpus, holdout.split, counted))
     if np.count_nonzero(holdout.item_counts) < 2:
         raise TrainingError(
             "all events that training may learn from are of one item, so there is nothing to choose from; "

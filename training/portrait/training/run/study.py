@@ -29,7 +29,7 @@ _STUDY_NAME = "portrait"
 _STARTUP_TRIALS, _STARTUP_EPOCHS = 5, 2
 
 TrialCallback = Callable[[int, float | None, dict[str, Any]], None]
-"""Told of each trial that has ended: its number, its validation NDCG@10 (None if it was cut short), its settings."""
+"""Called after each trial with its number, its validation NDCG@10 (None if it was pruned) and its settings."""
 
 
 def suggest_settings(trial: optuna.Trial, finetune: FineTuning) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def search_hyperparameters(
         trials: how many trials the study shall have, those of earlier calls included.
         timeout: seconds after which no new trial begins; None for never.
         seed: of the sampler and of every trial.
-        report: told of each trial.
+        report: called after each trial.
         tracker: where to tell the course of each trial beside TensorBoard.
 
     Returns:
@@ -121,7 +121,7 @@ def _require_no_file(folder: Path) -> None:
 
 
 def _count_ended_trials(study: optuna.Study) -> int:
-    """How many trials have ended, by themselves or cut short."""
+    """Count the trials that have completed or were pruned."""
     return sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials)
 
 

@@ -15,17 +15,11 @@ from portrait.training.errors import TrainingError
 from portrait.training.files import require_writable_folder
 from portrait.training.run.run import TrainedRun
 from portrait.training.traits import (
-    artifacts as learnt,
-)
-from portrait.training.traits import (
+    artifacts,
     declarations,
+    head_selection,
+    metrics,
     samples,
-)
-from portrait.training.traits import (
-    head_selection as heads,
-)
-from portrait.training.traits import (
-    metrics as measures,
 )
 from portrait.training.traits.artifacts import FittedTraits
 from portrait.training.traits.cutoffs import Ineligible, place_cutoffs
@@ -47,11 +41,11 @@ def fit_traits(
     """Learn the traits of a file as heads of a run's model; those it had before are replaced.
 
     Args:
-        trained: a run of `--split time`: one that has not learnt from what its traits foresee.
+        trained: a run of `--split time`: one that has not learnt from events that its traits predict.
         file: the declarations.
         complete_until: the log is complete up to here; None if up to its last event. Where shoppers leave the log
-            before its end, what they did not do there says nothing.
-        report: told what is done next.
+            before its end, missing events there carry no information.
+        report: called with the name of each trait before it is trained.
 
     Raises:
         DeclarationError: the file declares something wrong.
@@ -60,7 +54,7 @@ def fit_traits(
     if trained.settings.split is not Split.TIME:
         raise TrainingError(
             f"{trained.folder} was trained with --split {trained.settings.split}, so it has learnt from events that "
-            "its traits would foresee; train with --split time"
+            "its traits would predict; train with --split time"
         )
     declared = declarations.read_declarations(file)
     _require_within_log(trained, complete_until)
@@ -72,14 +66,14 @@ def fit_traits(
         for trait in declared.traits:
             report(trait.name)
             try:
-                fitted, told = _fit_trait(trained, complete_until, trait, labels, lookup)
+                fitted, measured = _fit_trait(trained, complete_until, trait, labels, lookup)
             except Ineligible as reason:
                 entries.append(_describe_trait(trait) | {"absent": str(reason)})
                 continue
-            entries.append(_describe_trait(trait) | {"absent": None} | told)
+            entries.append(_describe_trait(trait) | {"absent": None} | measured)
             fitted_heads.append(fitted.head)
     traits = FittedTraits(entries, TraitHeads(fitted_heads).eval() if fitted_heads else None)
-    learnt.save_traits(traits, trained.folder, trained.settings.dimension)
+    artifacts.save_traits(traits, trained.folder, trained.settings.dimension)
     return traits
 
 
@@ -96,14 +90,14 @@ def _require_within_log(trained: TrainedRun, complete_until: datetime | None) ->
 
 
 class _HeadInputCache:
-    """What is known of shoppers at moments; traits of one horizon ask for the same ones."""
+    """Cache of head inputs by cutoff; traits of one horizon share their cutoffs."""
 
     def __init__(self, trained: TrainedRun) -> None:
         self._trained = trained
         self._at: dict[float, tuple[NDArray[np.int64], HeadInputs]] = {}
 
     def of(self, drawn: Samples) -> HeadInputs:
-        """Of some samples, whose moments ascend and in each of which shoppers do."""
+        """Return the inputs of samples that are sorted by cutoff, then by shopper."""
         found = [self._of(moment, drawn.shopper[drawn.as_of == moment]) for moment in np.unique(drawn.as_of).tolist()]
         return HeadInputs(
             np.concatenate([known.profile for known in found]), np.concatenate([known.statistics for known in found])
@@ -123,7 +117,7 @@ class _HeadInputCache:
 def _fit_trait(
     trained: TrainedRun, complete_until: datetime | None, trait: Trait, labels: Labeller, lookup: _HeadInputCache
 ) -> tuple[FittedHead, dict[str, Any]]:
-    """The best head of a trait by validation, and what the test says of it; the test is read once, here."""
+    """Fit the best head of a trait by validation, and measure it on the test, which is read only here."""
     time = trained.corpus.columns.time
     if np.isnan(time).any():
         raise Ineligible("the log has events without a time")
@@ -138,11 +132,11 @@ def _fit_trait(
         _require_enough(name, part.label)
     train, validation, test = (LabelledInputs(lookup.of(part), part.label) for part in drawn.values())
     seed = trained.settings.seed
-    fitted = heads.fit_heads(train, validation, trained.settings.dimension, seed)
-    baseline = heads.fit_rfm_baseline(train, validation, seed)
-    ours, others = (heads.predict_probabilities(each.head, test.known) for each in (fitted[0], baseline))
+    fitted = head_selection.fit_heads(train, validation, trained.settings.dimension, seed)
+    baseline = head_selection.fit_rfm_baseline(train, validation, seed)
+    ours, others = (head_selection.predict_probabilities(each.head, test.known) for each in (fitted[0], baseline))
     who = drawn["test"].shopper
-    told = {
+    measured = {
         "samples": {
             name: {
                 "moments": len(np.unique(part.as_of)),
@@ -163,12 +157,12 @@ def _fit_trait(
             dataclasses.asdict(each.head.shape) | {"regularisation": each.regularisation, "log_loss": each.log_loss}
             for each in fitted
         ],
-        "test": measures.summarise(ours, test.label, who),
-        "rfm": measures.summarise(others, test.label, who),
-        "auc_above_rfm": measures.auc_difference(ours, others, test.label, who),
-        "reliability": [dataclasses.asdict(point) for point in measures.reliability_points(ours, test.label)],
+        "test": metrics.summarise(ours, test.label, who),
+        "rfm": metrics.summarise(others, test.label, who),
+        "auc_above_rfm": metrics.auc_difference(ours, others, test.label, who),
+        "reliability": [dataclasses.asdict(point) for point in metrics.reliability_points(ours, test.label)],
     }
-    return fitted[0], told
+    return fitted[0], measured
 
 
 def _require_enough(name: str, label: NDArray[np.bool_]) -> None:

@@ -1,6 +1,6 @@
-"""Where the course of a run is told: to TensorBoard always, to MLflow or Weights & Biases where asked.
+"""Tracking of runs: always in TensorBoard, on request in MLflow or Weights & Biases too.
 
-What is told are settings, losses, rates and metrics; never shoppers, queries or texts.
+Trackers receive settings, losses, rates and metrics; never shoppers, queries or texts.
 """
 
 from portrait.training.tracking.tracker import Tracker, TrackerConfig, log_final_metrics, open_trackers, record_tracker

@@ -1,4 +1,4 @@
-"""What the training loop tells a tracker, and which trackers a run has.
+"""The interface of trackers, and the trackers of a run.
 
 <run>/tracking.json   the tracker that was asked for, where it keeps its records, and the run's id there
 """
@@ -25,16 +25,16 @@ TRACKING_FILE = "tracking.json"
 
 
 class Tracker(Protocol):
-    """Takes down the course of one run. Its metrics are numbers with a name such as `validation/ndcg@10`."""
+    """Logs one run. Metrics have names such as `validation/ndcg@10`."""
 
     run_id: str
-    """What the run is called where it is kept: going on with a run asks for it."""
+    """Id of the run in the tracker, by which a resumed run continues."""
 
     def log_scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Numbers as they stand after an optimiser step."""
+        """Log numbers after an optimiser step."""
 
     def log_metrics(self, values: Mapping[str, float]) -> None:
-        """What the run is worth in the end."""
+        """Log the final metrics of the run."""
 
     def close(self, ended: bool = True) -> None:
         """Write what is not written yet; `ended` is false if the run was stopped before its end."""
@@ -46,11 +46,11 @@ class TrackerConfig:
 
     kind: TrackerKind
     folder: Path
-    """Where it keeps its records, unless its own environment variables name a place."""
+    """Folder of its records, unless the tracker's own environment variables name a place."""
 
 
 def record_tracker(run: Path, config: TrackerConfig | None) -> None:
-    """Have a run tracked whenever it is trained or evaluated; a run that is tracked already stays as it is.
+    """Record the tracker of a run, for training and evaluation; a run that has one keeps it.
 
     Args:
         run: the run's folder.
@@ -88,7 +88,7 @@ def open_trackers(run: Path, settings: TrainSettings, step: int) -> Iterator[Tra
 
 
 def log_final_metrics(run: Path, settings: TrainSettings, values: Mapping[str, float]) -> None:
-    """Add what an ended run is worth to the tracker that it was trained with, if any but TensorBoard."""
+    """Log final metrics of an ended run to the trackers that it was trained with, except TensorBoard."""
     for tracker in _open_chosen(run, settings):
         tracker.log_metrics(values)
         tracker.close()
@@ -128,7 +128,7 @@ def _open_chosen(run: Path, settings: TrainSettings) -> list[Tracker]:
 
 
 def _find_backend(kind: TrackerKind) -> Callable[[Path, str, str, Mapping[str, object]], Tracker]:
-    """What opens a tracker: records' folder, the run's name, its id there ("" for a new one), settings."""
+    """Return the function that opens a tracker: folder of records, name of the run, its id ("" if new), settings."""
     try:
         # Their libraries are extras, and slow to import.
         opens: Callable[..., Tracker] = importlib.import_module(f"{__package__}.{kind.value}").open_run

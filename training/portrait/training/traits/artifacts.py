@@ -30,7 +30,7 @@ REPORT_FILE, HEADS_FILE = "traits.json", "traits.pt"
 
 @dataclass(frozen=True)
 class FittedTraits:
-    """What a run knows of traits."""
+    """Traits of a run: the declared ones and the heads of the eligible ones."""
 
     declared: list[dict[str, Any]]
     """Entries of the report, in the file's order."""
@@ -44,7 +44,7 @@ class FittedTraits:
 
     @property
     def manifest_entries(self) -> list[dict[str, Any]]:
-        """What a release's manifest says of each declared trait."""
+        """Entries of a release's manifest, one for each declared trait."""
         return [{name: entry[name] for name in _MANIFEST_FIELDS if name in entry} for entry in self.declared]
 
 

@@ -1,4 +1,4 @@
-"""When a trait is asked for: moments of training, validation and test whose label windows never overlap."""
+"""Cutoffs of a trait: times of training, validation and test samples whose label windows never overlap."""
 
 from dataclasses import dataclass
 

@@ -10,7 +10,7 @@ from portrait.training.errors import DeclarationError
 
 MAX_TRAITS = 64
 MIN_WINDOW_HORIZONS = 3
-"""A trait's window is at least so many times its horizon: what comes in a month can't be told from a week."""
+"""Minimum window of a trait in horizons: a week of history can't predict a month."""
 MAX_DAYS = 3650
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -36,13 +36,13 @@ class Trait:
 
 @dataclass(frozen=True)
 class Declarations:
-    """What a traits file says."""
+    """Content of a traits file."""
 
     file: Path
     traits: tuple[Trait, ...]
 
     def error(self, trait: Trait, message: str) -> DeclarationError:
-        """What is wrong with a trait's label."""
+        """Make the error of a trait's label."""
         return DeclarationError(str(self.file), trait.name, "label" if trait.label else "table", message)
 
 

@@ -1,4 +1,4 @@
-"""Fits heads: which one, by validation; its calibration, on validation as well."""
+"""Selection of a trait's head by validation, and its calibration on validation as well."""
 
 import copy
 import itertools
@@ -18,9 +18,9 @@ from portrait.training.traits.samples import HeadInputs
 
 _SHAPES = tuple(itertools.starmap(HeadShape, itertools.product((False, True), (0, 32))))
 _RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)
-"""Of the weights of a linear head."""
+"""Ridge penalties of a linear head that are tried."""
 _DECAYS = (1e-2, 1e-1)
-"""Of those of a head with a hidden layer."""
+"""Weight decays of a head with a hidden layer that are tried."""
 _EPOCHS, _PATIENCE, _BATCH = 30, 3, 512
 
 
@@ -48,7 +48,7 @@ class FittedHead:
     regularisation: float
     """Ridge or weight decay."""
     log_loss: float
-    """Of validation, after calibration."""
+    """Log loss on validation, after calibration."""
 
 
 def fit_heads(train: LabelledInputs, validation: LabelledInputs, dimension: int, seed: int) -> list[FittedHead]:

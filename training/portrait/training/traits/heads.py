@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class HeadShape:
-    """What a head is made of."""
+    """Inputs and layers of a head."""
 
     profile: bool
-    """Whether it reads the profile beside the statistics."""
+    """True if it reads the profile beside the statistics."""
     hidden: int
     """Width of its hidden layer, 0 for a linear head."""
 

@@ -1,4 +1,4 @@
-"""Isolation: what may run away works in a process of its own, with a limit on memory, and is killed in the end.
+"""Isolation of queries that may run away: a process of their own with a memory limit, killed in the end.
 
 DuckDB's limits do not hold inside of one function call: `repeat` takes memory that it does not count, and `levenshtein`
 of two long texts can't be interrupted. The system's limits hold.
@@ -18,7 +18,7 @@ from portrait.training.errors import TrainingError
 R = TypeVar("R")
 
 Evaluate = Callable[..., R]
-"""What the process answers questions with. Arguments, results and errors are pickled."""
+"""Function that the process evaluates. Arguments, results and errors are pickled."""
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["portrait.training.traits.labels"])  # imported once, not in every process
@@ -109,7 +109,7 @@ def _serve_questions(
     except TrainingError as error:
         connection.send((None, error))
     except (EOFError, OSError, MemoryError):
-        return  # nobody asks any more, or the one who asks is told by the end of this process
+        return  # nobody asks any more, or the end of this process informs the caller
 
 
 def _evaluate(answer: Evaluate[R], question: tuple[object, ...]) -> tuple[R | None, TrainingError | None]:
@@ -120,7 +120,7 @@ def _evaluate(answer: Evaluate[R], question: tuple[object, ...]) -> tuple[R | No
 
 
 def _read_data_bytes() -> int:
-    """What counts for the limit: private memory that can be written."""
+    """Read the private writable memory of this process, which counts for the limit."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmData:"):
             return int(line.split()[1]) * 1024

@@ -52,11 +52,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Limits:
-    """What the label of one trait at one moment may take."""
+    """Limits on the label of one trait at one cutoff."""
 
     seconds: float = 600.0
     memory_mib: int = 2_048
-    """Of the engine's own buffers; the process may take twice that, and is ended beyond."""
+    """Limit of the engine's own buffers; the process may take twice that, and is ended beyond."""
     spill_mib: int = 20_480
     """On disk, for what memory does not hold."""
 
@@ -164,12 +164,12 @@ class _Evaluator:
         found = self._ran(
             trait,
             f"""
-            SELECT who.row, max(told.label::DOUBLE) AS label, count(*) AS rows
+            SELECT who.row, max(answer.label::DOUBLE) AS label, count(*) AS rows
             FROM (
                 {query.strip().rstrip(";")}
-            ) AS told JOIN shoppers USING (shopper_id)
+            ) AS answer JOIN shoppers USING (shopper_id)
             JOIN behind.who AS who USING (shopper_id)
-            WHERE told.label IS NOT NULL GROUP BY who.row ORDER BY who.row
+            WHERE answer.label IS NOT NULL GROUP BY who.row ORDER BY who.row
             """,
             duckdb.DuckDBPyConnection.fetchnumpy,
         )
@@ -215,7 +215,7 @@ def open_labeller(
 def open_evaluator(
     data: Path, shopper_ids: list[str], declarations: Declarations, limits: Limits, scratch: Path
 ) -> Iterator[Callable[[Trait, float], Labels]]:
-    """What evaluates labels, in the process that it works in."""
+    """Yield the function that evaluates labels, inside the isolated process."""
     with open_engine(scratch) as connection:
         connection.execute(f"SET memory_limit = '{limits.memory_mib}MiB'")
         try:
@@ -278,15 +278,14 @@ def _table_rows(connection: duckdb.DuckDBPyConnection, file: Path) -> str:
             raise DataError(str(file), None, missing[0], "this column is required")
         values = ("shopper_id::VARCHAR", "time::TIMESTAMPTZ", "value::DOUBLE")
         return "SELECT {} AS shopper_id, {} AS time, {} AS value FROM ".format(*values) + relation
-    connection.execute("DROP TABLE IF EXISTS temp.told")
-    told = tables.read_table(connection, file, "told", only=_TABLE_COLUMNS)
-    told.require(*sorted(_TABLE_COLUMNS))
-    told.require_readable("time", timestamp("time"), read_time)
-    value = number("value", decimal_comma=told.decimal_comma)
-    told.require_readable("value", value, partial(read_number, decimal_comma=told.decimal_comma))
-    return (
-        f"SELECT {record_id('shopper_id')} AS shopper_id, {timestamp('time')} AS time, {value} AS value FROM temp.told"
-    )
+    connection.execute("DROP TABLE IF EXISTS temp.label_table")
+    table = tables.read_table(connection, file, "label_table", only=_TABLE_COLUMNS)
+    table.require(*sorted(_TABLE_COLUMNS))
+    table.require_readable("time", timestamp("time"), read_time)
+    value = number("value", decimal_comma=table.decimal_comma)
+    table.require_readable("value", value, partial(read_number, decimal_comma=table.decimal_comma))
+    shopper_id, time = record_id("shopper_id"), timestamp("time")
+    return f"SELECT {shopper_id} AS shopper_id, {time} AS time, {value} AS value FROM temp.label_table"
 
 
 def _table_label_query(name: str) -> str:

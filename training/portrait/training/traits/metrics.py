@@ -1,4 +1,4 @@
-"""How far the probabilities of a trait can be believed, with intervals drawn over shoppers."""
+"""Metrics of a trait's probabilities, with bootstrap intervals over shoppers."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ def assign_bins(chances: Probabilities) -> NDArray[np.int64]:
 
 
 def reliability_points(chances: Probabilities, labels: Labels) -> list[ReliabilityPoint]:
-    """What came true in each bin."""
+    """Compare predicted and observed rates by bin."""
     of = assign_bins(chances)
     return [
         ReliabilityPoint(int((of == each).sum()), float(chances[of == each].mean()), float(labels[of == each].mean()))

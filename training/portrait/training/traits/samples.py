@@ -45,7 +45,7 @@ def draw_samples(labeller: Labeller, trait: Trait, moments: NDArray[np.float64])
 
 @dataclass(frozen=True)
 class HeadInputs:
-    """What heads read."""
+    """Inputs of heads."""
 
     profile: NDArray[np.float32]
     """`[samples, dimension]`."""
@@ -56,7 +56,7 @@ class HeadInputs:
 def compute_head_inputs(
     model: PortraitModel, cache: TextCache, corpus: Corpus, shopper: NDArray[np.int64], as_of: NDArray[np.float64]
 ) -> HeadInputs:
-    """What is known of shoppers at moments: from events up to then, and no others.
+    """Compute the inputs of shoppers at cutoffs, from events up to the cutoff only.
 
     Args:
         model: the encoders.
@@ -72,8 +72,8 @@ def compute_head_inputs(
         [start + np.searchsorted(time[start:end], moment, side="right") for start, end, moment in histories],
         dtype=np.int64,
     )
-    told = np.zeros((len(shopper), len(STATISTICS)), dtype=np.float32)
+    features = np.zeros((len(shopper), len(STATISTICS)), dtype=np.float32)
     for row, (start, end, moment) in enumerate(zip(starts, ends, as_of.tolist(), strict=True)):
         part = slice(start, end)
-        told[row] = compute_statistics(time[part], purchase[part], corpus.event_spent[part], moment)
-    return HeadInputs(retrieval.encode_shoppers(model, cache, corpus, ends, as_of), told)
+        features[row] = compute_statistics(time[part], purchase[part], corpus.event_spent[part], moment)
+    return HeadInputs(retrieval.encode_shoppers(model, cache, corpus, ends, as_of), features)

@@ -1,7 +1,7 @@
-"""Kinds of limits that a field of the contract can have.
+"""The kinds of limits of a field of the contract.
 
-`str(limit)` is the sentence that the field's comment carries. `limit.violations(value)` is what breaks it:
-where below the field (empty for the field itself), and what was sent, in words that repeat nothing of a text.
+`str(limit)` is the sentence in the field's comment. `limit.violations(value)` lists what breaks the limit: the path
+below the field (empty for the field itself), and what was sent, in words that repeat no text of a caller.
 """
 
 import math
@@ -16,24 +16,24 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-_EARLIEST = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
+_MIN_TIME_SECONDS = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 _SECONDS_PER_DAY = 86_400
 
 Violations: TypeAlias = Sequence[tuple[str, str]]
-"""Path below the field and what was sent, of each. Most values have none, and long histories have many values."""
+"""The path below the field, and what was sent. A tuple without entries for most values, as long histories have many."""
 
 
 class Limit(Protocol):
-    """What a field may hold."""
+    """The values that a field may have."""
 
     def violations(self, value: Any) -> Violations:
-        """What breaks the limit."""
+        """List what breaks the limit."""
         ...
 
 
 @dataclass(frozen=True)
 class TextLength:
-    """A length of text, in Unicode characters, and perhaps an alphabet."""
+    """A length of text in Unicode characters, and optionally an alphabet."""
 
     minimum: int
     maximum: int
@@ -44,7 +44,7 @@ class TextLength:
         return f"{self.minimum} to {self.maximum} characters{self.pattern_words}"
 
     def violations(self, value: str) -> Violations:
-        """What breaks the limit."""
+        """List what breaks the limit."""
         if not self.minimum <= len(value) <= self.maximum:
             return [("", f"{len(value)} characters")]
         if self.pattern and not self.pattern.fullmatch(value):
@@ -54,7 +54,7 @@ class TextLength:
 
 @dataclass(frozen=True)
 class ListSize:
-    """A number of entries of a repeated field, and the limit of each."""
+    """A number of entries of a repeated field, and a limit for each entry."""
 
     minimum: int
     maximum: int
@@ -64,7 +64,7 @@ class ListSize:
         return f"{self.minimum} to {self.maximum} entries" + (f", each {self.each}" if self.each else "")
 
     def violations(self, value: Sequence[Any]) -> Violations:
-        """What breaks the limit; the entries are looked at only if their number is right."""
+        """List what breaks the limit; entries are checked only if their number is right."""
         if not self.minimum <= len(value) <= self.maximum:
             return [("", f"{len(value)} entries")]
         if self.each:
@@ -75,7 +75,7 @@ class ListSize:
 
 @dataclass(frozen=True)
 class MapSize:
-    """A number of entries of a map of strings, and the limit of every key and value."""
+    """A number of entries of a map of strings, and a limit for every key and value."""
 
     maximum: int
     each: TextLength
@@ -84,7 +84,7 @@ class MapSize:
         return f"0 to {self.maximum} entries, keys and values {self.each}"
 
     def violations(self, value: Mapping[str, str]) -> Violations:
-        """What breaks the limit; keys are the caller's words, so no path names them."""
+        """List what breaks the limit; keys are the caller's words, so paths do not repeat them."""
         if len(value) > self.maximum:
             return [("", f"{len(value)} entries")]
         words = [pair for key, worth in value.items() for pair in (("key", key), ("value", worth))]
@@ -102,7 +102,7 @@ class FieldMaskPaths:
         return f"0 to {self.maximum} entries, each the name of a field of {self.message_type.DESCRIPTOR.name}"
 
     def violations(self, value: FieldMask) -> Violations:
-        """What breaks the limit."""
+        """List what breaks the limit."""
         if len(value.paths) > self.maximum:
             return [("", f"{len(value.paths)} entries")]
         known = self.message_type.DESCRIPTOR.fields_by_name
@@ -120,7 +120,7 @@ class IntRange:
         return f"{self.minimum} to {self.maximum}"
 
     def violations(self, value: int) -> Violations:
-        """What breaks the limit."""
+        """List what breaks the limit."""
         return () if self.minimum <= value <= self.maximum else [("", str(value))]
 
 
@@ -131,14 +131,14 @@ class FloatRange:
     minimum: float
     maximum: float
     excludes_minimum: bool = False
-    """Whether the minimum itself lies outside."""
+    """True if the minimum itself is outside of the range."""
 
     def __str__(self) -> str:
         included = " (not included)" if self.excludes_minimum else ""
         return f"{_short(self.minimum)}{included} to {_short(self.maximum)}, finite"
 
     def violations(self, value: float) -> Violations:
-        """What breaks the limit."""
+        """List what breaks the limit."""
         if self.minimum <= value <= self.maximum and not (self.excludes_minimum and value == self.minimum):
             return ()
         return [("", "NaN" if math.isnan(value) else _short(value))]
@@ -146,29 +146,29 @@ class FloatRange:
 
 @dataclass(frozen=True)
 class TimeRange:
-    """A time that a log of behaviour can hold."""
+    """A time of an event."""
 
     def __str__(self) -> str:
         return "from 1990-01-01 to one day after the server's clock"
 
     def violations(self, value: Timestamp) -> Violations:
-        """What breaks the limit."""
+        """List what breaks the limit."""
         seconds = value.seconds
         if not 0 <= value.nanos < 1_000_000_000:
             return [("", "nanoseconds outside 0 to 999999999")]
-        if seconds < _EARLIEST:
+        if seconds < _MIN_TIME_SECONDS:
             return [("", "an earlier time")]
         return [("", "a later time")] if seconds > time.time() + _SECONDS_PER_DAY else ()
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """When a field must be set."""
+    """A condition under which a field must be set."""
 
     sentence: str
-    """How the sentence of the field's comment begins."""
+    """The beginning of the sentence in the field's comment."""
     applies: Callable[[Any, str], bool]
-    """Whether it must be set in this message, held by that field (for example `ShopperEvent.event`)."""
+    """Tells whether the field must be set in a message that the given field holds, for example `ShopperEvent.event`."""
 
 
 def _short(value: float) -> str:

@@ -20,9 +20,9 @@ from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.v1 import event_pb2, profile_pb2
 
 MAX_BATCH_EVENTS = 25_000
-"""Events of all histories of one batch of profiles, each history counted once: those beyond fail by themselves."""
+"""Events of all histories of one batch of profiles, equal histories counted once; entries beyond fail one by one."""
 MAX_BATCH_BYTES = 32 * 1024 * 1024
-"""An answer to a batch of profiles is no longer: what does not fit fails by itself."""
+"""Longest response to a batch of profiles; entries that do not fit fail one by one."""
 MAX_REQUEST_ENTRIES = 131_072
 """Entries of all repeated fields of one request."""
 
@@ -32,7 +32,7 @@ _ITEM_ID = TextLength(1, 256)
 _NAME = TextLength(1, 200)
 _QUERY = TextLength(0, 1000)
 _PRICE = FloatRange(0, 1e9)
-_SHARE = FloatRange(0, 1)
+_FRACTION = FloatRange(0, 1)
 _SCORE = IntRange(0, 5)
 _NOTE = TextLength(0, 200)
 _PROFILE_FIELDS = FieldMaskPaths(40, profile_pb2.Profile)
@@ -84,8 +84,8 @@ LIMITS: dict[str, Limit] = {
     "GetProfileRequest.labels": ListSize(0, 20, _NAME),
     "History.events": ListSize(0, MAX_HISTORY_EVENTS),
     "InterestCriterion.labels": ListSize(0, 20, _NAME),
-    "InterestCriterion.min_percentile": _SHARE,
-    "InterestCriterion.min_weight": _SHARE,
+    "InterestCriterion.min_percentile": _FRACTION,
+    "InterestCriterion.min_weight": _FRACTION,
     "InterestCriterion.categories": ListSize(0, 50),
     "Item.attributes": MapSize(50, TextLength(1, 500)),
     "Item.brand": TextLength(0, 200),
@@ -119,8 +119,8 @@ LIMITS: dict[str, Limit] = {
     "SetConsentsRequest.shopper_id": _SHOPPER_ID,
     "ShopperEvent.shopper_id": _SHOPPER_ID,
     "ShopperRef.shopper_id": _SHOPPER_ID,
-    "TraitCriterion.max_probability": _SHARE,
-    "TraitCriterion.min_probability": _SHARE,
+    "TraitCriterion.max_probability": _FRACTION,
+    "TraitCriterion.min_probability": _FRACTION,
     "TraitCriterion.name": _NAME,
     "UpsertItemsRequest.catalogue": _CATALOGUE,
     "UpsertItemsRequest.items": ListSize(1, 500),
@@ -130,7 +130,7 @@ LIMITS: dict[str, Limit] = {
     "CustomerValueCriterion.segments": ListSize(0, 5),
     "CustomerValueCriterion.tiers": ListSize(0, 4),
 }
-"""What each field of a request may hold, by message and field. An unset field is held against REQUIRED only."""
+"""The limit of each field of a request, by message and field. An unset field is only checked against REQUIRED."""
 
 
 _SEARCH = event_pb2.EVENT_TYPE_SEARCH
@@ -176,9 +176,9 @@ REQUIRED: dict[str, Requirement] = {
     "ShopperRef.shopper": ALWAYS,
     "TraitCriterion.name": ALWAYS,
 }
-"""When each field, or each oneof, of a request must be set."""
+"""The condition under which each field, or oneof, of a request must be set."""
 
 CHECKED_PER_ENTRY = frozenset(
     {"BatchGetProfilesRequest.shoppers", "RecordEventsRequest.events", "UpsertItemsRequest.items"}
 )
-"""Fields whose entries fail each by itself: the service holds every entry against the table."""
+"""Fields whose entries fail one by one: their service checks every entry against the table."""

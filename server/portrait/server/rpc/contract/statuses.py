@@ -1,4 +1,4 @@
-"""How errors look from outside: one table from exception to gRPC status, and the details that go with it."""
+"""The statuses of errors: one table from exception to gRPC status, and the details of each status."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,11 +36,11 @@ _CODES: dict[type[PortraitError], grpc.StatusCode] = {
     Unavailable: grpc.StatusCode.UNAVAILABLE,
     DeadlineExceeded: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
-"""Every expected error. What is not here is a fault of ours, and INTERNAL."""
+"""Every expected error. Any other is a fault of the gateway, and ends as INTERNAL."""
 
 # Status and details travel as HTTP/2 headers, of which clients take 8 KiB by default.
-_LISTED_VIOLATIONS = 20
-_WORDED_VIOLATIONS = 3
+_MAX_LISTED_VIOLATIONS = 20
+_MAX_DESCRIBED_VIOLATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class Status:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether the caller is told what went wrong; every other error is a fault of ours."""
+    """Tell whether the caller may know the error; every other error is a fault of the gateway."""
     return type(error) in _CODES
 
 
 def status_from_error(error: PortraitError, request_id: str | None) -> Status:
-    """The status of an expected error; of many calls alike, if it is not said of which."""
+    """Make the status of an expected error; without a request id it serves for many calls."""
     known = {} if request_id is None else {"request_id": request_id}
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=known)
     retry_after = error.retry_after if isinstance(error, Unavailable | Overloaded | DiskFull) else None
@@ -78,19 +78,19 @@ def status_from_error(error: PortraitError, request_id: str | None) -> Status:
 
 
 def internal_status(request_id: str) -> Status:
-    """The status of a fault of ours: the caller gets the id under which the log tells more."""
+    """Make the status of a fault of the gateway: the caller gets the request id, under which the log has more."""
     info = error_details_pb2.ErrorInfo(reason=ErrorReason.INTERNAL, domain=DOMAIN, metadata={"request_id": request_id})
     return Status(grpc.StatusCode.INTERNAL, f"internal error; request id {request_id}", (info,))
 
 
 def code_from_error(error: PortraitError) -> int:
-    """The number of an expected error's status, for an entry of a batch."""
+    """Return the number of an expected error's status code, for an entry of a batch."""
     code: int = _CODES[type(error)].value[0]
     return code
 
 
 def field_from_error(error: PortraitError) -> str:
-    """Path of the first field at fault; empty if none is."""
+    """Return the path of the first field that breaks a limit; empty if there is none."""
     match error:
         case InvalidRequest(violations=[first, *_]):
             return first.field
@@ -100,12 +100,12 @@ def field_from_error(error: PortraitError) -> str:
 
 
 def message_from_error(error: PortraitError) -> str:
-    """What went wrong, in a few words."""
+    """Describe an error in a few words."""
     if not isinstance(error, InvalidRequest):
         return str(error)
     words = [f"{each.field}: {each.description}".removeprefix(": ") for each in error.violations]
-    more = len(words) - _WORDED_VIOLATIONS
-    return "; ".join(words[:_WORDED_VIOLATIONS]) + (f"; and {more} more" if more > 0 else "")
+    more = len(words) - _MAX_DESCRIBED_VIOLATIONS
+    return "; ".join(words[:_MAX_DESCRIBED_VIOLATIONS]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _details(error: PortraitError) -> tuple[Message, ...]:
@@ -113,7 +113,7 @@ def _details(error: PortraitError) -> tuple[Message, ...]:
         case InvalidRequest():
             listed = [
                 error_details_pb2.BadRequest.FieldViolation(field=each.field, description=each.description)
-                for each in error.violations[:_LISTED_VIOLATIONS]
+                for each in error.violations[:_MAX_LISTED_VIOLATIONS]
             ]
             return (error_details_pb2.BadRequest(field_violations=listed),)
         case NotFound() | AlreadyExists() | FailedPrecondition() if error.field:

@@ -1,4 +1,4 @@
-"""Holds requests against the limits of the contract."""
+"""The validation of requests: checks messages against the limits of the contract."""
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from portrait.v1 import event_pb2
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """What the limits say of one field."""
+    """The limits of one field."""
 
     name: str
     place: str
@@ -24,25 +24,25 @@ class _Field:
     limit: Limit | None
     enum: EnumDescriptor | None
     is_message: bool
-    """Whether it holds a message of the contract that is held against the limits with this one."""
+    """True if it holds a message of the contract, which is checked together with this one."""
     are_messages: bool
-    """The same of a repeated field."""
+    """The same for a repeated field."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What the limits say of a message, looked up once: a long history has many thousand fields."""
+    """The limits of a message, looked up once, as a long history has many thousand fields."""
 
     needed: tuple[tuple[FieldDescriptor, Requirement], ...]
     needed_oneofs: tuple[tuple[str, Requirement], ...]
     filled: tuple[tuple[FieldDescriptor, ListSize], ...]
     """Repeated fields that may not be empty."""
     fields: dict[FieldDescriptor, _Field]
-    """Those of which anything is said."""
+    """The fields that have any limit."""
 
 
 def find_violations(message: Message, path: str = "", place: str = "") -> Iterator[Violation]:
-    """Hold a message, and every message within, against the limits.
+    """Check a message, and every message within it, against the limits.
 
     Args:
         message: a request, or an entry of one.
@@ -54,13 +54,13 @@ def find_violations(message: Message, path: str = "", place: str = "") -> Iterat
 
 
 def validate(message: Message, path: str = "") -> Generator[None, None, list[Violation]]:
-    """The same as long work (`stepwise`): a history of thousands of events takes a tenth of a second."""
+    """Do the same as work in steps: a history of thousands of events takes a tenth of a second."""
     yield
     return list(find_violations(message, path))
 
 
 def _broken(message: Message, place: str) -> list[tuple[str, str]]:
-    """Paths below the message, and what is wrong there. A path is made only where something is."""
+    """List the paths below the message, and what is wrong there; a path is built only where something is wrong."""
     rules, broken = _rules(message.DESCRIPTOR), []
     sent = dict(message.ListFields())  # a field without presence is among them if it is not empty
     for descriptor, requirement in rules.needed:
@@ -91,7 +91,7 @@ def _broken_field(field: _Field, value: Any) -> list[tuple[str, str]]:
 
 
 def _broken_below(field: _Field, value: Any) -> list[tuple[str, str]]:
-    """The same of the message, or messages, that a field holds."""
+    """List the same for the message, or messages, that a field holds."""
     if field.is_message:
         return [(_join(field.name, below), description) for below, description in _broken(value, field.place)]
     broken = []
@@ -103,7 +103,7 @@ def _broken_below(field: _Field, value: Any) -> list[tuple[str, str]]:
 
 
 def _broken_numbers(enum: EnumDescriptor, value: int | Sequence[int]) -> Violations:
-    """What is no value of an enum; in a repeated field, 0 says nothing and is none either."""
+    """List the numbers that are no value of an enum; in a repeated field, the unspecified value 0 is invalid too."""
     known = enum.values_by_number
     if isinstance(value, int):
         return () if value in known else [("", f"sent {value}, which is no {enum.name}")]
@@ -136,7 +136,7 @@ def _field(place: str, field: FieldDescriptor) -> _Field | None:
 
 
 def _is_ours(field: FieldDescriptor) -> bool:
-    """Whether a field holds messages of the contract: those of Google have their limits as a whole."""
+    """Tell whether a field holds messages of the contract; Google's messages have a limit as a whole."""
     message_type = field.message_type
     return message_type is not None and message_type.file.package == event_pb2.DESCRIPTOR.package and not (
         message_type.GetOptions().map_entry

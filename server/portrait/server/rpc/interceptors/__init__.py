@@ -1,1 +1,1 @@
-"""What happens round every call: each file holds one thing, `portrait.server.app` their order."""
+"""Interceptors of every call: each file holds one, `portrait.server.gateway` lists them in their order."""

@@ -1,4 +1,4 @@
-"""Work is let in or refused before it costs anything."""
+"""Admission control: accepts or refuses calls before they cost anything."""
 
 import asyncio
 import math
@@ -10,52 +10,51 @@ from portrait.server.admission.gate import Gate, Priority, Work, WorkOutcome
 from portrait.server.admission.scheduler import CooperativeScheduler
 from portrait.server.batching.caller_key import CallerKey, set_caller_key
 from portrait.server.errors import DeadlineExceeded
-from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response, current_deadline
+from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Request, Response, current_deadline
 from portrait.server.rpc.interceptors.identity import read_identity
 
 
-def admit_calls(gates: Mapping[Workload, Gate], turns: CooperativeScheduler) -> Interceptor:
-    """Let every call of ours pass the gate of its kind; health and reflection pass by. Stands inside of `deadlines`.
+def admit_calls(gates: Mapping[Workload, Gate], scheduler: CooperativeScheduler) -> Interceptor:
+    """Pass every call of the contract through the gate of its workload; health and reflection are exempt.
+
+    It stands inside of `enforce_deadline` and `read_request`.
 
     Args:
-        gates: one for each kind.
-        turns: in which admitted work is done.
+        gates: one gate for each workload.
+        scheduler: runs admitted calls step by step.
     """
 
-    def intercept(method: Method, proceed: Handler) -> Handler:
+    def intercept(method: Method, call_next: Handler) -> Handler:
         cost = cost_of(method.name)
         if cost is None:
-            return proceed
+            return call_next
         gate = gates[cost.workload]
 
-        async def behaviour(request: bytes, context: Context) -> Response:
+        async def handle(request: Request, context: Context) -> Response:
             priority, caller = read_identity(context)
             if cost.background:
                 priority = Priority.BATCH
-            # Apart by method: what a service upserts must not hold up what it recommends.
+            # A key for each method: a caller's upserts must not delay its own recommendations.
             set_caller_key(CallerKey(f"{caller} {method.name}", background=priority is Priority.BATCH))
             deadline = current_deadline()
-            ticket = await gate.enter(
-                Work(
-                    method.name, cost.units(len(request)), priority, caller, math.inf if deadline is None else deadline
-                )
-            )
+            latest = math.inf if deadline is None else deadline
+            ticket = await gate.enter(Work(method.name, cost.units(len(request.wire)), priority, caller, latest))
             set_charge(Charge(gate, ticket))
-            end = WorkOutcome.LOST
+            outcome = WorkOutcome.FAILED
             try:
-                answer = await turns.run(proceed(request, context))
-                end = WorkOutcome.DONE
-                return answer
+                response = await scheduler.run(call_next(request, context))
+                outcome = WorkOutcome.DONE
+                return response
             except DeadlineExceeded:
-                end = WorkOutcome.LATE
+                outcome = WorkOutcome.LATE
                 raise
             except asyncio.CancelledError:
                 if deadline is not None and deadline <= asyncio.get_running_loop().time():
-                    end = WorkOutcome.LATE
+                    outcome = WorkOutcome.LATE
                 raise
             finally:
-                gate.leave(ticket, end)
+                gate.leave(ticket, outcome)
 
-        return behaviour
+        return handle
 
     return intercept

@@ -1,4 +1,4 @@
-"""Interceptors as functions round the next one, and the adapter that grpc.aio wants."""
+"""The chain of interceptors: each is a function that wraps the next one; grpc.aio sees one interceptor."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias, cast
@@ -14,15 +14,15 @@ _Found: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 
 
 class InterceptorChain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in its stubs only
-    """Runs interceptors round every method of one request.
+    """Wraps every method in its interceptors.
 
-    To grpc every method takes a stream, which on the wire is the same: `reading` takes its one message, so that a call
-    without one is answered too. The innermost gets the request as bytes (see `requests`). A method of ours that answers
-    with a stream writes it to its context; so do health and reflection, whose streams have no end of their own.
+    For grpc every method takes a stream, which is the same on the wire: `read_request` reads its one message, so that a
+    call without one gets a response too. `parse_request` hands the message to the method. A method that responds with a
+    stream writes it to its context; so do health and reflection, whose streams have no end of their own.
 
     Args:
-        interceptors: the outermost first.
-        endless: those of methods that are endless.
+        interceptors: the interceptors of ordinary methods, the outermost first.
+        endless: those of endless methods.
     """
 
     def __init__(self, interceptors: Sequence[Interceptor], endless: Sequence[Interceptor] = ()) -> None:
@@ -34,7 +34,7 @@ class InterceptorChain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # 
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[_Found]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> RpcMethodHandler:
-        """Find the handler of a method; it is wrapped at the method's first call."""
+        """Find the handler of a method; the method's first call wraps it."""
         path = handler_call_details.method
         if path not in self._handlers:
             handler = await continuation(handler_call_details)
@@ -60,13 +60,13 @@ def _serialise(response: Message | bytes) -> bytes:
 
 
 def status_name(context: Context, error: BaseException | None) -> str:
-    """Name of the status that a call ended with, as seen from outside of the interceptor of errors."""
+    """Name the status that a call ended with, as seen from outside of `map_errors`."""
     code = cast("grpc.StatusCode | None", context.code())  # None until something else than OK is set
     if code is not None:
         return code.name
     if error is None:
         return grpc.StatusCode.OK.name
-    # Cancelled from outside: the caller went away, or its deadline passed, or the server ended.
+    # Cancelled from outside: the caller has gone, its deadline has passed, or the server ends.
     remaining = context.time_remaining()
     expired = remaining is not None and remaining <= 0
     return (grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED).name

@@ -1,4 +1,4 @@
-"""No call goes on for ever, and none is begun that nobody waits for."""
+"""Deadlines: every call has one, and a call whose deadline has passed is not started."""
 
 import asyncio
 
@@ -7,15 +7,15 @@ from portrait.server.rpc.context import Context, Handler, Interceptor, Method, R
 
 
 def enforce_deadline(default: float, maximum: float) -> Interceptor:
-    """Hold every call to its deadline.
+    """Stop every call at its deadline.
 
     Args:
-        default: seconds for a call that brings no deadline.
-        maximum: seconds for a call that brings a later one.
+        default: seconds for a call without a deadline.
+        maximum: seconds for a call with a later deadline.
     """
 
-    def intercept(method: Method, proceed: Handler) -> Handler:
-        async def behaviour(request: bytes, context: Context) -> Response:
+    def intercept(method: Method, call_next: Handler) -> Handler:
+        async def handle(request: object, context: Context) -> Response:
             remaining = context.time_remaining()
             seconds = min(default if remaining is None else remaining, maximum)
             if seconds <= 0:
@@ -23,12 +23,12 @@ def enforce_deadline(default: float, maximum: float) -> Interceptor:
             try:
                 async with asyncio.timeout(seconds) as timeout:
                     set_deadline(timeout.when())
-                    return await proceed(request, context)
+                    return await call_next(request, context)
             except TimeoutError:
                 if timeout.expired():
                     raise DeadlineExceeded(f"not done within {seconds:.3g} s") from None
                 raise
 
-        return behaviour
+        return handle
 
     return intercept

@@ -1,4 +1,4 @@
-"""Every error becomes a status, and nothing of the inside reaches the caller."""
+"""The mapping of errors to statuses: no internal detail reaches the caller."""
 
 import asyncio
 import traceback
@@ -17,19 +17,19 @@ _RETRY_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 
 
-def map_errors(method: Method, proceed: Handler) -> Handler:
-    """Answer an expected error with its status and details, any other with INTERNAL and the request's id."""
+def map_errors(method: Method, call_next: Handler) -> Handler:
+    """End a call with the status and details of an expected error; with INTERNAL and the request id of any other."""
 
-    async def behaviour(request: bytes, context: Context) -> Response:
+    async def handle(request: object, context: Context) -> Response:
         try:
-            return await proceed(request, context)
+            return await call_next(request, context)
         except grpc.aio.AbortError:
-            raise  # health ends its calls by itself
+            raise  # the handler has ended the call by itself, as health does
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
-                raise  # the caller is gone, or the server ends
-            # A part that this call waited for was cancelled, not the call: a caller without deadline would hang.
+                raise  # the caller has gone, or the server ends
+            # Something that the call waited for was cancelled. Without a status, a caller without deadline would hang.
             status = status_from_error(
                 Unavailable("the work was cancelled", _RETRY_SECONDS, ErrorReason.WORK_CANCELLED), _request_id()
             )
@@ -37,11 +37,11 @@ def map_errors(method: Method, proceed: Handler) -> Handler:
             if isinstance(error, PortraitError) and is_expected(error):
                 status = status_from_error(error, _request_id())
             else:
-                _log_fault(method, error)
+                _log_internal_error(method, error)
                 status = internal_status(_request_id())
         return await abort(context, status)
 
-    return behaviour
+    return handle
 
 
 def _request_id() -> str:
@@ -49,15 +49,15 @@ def _request_id() -> str:
 
 
 async def abort(context: Context, status: Status) -> NoReturn:
-    """End the call. `abort`, not `abort_with_status`, which hides the status from tracing."""
+    """End the call with a status. grpc's `abort_with_status` is not used, as it hides the status from tracing."""
     trailing = (*(context.trailing_metadata() or ()), *_pushback(context, status), (DETAILS_KEY, status.packed))
     await context.abort(status.code, status.message, trailing)
 
 
 def _pushback(context: Context, status: Status) -> list[tuple[str, str]]:
-    """Have gRPC's own retries wait as long as `RetryInfo` says, and not at all beyond the deadline.
+    """Make the metadata that lets gRPC's own retries wait as long as `RetryInfo` says, or not retry past the deadline.
 
-    Our clients let gRPC retry UNAVAILABLE only; others may have it retry RESOURCE_EXHAUSTED too.
+    Portrait's clients let gRPC retry UNAVAILABLE only; other clients may also let it retry RESOURCE_EXHAUSTED.
 
     See gRFC A6, https://github.com/grpc/proposal/blob/master/A6-client-retries.md.
     """
@@ -68,7 +68,7 @@ def _pushback(context: Context, status: Status) -> list[tuple[str, str]]:
     return [("grpc-retry-pushback-ms", str(round(1000 * status.retry_after)) if worthwhile else "-1")]
 
 
-def _log_fault(method: Method, error: Exception) -> None:
-    """Log where the fault is, but not the exception's text: it may quote what a shopper typed."""
+def _log_internal_error(method: Method, error: Exception) -> None:
+    """Log the place of the error, but not its text, which may quote what a shopper typed."""
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     _log.error("internal_error", method=method.name, exception=type(error).__qualname__, frames=frames)

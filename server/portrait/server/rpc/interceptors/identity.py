@@ -1,4 +1,4 @@
-"""How urgent a call is, and whose."""
+"""The identity of a call: its priority and its caller."""
 
 import re
 
@@ -8,7 +8,7 @@ from portrait.server.errors import InvalidRequest, Violation
 from portrait.server.rpc.context import Context
 
 PRIORITY, CALLER = "x-priority", "x-caller"
-"""Metadata by which a caller says how urgent a call is, and who it is."""
+"""Metadata with which a caller gives the priority of a call, and its own name."""
 
 _CALLER = re.compile(r"[A-Za-z0-9._:@/-]{1,128}")
 _PORT = re.compile(r":\d+$")
@@ -16,10 +16,10 @@ _SUBJECTS = ("x509_subject", "x509_common_name")
 
 
 def read_identity(context: Context) -> tuple[Priority, str]:
-    """Priority of a call, and name of who makes it.
+    """Read the priority of a call, and the name of its caller: by certificate, else by metadata, else by address.
 
     Raises:
-        InvalidRequest: the metadata that says so is not what it may be.
+        InvalidRequest: the metadata breaks its limits.
     """
     priority, caller = Priority.INTERACTIVE, ""
     for key, value in context.invocation_metadata() or ():
@@ -37,24 +37,24 @@ def read_identity(context: Context) -> tuple[Priority, str]:
                     ErrorReason.METADATA_INVALID,
                 )
             caller = value
-    return priority, _certified(context) or (f"name {caller}" if caller else _peer(context))
+    return priority, _certificate_subject(context) or (f"name {caller}" if caller else _peer_address(context))
 
 
 def verified_caller(context: Context) -> str:
-    """Name of who makes a call, as far as it can't be made up: of its certificate, else of its address."""
-    return _certified(context) or _peer(context)
+    """Name the caller as far as it can't be invented: by its certificate, else by its address."""
+    return _certificate_subject(context) or _peer_address(context)
 
 
-def _certified(context: Context) -> str:
-    """Subject of the caller's certificate, which it can't make up; empty without one."""
-    said = context.auth_context()
+def _certificate_subject(context: Context) -> str:
+    """Return the subject of the caller's certificate; empty without one."""
+    properties = context.auth_context()
     for subject in _SUBJECTS:
-        for name in said.get(subject, ()):
+        for name in properties.get(subject, ()):
             return f"certificate {name.decode(errors='replace')}"
     return ""
 
 
-def _peer(context: Context) -> str:
-    """The caller's address without its port; "anonymous" where a call has none."""
+def _peer_address(context: Context) -> str:
+    """Return the caller's address without its port; "anonymous" where a call has none."""
     peer: str = context.peer() or ""
     return f"peer {_PORT.sub('', peer)}" if peer.startswith(("ipv4:", "ipv6:")) else "anonymous"

@@ -1,4 +1,4 @@
-"""Under overload most calls are refused: then each costs as little as can be."""
+"""Load shedding: under overload most calls are refused, at the lowest cost."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -19,44 +19,44 @@ from portrait.server.rpc.interceptors.identity import read_identity
 
 
 def shed_load(
-    gates: Mapping[Workload, Gate], turns: CooperativeScheduler, given: ResponseCache, metrics: Metrics
+    gates: Mapping[Workload, Gate], scheduler: CooperativeScheduler, cache: ResponseCache, metrics: Metrics
 ) -> Interceptor:
-    """Refuse a call that `admission` would refuse for want of room, before anything else is done for it.
+    """Refuse a call that `admit_calls` would refuse because the gate is full, before any other work for it.
 
-    Stands outside of all but the ids; it counts what it refuses, and no log line says so.
+    It stands outside of the access log and the metrics: it counts the refused calls itself, and does not log them.
 
     Args:
-        gates: those of `admission`.
-        turns: told of every call.
-        given: while many of its answers are given again, all calls are read.
-        metrics: where refused calls are counted.
+        gates: the gates of `admit_calls`.
+        scheduler: is told of every call that arrives.
+        cache: while many calls hit it, every call is read.
+        metrics: counts refused calls.
     """
 
-    def intercept(method: Method, proceed: Handler) -> Handler:
+    def intercept(method: Method, call_next: Handler) -> Handler:
         cost = cost_of(method.name)
         if cost is None:
-            return proceed
+            return call_next
         gate = gates[cost.workload]
-        ended = metrics.rpcs.labels(method.name, grpc.StatusCode.RESOURCE_EXHAUSTED.name)
+        refused_rpcs = metrics.rpcs.labels(method.name, grpc.StatusCode.RESOURCE_EXHAUSTED.name)
 
-        async def behaviour(unread: object, context: Context) -> Response:
-            turns.note_arrival()
-            if not gate.is_full or given.is_effective:
-                return await proceed(unread, context)
+        async def handle(unread: object, context: Context) -> Response:
+            scheduler.note_arrival()
+            if not gate.is_full or cache.is_effective:
+                return await call_next(unread, context)
             try:
                 priority, caller = read_identity(context)
             except InvalidRequest:
-                return await proceed(unread, context)  # is told so inside of `errors`
-            refused = gate.shed(priority, caller)
-            ended.inc()
-            return await abort(context, _status(str(refused), round(refused.retry_after, 2), refused.reason))
+                return await call_next(unread, context)  # `map_errors` reports the error
+            refusal = gate.shed(priority, caller)
+            refused_rpcs.inc()
+            return await abort(context, _status(str(refusal), round(refusal.retry_after, 2), refusal.reason))
 
-        return behaviour
+        return handle
 
     return intercept
 
 
 @lru_cache(512)
 def _status(message: str, retry_after: float, reason: ErrorReason) -> Status:
-    """The same of many calls: its details are made once, and so do not say the request's id."""
+    """Make the status of many refused calls at once; so its details have no request id."""
     return status_from_error(Overloaded(message, retry_after, reason), None)

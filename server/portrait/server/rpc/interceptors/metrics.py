@@ -1,4 +1,4 @@
-"""Counts and times every call for Prometheus."""
+"""Metrics of calls."""
 
 import time
 
@@ -8,24 +8,24 @@ from portrait.server.rpc.interceptors.chain import status_name
 
 
 def record_metrics(metrics: Metrics) -> Interceptor:
-    """Count calls by method and status, and their seconds by method."""
+    """Count calls by method and status, and record their duration by method."""
 
-    def intercept(method: Method, proceed: Handler) -> Handler:
+    def intercept(method: Method, call_next: Handler) -> Handler:
         seconds = metrics.rpc_duration_seconds.labels(method.name)
 
-        async def behaviour(request: bytes, context: Context) -> Response:
+        async def handle(request: object, context: Context) -> Response:
             started = time.perf_counter()
             error: BaseException | None = None
             try:
-                return await proceed(request, context)
+                return await call_next(request, context)
             except BaseException as raised:
                 error = raised
                 raise
             finally:
-                if not method.is_endless:  # it may have been open for days
+                if not method.is_endless:  # an endless stream may have been open for days
                     seconds.observe(time.perf_counter() - started)
                 metrics.rpcs.labels(method.name, status_name(context, error)).inc()
 
-        return behaviour
+        return handle
 
     return intercept

@@ -1,4 +1,4 @@
-"""Bytes become a request that keeps the contract: here, so that what breaks it gets a status of ours."""
+"""The parsing and validation of requests: a request that breaks the contract gets a status of ours."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -12,44 +12,46 @@ from portrait.server.admission.charges import set_units
 from portrait.server.admission.request_units import count_units
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Violation
-from portrait.server.rpc.context import Context, Handler, Method, Response
+from portrait.server.rpc.context import Context, Handler, Method, Request, Response
 from portrait.server.rpc.contract.limits import MAX_REQUEST_ENTRIES
 from portrait.server.rpc.contract.validation import validate
 from portrait.server.runtime.cooperation import run_in_steps
 
 _LONG_BYTES = 1 << 14
-"""A longer request is held against the limits in a thread."""
+"""A longer request is validated in a thread."""
 _CONTROL = 0x20
-"""Tags below this byte do not stand in texts, but for line feeds."""
+"""Bytes below this one do not occur in texts, except line feeds."""
+_UNREADABLE = "the bytes are no message of this method: truncated, of another type, or with text that is not UTF-8"
 
 
-def parse_request(method: Method, proceed: Handler) -> Handler:
-    """Parse the request, count it as what it asks for, and hold it against the limits.
+def parse_request(method: Method, call_next: Handler) -> Handler:
+    """Parse the request unless the response cache has, charge the call for it, and check it against the limits.
 
-    To grpc itself, bytes that can't be read are INTERNAL.
+    If grpc parsed the request itself, bytes that can't be parsed would end as INTERNAL.
     """
     if method.takes_stream:
-        return proceed
+        return call_next
     tags: list[int] = []
 
-    async def behaviour(request: bytes, context: Context) -> Response:
-        if len(request) > _LONG_BYTES:
+    async def handle(request: Request, context: Context) -> Response:
+        size = len(request.wire)
+        if size > _LONG_BYTES:
             tags[:] = tags or _entry_tags(cast("Descriptor", method.parse(b"").DESCRIPTOR))
-            _refuse_crowded(request, tags)
+            _refuse_crowded(request.wire, tags)
         try:
-            message = method.parse(request)
+            message = request.message
         except DecodeError:
             raise InvalidRequest([Violation("", _UNREADABLE)], ErrorReason.REQUEST_UNREADABLE) from None
-        short = len(request) <= _LONG_BYTES
-        if short:  # what breaks a limit is told so, not that it asks for too much
+        short = size <= _LONG_BYTES
+        if short:  # before the charge: a request that breaks a limit is invalid, not too expensive
             _refuse_broken(run_to_completion(validate(message)))
-        if (units := count_units(message, len(request))) is not None:
+        if (units := count_units(message, size)) is not None:
             await set_units(units)
         if not short:
             _refuse_broken(await run_in_steps(validate(message)))
-        return await proceed(message, context)
+        return await call_next(message, context)
 
-    return behaviour
+    return handle
 
 
 def _refuse_broken(violations: Sequence[Violation]) -> None:
@@ -57,12 +59,12 @@ def _refuse_broken(violations: Sequence[Violation]) -> None:
         raise InvalidRequest(violations)
 
 
-def _refuse_crowded(request: bytes, tags: list[int]) -> None:
-    """Refuse a request whose parsing alone would hold up all other calls.
+def _refuse_crowded(wire: bytes, tags: list[int]) -> None:
+    """Refuse a request whose parsing alone would delay all other calls.
 
-    Each entry of a repeated field begins with its field's tag: there are no more entries than such bytes.
+    Each entry of a repeated field begins with the tag of its field, so there are at most as many entries as such bytes.
     """
-    sent = np.frombuffer(request, dtype=np.uint8)
+    sent = np.frombuffer(wire, dtype=np.uint8)
     if sum(np.count_nonzero(sent == tag) for tag in tags) > MAX_REQUEST_ENTRIES:
         raise InvalidRequest(
             [Violation("", f"the limit is {MAX_REQUEST_ENTRIES} entries in all")], ErrorReason.REQUEST_TOO_LARGE
@@ -70,7 +72,7 @@ def _refuse_crowded(request: bytes, tags: list[int]) -> None:
 
 
 def _entry_tags(descriptor: Descriptor) -> list[int]:
-    """The tags of all repeated messages and texts within a message, as far as they are told from text."""
+    """Collect the tags of all repeated messages and texts within a message, except tags that occur in texts."""
     found: set[int] = set()
     seen: set[str] = set()
     unread = [descriptor]
@@ -83,6 +85,3 @@ def _entry_tags(descriptor: Descriptor) -> list[int]:
             if field.message_type is not None and field.message_type.full_name not in seen:
                 unread.append(field.message_type)
     return [tag for tag in sorted(found) if tag < _CONTROL]
-
-
-_UNREADABLE = "the bytes are no message of this method: truncated, of another type, or with text that is not UTF-8"

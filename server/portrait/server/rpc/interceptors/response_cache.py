@@ -1,4 +1,4 @@
-"""What was answered before is answered again at once, as long as nothing has changed that the answer is made from."""
+"""The response cache: an equal request gets the same response, as long as nothing has changed that it depends on."""
 
 import math
 import random
@@ -10,7 +10,7 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 
 from portrait.server.response_cache import ResponseCache
-from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response
+from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Request, Response
 from portrait.server.storage.store import Store
 
 CACHEABLE_METHODS = {
@@ -20,61 +20,63 @@ CACHEABLE_METHODS = {
 }
 """Methods that change nothing, and whose requests have `shopper` and `as_of`."""
 _MAX_REQUEST_BYTES = 1 << 16
-"""A longer request is rarely sent again, and costs much to read before it is admitted, in bytes."""
+"""A longer request rarely comes again, and is expensive to parse before it is admitted."""
 
 
-def cache_responses(given: ResponseCache, seconds: float, store: Store, state: Callable[[], Hashable]) -> Interceptor:
-    """Keep answers and give them again. Stands outside of `admission`: what costs nothing is never refused.
+def cache_responses(
+    cache: ResponseCache, ttl_seconds: float, store: Store, state: Callable[[], Hashable]
+) -> Interceptor:
+    """Respond from the cache, and fill it. It stands outside of `admit_calls`, so that a cache hit is never refused.
 
-    A degraded answer is not kept.
+    Degraded responses are not cached.
 
     Args:
-        given: where they are kept.
-        seconds: how old an answer to a request without `as_of`, which means now, may be at most. One with `as_of`
-            stays right.
-        store: tells when something new is known of a named shopper.
-        state: of releases and catalogues; another one after every change.
+        cache: the cached responses.
+        ttl_seconds: the longest time to live of a response to a request without `as_of`, which means now. A response
+            to a request with `as_of` does not expire.
+        store: gives each named shopper a version, which changes with what is known of the shopper.
+        state: the state of releases and catalogues; every change makes another one.
     """
 
-    def intercept(method: Method, proceed: Handler) -> Handler:
+    def intercept(method: Method, call_next: Handler) -> Handler:
         if method.name not in CACHEABLE_METHODS:
-            return proceed
+            return call_next
 
-        async def behaviour(request: bytes, context: Context) -> Response:
-            if len(request) > _MAX_REQUEST_BYTES:
-                return await proceed(request, context)
+        async def handle(request: Request, context: Context) -> Response:
+            if len(request.wire) > _MAX_REQUEST_BYTES:
+                return await call_next(request, context)
             try:
-                message = method.parse(request)
+                message = request.message
             except DecodeError:
-                return await proceed(request, context)  # which says what is wrong
-            now, key = time.monotonic(), given.key(method.name, request)
-            # Before the answer is made: what changes meanwhile makes it one of yesterday.
-            made_from = (state(), *map(store.version, _named(message)))
-            known = given.get(key, made_from, now)
-            if known is not None:
+                return await call_next(request, context)  # `parse_request` reports the error
+            now, key = time.monotonic(), cache.key(method.name, request.wire)
+            # The state before the response is made: a change in the meantime must invalidate the response.
+            dependencies = (state(), *map(store.version, _named_shoppers(message)))
+            cached = cache.get(key, dependencies, now)
+            if cached is not None:
                 structlog.contextvars.bind_contextvars(cache_hit=True)
-                return known
-            answer = await proceed(request, context)
-            if answer is None or isinstance(answer, bytes) or _is_degraded(answer):
-                return answer
-            wire = answer.SerializeToString()
-            # Answers that were made together do not grow old together: all at once would be too much to make anew.
-            lasts = math.inf if message.HasField("as_of") else seconds * random.uniform(0.5, 1.0)  # noqa: S311
-            given.put(key, wire, made_from, now + lasts)
+                return cached
+            response = await call_next(request, context)
+            if response is None or isinstance(response, bytes) or _is_degraded(response):
+                return response
+            wire = response.SerializeToString()
+            # A random time to live: responses that were made together must not all expire together.
+            ttl = math.inf if message.HasField("as_of") else ttl_seconds * random.uniform(0.5, 1.0)  # noqa: S311
+            cache.put(key, wire, dependencies, now + ttl)
             return wire
 
-        return behaviour
+        return handle
 
     return intercept
 
 
-def _named(request: Any) -> list[str]:
-    """All shoppers that a request names, those of examples too: what one of them withdraws is not told again."""
+def _named_shoppers(request: Any) -> list[str]:
+    """List all shoppers that a request names, also in examples of labels: a withdrawal of any of them must count."""
     examples = getattr(request, "label_examples", ())
     shoppers = [request.shopper, *(shopper for label in examples for shopper in label.shoppers)]
     return [shopper.shopper_id for shopper in shoppers if shopper.shopper_id]
 
 
-def _is_degraded(answer: Message) -> bool:
-    profile: Any = getattr(answer, "profile", answer)
+def _is_degraded(response: Message) -> bool:
+    profile: Any = getattr(response, "profile", response)
     return bool(profile.degraded)

@@ -1,6 +1,6 @@
 """The criteria of an audience, from messages of the contract."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from portrait.server.audiences.criteria import (
     ActivityCriterion,
@@ -25,8 +25,10 @@ _TIERS = {getattr(customer_value_pb2, f"VALUE_TIER_{tier.name}"): tier for tier 
 _SEGMENTS = {getattr(customer_value_pb2, f"VALUE_SEGMENT_{segment.name}"): segment for segment in ValueSegment}
 
 
+_Reader = Callable[[audience_service_pb2.Criterion, Engine, float | None, str], Awaitable[Criterion]]
+"""Converts a criterion, given its message, the engine, the deadline and the path of the criterion in the request."""
 _CRITERIA, _LOOK_ALIKE = "audience.criteria", "audience.look_alike"
-"""Where they stand in a request."""
+"""The paths of the criteria in a request."""
 
 
 async def audience_of(message: audience_service_pb2.Audience, engine: Engine, deadline: float | None) -> Audience:
@@ -44,35 +46,25 @@ async def audience_of(message: audience_service_pb2.Audience, engine: Engine, de
     """
     if not message.criteria and not message.HasField("look_alike"):
         raise InvalidRequest([Violation("audience", "sent neither criteria nor `look_alike`; one of both is required")])
-    criteria = await _criteria(message.criteria, engine, deadline, _CRITERIA)
+    criteria = await _read_criteria(message.criteria, engine, deadline, _CRITERIA)
     if not message.HasField("look_alike"):
         return Audience(criteria)
-    return Audience(criteria, await _look_alikes(message.look_alike, engine, deadline))
+    return Audience(criteria, await _read_look_alike(message.look_alike, engine, deadline))
 
 
-async def _criteria(
+async def _read_criteria(
     messages: Sequence[audience_service_pb2.Criterion], engine: Engine, deadline: float | None, path: str
 ) -> list[Criterion]:
-    if broken := list(_broken(messages, path)):
+    if broken := list(_find_violations(messages, path)):
         raise InvalidRequest(broken)
-    criteria: list[Criterion] = []
-    for place, each in enumerate(messages):
-        match each.WhichOneof("criterion"):
-            case "interest":
-                criteria.append(await _interest(each.interest, engine, deadline))
-            case "trait":
-                criteria.append(_trait(each.trait, engine, f"{path}[{place}].trait.name"))
-            case "customer_value":
-                criteria.append(_value(each.customer_value))
-            case "region":
-                criteria.append(RegionCriterion(frozenset(each.region.regions)))
-            case _:
-                criteria.append(_activity(each.activity))
-    return criteria
+    return [
+        await CRITERION_READERS[each.WhichOneof("criterion") or ""](each, engine, deadline, f"{path}[{place}]")
+        for place, each in enumerate(messages)
+    ]
 
 
-def _broken(messages: Sequence[audience_service_pb2.Criterion], path: str) -> Iterator[Violation]:
-    """What no limit of a single field says."""
+def _find_violations(messages: Sequence[audience_service_pb2.Criterion], path: str) -> Iterator[Violation]:
+    """Check the rules between several fields."""
     for place, each in enumerate(messages):
         at = f"{path}[{place}]"
         interest, trait, activity = each.interest, each.trait, each.activity
@@ -86,31 +78,39 @@ def _broken(messages: Sequence[audience_service_pb2.Criterion], path: str) -> It
             yield Violation(f"{at}.activity.before", "sent no later moment than `since`")
 
 
-async def _interest(
-    message: audience_service_pb2.InterestCriterion, engine: Engine, deadline: float | None
+async def _read_interest(
+    criterion: audience_service_pb2.Criterion, engine: Engine, deadline: float | None, path: str
 ) -> InterestCriterion:
+    message = criterion.interest
     if message.labels and engine.release.profiles is None:
         raise FailedPrecondition(
             "labels are held against statistics, which the release has not; export it again",
             ErrorReason.STATISTICS_MISSING,
         )
     labels = await engine.texts.encode(list(message.labels), deadline) if message.labels else ()
-    paths = [tuple(path.names) for path in message.categories]
+    paths = [tuple(category.names) for category in message.categories]
     return InterestCriterion(paths, message.min_weight, list(labels), message.min_percentile)
 
 
-def _trait(message: audience_service_pb2.TraitCriterion, engine: Engine, path: str) -> TraitCriterion:
+async def _read_trait(
+    criterion: audience_service_pb2.Criterion, engine: Engine, deadline: float | None, path: str
+) -> TraitCriterion:
+    message = criterion.trait
     declared = {trait.name: trait for trait in engine.release.traits}
     trait = declared.get(message.name)
     if trait is None:
-        raise NotFound(path, "the release declares no such trait", ErrorReason.TRAIT_UNKNOWN)
+        raise NotFound(f"{path}.trait.name", "the release declares no such trait", ErrorReason.TRAIT_UNKNOWN)
     if trait.absent:
-        raise NotFound(path, f"the release has not learnt this trait: {trait.absent}", ErrorReason.TRAIT_ABSENT)
-    most = message.max_probability if message.HasField("max_probability") else 1.0
-    return TraitCriterion(message.name, message.min_probability, most)
+        reason = f"the release has not learnt this trait: {trait.absent}"
+        raise NotFound(f"{path}.trait.name", reason, ErrorReason.TRAIT_ABSENT)
+    max_probability = message.max_probability if message.HasField("max_probability") else 1.0
+    return TraitCriterion(message.name, message.min_probability, max_probability)
 
 
-def _value(message: audience_service_pb2.CustomerValueCriterion) -> CustomerValueCriterion:
+async def _read_customer_value(
+    criterion: audience_service_pb2.Criterion, engine: Engine, deadline: float | None, path: str
+) -> CustomerValueCriterion:
+    message = criterion.customer_value
     return CustomerValueCriterion(
         frozenset(_TIERS[tier] for tier in message.tiers),
         frozenset(_SEGMENTS[segment] for segment in message.segments),
@@ -120,18 +120,39 @@ def _value(message: audience_service_pb2.CustomerValueCriterion) -> CustomerValu
     )
 
 
-def _activity(message: audience_service_pb2.ActivityCriterion) -> ActivityCriterion:
+async def _read_activity(
+    criterion: audience_service_pb2.Criterion, engine: Engine, deadline: float | None, path: str
+) -> ActivityCriterion:
+    message = criterion.activity
     return ActivityCriterion(
         since=datetime_from_message(message.since) if message.HasField("since") else None,
         before=datetime_from_message(message.before) if message.HasField("before") else None,
     )
 
 
-async def _look_alikes(message: audience_service_pb2.LookAlike, engine: Engine, deadline: float | None) -> LookAlike:
+async def _read_region(
+    criterion: audience_service_pb2.Criterion, engine: Engine, deadline: float | None, path: str
+) -> RegionCriterion:
+    return RegionCriterion(frozenset(criterion.region.regions))
+
+
+async def _read_look_alike(
+    message: audience_service_pb2.LookAlike, engine: Engine, deadline: float | None
+) -> LookAlike:
     seed: SeedShoppers | SeedCriteria = SeedShoppers(list(message.shoppers.shopper_ids))
     if message.HasField("criteria"):
         path = f"{_LOOK_ALIKE}.criteria.criteria"
-        seed = SeedCriteria(await _criteria(message.criteria.criteria, engine, deadline, path))
+        seed = SeedCriteria(await _read_criteria(message.criteria.criteria, engine, deadline, path))
     if message.WhichOneof("extent") == "top":
         return LookAlike(seed, top=message.top)
     return LookAlike(seed, min_similarity=message.min_similarity)
+
+
+CRITERION_READERS: dict[str, _Reader] = {
+    "interest": _read_interest,
+    "trait": _read_trait,
+    "customer_value": _read_customer_value,
+    "activity": _read_activity,
+    "region": _read_region,
+}
+"""Conversion of each criterion, by its name in the oneof `Criterion.criterion`."""

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.server.audiences.search import AudienceOutcome, AudienceResult, AudienceSearch, round_size
 from portrait.server.audiences.snapshots import TableSnapshots
-from portrait.server.audiences.table import ShopperTable
+from portrait.server.audiences.table import AudienceTable
 from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
@@ -33,11 +33,11 @@ _SHORTFALLS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What was found where."""
+class _AudienceResult:
+    """The result of a search, and the table that it was found in."""
 
     found: AudienceResult
-    table: ShopperTable
+    table: AudienceTable
     summary: AudienceSummary
 
 
@@ -46,14 +46,14 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
 
     Args:
         registry: the engines, which encode labels.
-        snapshots: the shopper tables.
-        finder: looks through them.
+        snapshots: the audience tables.
+        search: searches the tables.
     """
 
-    def __init__(self, registry: EngineRegistry, snapshots: TableSnapshots, finder: AudienceSearch) -> None:
+    def __init__(self, registry: EngineRegistry, snapshots: TableSnapshots, search: AudienceSearch) -> None:
         self._registry = registry
         self._snapshots = snapshots
-        self._finder = finder
+        self._search = search
 
     async def FindAudience(  # type: ignore[override] # noqa: N802 - writes its answers, as `Chain` wants it
         self, request: audience_service_pb2.FindAudienceRequest, context: Context
@@ -79,14 +79,14 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         answer = await self._answer(request.audience, None)
         return audience_service_pb2.EstimateAudienceResponse(summary=answer.summary)
 
-    async def _answer(self, message: audience_service_pb2.Audience, token: PageToken | None) -> _Answer:
+    async def _answer(self, message: audience_service_pb2.Audience, token: PageToken | None) -> _AudienceResult:
         with self._registry.routes as routes:
             engine = routes.serving if token is None else self._engine(token)
             table = await self._table(engine, token)
             audience = await audience_of(message, engine, current_deadline())
-            found = await self._finder.find(audience, table, engine.release.profiles)
+            found = await self._search.find(audience, table, engine.release.profiles)
         structlog.contextvars.bind_contextvars(release=engine.release.number, outcome=found.outcome.value)
-        return _Answer(found, table, _summary(found, table, self._finder.min_size))
+        return _AudienceResult(found, table, _summary(found, table, self._search.min_size))
 
     def _engine(self, token: PageToken) -> Engine:
         engine = self._registry.engines.get(token.release)
@@ -98,13 +98,13 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
             )
         return engine
 
-    async def _table(self, engine: Engine, token: PageToken | None) -> ShopperTable:
+    async def _table(self, engine: Engine, token: PageToken | None) -> AudienceTable:
         release = engine.release
         if token is not None:
             table = await asyncio.to_thread(self._snapshots.open, release.identity, token.snapshot)
             if table is None:
                 raise FailedPrecondition(
-                    "the page token is of a shopper table that is gone; begin again",
+                    "the page token is of a audience table that is gone; begin again",
                     ErrorReason.PAGE_TOKEN_EXPIRED,
                     "page_token",
                 )
@@ -112,13 +112,13 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         table = await asyncio.to_thread(self._snapshots.open_newest, release.identity)
         if table is None:
             raise FailedPrecondition(
-                f"there is no shopper table of release {release.number}; `portrait build-audience-table` makes one",
-                ErrorReason.SHOPPER_TABLE_MISSING,
+                f"there is no audience table of release {release.number}; `portrait build-audience-table` makes one",
+                ErrorReason.AUDIENCE_TABLE_MISSING,
             )
         return table
 
 
-def _pages(answer: _Answer, size: int, question: bytes, first: int) -> Iterator[FindAudienceResponse]:
+def _pages(answer: _AudienceResult, size: int, question: bytes, first: int) -> Iterator[FindAudienceResponse]:
     """The pages from a row on, at least one."""
     rows, table = answer.found.rows, answer.table
     begin = int(np.searchsorted(rows, first))
@@ -137,7 +137,7 @@ def _pages(answer: _Answer, size: int, question: bytes, first: int) -> Iterator[
             return
 
 
-def _members(answer: _Answer, page: slice) -> list[AudienceMember]:
+def _members(answer: _AudienceResult, page: slice) -> list[AudienceMember]:
     rows, similarity = answer.found.rows[page], answer.found.similarity
     told = zip(
         answer.table.shopper_ids(rows),
@@ -151,7 +151,7 @@ def _members(answer: _Answer, page: slice) -> list[AudienceMember]:
     ]
 
 
-def _summary(found: AudienceResult, table: ShopperTable, minimum: int) -> AudienceSummary:
+def _summary(found: AudienceResult, table: AudienceTable, minimum: int) -> AudienceSummary:
     description = table.description
     return AudienceSummary(
         estimated_size=round_size(len(found.rows), minimum),

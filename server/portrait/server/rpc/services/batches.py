@@ -1,4 +1,4 @@
-"""A batch of profiles: who is alike is computed once, and what is too much for one call fails by itself."""
+"""A batch of profiles: equal shoppers are computed once, and entries beyond the limits of a call fail one by one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,12 +38,12 @@ class BatchEntry:
     shopper: ShopperRef
     places: list[int] = field(default_factory=list)
     events: int = 0
-    """Of the history that is read."""
+    """Events of the history that is read."""
     result: BatchGetProfilesResult | None = None
 
     @property
     def path(self) -> str:
-        """Where it stands first in the request."""
+        """The path of its first place in the request."""
         return f"shoppers[{self.places[0]}]"
 
 

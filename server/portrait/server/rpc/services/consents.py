@@ -16,7 +16,7 @@ from portrait.server.storage.store import Store
 from portrait.v1 import consent_service_pb2, consent_service_pb2_grpc
 
 _RECORDS = 1_000
-"""Of more, the last are told."""
+"""The number of records that a response has, the newest ones."""
 _PURPOSES = {purpose: f"PURPOSE_{purpose.name}" for purpose in Purpose}
 _NUMBERED = {consent_service_pb2.Purpose.Value(name): purpose for purpose, name in _PURPOSES.items()}
 _DECISIONS = {
@@ -45,15 +45,15 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
         now = datetime.now(UTC)
         await self._store.record_consents(request.shopper_id, [_consent_of(each, now) for each in request.consents])
         structlog.contextvars.bind_contextvars(consents=len(request.consents))
-        return consent_service_pb2.SetConsentsResponse(permissions=await self._told(request.shopper_id))
+        return consent_service_pb2.SetConsentsResponse(permissions=await self._permission_messages(request.shopper_id))
 
     async def GetConsents(  # noqa: N802 - the contract's name
         self, request: consent_service_pb2.GetConsentsRequest, context: Context
     ) -> consent_service_pb2.GetConsentsResponse:
-        """What a shopper allows, and said."""
+        """Return what a shopper allows, and all recorded decisions."""
         records = await self._store.consent_records(request.shopper_id, _RECORDS)
         return consent_service_pb2.GetConsentsResponse(
-            permissions=await self._told(request.shopper_id), records=map(_record_message, records)
+            permissions=await self._permission_messages(request.shopper_id), records=map(_record_message, records)
         )
 
     async def SetDemographics(  # noqa: N802 - the contract's name
@@ -87,7 +87,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
             event_count=forgotten.events, forgotten_at=_timestamp(forgotten.at)
         )
 
-    async def _told(self, shopper_id: str) -> list[consent_service_pb2.Permission]:
+    async def _permission_messages(self, shopper_id: str) -> list[consent_service_pb2.Permission]:
         said, allowed = await self._store.consents(shopper_id), await self._permissions.list_allowed(shopper_id)
         return [
             consent_service_pb2.Permission(

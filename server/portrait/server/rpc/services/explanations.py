@@ -82,7 +82,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
     async def ExplainProfile(  # noqa: N802 - the contract's name
         self, request: explanation_service_pb2.ExplainProfileRequest, context: Context
     ) -> explanation_service_pb2.ExplainProfileResponse:
-        """What a profile rests on."""
+        """Explain a profile."""
         as_of = requested_as_of(request)
         await charge_history(self._store, request.shopper, as_of)
         history = await require_history(self._store, self._permissions, request.shopper, as_of)

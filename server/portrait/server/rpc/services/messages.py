@@ -75,7 +75,7 @@ def event_from_message(message: event_pb2.Event, event_id: str) -> Event:
 
 
 def event_type_to_message(kind: EventType) -> event_pb2.EventType:
-    """What was done, as answers carry it."""
+    """Convert the type of an event."""
     return _TYPE_MESSAGES[kind]
 
 

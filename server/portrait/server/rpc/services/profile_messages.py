@@ -1,78 +1,122 @@
-"""Profiles to messages of the contract."""
+"""Conversion of profiles to messages of the contract.
 
-from collections.abc import Callable, Iterable
-from typing import Any
+The descriptors of the contract drive it: a field of a message is read from the attribute of the same name, so that a
+new field of a profile needs no code here.
+"""
 
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, cast
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from portrait.features.profiles.absence import Absence, AbsenceReason
-from portrait.features.profiles.interests import Interest
-from portrait.features.profiles.keywords import WeightedKeyword
-from portrait.features.profiles.price_bands import PriceBand
-from portrait.features.profiles.sentences import Sentence
 from portrait.server.demographics import Demographics
-from portrait.server.profiles.activity_pattern import ActivityPattern
-from portrait.server.profiles.aversions import Aversion
-from portrait.server.profiles.brands import BrandAffinity
-from portrait.server.profiles.customer_value import CustomerValue, ValueSegment, ValueTier
-from portrait.server.profiles.discount_sensitivity import DiscountSensitivity
-from portrait.server.profiles.label_interests import LabelInterest
 from portrait.server.profiles.profile import Profile
-from portrait.server.profiles.purchase_cycles import PurchaseCycle
-from portrait.server.profiles.recent_queries import QueryIntent, QueryOutcome
-from portrait.server.profiles.session_intent import SessionCategory, SessionIntent, SessionStage
 from portrait.server.release.traits import TraitValue
 from portrait.server.rpc.services.messages import vector_to_message
-from portrait.v1 import customer_value_pb2, demographics_pb2, profile_pb2, trait_pb2
+from portrait.v1 import demographics_pb2, profile_pb2, trait_pb2
 
+_PROFILE = cast(Descriptor, profile_pb2.Profile.DESCRIPTOR)
+_DEMOGRAPHICS = cast(Descriptor, demographics_pb2.Demographics.DESCRIPTOR)
 _ALWAYS = frozenset({"degraded", "absent"})
-_BY_DEFAULT = frozenset(profile_pb2.Profile.DESCRIPTOR.fields_by_name) - {"embedding", "traits"}
-
-_STAGES = {stage: f"SESSION_STAGE_{stage.name}" for stage in SessionStage}
-_OUTCOMES = {outcome: f"QUERY_OUTCOME_{outcome.name}" for outcome in QueryOutcome}
-_TIERS = {tier: f"VALUE_TIER_{tier.name}" for tier in ValueTier}
-_SEGMENTS = {segment: f"VALUE_SEGMENT_{segment.name}" for segment in ValueSegment}
+_BY_DEFAULT = frozenset(_PROFILE.fields_by_name) - {"embedding", "traits"}
+_WELL_KNOWN_TYPES = "google.protobuf."
 _REASONS = {reason: f"ABSENCE_REASON_{reason.name}" for reason in AbsenceReason}
 
 
 def select_fields(paths: Iterable[str]) -> frozenset[str]:
-    """The fields of Profile that are asked for."""
+    """Return the requested fields of Profile: those named by a field mask, or the default ones if it is empty."""
     return frozenset(paths) or _BY_DEFAULT
 
 
-def profile_to_message(profile: Profile, shopper_id: str, fields: frozenset[str]) -> profile_pb2.Profile:
-    """The asked fields of a profile."""
-    plain: dict[str, Any] = {
-        "shopper_id": shopper_id,
-        "event_count": profile.event_count,
-        "first_event_time": profile.first_event_time,
-        "last_event_time": profile.last_event_time,
-        "release": profile.release,
-        "as_of": profile.as_of,
-        "computed_at": profile.computed_at,
-        "degraded": profile.degraded,
-        "absent": [_absent(name, absence) for name, absence in profile.absent.items()],
-    }
-    if profile.embedding is not None:
-        plain["embedding"] = vector_to_message(profile.embedding)
-    message = profile_pb2.Profile(**{name: value for name, value in plain.items() if name in fields or name in _ALWAYS})
-    for name in fields & _PARTS.keys():
-        part, read = getattr(profile, name), _PARTS[name]
-        if part is None:
-            continue
-        if isinstance(part, list | tuple):
-            getattr(message, name).extend(map(read, part))
-        else:
-            getattr(message, name).CopyFrom(read(part))
-    return message
+def profile_to_message(
+    profile: Profile, shopper_id: str, fields: frozenset[str], descriptor: Descriptor = _PROFILE
+) -> profile_pb2.Profile:
+    """Convert the requested fields of a profile.
+
+    Args:
+        profile: what was computed.
+        shopper_id: empty for a history without an id.
+        fields: names of fields of Profile; `degraded` and `absent` are always set.
+        descriptor: of the message to make.
+    """
+    message_class, names, converters = _plan(descriptor)
+    values: dict[str, Any] = {"shopper_id": shopper_id, "absent": _absent_to_messages(profile.absent)}
+    for name in (fields | _ALWAYS).intersection(names):
+        if name not in values:
+            values[name] = getattr(profile, name)
+    requested = {name: value for name, value in values.items() if name in fields or name in _ALWAYS}
+    return cast(profile_pb2.Profile, message_class(**_convert(requested, converters)))
 
 
-def _absent(field: str, absence: Absence) -> profile_pb2.AbsentField:
-    return profile_pb2.AbsentField(field=field, reason=_REASONS[absence.reason], explanation=absence.explanation)
+def demographics_to_message(demographics: Demographics) -> demographics_pb2.Demographics:
+    """Convert the demographics that a shopper declared."""
+    return cast(demographics_pb2.Demographics, _to_message(demographics, _DEMOGRAPHICS))
 
 
-def _trait(value: TraitValue) -> trait_pb2.Trait:
-    """A trait of a shopper."""
+def has_special_converter(descriptor: Descriptor) -> bool:
+    """Tell whether a message has fields without an attribute of the same name."""
+    return descriptor.full_name in _SPECIAL_CONVERTERS
+
+
+def _to_message(value: Any, descriptor: Descriptor) -> Message:
+    """Convert a dataclass to a message whose fields have the names of its attributes; None leaves a field unset."""
+    message_class, names, converters = _plan(descriptor)
+    return message_class(**_convert({name: getattr(value, name) for name in names}, converters))
+
+
+def _convert(values: dict[str, Any], converters: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    """Convert in place those values by field that the constructor of a message does not take as they are."""
+    for name, convert in converters.items():
+        if (value := values.get(name)) is not None:
+            values[name] = convert(value)
+    return values
+
+
+@cache
+def _plan(descriptor: Descriptor) -> tuple[type[Message], tuple[str, ...], Mapping[str, Callable[[Any], Any]]]:
+    """Find class, field names and conversions of a message; once, as reflection costs more than the conversion."""
+    converters: dict[str, Callable[[Any], Any]] = {}
+    for field in descriptor.fields:
+        if convert := _find_converter(field):
+            converters[field.name] = _convert_each(convert) if field.is_repeated else convert
+    return GetMessageClass(descriptor), tuple(descriptor.fields_by_name), converters
+
+
+def _convert_each(convert: Callable[[Any], Any]) -> Callable[[Iterable[Any]], list[Any]]:
+    return lambda values: [convert(value) for value in values]
+
+
+def _find_converter(field: FieldDescriptor) -> Callable[[Any], Any] | None:
+    """Find the conversion of one value of a field; None if the constructor of a message takes the value as it is."""
+    if field.enum_type is not None:
+        numbers = _map_enum(field.enum_type)
+        return lambda member: numbers[member.name]
+    kind = field.message_type
+    if kind is None or kind.full_name.startswith(_WELL_KNOWN_TYPES):  # the constructor takes datetime and timedelta
+        return None
+    special = _SPECIAL_CONVERTERS.get(kind.full_name)
+    return special or (lambda value: _to_message(value, kind))
+
+
+def _map_enum(enum: EnumDescriptor) -> Mapping[str, int]:
+    """Map the names of a Python enum to numbers: the contract's names are the same behind a common prefix."""
+    prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    return MappingProxyType({value.name.removeprefix(prefix): value.number for value in enum.values})
+
+
+def _absent_to_messages(absent: Mapping[str, Absence]) -> list[profile_pb2.AbsentField]:
+    return [
+        profile_pb2.AbsentField(field=field, reason=_REASONS[absence.reason], explanation=absence.explanation)
+        for field, absence in absent.items()
+    ]
+
+
+def _trait_to_message(value: TraitValue) -> trait_pb2.Trait:
     return trait_pb2.Trait(
         name=value.trait.name,
         description=value.trait.description,
@@ -84,209 +128,9 @@ def _trait(value: TraitValue) -> trait_pb2.Trait:
     )
 
 
-def _interest(each: Interest) -> profile_pb2.Interest:
-    return profile_pb2.Interest(
-        category_path=each.path,
-        weight=each.weight,
-        confidence=each.confidence,
-        evidence_event_ids=each.evidence_event_ids,
-        evidence_count=each.evidence_count,
-        short_term_weight=each.short_term_weight,
-        long_term_weight=each.long_term_weight,
-        trend=each.trend,
-        next_event_probability=each.next_event_probability,
-        population_weight=each.population_weight,
-        inferred=each.inferred,
-        expires_at=each.expires_at,
-    )
-
-
-def _keyword(each: WeightedKeyword) -> profile_pb2.Keyword:
-    return profile_pb2.Keyword(
-        word=each.word,
-        weight=each.weight,
-        confidence=each.confidence,
-        evidence_event_ids=each.evidence_event_ids,
-        evidence_count=each.evidence_count,
-        expires_at=each.expires_at,
-    )
-
-
-def _price_band(each: PriceBand) -> profile_pb2.PriceBand:
-    return profile_pb2.PriceBand(
-        category_path=each.category_path,
-        percentile=each.percentile,
-        low=each.low,
-        median=each.median,
-        high=each.high,
-        event_count=each.event_count,
-        confidence=each.confidence,
-        evidence_event_ids=each.evidence_event_ids,
-        expires_at=each.expires_at,
-    )
-
-
-def _aversion(each: Aversion) -> profile_pb2.Aversion:
-    return profile_pb2.Aversion(
-        category_path=each.category_path,
-        weight=each.weight,
-        confidence=each.confidence,
-        evidence_event_ids=each.evidence_event_ids,
-        evidence_count=each.evidence_count,
-        expires_at=each.expires_at,
-    )
-
-
-def _brand(each: BrandAffinity) -> profile_pb2.BrandAffinity:
-    return profile_pb2.BrandAffinity(
-        brand=each.brand,
-        lift=each.lift,
-        share=each.share,
-        confidence=each.confidence,
-        evidence_event_ids=each.evidence_event_ids,
-        evidence_count=each.evidence_count,
-        expires_at=each.expires_at,
-    )
-
-
-def _discount(each: DiscountSensitivity) -> profile_pb2.DiscountSensitivity:
-    return profile_pb2.DiscountSensitivity(
-        discounted_share=each.discounted_share,
-        mean_discount=each.mean_discount,
-        percentile=each.percentile,
-        confidence=each.confidence,
-        purchase_count=each.purchase_count,
-        evidence_event_ids=each.evidence_event_ids,
-        expires_at=each.expires_at,
-    )
-
-
-def _focus(each: SessionCategory) -> profile_pb2.SessionCategory:
-    return profile_pb2.SessionCategory(category_path=each.category_path, share=each.share)
-
-
-def _session(each: SessionIntent) -> profile_pb2.SessionIntent:
-    return profile_pb2.SessionIntent(
-        stage=_STAGES[each.stage],
-        active=each.active,
-        categories=map(_focus, each.categories),
-        queries=each.queries,
-        started_at=each.started_at,
-        event_count=each.event_count,
-        confidence=each.confidence,
-        evidence_event_ids=each.evidence_event_ids,
-        expires_at=each.expires_at,
-    )
-
-
-def _query(each: QueryIntent) -> profile_pb2.QueryIntent:
-    return profile_pb2.QueryIntent(
-        query=each.query,
-        count=each.count,
-        last_time=each.last_time,
-        outcome=_OUTCOMES[each.outcome],
-        category_path=each.category_path,
-        confidence=each.confidence,
-        evidence_event_ids=each.evidence_event_ids,
-        expires_at=each.expires_at,
-    )
-
-
-def _cycle(each: PurchaseCycle) -> profile_pb2.PurchaseCycle:
-    return profile_pb2.PurchaseCycle(
-        category_path=each.category_path,
-        interval_days=each.interval_days,
-        purchase_count=each.purchase_count,
-        last_time=each.last_time,
-        due_at=each.due_at,
-        earliest_due_at=each.earliest_due_at,
-        latest_due_at=each.latest_due_at,
-        due_probability=each.due_probability,
-        horizon_days=each.horizon_days,
-        evidence_event_ids=each.evidence_event_ids,
-        evidence_count=each.evidence_count,
-        expires_at=each.expires_at,
-    )
-
-
-def _value(each: CustomerValue) -> customer_value_pb2.CustomerValue:
-    return customer_value_pb2.CustomerValue(
-        tier=_TIERS[each.tier],
-        segment=_SEGMENTS[each.segment],
-        recency_days=each.recency_days,
-        frequency=each.frequency,
-        monetary=each.monetary,
-        recency_score=each.recency_score,
-        frequency_score=each.frequency_score,
-        monetary_score=each.monetary_score,
-        window_days=each.window_days,
-        confidence=each.confidence,
-        evidence_event_ids=each.evidence_event_ids,
-        expires_at=each.expires_at,
-    )
-
-
-def _rhythm(each: ActivityPattern) -> profile_pb2.ActivityPattern:
-    return profile_pb2.ActivityPattern(
-        hour_shares=each.hour_shares,
-        weekday_shares=each.weekday_shares,
-        peak_hours=each.peak_hours,
-        peak_weekdays=each.peak_weekdays,
-        median_gap_days=each.median_gap_days,
-        confidence=each.confidence,
-        evidence_event_ids=each.evidence_event_ids,
-        expires_at=each.expires_at,
-    )
-
-
-def demographics_to_message(each: Demographics) -> demographics_pb2.Demographics:
-    """Return the demographics that a shopper declared."""
-    return demographics_pb2.Demographics(
-        age_band=each.age_band,
-        gender=each.gender,
-        region=each.region,
-        declared_at=each.declared_at,
-        source=each.source,
-        expires_at=each.expires_at,
-    )
-
-
-def _label(each: LabelInterest) -> profile_pb2.LabelInterest:
-    return profile_pb2.LabelInterest(
-        label=each.label,
-        score=each.score,
-        percentile=each.percentile,
-        confidence=each.confidence,
-        evidence_event_ids=each.evidence_event_ids,
-        evidence_count=each.evidence_count,
-        from_examples=each.from_examples,
-        expires_at=each.expires_at,
-    )
-
-
-def _sentence(each: Sentence) -> profile_pb2.SummarySentence:
-    return profile_pb2.SummarySentence(
-        field=each.field,
-        english=each.english,
-        chinese=each.chinese,
-        evidence_event_ids=each.evidence_event_ids,
-    )
-
-
-_PARTS: dict[str, Callable[[Any], Message]] = {
-    "interests": _interest,
-    "keywords": _keyword,
-    "price_bands": _price_band,
-    "aversions": _aversion,
-    "brands": _brand,
-    "discount_sensitivity": _discount,
-    "session": _session,
-    "recent_queries": _query,
-    "purchase_cycles": _cycle,
-    "customer_value": _value,
-    "activity_pattern": _rhythm,
-    "demographics": demographics_to_message,
-    "label_interests": _label,
-    "summary": _sentence,
-    "traits": _trait,
+_SPECIAL_CONVERTERS: Mapping[str, Callable[[Any], Message]] = {
+    profile_pb2.AbsentField.DESCRIPTOR.full_name: lambda message: message,
+    profile_pb2.Vector.DESCRIPTOR.full_name: vector_to_message,
+    trait_pb2.Trait.DESCRIPTOR.full_name: _trait_to_message,
 }
+"""Conversions to the messages whose fields have no attribute of the same name; absent fields are messages already."""

@@ -154,7 +154,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     async def _declared(
         self, shopper_id: str, as_of: datetime | None, fields: frozenset[str]
     ) -> Demographics | Absence:
-        """What a shopper declared, or why it is not shown."""
+        """Load the demographics that a shopper declared, or the reason why they are not shown."""
         if "demographics" not in fields or not shopper_id:
             return DEMOGRAPHICS_DENIED
         if not await self._permissions.allows(shopper_id, Purpose.DEMOGRAPHICS):

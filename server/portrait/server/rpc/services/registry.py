@@ -1,7 +1,7 @@
 """All services of the contract, from its descriptors: their names and methods, and their registration with a server."""
 
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from types import ModuleType
 
@@ -11,6 +11,8 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 import portrait.v1
 from portrait.server.admission.costs import UnlistedMethod, cost_of
 from portrait.server.admission.request_units import require_counted
+from portrait.server.audiences.search import AudienceSearch
+from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.consent.consents import Permissions
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.services.audiences import AudienceService
@@ -65,27 +67,20 @@ def require_served(methods: Iterable[MethodDescriptor], servicers: Iterable[type
             raise UnlistedMethod(f"{name} has no implementation: add it to portrait.server.rpc.services")
 
 
-def add_services(
-    server: grpc.aio.Server,
-    registry: EngineRegistry,
-    store: Store,
-    permissions: Permissions,
-    audiences: AudienceService,
-) -> None:
-    """Add every service of the contract to a server.
+def create_servicers(
+    registry: EngineRegistry, store: Store, permissions: Permissions, snapshots: TableSnapshots, search: AudienceSearch
+) -> list[object]:
+    """Create the implementation of every service; a new service is one line here.
 
     Args:
-        server: the server.
         registry: the engines that answer.
         store: events, consents and changes of items.
         permissions: decide what a shopper's data may be used for.
-        audiences: the audience service, which owns a thread.
-
-    Raises:
-        UnlistedMethod: a method has no cost or no implementation.
+        snapshots: the tables of shoppers.
+        search: searches those tables.
     """
-    servicers = (
-        audiences,
+    return [
+        AudienceService(registry, snapshots, search),
         CatalogueService(registry, store),
         ConsentService(store, permissions),
         EventService(store),
@@ -93,7 +88,19 @@ def add_services(
         ProfileService(registry, store, permissions),
         RecommendationService(registry, store, permissions),
         TextService(registry),
-    )
+    ]
+
+
+def add_services(server: grpc.aio.Server, servicers: Sequence[object]) -> None:
+    """Add every service of the contract to a server.
+
+    Args:
+        server: the server.
+        servicers: an implementation of each service.
+
+    Raises:
+        UnlistedMethod: a method has no cost or no implementation.
+    """
     require_costs(METHODS)
     require_served(METHODS, map(type, servicers))
     for service, stubs in _SERVICES:

@@ -1,4 +1,4 @@
-"""Whose history a request is about, and for which moment."""
+"""The history that a request refers to, and its time."""
 
 from collections.abc import Generator, Iterable, Sequence
 from datetime import datetime
@@ -49,7 +49,7 @@ async def load_history(
 async def count_stored_events(
     store: Store, shoppers: Iterable[shopper_pb2.ShopperRef], as_of: datetime | None
 ) -> list[int]:
-    """How many recorded events would be read of each shopper; of one who is not named, none."""
+    """Count the recorded events that would be read for each shopper; 0 for a shopper who is not named."""
     named = [shopper.shopper_id for shopper in shoppers]
     counts = await store.count_events([name for name in named if name], visible_until(as_of), MAX_HISTORY_EVENTS)
     return [counts.get(name, 0) for name in named]

@@ -6,7 +6,7 @@ import pytest
 from google.protobuf.message import Message
 
 from portrait.server.errors import InvalidRequest
-from portrait.server.rpc.context import Context, Method
+from portrait.server.rpc.context import Context, Method, Request
 from portrait.server.rpc.contract.limits import MAX_REQUEST_ENTRIES
 from portrait.server.rpc.interceptors.request_parser import parse_request
 from portrait.v1.event_pb2 import EVENT_TYPE_VIEW, Event
@@ -38,7 +38,9 @@ async def answered(request: bytes) -> Parser:
         return cast("Message", message)
 
     parser = Parser()
-    await parse_request(Method("portrait.v1.ProfileService/BatchGetProfiles", parser), proceed)(request, NOBODY)
+    await parse_request(Method("portrait.v1.ProfileService/BatchGetProfiles", parser), proceed)(
+        Request(request, parser), NOBODY
+    )
     return parser
 
 

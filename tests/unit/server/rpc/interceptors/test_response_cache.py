@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from portrait.features.events import Event, EventType
 from portrait.server.response_cache import ResponseCache
-from portrait.server.rpc.context import Context, Handler, Method
+from portrait.server.rpc.context import Context, Handler, Method, Request
+from portrait.server.rpc.interceptors.request_parser import parse_request
 from portrait.server.rpc.interceptors.response_cache import cache_responses
 from portrait.server.storage.sqlite import SqliteStore, open_store
 from portrait.server.storage.store import RecordedEvent
@@ -73,18 +74,18 @@ class Shop:
         self.profile = intercept(PROFILE, self._profile)
         self.recommend = intercept(RECOMMEND, self._recommend)
 
-    async def _profile(self, request: bytes, _: Context) -> Message:
+    async def _profile(self, request: Request, _: Context) -> Message:
         self.asked += 1
-        sent = GetProfileRequest.FromString(request)
+        sent = GetProfileRequest.FromString(request.wire)
         response = GetProfileResponse()
         response.profile.event_count = await self.count(sent.shopper.shopper_id) + len(sent.shopper.history.events)
         response.profile.release = self.items
         response.profile.degraded = self.degraded
         return response
 
-    async def _recommend(self, request: bytes, _: Context) -> Message:
+    async def _recommend(self, request: Request, _: Context) -> Message:
         self.asked += 1
-        sent = RecommendRequest.FromString(request)
+        sent = RecommendRequest.FromString(request.wire)
         return RecommendResponse(event_count=await self.count(sent.shopper.shopper_id), release=self.items)
 
     async def count(self, shopper_id: str) -> int:
@@ -106,8 +107,8 @@ def _run(folder: Path, scenario: Callable[[Shop], Any]) -> None:
     asyncio.run(run())
 
 
-async def _said(behaviour: Handler, request: Message, answer: type[Message]) -> Any:
-    said = await behaviour(request.SerializeToString(), NOBODY)
+async def _said(handler: Handler, request: Message, answer: type[Message]) -> Any:
+    said = await handler(Request(request.SerializeToString(), type(request).FromString), NOBODY)
     return answer.FromString(said) if isinstance(said, bytes) else said
 
 
@@ -187,15 +188,15 @@ def test_a_degraded_answer_is_not_given_again(tmp_path: Path) -> None:
 
 def test_what_changes_while_an_answer_is_made_is_in_the_next_one(tmp_path: Path) -> None:
     async def scenario(shop: Shop) -> None:
-        async def slow(request: bytes, context: Context) -> Message:
+        async def slow(request: Request, context: Context) -> Message:
             made = RecommendResponse(event_count=await shop.count("a"))
             await shop.store.record([RecordedEvent("a", _event(str(shop.asked)))])
             shop.asked += 1
             return made
 
-        behaviour = cache_responses(ResponseCache(10_000), 1000.0, shop.store, lambda: 0)(RECOMMEND, slow)
+        handler = cache_responses(ResponseCache(10_000), 1000.0, shop.store, lambda: 0)(RECOMMEND, slow)
         request = RecommendRequest(shopper={"shopper_id": "a"})
-        assert [(await _said(behaviour, request, RecommendResponse)).event_count for _ in range(3)] == [0, 1, 2]
+        assert [(await _said(handler, request, RecommendResponse)).event_count for _ in range(3)] == [0, 1, 2]
 
     _run(tmp_path, scenario)
 
@@ -211,3 +212,26 @@ def test_many_new_events_count_for_everybody(tmp_path: Path) -> None:
         assert shop.store.version("a") == after
 
     _run(tmp_path, scenario)
+
+
+async def test_a_request_that_the_cache_does_not_know_is_parsed_once(tmp_path: Path) -> None:
+    parsed: list[bytes] = []
+
+    def parse(wire: bytes) -> Message:
+        parsed.append(wire)
+        return RecommendRequest.FromString(wire)
+
+    async def respond(message: Message, context: Context) -> Message:
+        return RecommendResponse(event_count=cast("RecommendRequest", message).k)
+
+    store = await open_store(tmp_path / "portrait.db")
+    try:
+        cache = cache_responses(ResponseCache(10_000), 1000.0, store, lambda: 0)
+        handler = cache(RECOMMEND, parse_request(RECOMMEND, respond))
+        wire = RecommendRequest(shopper={"shopper_id": "a"}, k=3).SerializeToString()
+        said = await handler(Request(wire, parse), NOBODY)
+    finally:
+        await store.close()
+    assert isinstance(said, bytes)
+    assert RecommendResponse.FromString(said).event_count == 3
+    assert parsed == [wire]

@@ -17,10 +17,10 @@ from portrait.training.prepare.sources import (
 
 
 class Source(Protocol):
-    """What a source's module holds."""
+    """Interface of a source's module."""
 
     def recognises(self, path: Path) -> bool:
-        """Whether a path looks like this source's own."""
+        """Tell whether a path holds this source's files."""
 
     def load(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         """Make the three views.

@@ -15,7 +15,7 @@ _SEQUENCES, _TITLES = "user_sequence.txt", "derived_asin_title.csv"
 
 
 def recognises(path: Path) -> bool:
-    """Whether the folder holds review sequences."""
+    """Tell whether the folder holds review sequences."""
     return (path / _SEQUENCES).exists()
 
 

@@ -17,7 +17,7 @@ _PRODUCT_COLUMNS = ("item", "title", "category_ids", "asin", "image", "categorie
 
 
 def recognises(path: Path) -> bool:
-    """Whether the folder holds ratings and `^`-separated products."""
+    """Tell whether the folder holds ratings and `^`-separated products."""
     products = path / _PRODUCTS
     if not (path / _RATINGS).exists() or not products.exists():
         return False

@@ -20,7 +20,7 @@ _CATEGORIES = {"abcat0701002": "Xbox 360 games"}
 
 
 def recognises(path: Path) -> bool:
-    """Whether the folder holds clicks and titles by SKU."""
+    """Tell whether the folder holds clicks and titles by SKU."""
     return all((path / name).exists() for name in (*_CLICKS, _TITLES))
 
 

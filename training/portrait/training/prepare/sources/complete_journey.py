@@ -19,7 +19,7 @@ _TRANSACTIONS, _PRODUCTS, _PEOPLE = "transactions.parquet", "products.parquet", 
 
 
 def recognises(path: Path) -> bool:
-    """Whether the folder holds the package's tables."""
+    """Tell whether the folder holds the package's tables."""
     return all((path / name).exists() for name in (_TRANSACTIONS, _PRODUCTS, _PEOPLE))
 
 

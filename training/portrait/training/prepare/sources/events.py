@@ -32,7 +32,7 @@ _TEXTS: dict[str, Callable[[str], str]] = {
     "brand": brand,
     "title": words,
 }
-"""How text is read that is more than text as it stands."""
+"""SQL builders of columns that need more than plain text."""
 
 _MAX_PART_ROWS = 1 << 40
 """More rows than a part has: of what is listed twice, the first row of the first part counts."""
@@ -53,15 +53,15 @@ _TABLES: dict[str, tuple[str, Collection[str] | None, Collection[str]]] = {
     "raw_items": ("listed", None, schema.ITEM_COLUMNS),
     "raw_shoppers": ("declared", schema.SHOPPER_COLUMNS, ()),
 }
-"""Of each view: the name of the tables that parts are read into, the columns that are read (None: all), those that have
-a name in any case."""
+"""For each view: prefix of the tables that parts are read into, columns that are read (None: all), and columns whose
+name may be in any case."""
 _KEYS = """CASE json_type(attributes) WHEN 'OBJECT' THEN json_keys(attributes)
     ELSE json_extract_string(attributes, '$[*].key') END"""
 """SQL of the names of an item's attributes."""
 
 
 def recognises(path: Path) -> bool:
-    """Whether the path is a log or a folder that holds one."""
+    """Tell whether the path is a log or a folder that holds one."""
     if path.is_file():
         return bool(parts.file_format(path))
     return bool(parts.find_parts(path, "events")) or parts.is_folder_of_parts(path)

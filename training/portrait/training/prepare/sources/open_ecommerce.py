@@ -17,7 +17,7 @@ _PURCHASES = "derived_purchases_without_sensitive_columns.parquet"
 
 
 def recognises(path: Path) -> bool:
-    """Whether the folder holds the purchases."""
+    """Tell whether the folder holds the purchases."""
     return (path / _PURCHASES).exists()
 
 

@@ -20,7 +20,7 @@ from portrait.client.files import FileError, RecordedEvent, RejectedRow, find_cu
 from portrait.features.logs.timestamps import EPOCH, MICROSECOND
 from portrait.server.rpc.contract.validation import find_violations
 from portrait.training.errors import DataError
-from portrait.training.prepare import deletions as forgotten
+from portrait.training.prepare import deletions
 from portrait.training.prepare.cleanup import CleanupLimits, clean_events
 from portrait.training.prepare.engine import open_engine
 from portrait.training.prepare.sources import events as source
@@ -140,7 +140,7 @@ def prepared(content: bytes, ending: str, folder: Path) -> dict[int, dict[str, A
     log.write_bytes(content)
     with open_engine(folder) as connection:
         source.load(connection, log)
-        forgotten.load_deletions(connection, None)
+        deletions.load_deletions(connection, None)
         clean_events(connection, LIMITS)
         rows = connection.execute("SELECT * REPLACE (epoch_us(time) AS time) FROM judged WHERE reason IS NULL")
         names = [column[0] for column in rows.description or ()]
@@ -168,10 +168,10 @@ def is_malformed(content: bytes) -> bool:
     max_examples=3, phases=(Phase.explicit, Phase.generate), deadline=None, suppress_health_check=list(HealthCheck)
 )
 @given(pools, st.integers(0, 2**32), st.sampled_from([("csv", ","), ("csv", ";"), ("jsonl", ""), ("csv", "\t")]))
-def test_both_doors_accept_the_same_rows_and_read_the_same_values(
+def test_prepare_and_record_accept_the_same_rows_and_read_the_same_values(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, list[str]], seed: int, form: tuple[str, str]
 ) -> None:
-    folder, (ending, separator) = tmp_path_factory.mktemp("doors"), form
+    folder, (ending, separator) = tmp_path_factory.mktemp("logs"), form
     write = partial(csv_of, separator=separator) if separator else json_of
     rows = rows_of(values, seed)
     refused = [is_malformed(write([row])) for row in rows]

@@ -1,0 +1,100 @@
+"""The backends of a gateway and its jobs: the state file, a Triton that answers, and the releases in memory."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from tritonclient.utils import InferenceServerException
+
+from portrait.server.engine import Engine
+from portrait.server.rollout.rollout import Rollout
+from portrait.server.rollout.traffic import Traffic
+from portrait.server.settings import Settings
+from portrait.server.storage.sqlite import open_store
+from portrait.server.storage.store import Store
+from portrait.server.triton import (
+    EmbeddedTriton,
+    RemoteTriton,
+    SupervisedTriton,
+    TritonError,
+    open_client,
+    read_admin_key,
+)
+
+_TRITON_SECONDS = 5.0
+"""Seconds that a start waits for the version of Triton."""
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """An open store, and a Triton that answers."""
+
+    store: Store
+    triton: EmbeddedTriton | RemoteTriton | SupervisedTriton
+    triton_version: str
+
+
+async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervised: bool = False) -> Backends:
+    """Open the store, and start or find Triton.
+
+    Args:
+        settings: name the state file, the repository and perhaps a Triton that runs.
+        closing: closes what is opened.
+        supervised: whether another process loads releases into the Triton.
+
+    Raises:
+        OSError, StoreError, TrafficError, TritonError: the store or Triton can't be used.
+    """
+    if settings.release is None:
+        Traffic.of(settings.repository)  # fails before anything is started
+    store = await open_store(settings.state)
+    closing.push_async_callback(store.close)
+    triton = await _open_triton(settings, closing, supervised)
+    return Backends(store, triton, await _read_triton_version(triton.url))
+
+
+async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExitStack) -> Rollout:
+    """Load the serving release, with every change of items since it was exported.
+
+    Args:
+        settings: name the release, or leave it to `portrait release`.
+        backends: the store and Triton.
+        closing: unloads the release.
+    """
+    triton, cache_bytes = backends.triton, settings.text_cache_mib * _MIB
+    is_running = triton.is_running if isinstance(triton, EmbeddedTriton) else None
+
+    async def open_engine(release: int) -> Engine:
+        return await Engine.open(settings.repository, release, triton.url, cache_bytes, is_running)
+
+    rollout = Rollout(settings.repository, backends.store, triton, open_engine)
+    await rollout.begin(settings.release)
+    closing.push_async_callback(rollout.registry.close)
+    return rollout
+
+
+async def _open_triton(
+    settings: Settings, closing: AsyncExitStack, supervised: bool
+) -> EmbeddedTriton | RemoteTriton | SupervisedTriton:
+    """Use the Triton that the settings name, or start one."""
+    if settings.triton_url and supervised:
+        return SupervisedTriton(settings.triton_url)
+    if settings.triton_url:
+        headers = read_admin_key(settings.triton_admin_key) if settings.triton_admin_key else {}
+        return RemoteTriton(settings.triton_url, settings.repository, headers)
+    return await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
+
+
+async def _read_triton_version(url: str) -> str:
+    """Ask Triton for its version.
+
+    Raises:
+        TritonError: Triton does not answer.
+    """
+    async with open_client(url) as client:
+        try:
+            metadata = await client.get_server_metadata(client_timeout=_TRITON_SECONDS)
+        except InferenceServerException as error:
+            raise TritonError(f"no Triton answers at {url}: {error.message()}") from error
+    return str(metadata.version)

@@ -1,0 +1,256 @@
+"""The composition root of one gateway process: its parts, its interceptors, its services and its background tasks."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from portrait.server.admission.costs import Workload
+from portrait.server.admission.gate import Gate
+from portrait.server.admission.scheduler import CooperativeScheduler
+from portrait.server.audiences.eligibility import AudienceEligibility
+from portrait.server.audiences.search import AudienceSearch
+from portrait.server.audiences.snapshots import TableSnapshots
+from portrait.server.backends import Backends
+from portrait.server.consent.consents import Permissions
+from portrait.server.metrics.collectors import Metrics
+from portrait.server.response_cache import ResponseCache
+from portrait.server.rollout.engine_registry import EngineRegistry
+from portrait.server.rollout.replay import POLL_SECONDS as CHANGES_POLL_SECONDS
+from portrait.server.rollout.replay import RemoteItemChanges
+from portrait.server.rollout.rollout import POLL_SECONDS as ROLLOUT_POLL_SECONDS
+from portrait.server.rollout.rollout import REPAIR_SECONDS, Rollout
+from portrait.server.rpc.context import Interceptor
+from portrait.server.rpc.health import POLL_SECONDS as HEALTH_POLL_SECONDS
+from portrait.server.rpc.health import HealthService
+from portrait.server.rpc.interceptors.access_log import log_access
+from portrait.server.rpc.interceptors.admission import admit_calls
+from portrait.server.rpc.interceptors.chain import InterceptorChain
+from portrait.server.rpc.interceptors.deadlines import enforce_deadline
+from portrait.server.rpc.interceptors.drain import end_on_drain
+from portrait.server.rpc.interceptors.errors import map_errors
+from portrait.server.rpc.interceptors.load_shedding import shed_load
+from portrait.server.rpc.interceptors.metrics import record_metrics
+from portrait.server.rpc.interceptors.open_calls import OpenCallLimits, limit_open_calls
+from portrait.server.rpc.interceptors.request_ids import assign_request_id
+from portrait.server.rpc.interceptors.request_parser import parse_request
+from portrait.server.rpc.interceptors.request_reader import read_request
+from portrait.server.rpc.interceptors.response_cache import cache_responses
+from portrait.server.rpc.reflection import Reflection
+from portrait.server.rpc.refusal_log import POLL_SECONDS as REFUSALS_POLL_SECONDS
+from portrait.server.rpc.refusal_log import RefusalLog, count_refusals
+from portrait.server.rpc.services.registry import SERVICE_NAMES, add_services, create_servicers
+from portrait.server.rpc.tls import Certificates
+from portrait.server.rpc.transport import listen, server_options, stop_server, warn_about_plain_text
+from portrait.server.runtime import addresses
+from portrait.server.runtime.background import Background
+from portrait.server.runtime.signals import handle_signals
+from portrait.server.settings import Settings
+from portrait.server.storage.store import Store
+from portrait.server.triton import EmbeddedTriton
+
+_ANNOUNCE_SECONDS = 1.0
+"""Seconds in which new calls are still accepted after health says NOT_SERVING; they are part of the drain."""
+
+_MIB = 1024 * 1024
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Everything that the interceptors, services and background tasks of one gateway share."""
+
+    settings: Settings
+    store: Store
+    rollout: Rollout
+    metrics: Metrics
+    background: Background
+    health: HealthService
+    gates: Mapping[Workload, Gate]
+    scheduler: CooperativeScheduler
+    open_calls: OpenCallLimits
+    response_cache: ResponseCache
+    permissions: Permissions
+    snapshots: TableSnapshots
+    audience_search: AudienceSearch
+    draining: asyncio.Event
+    """Set when the gateway begins to drain."""
+
+    @property
+    def registry(self) -> EngineRegistry:
+        """The engines in memory."""
+        return self.rollout.registry
+
+
+def _list_interceptors(parts: _Parts) -> list[Interceptor]:
+    """List the interceptors of calls, the outermost first; a new interceptor is one line here."""
+    settings, cache = parts.settings, parts.response_cache
+    return [
+        limit_open_calls(parts.open_calls, parts.metrics),
+        assign_request_id,
+        shed_load(parts.gates, parts.scheduler, cache, parts.metrics),
+        log_access,
+        record_metrics(parts.metrics),
+        map_errors,
+        enforce_deadline(settings.default_deadline_seconds, settings.max_deadline_seconds),
+        read_request,
+        cache_responses(cache, settings.response_cache_ttl_seconds, parts.store, lambda: parts.registry.state),
+        admit_calls(parts.gates, parts.scheduler),
+        parse_request,
+    ]
+
+
+def _list_stream_interceptors(parts: _Parts) -> list[Interceptor]:
+    """List the interceptors of endless streams (health and reflection): no deadline and no admission, but a drain."""
+    return [
+        limit_open_calls(parts.open_calls, parts.metrics),
+        assign_request_id,
+        log_access,
+        record_metrics(parts.metrics),
+        map_errors,
+        end_on_drain(parts.draining),
+        read_request,
+        parse_request,
+    ]
+
+
+def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, Callable[[], Awaitable[None]], float]]:
+    """List the background tasks: the name, one step, and the seconds between steps."""
+    refusals = RefusalLog(partial(count_refusals, parts.gates, parts.open_calls))
+    changes = RemoteItemChanges(parts.store, parts.registry, last_change)
+    tasks: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
+        ("health", partial(parts.health.update, parts.registry), HEALTH_POLL_SECONDS),
+        ("item changes", changes.apply, CHANGES_POLL_SECONDS),
+        ("refusals", refusals.write, REFUSALS_POLL_SECONDS),
+        ("repair", parts.rollout.repair, REPAIR_SECONDS),
+    ]
+    if parts.settings.release is None:
+        tasks.append(("rollout", parts.rollout.advance, ROLLOUT_POLL_SECONDS))
+    return tasks
+
+
+def _create_parts(settings: Settings, store: Store, rollout: Rollout) -> _Parts:
+    permissions, background = Permissions(store, settings.consent_rules), Background()
+    eligibility = AudienceEligibility(store, permissions)
+    return _Parts(
+        settings=settings,
+        store=store,
+        rollout=rollout,
+        metrics=Metrics(),
+        background=background,
+        health=HealthService(SERVICE_NAMES, store, {"background": background.failure}),
+        gates={workload: Gate(settings.max_concurrent_rpcs, settings.caller_share) for workload in Workload},
+        scheduler=CooperativeScheduler(),
+        open_calls=OpenCallLimits(len(Workload) * settings.max_concurrent_rpcs),
+        response_cache=ResponseCache(settings.response_cache_mib * _MIB),
+        permissions=permissions,
+        snapshots=TableSnapshots(settings.audiences),
+        audience_search=AudienceSearch(
+            settings.min_audience_size, eligibility.filter_permitted, eligibility.filter_by_region
+        ),
+        draining=asyncio.Event(),
+    )
+
+
+def _register_metrics(parts: _Parts) -> None:
+    """Register the collectors of all parts."""
+    metrics = parts.metrics
+    metrics.register_releases(parts.rollout)
+    if isinstance(parts.rollout.triton, EmbeddedTriton):
+        metrics.register_triton(parts.rollout.triton)
+    metrics.register_admission(parts.gates)
+    metrics.register_response_cache(parts.response_cache)
+    metrics.register_consents(parts.permissions)
+    metrics.register_audiences(parts.audience_search, parts.snapshots, parts.registry)
+
+
+def _create_server(parts: _Parts, shared: bool) -> grpc.aio.Server:
+    chain = InterceptorChain(_list_interceptors(parts), endless=_list_stream_interceptors(parts))
+    server = grpc.aio.server(interceptors=[chain], options=server_options(parts.settings, shared=shared))
+    servicers = create_servicers(parts.registry, parts.store, parts.permissions, parts.snapshots, parts.audience_search)
+    add_services(server, servicers)
+    health_pb2_grpc.add_HealthServicer_to_server(parts.health, server)
+    health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+    Reflection([*SERVICE_NAMES, health_service]).add_to(server)
+    return server
+
+
+async def serve(
+    settings: Settings,
+    backends: Backends,
+    rollout: Rollout,
+    last_change: int,
+    certificates: Certificates | None,
+    *,
+    shared: bool,
+) -> None:
+    """Answer calls until a signal comes, then let the running calls end.
+
+    Args:
+        settings: the settings of the gateway.
+        backends: the store and Triton.
+        rollout: the loaded releases; they know the changes of items up to `last_change`.
+        last_change: the number of a change of items.
+        certificates: the certificates of the port; None for plain text.
+        shared: whether other processes serve on the same port.
+
+    Raises:
+        OSError: the port of the gateway, or that of its metrics, can't be opened.
+    """
+    stop = asyncio.Event()
+    handle_signals(stop.set)
+    parts = _create_parts(settings, backends.store, rollout)
+    _register_metrics(parts)
+    metrics_port, stop_metrics = parts.metrics.serve(settings.metrics_host, settings.metrics_port)
+    server = _create_server(parts, shared)
+    port = listen(server, settings, certificates)
+    await parts.health.update(parts.registry)
+    await server.start()
+    for name, step, pause in _list_background_tasks(parts, last_change):
+        parts.background.repeat(name, step, pause)
+    _announce(parts, port, metrics_port, backends.triton_version, shared)
+    await stop.wait()
+    await _drain(parts, server)
+    await parts.background.stop()
+    await rollout.stop()
+    stop_metrics()
+    parts.audience_search.close()
+    _log.info("stopped")
+
+
+def _announce(parts: _Parts, port: int, metrics_port: int, triton_version: str, shared: bool) -> None:
+    """Log that calls are served, and tell the supervisor where the metrics are."""
+    settings = parts.settings
+    metrics_url = addresses.metrics_url(settings.metrics_host, metrics_port)
+    if shared:
+        sys.stdout.write(json.dumps({"metrics": metrics_url}) + "\n")
+        sys.stdout.flush()
+    else:
+        warn_about_plain_text(settings)
+    _log.info(
+        "serving" if shared else "ready",
+        address=addresses.client_address(settings.host, port),
+        metrics=metrics_url,
+        release=parts.registry.routes.traffic.serving,
+        triton=triton_version,
+    )
+
+
+async def _drain(parts: _Parts, server: grpc.aio.Server) -> None:
+    """Say NOT_SERVING, accept calls a little longer, then wait for the running calls."""
+    seconds = parts.settings.drain_seconds
+    _log.info("draining", seconds=seconds)
+    parts.health.drain()
+    parts.draining.set()
+    # Calls that have arrived when grpc.aio stops, but that it has not accepted, end with CANCELLED, which no client
+    # retries. So clients get time to see NOT_SERVING and to go elsewhere.
+    announced = min(_ANNOUNCE_SECONDS, seconds)
+    await asyncio.sleep(announced)
+    await stop_server(server, lambda: parts.open_calls.running, seconds - announced)

@@ -114,7 +114,7 @@ def draw(trained: TrainedRun, ranked: RankedTargets) -> list[Example]:
     by_length = drawn_from[np.argsort((end - start)[drawn_from], kind="stable")]
     random = np.random.default_rng(trained.settings.seed)
     rows = [int(random.choice(third)) for third in np.array_split(by_length, 3) if len(third)]
-    rarity = InverseDocumentFrequency.of(*count_document_frequencies(corpus.items))
+    rarity = InverseDocumentFrequency.from_counts(*count_document_frequencies(corpus.items))
     usual = population.estimate_population(trained)
     return [
         _example(trained, ranked, row, f"Shopper {chr(ord('A') + number)}", rarity, usual)
@@ -240,7 +240,7 @@ def _statements(
         shown = [told.evidence(event_id) for event_id in evidence[:_MAX_EVIDENCE]]
         return Statement(kind, what, strength, shown, count - len(shown))
 
-    seen = Weighed.from_history(history, as_of, told.item, usual.attention)
+    seen = Weighed.from_history(history, as_of, told.item, usual.interest_dynamics)
     return [
         *(
             statement(
@@ -248,7 +248,7 @@ def _statements(
                 " › ".join(each.category_path), f"{each.weight:.0%} of attention, confidence {each.confidence:.0%}",
                 each.evidence_event_ids, each.evidence_count,
             )
-            for each in _claimed(compute_interests(seen, usual.attention))[: _MOST["interest"]]
+            for each in _claimed(compute_interests(seen, usual.interest_dynamics))[: _MOST["interest"]]
         ),
         *(
             statement(
@@ -263,7 +263,7 @@ def _statements(
                 f"pays {each.low:,.2f} to {each.high:,.2f}, dearer than {each.percentile:.0%} of the category",
                 each.evidence_event_ids, each.event_count,
             )
-            for each in _said(compute_price_bands(seen, usual.paid, trained.corpus.price_scale))[: _MOST["price"]]
+            for each in _said(compute_price_bands(seen, usual.paid_prices, trained.corpus.price_scale))[: _MOST["price"]]
         ),
     ]  # fmt: skip
 

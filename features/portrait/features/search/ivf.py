@@ -72,11 +72,11 @@ class IvfIndex:
         scores = np.zeros((len(vectors), k), dtype=np.float32)
         fetched = k if share >= 1.0 else math.ceil(_OVERFETCH_FACTOR * k / max(share, 1e-9))
         if fetched <= _MAX_FETCHED:
-            rows, scores = _filter_found(*self._look(vectors, fetched, None, self.looked_at), k, among)
+            rows, scores = _filter_found(*self._search_lists(vectors, fetched, None, self.looked_at), k, among)
         for lists in (math.ceil(self.looked_at / max(share, 1.0 / len(self))), self.lists):
             wanting = np.flatnonzero(rows[:, -1] < 0)
             if len(wanting):
-                rows[wanting], scores[wanting] = self._look(vectors[wanting], k, among, min(lists, self.lists))
+                rows[wanting], scores[wanting] = self._search_lists(vectors[wanting], k, among, min(lists, self.lists))
         return rows, scores
 
     def _search_lists(

@@ -44,15 +44,15 @@ def estimate_population(trained: TrainedRun) -> Population:
     timed = bool(len(time)) and not np.isnan(time).any()
     return Population(
         window_days=float(np.ptp(time)) / SECONDS_PER_DAY if timed else 0.0,
-        attention=interest_dynamics.fit_interest_dynamics(
+        interest_dynamics=interest_dynamics.fit_interest_dynamics(
             corpus, taxonomy, train, basis.holdout.validation, basis.associations, seed
         ),
-        brands=spending.brand_shares(corpus, train),
+        brand_shares=spending.brand_shares(corpus, train),
         session_gap_minutes=sessions.estimate_session_gap(corpus, train, seed),
         times_are_days=sessions.times_are_days(corpus),
-        cycles=cycles.fit_cycles(corpus, taxonomy, train, seed) if timed else None,
+        purchase_cycles=cycles.fit_cycles(corpus, taxonomy, train, seed) if timed else None,
         spending=spending.fit_spending(corpus, train),
-        paid=spending.fit_paid_prices(corpus, train),
+        paid_prices=spending.fit_paid_prices(corpus, train),
         discounted_shares=spending.discounted_shares(corpus, train),
     )
 

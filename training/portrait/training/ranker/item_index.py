@@ -51,9 +51,9 @@ def build_item_index(
     words = embed_texts(model, cache).numpy()[corpus.item_text[rows]]
     neighbours = ColdStartNeighbours.find_nearest(words, vectors, ~is_cold)
     vectors[rows] = blend_neighbours(words, neighbours, vectors, model.subspaces)
-    popularity[rows] = neighbours.mean(popularity)
+    popularity[rows] = neighbours.average(popularity)
     blended = ColdStartNeighbours.of_known_items(np.arange(len(is_cold)))
-    blended.rows[rows], blended.shares[rows] = neighbours.rows, neighbours.shares
+    blended.rows[rows], blended.weights[rows] = neighbours.rows, neighbours.weights
     return ItemIndex(vectors, popularity, is_cold, blended)
 
 
@@ -63,6 +63,6 @@ def fill_cold_residuals(
     """Set the residuals of cold items to their neighbours' mean, for events of cold items in histories."""
     index = build_item_index(model, cache, corpus, item_counts)
     rows = np.flatnonzero(index.is_cold)
-    neighbours = index.neighbours.take(rows).mean(index.vectors) * np.float32(model.subspaces**0.5)
+    neighbours = index.neighbours.select(rows).average(index.vectors) * np.float32(model.subspaces**0.5)
     with torch.no_grad():
         model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(neighbours)

@@ -103,7 +103,7 @@ def build_candidates(
     query = np.full(len(vectors.targets), -1)
     for row, target in enumerate(vectors.targets.tolist()):
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
-        associated = associations.of_history(corpus.event_item[start:end], corpus.columns.time[start:end])
+        associated = associations.score_history(corpus.event_item[start:end], corpus.columns.time[start:end])
         asked = corpus.event_item[end - 1] == NO_ITEM
         ranked = _served_items(corpus, holdout, index, np.append(retrieved[row], newest[row]), associated, target)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM_ITEMS), ranked)
@@ -138,7 +138,7 @@ def _served_items(
 ) -> NDArray[np.int64]:
     """Return the items that serving would rank, each once: nearest, associated and familiar ones."""
     # Associations know no cold items, and are not to know those that only look like it.
-    best = associated.best_first()
+    best = associated.rows_by_score()
     best = best[~index.is_cold[best]]
     known = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]][::-1]
     familiar = np.array(list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR_CANDIDATES], dtype=np.int64)
@@ -165,7 +165,7 @@ def _candidate_features(
         index.popularity[items],
         index.is_cold[items],
         corpus.item_percentile[items],
-        index.neighbours.take(items).associated(associated),
+        index.neighbours.select(items).average_associations(associated),
         remembered,
         float(corpus.columns.time[target]),
         has_query,

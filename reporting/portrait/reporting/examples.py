@@ -263,7 +263,9 @@ def _statements(
                 f"pays {each.low:,.2f} to {each.high:,.2f}, dearer than {each.percentile:.0%} of the category",
                 each.evidence_event_ids, each.event_count,
             )
-            for each in _said(compute_price_bands(seen, usual.paid_prices, trained.corpus.price_scale))[: _MOST["price"]]
+            for each in _said(
+                compute_price_bands(seen, usual.paid_prices, trained.corpus.price_scale)
+            )[: _MOST["price"]]
         ),
     ]  # fmt: skip
 

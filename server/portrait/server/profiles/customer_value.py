@@ -23,7 +23,7 @@ _MIN_PRICED_SHARE = 0.5
 
 
 class ValueTier(Enum):
-    """What a shopper is worth."""
+    """The tier of a shopper's value."""
 
     LOW = auto()
     MIDDLE = auto()
@@ -32,7 +32,7 @@ class ValueTier(Enum):
 
 
 class ValueSegment(Enum):
-    """Where a shopper stands."""
+    """The lifecycle segment of a shopper."""
 
     LOYAL = auto()
     OCCASIONAL = auto()
@@ -132,8 +132,8 @@ def _sum_refunds(evidence: Evidence, window_days: float) -> float:
     return sum(_compute_amount(each) for each in refunds if _compute_age(each, evidence.as_of) < window_days)
 
 
-def _sum_spending(purchases: Sequence[WeightedEvent], given_back: float) -> float | None:
-    """What was spent and not given back; None if too few purchases carry a price to say."""
+def _sum_spending(purchases: Sequence[Weighted], given_back: float) -> float | None:
+    """Sum the spending less refunds; None if too few purchases carry a price."""
     priced = [each for each in purchases if known_price(each.event.price) is not None]
     if len(priced) < _MIN_PRICED_SHARE * len(purchases):
         return None
@@ -154,7 +154,7 @@ def _find_segment(recency: int, frequency: int, known: float, spending: Spending
     return ValueSegment.AT_RISK if frequency >= _MIN_FREQUENT_SCORE else ValueSegment.DORMANT
 
 
-def _find_expiry(recency: float, as_of: datetime, spending: SpendingFifths) -> datetime:
-    """When the next cut of recency is reached."""
+def _find_expiry(recency: float, as_of: datetime, spending: Spending) -> datetime:
+    """Compute the time at which the next cut of recency is reached."""
     cut = next((cut for cut in spending.recency_days if cut > recency), recency + spending.window_days)
     return as_of + timedelta(days=cut - recency)

@@ -70,7 +70,9 @@ class AudienceSearch:
         """Let the thread end."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def find(self, audience: Audience, table: AudienceTable, profiles: Profiles | None) -> AudienceResult:
+    async def find(
+        self, audience: Audience, table: AudienceTable, profiles: ProfileDistribution | None
+    ) -> AudienceResult:
         """Find an audience. A cancelled search stops after the current chunk of rows.
 
         Args:
@@ -99,7 +101,9 @@ class AudienceSearch:
             return AudienceResult(AudienceOutcome.TOO_FEW, _NO_ROWS)
         return AudienceResult(AudienceOutcome.FOUND, rows, None if similarity is None else similarity[may])
 
-    async def _find_rows(self, criteria: Sequence[Criterion], table: AudienceTable, profiles: Profiles | None) -> Rows:
+    async def _find_rows(
+        self, criteria: Sequence[Criterion], table: AudienceTable, profiles: ProfileDistribution | None
+    ) -> Rows:
         """Find the rows that meet all criteria."""
         tests = [make_matcher(each, table, profiles) for each in criteria if not isinstance(each, RegionCriterion)]
         found = [await self._match_chunk(tests, chunk) for chunk in table.iterate_chunks()]
@@ -118,7 +122,7 @@ class AudienceSearch:
                 break
         return rows.start + np.flatnonzero(met)
 
-    async def _find_seed(self, wanted: LookAlike, table: AudienceTable, profiles: Profiles | None) -> Rows:
+    async def _find_seed(self, wanted: LookAlike, table: AudienceTable, profiles: ProfileDistribution | None) -> Rows:
         """Find the rows of a seed."""
         if isinstance(wanted.seed, SeedCriteria):
             rows = await self._find_rows(wanted.seed.criteria, table, profiles)

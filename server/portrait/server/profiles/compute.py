@@ -218,7 +218,7 @@ async def _predict_traits(
     engine: Engine, history: Sequence[Event], as_of: datetime, embedding: Vector, deadline: float | None
 ) -> Vector | None:
     """Predict the traits that the release has learnt; None if there are none, or the history has no times."""
-    told = of_history(history, as_of) if engine.heads else None
-    if engine.heads is None or told is None:
+    statistics = compute_history_statistics(history, as_of) if engine.heads else None
+    if engine.heads is None or statistics is None:
         return None
-    return await engine.heads.probabilities(embedding, told, deadline)
+    return await engine.heads.probabilities(embedding, statistics, deadline)

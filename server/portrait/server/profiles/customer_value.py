@@ -132,7 +132,7 @@ def _sum_refunds(evidence: Evidence, window_days: float) -> float:
     return sum(_compute_amount(each) for each in refunds if _compute_age(each, evidence.as_of) < window_days)
 
 
-def _sum_spending(purchases: Sequence[Weighted], given_back: float) -> float | None:
+def _sum_spending(purchases: Sequence[WeightedEvent], given_back: float) -> float | None:
     """Sum the spending less refunds; None if too few purchases carry a price."""
     priced = [each for each in purchases if known_price(each.event.price) is not None]
     if len(priced) < _MIN_PRICED_SHARE * len(purchases):
@@ -154,7 +154,7 @@ def _find_segment(recency: int, frequency: int, known: float, spending: Spending
     return ValueSegment.AT_RISK if frequency >= _MIN_FREQUENT_SCORE else ValueSegment.DORMANT
 
 
-def _find_expiry(recency: float, as_of: datetime, spending: Spending) -> datetime:
+def _find_expiry(recency: float, as_of: datetime, spending: SpendingFifths) -> datetime:
     """Compute the time at which the next cut of recency is reached."""
     cut = next((cut for cut in spending.recency_days if cut > recency), recency + spending.window_days)
     return as_of + timedelta(days=cut - recency)

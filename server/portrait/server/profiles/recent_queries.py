@@ -96,6 +96,6 @@ def _find_main_category(events: Sequence[WeightedEvent]) -> tuple[str, ...]:
     return paths.most_common(1)[0][0] if paths else ()
 
 
-def _compute_short_recency(last: Weighted, evidence: Evidence) -> float:
+def _compute_short_recency(last: WeightedEvent, evidence: Evidence) -> float:
     """Compute the recency by the short half-life: that by the long one to the power of the ratio of the two."""
     return last.recency ** (evidence.decay.long / evidence.decay.short)

@@ -189,14 +189,16 @@ def _describe_session(session: SessionIntent) -> Iterator[Sentence]:
 
 def _records_purchases(value: Any) -> bool:
     """Tell whether purchases are recorded, so that their absence is meaningful."""
-    return not (isinstance(value, Absence) and value.reason in {Reason.NO_STATISTICS, Reason.NOT_RECORDED})
+    return not (
+        isinstance(value, Absence) and value.reason in {AbsenceReason.NO_STATISTICS, AbsenceReason.NOT_RECORDED}
+    )
 
 
 def _describe_queries_only(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
     """Describe queries where no purchases are recorded."""
-    typed = [each.query for each in queries[:NAMED]]
-    english, chinese = join_english([quoted(each) for each in typed]), "、".join(f"“{each}”" for each in typed)
-    yield sentence("recent_queries", f"Asked for {english}.", f"搜索了{chinese}。", queries[:NAMED])
+    typed = [each.query for each in queries[:MAX_NAMES]]
+    english, chinese = join_english([quote_query(each) for each in typed]), "、".join(f"“{each}”" for each in typed)
+    yield build_sentence("recent_queries", f"Asked for {english}.", f"搜索了{chinese}。", queries[:MAX_NAMES])
 
 
 def _describe_open_queries(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:

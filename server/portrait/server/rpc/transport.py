@@ -19,9 +19,9 @@ from portrait.server.settings import Settings
 
 _MIN_PING_MILLISECONDS = 500
 """Minimum time between two pings of a caller, with or without calls. gRPC's default is 5 minutes, and it closes the
-connections of callers that ping more often to watch a silent stream. The value allows a ping every second, with jitter."""
+connections of callers that ping more often to watch a silent stream. This allows a ping every second, with jitter."""
 _MAX_PENDING_CALLS = 20_000
-"""Maximum calls that wait until the event loop accepts them. By default gRPC cancels some at random from 1,000 on: these
+"""Maximum calls that wait until the event loop accepts them. By default gRPC cancels some at random from 1,000 on; they
 are neither counted nor logged, and no client retries them. Admission control refuses accepted calls properly."""
 _KEEPALIVE_MILLISECONDS = 60_000
 _KEEPALIVE_TIMEOUT_MILLISECONDS = 20_000

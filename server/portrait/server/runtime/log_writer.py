@@ -111,7 +111,7 @@ class LogWriter:
 
 
 def _batches(lines: list[bytes]) -> list[list[bytes]]:
-    """Group lines, in order, into writes of up to `PIPE_BUF` bytes, which a pipe takes whole; a longer line is alone."""
+    """Group lines, in order, into writes of up to `PIPE_BUF` bytes, which a pipe takes whole; a longer line is one."""
     batches: list[list[bytes]] = []
     room = 0
     for line in lines:

@@ -27,8 +27,8 @@ R = TypeVar("R")
 RETRY_SECONDS = 0.5
 """Seconds after which a refused caller should retry."""
 _GROWTH_SHARE = 0.25
-"""While all instances are busy, the batcher plans again only after this share of the minimum batch has arrived, so that it
-does not plan a batch for every item."""
+"""While all instances are busy, the batcher plans a batch only after this share of the minimum batch has arrived, and
+not at every item."""
 
 
 class Batcher(Generic[T, R]):
@@ -123,13 +123,13 @@ class Batcher(Generic[T, R]):
         self.pending -= 1
 
     def _drop_abandoned(self) -> None:
-        """Free the memory of withdrawn items; without this, cancelled calls would pile up behind a model that is stuck."""
+        """Free the memory of withdrawn items, which would pile up behind a model that is stuck."""
         self._queue.drop_abandoned()
         self._stage.drop_abandoned()
         self._queued = len(self._queue) + len(self._stage)
 
     def _schedule_dispatch(self) -> None:
-        """Schedule a dispatch for the next iteration of the event loop, so that items that arrive together share a batch."""
+        """Schedule a dispatch after this iteration of the event loop, so that items that arrive together share a batch."""
         if self._is_scheduled or len(self._running) >= self._concurrency:
             return
         shapes = self._shapes
@@ -189,4 +189,4 @@ class Batcher(Generic[T, R]):
                     job.answer.set_exception(error)
         finally:
             for job in jobs:
-                job.answer.cancel()  # only unfinished answers, when the batch itself was cancelled; else no effect
+                job.answer.cancel()  # has an effect only if the batch itself was cancelled

@@ -2,7 +2,7 @@
 
 A new release is loaded beside those that serve. It is checked, the stored item changes are replayed on it, and it is
 warmed up; then all new requests switch to it at once. Requests under way end on the release that they began with, which
-is unloaded after the last of them. A release that can't be loaded changes nothing: it is refused, and tried again later.
+is unloaded after the last of them. A release that can't be loaded changes nothing: it is refused and retried later.
 """
 
 import asyncio
@@ -32,12 +32,12 @@ REPAIR_SECONDS = 1.0
 _ANSWER_SECONDS = 60.0
 """Seconds within which the models of a newly loaded release must answer."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
-"""Seconds before a refused release is tried again; doubled each time. After a change of the file it is tried at once."""
+"""Seconds before a refused release is retried; doubled each time. After a change of the file it is retried at once."""
 
 _log = structlog.get_logger(__name__)
 
 _Stamp = tuple[int, int, int]
-"""Modification time in nanoseconds, inode and size of the traffic file: another stamp means that the file has changed."""
+"""Modification time in nanoseconds, inode and size of the traffic file; a change of the file changes one of them."""
 
 
 class Triton(Protocol):
@@ -173,7 +173,7 @@ class Rollout:
         self.refused.clear()
 
     async def _switch_routes(self) -> None:
-        """Switch new requests to the wanted releases once all of them are loaded and ready; until then change nothing."""
+        """Switch new requests to the wanted releases if all of these are loaded and ready; else change nothing."""
         registry, wanted = self.registry, self._wanted
         engines = [registry.engines.get(release) for release in wanted.routed]
         if wanted == registry.routes.traffic or None in engines:

@@ -17,7 +17,7 @@ _CERTIFICATE = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
 _KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _ENCRYPTED = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED")
 _ANY_STRENGTH = "DEFAULT:@SECLEVEL=0"
-"""OpenSSL cipher list without a minimum key strength: these checks only ask whether the files are complete and match."""
+"""OpenSSL cipher list without a minimum key strength: the checks here only ask if the files are complete and match."""
 _HANDSHAKE_STEPS = 8
 """Turns of client and server that complete a handshake in memory."""
 
@@ -172,7 +172,7 @@ def _as_text(pem: bytes) -> str:
 
 @contextmanager
 def _in_memory(content: bytes) -> Iterator[str]:
-    """Provide content as the path of a file in memory: `ssl` reads only files, and those on disk may change meanwhile."""
+    """Yield the path of a file in memory with some content: `ssl` reads only files, and files on disk may change."""
     descriptor = os.memfd_create("pem")
     try:
         os.write(descriptor, content)

@@ -55,7 +55,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             self._permissions,
             request.shopper,
             requested_as_of(request),
-            # When up to ENCODED_EVENTS events are left out, the models still read as many: older ones take their places.
+            # Up to ENCODED_EVENTS events are left out; older ones take their places, so that the models read as many.
             REMEMBERED_EVENTS + ENCODED_EVENTS,
         )
         await charge_searches(history.events)

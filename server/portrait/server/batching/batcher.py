@@ -129,7 +129,7 @@ class Batcher(Generic[T, R]):
         self._queued = len(self._queue) + len(self._stage)
 
     def _schedule_dispatch(self) -> None:
-        """Schedule a dispatch after this iteration of the event loop, so that items that arrive together share a batch."""
+        """Schedule a dispatch after this iteration of the loop, so that items that arrive together share a batch."""
         if self._is_scheduled or len(self._running) >= self._concurrency:
             return
         shapes = self._shapes
@@ -148,7 +148,7 @@ class Batcher(Generic[T, R]):
             task.add_done_callback(self._finish)
 
     def _take_batch(self) -> tuple[list[Job[T, R]], int] | None:
-        """Take the jobs of the next batch; None if nothing waits, or if all instances are busy and the batch is not full.
+        """Take the next batch; None if nothing waits, or if all instances are busy and the batch is not full.
 
         Returns:
             the jobs, and the length that they are padded to.

@@ -1,4 +1,4 @@
-"""What a release knows of its catalogue (items, vectors, popularity, neighbours, prices, words) and of its shoppers."""
+"""The search index of a release, built by export."""
 
 import json
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ _MAX_COSINES = 2**23
 
 @dataclass(frozen=True, slots=True)
 class ColdStartNeighbours:
-    """Who lends to each of some items, by row of the release."""
+    """The neighbours that lend to each of some items, by row of the release."""
 
     rows: NDArray[np.int32]
     """`[items, MAX_NEIGHBOURS]`; -1 where there is no neighbour."""

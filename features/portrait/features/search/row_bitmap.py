@@ -31,5 +31,5 @@ def remove_rows(bits: RowBitmap, rows: NDArray[np.int64]) -> RowBitmap:
 
 
 def count_rows(bits: RowBitmap) -> int:
-    """How many rows are in the set."""
+    """Count the rows in a set."""
     return int(np.count_nonzero(unpack_rows(bits, 8 * len(bits))))

@@ -1,1 +1,1 @@
-"""What a run is worth, as one page that a person reads: figures gathered, plots drawn, HTML written."""
+"""The report of a run, as one page that a person reads: figures gathered, plots drawn, HTML written."""

@@ -20,7 +20,7 @@ class Compared:
     values: list[Estimate]
     """One for each measure of the table."""
     difference: Estimate | None
-    """What Portrait has more of the first measure, over the same shoppers; None of Portrait itself, or unknown."""
+    """Portrait's lead in the first measure, over the same shoppers; None for Portrait itself, or unknown."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Estimate:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """True if the interval leaves out 0."""
         return self.low > 0.0 or self.high < 0.0
 
 
@@ -52,4 +52,4 @@ class ReliabilityPoint:
     rate: Estimate
     """Share that came true, with an exact interval of the count."""
     count: float
-    """How many came true."""
+    """Number of predictions that came true."""

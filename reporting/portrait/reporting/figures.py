@@ -34,7 +34,7 @@ _GAIN_TABLE = (1, 5, 10, 20, 50, 100)
 
 @dataclass(frozen=True)
 class Model:
-    """What was trained, and how."""
+    """The trained model, and its training."""
 
     base_model: str
     tuning: str
@@ -47,12 +47,12 @@ class Model:
     seed: int
     trained_at: datetime
     minutes: float | None
-    """Of training the encoders; None if the run kept no scalars."""
+    """Minutes of training the encoders; None if the run kept no scalars."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """What it learnt from. A count that the data set's report does not hold is None."""
+    """The data that it learnt from. A count that the data set's report does not hold is None."""
 
     source: str
     read: int | None
@@ -79,7 +79,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Ranking:
-    """How well the test was ranked by one split."""
+    """Ranking quality on the test by one split."""
 
     split: str
     shoppers: int
@@ -91,7 +91,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Gained:
-    """What the likeliest pairs of shopper and item hold, if so many are shown."""
+    """Gains of the likeliest pairs of shopper and item, if so many are shown."""
 
     shown: float
     """Items shown, on average over shoppers."""
@@ -103,7 +103,7 @@ class Gained:
 
 @dataclass(frozen=True)
 class Chances:
-    """How far the chances of one kind can be believed."""
+    """Calibration of the probabilities of one kind."""
 
     kind: str
     """`click` or `purchase`."""
@@ -129,11 +129,11 @@ class Figures:
     """By other splits, of twins."""
     comparisons: list[Comparison]
     findings: list[Finding]
-    """Of all other benchmarks."""
+    """Findings of all other benchmarks."""
     chances: list[Chances]
     """Only kinds that came true in the test."""
     only_purchases: bool
-    """Whether every event of the test is a purchase, so that to act on an item is to buy it."""
+    """True if every event of the test is a purchase, so that to act on an item is to buy it."""
     traits: list[Trait]
     absent_traits: list[AbsentTrait]
     slices: list[Slicing]
@@ -148,12 +148,12 @@ class Figures:
 
     @property
     def foresees_purchases(self) -> bool:
-        """Whether the test says anything of the chance to be bought."""
+        """True if the test says anything of the probability of a purchase."""
         return any(chances.kind == "purchase" for chances in self.chances)
 
     @property
     def clear_groups(self) -> int:
-        """How many groups fare otherwise than all others by more than the sample explains."""
+        """Number of groups that differ from all others by more than the sample explains."""
         return sum(
             bool(each.against_others and each.against_others.is_clear) for cut in self.groups for each in cut.slices
         )
@@ -218,7 +218,7 @@ def _model(trained: TrainedRun) -> Model:
 
 
 def _training_time(folder: Path) -> tuple[datetime, float | None]:
-    """When training ended, and its minutes by the scalars: pauses between stop and resume are not counted."""
+    """End of training, and its minutes by the scalars: pauses between stop and resume are not counted."""
     spans = []
     for part in (folder, folder / runs.TRAIN_ONLY_FOLDER):
         for file in (part / "tensorboard").rglob("events.out.tfevents.*"):

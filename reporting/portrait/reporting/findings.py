@@ -1,4 +1,4 @@
-"""What a benchmark found, in its own words and tables: the Markdown that it wrote beside its figures.
+"""Findings of a benchmark, in its own words and tables: the Markdown that it wrote beside its figures.
 
 Read are headings, paragraphs, lists and tables, and in their text code, emphasis and links; of a link the text stays,
 as the page leads nowhere. All else is text.

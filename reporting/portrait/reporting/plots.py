@@ -62,7 +62,7 @@ class Row:
 
 
 def reliability(points: Sequence[ReliabilityPoint], label: str, logarithmic: bool = True) -> Markup:
-    """What was predicted against what came true; on the diagonal they agree.
+    """Plot predictions against outcomes; on the diagonal they agree.
 
     Args:
         points: with ascending chances.

@@ -11,7 +11,7 @@ from portrait.training.errors import TrainingError
 
 @dataclass(frozen=True)
 class Result:
-    """What one benchmark wrote: figures for programs, and beside them the same in words and tables."""
+    """Result of one benchmark: figures for programs, and beside them the same in words and tables."""
 
     path: Path
     """The JSON file."""
@@ -25,15 +25,15 @@ class Result:
 
 @dataclass(frozen=True)
 class DataSet:
-    """What tells a data set from others."""
+    """Identity of a data set."""
 
     source: str
     shoppers: int
-    """Of the test."""
+    """Number of shoppers of the test."""
     items: int
 
     def is_of(self, content: Any) -> bool:
-        """Whether a result may be of this data set: it says so by its numbers or its name, or it says nothing."""
+        """Tell whether a result may be of this data set: it says so by its numbers or its name, or it says nothing."""
         if not isinstance(content, dict):
             return True
         if "items" in content:

@@ -93,7 +93,7 @@ def _shown(counts: NDArray[np.int64], minimum: int, shoppers: int) -> list[int]:
 
 
 def _against_others(part: NDArray[np.int64], numbers: list[int], ours: NDArray[np.float64]) -> dict[int, Estimate]:
-    """What each part has more than all others; two parts have the same difference, and must not be judged apart."""
+    """Compute the lead of each part over all others; two parts differ equally, and must not be judged apart."""
     if len(numbers) == 2 and np.isin(part, numbers).all():
         first, second = numbers
         difference = Estimate.of_difference(ours[part == first], ours[part == second])

@@ -1,4 +1,4 @@
-"""What the report says of traits, from what `portrait train-traits` measured."""
+"""The report's part on traits, from the measurements of `portrait train-traits`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +18,12 @@ class Trait:
     horizon_days: int
     samples: int
     positives: int
-    """Of the test."""
+    """Positives of the test."""
     first_day: str
     last_day: str
-    """Of the test: its first moment, and the end of its last label window."""
+    """Days of the test: its first moment, and the end of its last label window."""
     by_profile: bool
-    """Whether validation chose a head that reads the profile, and not only the statistics."""
+    """True if validation chose a head that reads the profile, and not only the statistics."""
     auc: Estimate
     rfm_auc: Estimate
     above_rfm: Estimate
@@ -40,7 +40,7 @@ class AbsentTrait:
 
 
 def gather(traits: FittedTraits | None) -> tuple[list[Trait], list[AbsentTrait]]:
-    """What was learnt, and what could not be; nothing of a run that was not asked for traits."""
+    """Gather the learnt traits and the absent ones; none for a run without traits."""
     declared = traits.declared if traits else []
     return (
         [_trait(entry) for entry in declared if entry["absent"] is None],

@@ -1,4 +1,4 @@
-"""The search index of a release, built by export."""
+"""A release's knowledge of its catalogue (items, vectors, popularity, neighbours, prices, words) and shoppers."""
 
 import json
 from collections.abc import Sequence

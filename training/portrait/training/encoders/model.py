@@ -64,7 +64,7 @@ class TextCache:
             self.pooled[part] = self.encode_texts(part).cpu()
 
     def refresh(self, rows: NDArray[np.int64]) -> None:
-        """Encode some texts with gradients, which `lookup` passes on until the next call; the cache keeps the values."""
+        """Encode some texts with gradients, which `lookup` passes on until the next call; the values are cached."""
         self._fresh = self.encode_texts(rows)
         self._fresh_index.fill_(-1)
         self._fresh_index[rows] = torch.arange(len(rows))

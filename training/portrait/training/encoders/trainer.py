@@ -108,7 +108,7 @@ class Trainer:
         self._cache_is_stale = False
 
     def train(self, resume: bool) -> int:
-        """Train to the end. The model then has the weights of the best epoch by validation, or the last ones without it.
+        """Train to the end. The model then has the weights of the best validated epoch, or without validation the last.
 
         Args:
             resume: continue from the run's last checkpoint, if there is one.
@@ -238,8 +238,8 @@ class Trainer:
         """Compute the mean softmax cross-entropy of the targets, weighted against position bias.
 
         A target competes with all items, or in a large catalogue with sampled ones and log-Q correction
-        (`NegativeSampler`). The correction subtracts the log of each sampled item's expected count (Bengio and Senecal 2008, and
-        Yi et al. 2019, section 3.2, for two-tower retrieval).
+        (`NegativeSampler`). The correction subtracts the log of each sampled item's expected count (Bengio and Senecal
+        2008, and Yi et al. 2019, section 3.2, for two-tower retrieval).
         """
         profiles = self._model.encode_profiles(self._cache, self._corpus, batch)
         items, log_q, labels = self._sampler.draw(batch.target, random)

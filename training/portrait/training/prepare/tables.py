@@ -332,7 +332,7 @@ def _read_first_line(file: Path) -> bytes:
 
 
 def _bounded_lines(lines: BinaryIO, maximum: int) -> Iterator[bytes]:
-    """Yield the lines of a file. A line above the maximum is cut one byte after it, so that its length shows the cut."""
+    """Yield the lines of a file; cut a line above the maximum one byte after it, so that its length shows the cut."""
     while line := lines.readline(maximum + 1):
         yield line
         while len(line) > maximum and not line.endswith(b"\n"):

@@ -1,4 +1,4 @@
-"""What shoppers declare of themselves, in bands. It is shown; no model, statistic or summary is made of it."""
+"""Demographics that shoppers declare, in bands. They are only shown: no model, statistic or summary uses them."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ _DAYS_PER_YEAR = 365.25
 
 @dataclass(frozen=True, slots=True)
 class Demographics:
-    """What a shopper declared. The names are those of `shoppers.parquet`; empty is what they left out."""
+    """The demographics that a shopper declared, named as in `shoppers.parquet`; empty if left out."""
 
     age_band: str
     """One of AGE_BANDS."""
@@ -25,11 +25,11 @@ class Demographics:
     declared_at: datetime
     """UTC."""
     source: str = ""
-    """Where, for example `account form`."""
+    """Place of the declaration, for example `account form`."""
 
     @property
     def expires_at(self) -> datetime | None:
-        """When half of those who are of the band will have outgrown it, ages being spread evenly within.
+        """Compute when half of a band's shoppers will have outgrown it, with ages spread evenly within the band.
 
         None without an age band, and for the last. From the age itself it would tell the age, which is not kept.
         """
@@ -40,7 +40,7 @@ class Demographics:
 
 
 def find_age_band(age: int) -> str:
-    """The band of an age in years.
+    """Find the band of an age in years.
 
     Args:
         age: 0 or more.
@@ -49,7 +49,7 @@ def find_age_band(age: int) -> str:
 
 
 def select_demographics(declared: Demographics | None, as_of: datetime | None) -> Demographics | Absence:
-    """What was declared up to a moment, or that nothing was.
+    """Return the demographics declared up to a moment, or their absence.
 
     Args:
         declared: what was declared last.

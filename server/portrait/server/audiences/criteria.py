@@ -1,4 +1,4 @@
-"""What an audience is asked to meet."""
+"""The criteria of an audience."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class InterestCriterion:
     labels: Sequence[NDArray[np.float32]] = ()
     """Each `[dimension]`, unit length: the embedding of its words."""
     min_percentile: float = 0.0
-    """Of labels: share of the release's shoppers who are less near, 0 to 1."""
+    """For labels: minimum share of the release's shoppers who are less near, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class RegionCriterion:
 
 
 TableCriterion = InterestCriterion | TraitCriterion | CustomerValueCriterion | ActivityCriterion
-"""What the table alone can say."""
+"""Criteria that the table alone can decide."""
 Criterion = TableCriterion | RegionCriterion
 
 

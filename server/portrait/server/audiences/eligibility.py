@@ -1,4 +1,4 @@
-"""Who may be part of an audience, and whose region it may go by, by what shoppers said up to this moment."""
+"""Eligibility for audiences: current consents, deletions and declared regions."""
 
 from collections.abc import Sequence, Set
 
@@ -6,11 +6,11 @@ from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.storage.store import Store
 
 _REQUIRED_PURPOSES = {Purpose.PERSONALISATION, Purpose.ADVERTISING}
-"""What who is found in an audience must allow: it is made of what they did."""
+"""Purposes that a member of an audience must allow: membership follows from the shopper's events."""
 
 
 class AudienceEligibility:
-    """Asks the store at the moment of every answer: what a table says of consents would be of yesterday.
+    """Filters shoppers by the store's current state: consents in a table would be outdated.
 
     Args:
         store: has what shoppers declared, and who was forgotten.
@@ -21,9 +21,9 @@ class AudienceEligibility:
         self._store, self._permissions = store, permissions
 
     async def filter_permitted(self, last_forgotten: int, shopper_ids: Sequence[str]) -> Set[str]:
-        """Those of some shoppers who allow to be found, and were not forgotten after a table was begun.
+        """Keep the shoppers who allow to be found and were not forgotten after a table was begun.
 
-        What a table says of somebody who was forgotten is of before, whatever they have done and allowed since.
+        The row of a forgotten shopper describes deleted events, whatever the shopper has done and allowed since.
 
         Args:
             last_forgotten: the table's.
@@ -33,7 +33,7 @@ class AudienceEligibility:
         return allowing - await self._store.forgotten_since(last_forgotten, [*allowing])
 
     async def filter_by_region(self, regions: Set[str], shopper_ids: Sequence[str]) -> Set[str]:
-        """Those of some shoppers who declared one of some regions, and allow to go by it."""
+        """Keep the shoppers who declared one of some regions and allow its use."""
         declared = await self._store.regions(shopper_ids)
         there = [shopper_id for shopper_id, region in declared.items() if region in regions]
         return await self._permissions.filter_allowing({Purpose.DEMOGRAPHICS}, there)

@@ -1,4 +1,4 @@
-"""How like the profiles of a seed others are."""
+"""Similarity of profiles to those of a seed."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from portrait.server.audiences.table import CHUNK_ROWS, AudienceTable, Rows
 
 
 class SeedCentroid:
-    """The mean profile of a seed, added up so many rows at a time.
+    """The mean profile of a seed, summed chunk by chunk.
 
     Args:
         table: holds the profiles.
@@ -24,7 +24,7 @@ class SeedCentroid:
         self._known = 0
 
     def iterate_chunks(self) -> Iterator[slice]:
-        """What `add` has to be called with."""
+        """Iterate over the arguments of `add`."""
         for begin in range(0, len(self._rows), CHUNK_ROWS):
             yield slice(begin, begin + CHUNK_ROWS)
 

@@ -1,4 +1,4 @@
-"""Which rows of a table meet a criterion."""
+"""Matchers: functions that tell which rows of a table meet a criterion."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Finds audiences: in a thread of its own, a chunk of rows at a time, and names none that is too small."""
+"""Search for audiences, in a thread of its own and chunk by chunk; an audience that is too small is never named."""
 
 import asyncio
 from collections import Counter
@@ -22,15 +22,15 @@ from portrait.server.profiles.label_interests import compute_direction
 R = TypeVar("R")
 
 ShopperFilter = Callable[[Sequence[str]], Awaitable[Set[str]]]
-"""Of whom of some shoppers something holds that tables do not tell, at this moment."""
+"""Returns those of some shoppers who currently meet a condition that the table does not hold."""
 EligibilityFilter = Callable[[int, Sequence[str]], Awaitable[Set[str]]]
-"""Who of some shoppers may be part of an audience, at this moment, by a table of some `last_forgotten`."""
+"""Returns those of some shoppers who currently may be part of an audience, given the table's `last_forgotten`."""
 RegionFilter = Callable[[Set[str], Sequence[str]], Awaitable[Set[str]]]
-"""Who of some shoppers declared one of some regions, and allows to go by it, at this moment."""
+"""Returns those of some shoppers who declared one of some regions and currently allow its use."""
 
 
 class AudienceOutcome(StrEnum):
-    """What became of an audience."""
+    """The outcome of a search for an audience."""
 
     FOUND = "found"
     TOO_FEW = "too_few"
@@ -71,7 +71,7 @@ class AudienceSearch:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def find(self, audience: Audience, table: AudienceTable, profiles: Profiles | None) -> AudienceResult:
-        """Find an audience. Work that is cancelled ends with the chunk of rows that it is at.
+        """Find an audience. A cancelled search stops after the current chunk of rows.
 
         Args:
             audience: its traits are ones that the table has.
@@ -98,7 +98,7 @@ class AudienceSearch:
         return AudienceResult(AudienceOutcome.FOUND, rows, None if similarity is None else similarity[may])
 
     async def _find_rows(self, criteria: Sequence[Criterion], table: AudienceTable, profiles: Profiles | None) -> Rows:
-        """Rows that meet all of some criteria."""
+        """Find the rows that meet all criteria."""
         tests = [make_matcher(each, table, profiles) for each in criteria if not isinstance(each, RegionCriterion)]
         found = [await self._match_chunk(tests, chunk) for chunk in table.iterate_chunks()]
         rows = np.concatenate(found) if found else _NO_ROWS
@@ -108,7 +108,7 @@ class AudienceSearch:
         return rows
 
     async def _match_chunk(self, tests: Sequence[Matcher], rows: slice) -> Rows:
-        """Those of some rows that meet all tests, each of which is a step: one may hold many labels."""
+        """Find those of some rows that meet all matchers; each runs in its own step, as one may hold many labels."""
         met = np.ones(rows.stop - rows.start, dtype=bool)
         for meets in tests:
             met &= await self._run_in_thread(meets, rows)
@@ -117,7 +117,7 @@ class AudienceSearch:
         return rows.start + np.flatnonzero(met)
 
     async def _find_seed(self, wanted: LookAlike, table: AudienceTable, profiles: Profiles | None) -> Rows:
-        """Rows of a seed."""
+        """Find the rows of a seed."""
         if isinstance(wanted.seed, SeedCriteria):
             rows = await self._find_rows(wanted.seed.criteria, table, profiles)
         else:
@@ -127,7 +127,7 @@ class AudienceSearch:
     async def _select_look_alikes(
         self, wanted: LookAlike, rows: Rows, seed: Rows, table: AudienceTable, profiles: Profiles | None
     ) -> tuple[Rows, NDArray[np.float32]]:
-        """Those of some rows that are like a seed, and how like."""
+        """Select the rows that resemble a seed, with their similarities."""
         centre = SeedCentroid(table, seed)
         for step in centre.iterate_chunks():
             await self._run_in_thread(centre.add, step)
@@ -145,11 +145,11 @@ class AudienceSearch:
         return rows[kept], similarity[kept]
 
     async def _mark_permitted(self, table: AudienceTable, rows: Rows) -> Mask:
-        """`[rows]`: who may be part of an audience."""
+        """`[rows]`: mark the shoppers who may be part of an audience."""
         return await self._mark(partial(self._filter_permitted, table.description.last_forgotten), table, rows)
 
     async def _mark(self, who: ShopperFilter, table: AudienceTable, rows: Rows) -> Mask:
-        """`[rows]`: who is among those of whom something holds that the table does not tell."""
+        """`[rows]`: mark the shoppers whom a filter keeps."""
         among = np.zeros(len(rows), dtype=bool)
         for begin in range(0, len(rows), CHUNK_ROWS):
             chunk = slice(begin, begin + CHUNK_ROWS)
@@ -162,7 +162,7 @@ class AudienceSearch:
 
 
 def round_size(size: int, minimum: int) -> int:
-    """A size as it is told: to two digits, and to a multiple of the minimum where that is coarser.
+    """Round a size for publication: to two digits, or to a multiple of the minimum where that is coarser.
 
     Args:
         size: 0, or at least the minimum.
@@ -177,7 +177,7 @@ def _mark_members(shopper_ids: Sequence[str], chosen: Set[str]) -> list[bool]:
 
 
 def _select_similar(similarity: NDArray[np.float32], wanted: LookAlike) -> Rows:
-    """Places of the rows that are alike enough, ascending; of equally similar ones the first."""
+    """Select the positions of the rows that are similar enough, ascending; ties go to the first."""
     if wanted.top is None:
         return np.flatnonzero(
             similarity >= np.float32(-1.0 if wanted.min_similarity is None else wanted.min_similarity)

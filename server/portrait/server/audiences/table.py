@@ -42,7 +42,7 @@ CategoryPath = tuple[str, ...]
 
 @dataclass(frozen=True)
 class TableDescription:
-    """What the columns are of."""
+    """The description of a table: release, snapshot, and what its columns refer to."""
 
     release: int
     snapshot: int
@@ -151,7 +151,7 @@ def list_columns(description: TableDescription, width: int) -> dict[str, tuple[s
 
 
 def encode_key(shopper_id: str) -> bytes:
-    """What the column `shopper` holds of a shopper."""
+    """Encode a shopper id as in the column `shopper`."""
     return shopper_id.encode() + _KEY_END
 
 

@@ -50,21 +50,21 @@ _BUILD_FOLDER, _PLAN_FILE, _LAST_SHOPPER_FILE, _LOCK_FILE = ".building", "plan.j
 
 
 class TableBuildError(Exception):
-    """The table can't be made now."""
+    """The table cannot be built now."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildProgress:
-    """How far a run has come."""
+    """The progress of a build."""
 
     shoppers: int
-    """Whose profiles were computed in this run."""
+    """Number of profiles computed in this build."""
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class _BuildPlan:
-    """What a run does; one that finds another's plan goes on with it, if it would do the same."""
+    """The plan of a build. A build that finds an equal plan on the disk resumes it."""
 
     base: int | None
     """The snapshot whose rows stay, except of shoppers with events since; None to compute all."""
@@ -74,10 +74,10 @@ class _BuildPlan:
     as_of: str | None
     """ISO 8601; None for the moment at which each profile is computed."""
     last_forgotten: int = 0
-    """Of who was forgotten later, the run may have read events before."""
+    """Number of the last deletion before the build, which may have read events of shoppers forgotten later."""
 
     def is_continued_by(self, other: "_BuildPlan") -> bool:
-        """Whether the parts that the other wrote are parts of this one."""
+        """Tell whether the parts written under the other plan are parts of this one."""
         return (self.base, self.as_of) == (other.base, other.as_of)
 
     def write(self, path: Path) -> None:
@@ -140,7 +140,7 @@ def _lock_folder(folder: Path) -> Iterator[None]:
 
 
 class _TableBuild:
-    """One run, up to its end or the next's beginning."""
+    """One build of a table; if it is cut short, the next one resumes it."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class _TableBuild:
         return made
 
     def _start_or_resume(self, plan: _BuildPlan) -> _BuildPlan:
-        """The plan of a run that was cut short, if this one would do the same; else this one's."""
+        """Return the plan of the build that was cut short if it equals this one; otherwise start this one."""
         before = _BuildPlan.read(self._folder / _PLAN_FILE)
         if before is not None and plan.is_continued_by(before):
             return before
@@ -198,14 +198,14 @@ class _TableBuild:
         return plan
 
     def _clear(self) -> None:
-        """Remove what runs have left; the plan first, so that nobody goes on with half of the rest."""
+        """Remove the files of builds; the plan first, so that no build resumes from an incomplete folder."""
         (self._folder / _PLAN_FILE).unlink(missing_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _write_parts(
         self, plan: _BuildPlan, changed: list[str] | None, tell: Callable[[BuildProgress], None]
     ) -> AsyncIterator[Path]:
-        """The folders of all parts; those that are not there are made."""
+        """Yield the folders of all parts, and write the missing ones."""
         through, done, begun = "", 0, time.monotonic()
         as_of = datetime.fromisoformat(plan.as_of) if plan.as_of else None
         for number in count():
@@ -224,7 +224,7 @@ class _TableBuild:
             yield part
 
     async def _list_next(self, through: str, changed: list[str] | None) -> list[str]:
-        """The next shoppers to compute, in the order of their ids."""
+        """List the next shoppers to compute, in the order of their ids."""
         if changed is None:
             return await self._store.shoppers(through, PART_SHOPPERS)
         begin = bisect_right(changed, through.encode(), key=str.encode)
@@ -240,14 +240,14 @@ class _TableBuild:
         await asyncio.to_thread(write_table, profiles, self._describe_table(0, 0), folder)
 
     async def _compute_profile(self, shopper_id: str, as_of: datetime | None) -> Profile | None:
-        """As GetProfile answers; None if nothing was recorded up to the moment."""
+        """Compute a profile as GetProfile does; None if no event was recorded up to the moment."""
         history = await read_history(self._store, shopper_id, as_of)
         if not history.events:
             return None
         return await compute_profile(self._engine, history.events, history.as_of, fields=_FIELDS, deadline=None)
 
     async def _find_unchanged(self, base: AudienceTable, changed: list[str]) -> Rows:
-        """Rows of a table that stay as they are: not of who changed, may not stand there, or was forgotten since."""
+        """Find the rows to keep: their shoppers have no new events, still give consent, and were not forgotten."""
         rows = np.setdiff1d(np.arange(len(base)), base.find_rows(changed), assume_unique=True)
         kept = [rows[:0]]
         for begin in range(0, len(rows), CHUNK_ROWS):

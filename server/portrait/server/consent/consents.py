@@ -1,4 +1,4 @@
-"""What shoppers allow: purposes, what they said of each, and what holds where they said nothing."""
+"""Consents: purposes, the decisions of shoppers, and the rules where there is no decision."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Purpose(StrEnum):
-    """What a shopper's data may be used for, each by itself."""
+    """A purpose of use of a shopper's data; each is granted by itself."""
 
     PERSONALISATION = "personalisation"
     """Profiles, recommendations, rankings and explanations made from the shopper's events."""
@@ -22,7 +22,7 @@ class Purpose(StrEnum):
 
 
 class ConsentRule(StrEnum):
-    """When a purpose is allowed. Laws differ: see docs/privacy.md."""
+    """The rule that decides whether a purpose is allowed. Laws differ: see docs/privacy.md."""
 
     GRANTED = "granted"
     """Once the shopper has granted it, until they withdraw."""
@@ -30,47 +30,47 @@ class ConsentRule(StrEnum):
     """Until the shopper withdraws it."""
 
     def allows(self, granted: bool | None) -> bool:
-        """Whether the purpose is allowed, by what the shopper said last; None if they said nothing."""
+        """Tell whether the purpose is allowed, given the shopper's last decision; None if there is none."""
         return self is ConsentRule.UNLESS_WITHDRAWN if granted is None else granted
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What a shopper said of one purpose, as it is kept for whoever audits it."""
+    """A decision of a shopper on one purpose, as kept for audits."""
 
     purpose: Purpose
     granted: bool
     """False: withdrawn."""
     time: datetime
-    """When the shopper said so, UTC; `recorded_at` if that was not told, and then what was said counts by its arrival.
+    """Time of the decision, UTC; if the caller sent none, `recorded_at`, and decisions then count in order of arrival.
 
     A withdrawal counts as soon as it arrives, whatever its time. A grant with a time does not undo a withdrawal that is
     later by a second or more."""
     recorded_at: datetime
     """UTC, by the clock of the gateway that recorded it."""
     notice: str = ""
-    """Name or version of the words that the shopper agreed to; empty if it was not told."""
+    """Name or version of the text that the shopper agreed to; empty if unknown."""
     source: str = ""
-    """Where they said it, for example `cookie banner`; empty if it was not told."""
+    """Place of the decision, for example `cookie banner`; empty if unknown."""
 
 
 class ConsentReader(Protocol):
-    """Where what shoppers said is kept."""
+    """Read access to the decisions of shoppers."""
 
     async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
-        """What a shopper said last of each purpose; one of which they said nothing is not there."""
+        """Return a shopper's last decision on each purpose; a purpose without a decision is missing."""
         ...
 
     async def shoppers_with_decision(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
-        """Those of many shoppers who last granted one purpose, or withdrew it."""
+        """Return those of some shoppers whose last decision on a purpose is the given one."""
         ...
 
 
 class Permissions:
-    """Says, at the moment it is asked, what may be done with a shopper's data.
+    """Tells which uses of a shopper's data are currently allowed.
 
     Args:
-        said: where what shoppers said is kept.
+        said: read access to the decisions of shoppers.
         rules: when each purpose is allowed.
     """
 
@@ -78,25 +78,25 @@ class Permissions:
         self._decisions = said
         self._rules = rules
         self.refused: Counter[Purpose] = Counter()
-        """How often a purpose was not allowed, to whoever asked for one."""
+        """Number of checks by purpose that found it not allowed."""
 
     async def list_allowed(self, shopper_id: str) -> frozenset[Purpose]:
-        """All purposes that a shopper allows."""
+        """List the purposes that a shopper allows."""
         said = await self._decisions.consents(shopper_id)
         return frozenset(purpose for purpose, rule in self._rules.items() if rule.allows(said.get(purpose)))
 
     async def allows(self, shopper_id: str, purpose: Purpose) -> bool:
-        """Whether a shopper allows a purpose."""
+        """Tell whether a shopper allows a purpose."""
         allowed = purpose in await self.list_allowed(shopper_id)
         if not allowed:
             self.refused[purpose] += 1
         return allowed
 
     async def filter_allowing(self, purposes: Iterable[Purpose], shopper_ids: Sequence[str]) -> set[str]:
-        """Those of many shoppers who allow all of some purposes.
+        """Return those of some shoppers who allow all given purposes.
 
-        Of each purpose only those are looked for who said other than what holds without a word, and only among those
-        who allow the purposes before it: first the ones that must be granted, which leave the fewest.
+        For each purpose, only the decisions that deviate from its rule are looked up, and only for the shoppers who
+        allow the purposes before it. Purposes that must be granted come first, as they leave the fewest shoppers.
         """
         left = list(shopper_ids)
         for purpose in sorted(purposes, key=lambda each: self._rules[each].allows(None)):

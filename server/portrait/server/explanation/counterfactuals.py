@@ -1,4 +1,4 @@
-"""Explanations by counterfactuals: what is said, minus what is said without one event or without one word.
+"""Explanations by counterfactuals: a value minus the same value without one event or one word.
 
 Nothing is approximated: the same models answer again for each history that lacks an event, which the batcher gathers
 into few runs. As leave-one-out does, it sees no effect of an event that others stand in for: so all events of one item
@@ -33,7 +33,7 @@ _REMOVALS_PER_WEIGHING = 16
 
 @dataclass(frozen=True, slots=True)
 class EventEffect:
-    """What one event does to what is explained."""
+    """The effect of one event on the explained value."""
 
     event: Event
     subject: str
@@ -44,7 +44,7 @@ class EventEffect:
 
 @dataclass(frozen=True, slots=True)
 class ItemEffect:
-    """What all events of one item do together: more than each alone, where each stands in for the others."""
+    """The joint effect of all events of one item: larger than each alone where the events substitute one another."""
 
     subject: str
     """Its title, or its id where no catalogue holds it."""
@@ -56,7 +56,7 @@ class ItemEffect:
 
 @dataclass(frozen=True, slots=True)
 class WordEffect:
-    """What one word of a title does to a score."""
+    """The effect of one word of a title on a score."""
 
     word: str
     effect: float
@@ -65,13 +65,13 @@ class WordEffect:
 
 @dataclass(frozen=True, slots=True)
 class RankingExplanation:
-    """Why an item has its score."""
+    """The explanation of an item's score."""
 
     ranked_item: RankedItem
     events: list[EventEffect]
-    """Of the latest `ENCODED_EVENTS`, the largest effect first."""
+    """Effects of the latest `ENCODED_EVENTS` events, the largest first."""
     items: list[ItemEffect]
-    """Of each item that several of these events are of, the largest effect first."""
+    """Effects of the items with several of these events, the largest first."""
     words: list[WordEffect]
     release: int
     event_count: int
@@ -79,7 +79,7 @@ class RankingExplanation:
 
 @dataclass(frozen=True, slots=True)
 class ProfilePart:
-    """What of a profile is explained: an interest, a trait, or, if neither is named, all of it, as its embedding."""
+    """The part of a profile to explain: an interest, a trait or, if neither is given, the embedding."""
 
     interest: tuple[str, ...] = ()
     """A node of the taxonomy."""
@@ -89,16 +89,16 @@ class ProfilePart:
 
 @dataclass(frozen=True, slots=True)
 class ProfileExplanation:
-    """What a profile rests on."""
+    """The events that a profile, or a part of it, is based on."""
 
     events: list[EventEffect]
-    """Of the latest `ENCODED_EVENTS`, the largest effect first."""
+    """Effects of the latest `ENCODED_EVENTS` events, the largest first."""
     items: list[ItemEffect]
-    """Of each item that several of these events are of, the largest effect first."""
+    """Effects of the items with several of these events, the largest first."""
     weight: float
-    """Of the observed interest; 0 where anything else is explained."""
+    """Weight of the observed interest; 0 if anything else is explained."""
     probability: float | None
-    """Of the trait or the inferred interest; None where anything else is explained."""
+    """Probability of the trait or the inferred interest; None if anything else is explained."""
     release: int
     event_count: int
 
@@ -106,7 +106,7 @@ class ProfileExplanation:
 async def explain_recommendation(
     engine: Engine, request: RankRequest, item: Item, *, deadline: float | None
 ) -> RankingExplanation:
-    """Why an item has its score for a shopper.
+    """Explain the score of an item for a shopper.
 
     Args:
         engine: ranks; the one engine answers all.
@@ -134,7 +134,7 @@ async def explain_recommendation(
 
 
 async def _explain_words(item: Item, ranking: Callable[..., Awaitable[Ranking]]) -> list[WordEffect]:
-    """What each word of a title adds to the score: the item is ranked by the words that stay."""
+    """Measure how much each word of a title adds to the score: the item is ranked by the remaining words."""
     rests = await run_in_steps(_remove_words_in_turn(item))
     if not rests:
         return []
@@ -144,7 +144,7 @@ async def _explain_words(item: Item, ranking: Callable[..., Awaitable[Ranking]])
 
 
 def _remove_words_in_turn(item: Item) -> Generator[None, None, dict[str, Item]]:
-    """What is left of an item without each word of its title; a word without which no title is left is not there."""
+    """Remove each word of an item's title in turn; a word whose removal leaves no title is skipped."""
     rests = {}
     for word in list(dict.fromkeys(word.surface for word in keywords(item.title)))[:MAX_WORDS]:
         yield
@@ -169,7 +169,7 @@ def remove_words(item: Item, words: Sequence[str]) -> Item:
 async def explain_profile(
     engine: Engine, history: Sequence[Event], as_of: datetime, part: ProfilePart, *, deadline: float | None
 ) -> ProfileExplanation:
-    """What a profile, or a part of it, rests on.
+    """Explain a profile or a part of it.
 
     Args:
         engine: computes profiles.
@@ -207,7 +207,7 @@ async def explain_profile(
 
 
 def _make_reader(whole: Profile, part: ProfilePart) -> Callable[[Profile | ModelOutputs], float]:
-    """Reads off a profile what is explained of the whole one; 0 where it does not say so.
+    """Make a function that reads the explained value of a profile; 0 if the profile lacks it.
 
     Raises:
         NotFound: the whole one does not either.
@@ -243,7 +243,7 @@ async def _compute_effects(
     whole: float,
     value: Callable[[Sequence[Event], Sequence[Event]], Awaitable[float]],
 ) -> tuple[list[EventEffect], list[ItemEffect]]:
-    """What each of the latest events does, and each item that several of them are of; the largest first.
+    """Compute the effect of each of the latest events and of each item with several of them, the largest first.
 
     Args:
         engine: knows the items.
@@ -273,7 +273,7 @@ async def _compute_effects(
 
 
 def count_histories(history: Sequence[Event]) -> int:
-    """How many histories an explanation looks at: the whole one, and what is left of it by each removal."""
+    """Count the histories that an explanation evaluates: the whole one, and one for each removal."""
     return 1 + len(_list_removals(history))
 
 
@@ -320,5 +320,5 @@ def _name_subject(event: Event, snapshots: CatalogueSnapshots) -> str:
 
 
 def _compute_cosine(one: NDArray[np.float32] | None, other: NDArray[np.float32] | None) -> float:
-    """Of unit vectors; 0 where there is none, as of an empty history."""
+    """Compute the cosine of unit vectors; 0 if one is missing, as for an empty history."""
     return 0.0 if one is None or other is None else float(one @ other)

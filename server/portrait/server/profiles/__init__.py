@@ -1,1 +1,1 @@
-"""What a history says in words and numbers: a pure function of history, release and moment."""
+"""Profiles of shoppers: a pure function of history, release and time."""

@@ -15,23 +15,24 @@ from portrait.features.profiles.absence import Absence, Reason, too_few
 from portrait.features.profiles.evidence import MAX_EVIDENCE, Evidence, latest
 
 MIN_DAYS = 8
-"""Days with events that there must be: with fewer, every week looks like a habit."""
+"""Minimum number of days with events: with fewer, every week looks like a habit."""
 MAX_PEAKS = 3
 _HOURS, _WEEKDAYS, _SECONDS_PER_HOUR = 24, 7, 3_600
 _FIRST_WEEKDAY = 4
 """1 January 1970, day 0, was a Thursday."""
 _SIGNIFICANCE = 0.01
+"""A count stands out if one that high has at most this probability where all hours, or weekdays, are alike."""
 _NEGLIGIBLE = 1e-12
-"""A count stands out if one that high has at most this chance where all hours, or weekdays, are alike."""
+"""Terms of a sum below this share of it are left out."""
 _NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
 class ActivityPattern:
-    """When a shopper is active."""
+    """The hours and weekdays at which a shopper is active."""
 
     hour_shares: tuple[float, ...]
-    """Of the shopper's moments, from hour 0 to 23; empty if times are days."""
+    """Share of the shopper's moments by hour, 0 to 23; empty if times are days."""
     weekday_shares: tuple[float, ...]
     """Monday first."""
     peak_hours: tuple[int, ...]

@@ -11,7 +11,7 @@ from portrait.features.profiles.evidence import Evidence, strongest
 
 MAX_AVERSIONS = 10
 MIN_WEIGHT = 0.5
-"""Of the evidence under a node, so much must speak against it: one bad buy among many good ones is no aversion."""
+"""Minimum share of negative evidence under a node: one bad purchase among many good ones is no aversion."""
 
 _NEUTRAL_RATING, _WORST_RATING = 3.0, 1.0
 _SKIP_DISLIKE = 0.3
@@ -28,7 +28,7 @@ class Aversion:
     """Evidence against over itself plus the prior, 0 to 1."""
     evidence_event_ids: tuple[str, ...]
     evidence_count: int
-    """How many events speak for it."""
+    """Number of supporting events."""
     expires_at: datetime | None
 
 
@@ -72,7 +72,7 @@ def find_aversions(evidence: Evidence) -> list[Aversion] | Absence:
 
 
 def _measure_dislike(event: Event) -> float:
-    """What an event speaks against its item, 0 to 1."""
+    """Measure how much an event speaks against its item, 0 to 1."""
     if event.type is EventType.REFUND:
         return 1.0
     if event.type is EventType.RATE and event.rating is not None:

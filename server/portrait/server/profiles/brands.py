@@ -13,28 +13,28 @@ from portrait.features.profiles.evidence import Evidence, strongest
 
 MAX_BRANDS = 10
 MIN_EVENTS = 3
-"""Events with a brand that there must be."""
+"""Minimum number of events with a brand."""
 _PRIOR_EVIDENCE = 1.0
-"""Evidence that a lift of 1 is worth."""
+"""Evidence that the prior, a lift of 1, is worth."""
 _UNLISTED_SHARE = 1e-4
-"""Share of a brand that the release does not list."""
+"""Assumed share of a brand that the release does not list."""
 _NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
 class BrandAffinity:
-    """How much more a shopper turns to a brand than others do."""
+    """A shopper's preference for a brand, relative to other shoppers."""
 
     brand: str
     lift: float
     """Evidence over what the brand's shares of the shopper's categories would give, shrunk towards 1."""
     share: float
-    """Of the shopper's evidence with a brand, 0 to 1."""
+    """Share of the shopper's evidence with any brand, 0 to 1."""
     confidence: float
     """Probability that the lift is above 1."""
     evidence_event_ids: tuple[str, ...]
     evidence_count: int
-    """How many events speak for it."""
+    """Number of supporting events."""
     expires_at: datetime | None
 
 

@@ -57,7 +57,7 @@ async def compute_profile(
     allow_degraded: bool = False,
     declared: Demographics | Absence = DEMOGRAPHICS_DENIED,
 ) -> Profile:
-    """What a history says.
+    """Compute the profile of a history.
 
     Args:
         engine: of the release that says it.
@@ -95,7 +95,7 @@ async def run_models(
     labels: LabelQueries = _NO_LABELS,
     allow_degraded: bool = False,
 ) -> ModelOutputs:
-    """What the models say of a history, without all else that a profile holds; see `compute_profile`."""
+    """Run the models on a history, without the other fields of a profile; see `compute_profile`."""
     snapshots = engine.snapshots
 
     async def full(deadline: float | None) -> ModelOutputs:
@@ -186,7 +186,7 @@ async def _run_models(
     traits: bool,
     deadline: float | None,
 ) -> ModelOutputs:
-    """What the models say of a shopper: the embedding, the traits, and the vectors of labels and latest events."""
+    """Run the models: compute the embedding, the traits, and the vectors of labels and latest events."""
     shopper = await engine.shoppers.encode(history, "", as_of, snapshots, deadline)
     told: Sequence[TraitValue] = ()
     if traits:
@@ -217,7 +217,7 @@ async def _run_models(
 async def _predict_traits(
     engine: Engine, history: Sequence[Event], as_of: datetime, embedding: Vector, deadline: float | None
 ) -> Vector | None:
-    """Of the traits that the release has learnt; None if there are none, or the history has no times."""
+    """Predict the traits that the release has learnt; None if there are none, or the history has no times."""
     told = of_history(history, as_of) if engine.heads else None
     if engine.heads is None or told is None:
         return None

@@ -23,7 +23,7 @@ _MIN_PRICED_SHARE = 0.5
 
 
 class ValueTier(Enum):
-    """What a shopper is worth."""
+    """The tier of a shopper's value."""
 
     LOW = auto()
     MIDDLE = auto()
@@ -32,7 +32,7 @@ class ValueTier(Enum):
 
 
 class ValueSegment(Enum):
-    """Where a shopper stands."""
+    """The lifecycle segment of a shopper."""
 
     LOYAL = auto()
     OCCASIONAL = auto()
@@ -131,7 +131,7 @@ def _sum_refunds(evidence: Evidence, window_days: float) -> float:
 
 
 def _sum_spending(purchases: Sequence[Weighted], given_back: float) -> float | None:
-    """What was spent and not given back; None if too few purchases carry a price to say."""
+    """Sum the spending less refunds; None if too few purchases carry a price."""
     priced = [each for each in purchases if known_price(each.event.price) is not None]
     if len(priced) < _MIN_PRICED_SHARE * len(purchases):
         return None
@@ -153,6 +153,6 @@ def _find_segment(recency: int, frequency: int, known: float, spending: Spending
 
 
 def _find_expiry(recency: float, as_of: datetime, spending: Spending) -> datetime:
-    """When the next cut of recency is reached."""
+    """Compute the time at which the next cut of recency is reached."""
     cut = next((cut for cut in spending.recency_days if cut > recency), recency + spending.window_days)
     return as_of + timedelta(days=cut - recency)

@@ -16,12 +16,12 @@ _Z = 1.96
 
 @dataclass(frozen=True, slots=True)
 class DiscountSensitivity:
-    """How much a shopper waits for discounts."""
+    """A shopper's sensitivity to discounts."""
 
     discounted_share: float
     """Share of purchases at least 5% below the usual price."""
     mean_discount: float
-    """Of those, 0 to 1 of the usual price."""
+    """Mean discount of these purchases, as a share of the usual price, 0 to 1."""
     percentile: float
     """Share of the release's shoppers who buy less below the usual price; of equal ones half."""
     confidence: float
@@ -33,7 +33,7 @@ class DiscountSensitivity:
 
 
 def compute_discount_sensitivity(evidence: Evidence, population: Population | None) -> DiscountSensitivity | Absence:
-    """How much of what was bought was bought below the catalogue's price.
+    """Compute the share of purchases below the catalogue's price.
 
     Args:
         evidence: the weighted history.
@@ -68,6 +68,6 @@ def _compute_percentile(share: float, quantiles: Sequence[float]) -> float:
 
 
 def _compute_half_width(share: float, count: int) -> float:
-    """Of Wilson's score interval."""
+    """Compute half the width of Wilson's score interval."""
     spread = share * (1.0 - share) / count + _Z**2 / (4 * count**2)
     return float(_Z * spread**0.5 / (1.0 + _Z**2 / count))

@@ -1,4 +1,4 @@
-"""What a summary says of interests. It names the largest one that a table of them shows, as surely as it is known."""
+"""Sentences on interests. They name the largest interest of the printed table, worded by its confidence."""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,15 +15,15 @@ from portrait.features.profiles.sentences import (
 )
 
 _UBIQUITOUS_WEIGHT = 0.9
-"""An interest that has so much of all shoppers' attention tells nobody from others."""
+"""An interest with this share of all shoppers' attention distinguishes nobody."""
 MIN_SHARE = 0.05
-"""A smaller share of the attention is not named."""
+"""Minimum share of the attention to mention."""
 _MIN_FOCUSED_WEIGHT = 0.2
-"""Below this share of the attention, nothing is what a shopper cares most for."""
+"""Minimum share of the attention for the wording `cares most for`."""
 _MIN_TREND, _MIN_TREND_WEIGHT = 0.5, 0.1
-"""A trend is told from here on, of an interest whose greater weight is at least so large."""
+"""Minimum trend to mention, and minimum of the larger weight of its interest."""
 _MIN_INFERRED_PROBABILITY = 0.01
-"""An inferred interest with a smaller chance is not told."""
+"""Minimum probability of an inferred interest to mention."""
 
 _FOCUSED = {
     Certainty.SURE: ("Cares most for", "最关注"),

@@ -17,7 +17,7 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What is asked for."""
+    """A requested label."""
 
     name: str
     vector: NDArray[np.float32]
@@ -37,7 +37,7 @@ class EncodedEvents:
 
 @dataclass(frozen=True, slots=True)
 class LabelInterest:
-    """How near a shopper is to a label."""
+    """The similarity of a shopper to a label."""
 
     label: str
     score: float
@@ -49,7 +49,7 @@ class LabelInterest:
     evidence_event_ids: tuple[str, ...]
     """The nearest first."""
     evidence_count: int
-    """How many events speak for it."""
+    """Number of supporting events."""
     from_examples: bool
     expires_at: datetime | None
 
@@ -61,7 +61,7 @@ def compute_label_interests(
     profiles: Profiles | None,
     expires_at: datetime | None,
 ) -> list[LabelInterest] | Absence:
-    """How near a profile is to labels, in their order.
+    """Compute the similarity of a profile to labels, in their order.
 
     The score is `(p - μ)·v / √(vᵀΣv)`: the inner product of profile and label, standardised by that of the release's
     shoppers, whose profiles have mean μ and covariance Σ. So a label that everybody is near to says nothing of anyone.

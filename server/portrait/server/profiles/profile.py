@@ -34,7 +34,7 @@ from portrait.server.release.traits import TraitValue
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a history says about a shopper. A field that was not asked for, or is absent, is empty or None."""
+    """A shopper's profile. A field that was not requested, or is absent, is empty or None."""
 
     embedding: NDArray[np.float32] | None
     """`[dimension]`, unit length; None if it was not asked for, and of an empty history."""
@@ -45,7 +45,7 @@ class Profile:
     as_of: datetime
     computed_at: datetime
     degraded: bool
-    """Whether the embedding was asked for, but no model: it is that of the history some events ago, or None."""
+    """True if the models did not answer: the embedding is that of an earlier state of the history, or None."""
     absent: Mapping[str, Absence]
     """Why the fields that were asked for and are not there are not, by name."""
     interests: Sequence[Interest] = ()
@@ -68,12 +68,12 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class ModelOutputs:
-    """What the models say of a shopper, as far as it was asked for."""
+    """The outputs of the models for a shopper, as far as requested."""
 
     embedding: NDArray[np.float32] | None = None
     """`[dimension]`; None if it was not asked for, or the models were not there."""
     degraded: bool = False
-    """Whether it should have been asked for, but the models were not there."""
+    """True if the models were needed but did not answer."""
     labels: Sequence[Label] = ()
     encoded_events: EncodedEvents = field(default_factory=lambda: EncodedEvents((), np.zeros((0, 0), dtype=np.float32)))
     """The events that labels are held against."""

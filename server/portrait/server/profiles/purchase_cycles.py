@@ -16,14 +16,14 @@ from portrait.features.profiles.evidence import Evidence, latest
 
 MAX_CYCLES = 10
 MIN_PURCHASE_DAYS = 3
-"""On so many days the shopper must have bought in a category: two purchases are no habit yet."""
+"""Minimum number of days with a purchase in a category: two purchases are no habit yet."""
 _EARLY_QUANTILE, _LATE_QUANTILE = 0.1, 0.9
 _MAX_INTERVAL_DAYS = 3650.0
 
 
 @dataclass(frozen=True, slots=True)
 class PurchaseCycle:
-    """When a category is due."""
+    """A category that a shopper buys repeatedly, and when it is due."""
 
     category_path: tuple[str, ...]
     interval_days: float
@@ -33,7 +33,7 @@ class PurchaseCycle:
     earliest_due_at: datetime
     latest_due_at: datetime
     due_probability: float
-    """Of a purchase within the horizon, calibrated."""
+    """Probability of a purchase within the horizon, calibrated."""
     horizon_days: float
     evidence_event_ids: tuple[str, ...]
     evidence_count: int

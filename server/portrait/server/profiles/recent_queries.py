@@ -16,7 +16,7 @@ MAX_QUERIES = 10
 
 
 class QueryOutcome(IntEnum):
-    """What became of a query, from nothing to a purchase."""
+    """The outcome of a query, from nothing to a purchase."""
 
     NONE = 0
     VIEWED = 1
@@ -39,7 +39,7 @@ class QueryIntent:
     category_path: tuple[str, ...]
     """The narrowest category of what it led to most; empty if it led to nothing."""
     confidence: float
-    """How much of the need is left: it halves with each short half-life since, and with a purchase."""
+    """Remaining need: it halves with each short half-life since, and with a purchase."""
     evidence_event_ids: tuple[str, ...]
     """The latest first."""
     expires_at: datetime | None
@@ -97,5 +97,5 @@ def _find_main_category(events: Sequence[Weighted]) -> tuple[str, ...]:
 
 
 def _compute_short_recency(last: Weighted, evidence: Evidence) -> float:
-    """What the short half-life leaves: the long one's part to the power of how much longer it is."""
+    """Compute the recency by the short half-life: that by the long one to the power of the ratio of the two."""
     return last.recency ** (evidence.decay.long / evidence.decay.short)

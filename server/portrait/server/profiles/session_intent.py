@@ -14,15 +14,15 @@ from portrait.features.profiles.evidence import Evidence, Weighted, latest
 from portrait.features.text.normalisation import normalise_text
 
 DEFAULT_GAP_MINUTES = 30.0
-"""Of a release without statistics."""
+"""Session gap for a release without statistics."""
 MAX_CATEGORIES, MAX_QUERIES = 5, 5
 _MIN_COMPARED_ITEMS = 3
-"""Items of one category that are looked at by who compares."""
+"""Minimum number of viewed items of one category in the stage of comparing."""
 _VIEW_TYPES = (EventType.VIEW, EventType.CLICK)
 
 
 class SessionStage(Enum):
-    """How far a session has come."""
+    """The stage of a session."""
 
     BROWSING = auto()
     SEARCHING = auto()
@@ -41,11 +41,11 @@ class SessionCategory:
 
 @dataclass(frozen=True, slots=True)
 class SessionIntent:
-    """What the latest session is about."""
+    """The intent of the latest session."""
 
     stage: SessionStage
     active: bool
-    """Whether it may still go on."""
+    """True if the session may still continue."""
     categories: tuple[SessionCategory, ...]
     """The narrowest categories, the largest share first."""
     queries: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The summary: what the fields of a profile say, in English and Chinese. It claims nothing that no field says."""
+"""The summary of a profile in English and Chinese. Every sentence restates a field."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -34,10 +34,10 @@ from portrait.server.profiles.recent_queries import QueryIntent, QueryOutcome
 from portrait.server.profiles.session_intent import SessionIntent, SessionStage
 
 _MIN_PROBABILITY = 0.8
-"""A confidence that is a probability must be so high to be told."""
+"""Minimum confidence to mention, where confidence is a probability."""
 _MAX_LOW_PERCENTILE, _MIN_HIGH_PERCENTILE = 0.35, 0.65
 _MIN_PRICE_CONFIDENCE = 0.5
-"""A price band with less confidence only seems to be one."""
+"""Minimum confidence of a price band for wording without `seems`."""
 _MIN_DUE_PROBABILITY = 0.5
 _MIN_DISCOUNT_PERCENTILE = 0.75
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -188,12 +188,12 @@ def _describe_session(session: SessionIntent) -> Iterator[Sentence]:
 
 
 def _records_purchases(value: Any) -> bool:
-    """Whether purchases are recorded, so that none says something."""
+    """Tell whether purchases are recorded, so that their absence is meaningful."""
     return not (isinstance(value, Absence) and value.reason in {Reason.NO_STATISTICS, Reason.NOT_RECORDED})
 
 
 def _describe_queries_only(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
-    """Where no purchases are recorded."""
+    """Describe queries where no purchases are recorded."""
     typed = [each.query for each in queries[:NAMED]]
     english, chinese = join_english([quoted(each) for each in typed]), "、".join(f"“{each}”" for each in typed)
     yield sentence("recent_queries", f"Asked for {english}.", f"搜索了{chinese}。", queries[:NAMED])

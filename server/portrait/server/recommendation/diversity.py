@@ -9,7 +9,7 @@ from portrait.server.catalogue.catalogue import Selection, Snapshot
 from portrait.server.catalogue.delta import NO_CATEGORY
 
 _MAX_COMPARED_ROWS = 20_000
-"""Of more rows than these the popular ones are looked at, all only if these are too few: all vectors take too long."""
+"""Above this many rows, only popular ones are scored, and the rest if needed: scoring all takes too long."""
 
 
 def limit_categories(categories: NDArray[np.int64], limit: int) -> list[int]:

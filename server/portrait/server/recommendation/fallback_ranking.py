@@ -25,7 +25,7 @@ def generate_fallback_candidates(
     left_out: Sequence[Event],
     max_per_category: int = 0,
 ) -> CandidateSet:
-    """What is retrieved for a shopper, and what is popular: in all, and in the categories of the history.
+    """Generate candidates: those retrieved for a shopper, and popular items overall and in the history's categories.
 
     Args:
         catalogue: what there is.

@@ -26,7 +26,7 @@ from portrait.server.runtime.cooperation import run_in_steps
 
 @dataclass(frozen=True, slots=True)
 class RankingRequest:
-    """What every ranking starts from."""
+    """The inputs of every ranking."""
 
     history: Sequence[Event]
     """Oldest first, nothing later than `as_of`. Empty for an unknown shopper."""
@@ -34,7 +34,7 @@ class RankingRequest:
     catalogue: str = DEFAULT_CATALOGUE
     query: str = ""
     allow_degraded: bool = False
-    """Whether an answer without the models is better than none."""
+    """True if a response without the models is better than none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class RecommendRequest(RankingRequest):
     filter: Filter = field(default_factory=Filter)
     exclude_seen: bool = False
     max_per_category: int = 0
-    """How many items may have one category path; 0 for any number. Items without one are not limited."""
+    """Maximum number of items with one category path; 0 for no limit. Items without a path are not limited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,13 @@ class Ranking:
     items: list[RankedItem]
     release: int
     event_count: int
-    """How many events of the history the ranking used."""
+    """Number of events of the history that the ranking used."""
     degraded: bool = False
-    """Whether the models had no part in it."""
+    """True if the ranking was made without the models."""
 
 
 async def recommend(engine: Engine, request: RecommendRequest, *, deadline: float | None) -> Ranking:
-    """The best items of a catalogue for a shopper.
+    """Recommend the best items of a catalogue for a shopper.
 
     Args:
         engine: of the release that ranks.
@@ -112,7 +112,7 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
 
 
 def _recommend_fallback(engine: Engine, request: RecommendRequest) -> Ranking | None:
-    """None if nothing is known of the query: what does not answer it is no answer."""
+    """Rank without the models; None if the query's embedding is unknown, as no item could match the query."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
     shopper = engine.shoppers.encode_cached(request.history, request.query, request.as_of, snapshots)
     if shopper is None:

@@ -1,0 +1,158 @@
+"""A store in memory: a small example of another engine behind `portrait.server.storage.store.Store`.
+
+It follows the recipe "A new store" of CONTRIBUTING, and `tests/unit/server/storage/test_any_store.py` holds it to the
+same behaviour as the store of the gateway. It is one process's, and nothing survives it.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Hashable, Sequence
+from datetime import datetime, timedelta
+
+from portrait.features.events import Event
+from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.demographics import Demographics
+from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent
+from portrait.server.storage.tombstones import Tombstone, shopper_sha256
+
+_TOLERANCE = timedelta(seconds=1)
+
+
+class MemoryStore:
+    """Keeps everything in dictionaries; see `Store` for what the methods do."""
+
+    fault = None
+
+    def __init__(self) -> None:
+        self._events: dict[str, dict[str, tuple[int, Event]]] = defaultdict(dict)
+        """By shopper and event id: number of arrival and event."""
+        self._arrivals = 0
+        self._tombstones: dict[str, tuple[int, datetime]] = {}
+        self._deletions = 0
+        self._consents: dict[str, list[Consent]] = defaultdict(list)
+        self._demographics: dict[str, Demographics] = {}
+        self._changes: dict[tuple[str, str], ItemChange] = {}
+        self._last_change = 0
+        self._versions: dict[str, int] = defaultdict(int)
+
+    async def check(self) -> None:
+        """Find nothing damaged."""
+
+    async def record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
+        return [self._record(each.shopper_id, each.event) for each in events]
+
+    def _record(self, shopper_id: str, event: Event) -> Recorded:
+        assert event.time is not None
+        if event.event_id in self._events[shopper_id]:
+            stored = self._events[shopper_id][event.event_id][1]
+            return Recorded.KNOWN if stored == event else Recorded.CONFLICT
+        tombstone = self._tombstones.get(shopper_sha256(shopper_id))
+        if tombstone is not None and event.time <= tombstone[1]:
+            return Recorded.FORGOTTEN
+        self._arrivals += 1
+        self._events[shopper_id][event.event_id] = self._arrivals, event
+        self._versions[shopper_id] += 1
+        return Recorded.NEW
+
+    async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
+        removed = self._events.pop(shopper_id, {})
+        at = max([now, *(event.time for _, event in removed.values() if event.time is not None)])
+        self._consents.pop(shopper_id, None)
+        self._demographics.pop(shopper_id, None)
+        self._deletions += 1
+        self._tombstones[shopper_sha256(shopper_id)] = self._deletions, at
+        return Forgotten(len(removed), at)
+
+    async def last_forgotten(self) -> int:
+        return self._deletions
+
+    async def forgotten_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
+        numbers = {each: self._tombstones.get(shopper_sha256(each), (0, None))[0] for each in shopper_ids}
+        return {each for each, number in numbers.items() if number > after}
+
+    async def tombstones(self) -> list[Tombstone]:
+        ordered = sorted(self._tombstones.items(), key=lambda each: each[1][0])
+        return [Tombstone(hashed, at) for hashed, (_, at) in ordered]
+
+    async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
+        stored = self._events.get(shopper_id, {}).values()
+        known = [(event.time, arrival, event) for arrival, event in stored if event.time and event.time <= as_of]
+        return [event for _, _, event in sorted(known, key=lambda each: each[:2])][-limit:]
+
+    async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
+        return {each: len(await self.history(each, as_of, limit)) for each in shopper_ids}
+
+    def version(self, shopper_id: str) -> Hashable:
+        return self._versions[shopper_id], self._deletions
+
+    async def shoppers(self, after: str, limit: int) -> list[str]:
+        known = sorted((each for each, events in self._events.items() if events), key=str.encode)
+        return [each for each in known if each.encode() > after.encode()][:limit]
+
+    async def shoppers_with_arrivals(self, after: int, last: int) -> list[str]:
+        return [
+            shopper_id
+            for shopper_id, events in self._events.items()
+            if any(after < arrival <= last for arrival, _ in events.values())
+        ]
+
+    async def last_arrival(self) -> int:
+        return self._arrivals
+
+    async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:
+        self._consents[shopper_id] += consents
+        self._versions[shopper_id] += 1
+        if any(each.purpose is Purpose.DEMOGRAPHICS and not each.granted for each in consents):
+            self._demographics.pop(shopper_id, None)
+
+    async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
+        decisions: dict[Purpose, bool] = {}
+        withdrawn: dict[Purpose, datetime] = {}
+        for each in self._consents.get(shopper_id, ()):
+            last = withdrawn.get(each.purpose)
+            if not each.granted:
+                withdrawn[each.purpose] = max(each.time, last or each.time)
+            elif last is not None and each.time != each.recorded_at and last - each.time >= _TOLERANCE:
+                continue
+            decisions[each.purpose] = each.granted
+        return decisions
+
+    async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
+        return self._consents.get(shopper_id, [])[-limit:]
+
+    async def shoppers_with_decision(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
+        return {each for each in shopper_ids if (await self.consents(each)).get(purpose) is granted}
+
+    async def set_demographics(self, shopper_id: str, demographics: Demographics) -> bool:
+        if (await self.consents(shopper_id)).get(Purpose.DEMOGRAPHICS) is False:
+            return False
+        self._demographics[shopper_id] = demographics
+        self._versions[shopper_id] += 1
+        return True
+
+    async def demographics(self, shopper_id: str) -> Demographics | None:
+        return self._demographics.get(shopper_id)
+
+    async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:
+        declared = {each: self._demographics[each].region for each in shopper_ids if each in self._demographics}
+        return {each: region for each, region in declared.items() if region}
+
+    async def change_items(self, changes: Sequence[ItemChange], *, since: float | None = None) -> None:
+        for change in changes:
+            self._last_change += 1
+            self._changes.pop((change.catalogue, change.item_id), None)
+            self._changes[change.catalogue, change.item_id] = ItemChange(
+                change.catalogue, change.item_id, change.item, self._last_change
+            )
+
+    async def item_changes(self) -> AsyncIterator[ItemChange]:
+        for change in list(self._changes.values()):
+            yield change
+
+    async def last_item_change(self) -> int:
+        return self._last_change
+
+    async def remote_item_changes(self, after: int) -> tuple[int, list[ItemChange]]:
+        return self._last_change, []
+
+    async def close(self) -> None:
+        """Have nothing to close."""

@@ -1,0 +1,175 @@
+"""Every kind of store behaves alike, and lacks no part. A new store is one more line of STORES."""
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from support.memory_store import MemoryStore
+
+from portrait.features.events import Event, EventType, Item
+from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.demographics import Demographics
+from portrait.server.storage.sqlite import open_store
+from portrait.server.storage.store import ItemChange, Recorded, RecordedEvent, Store
+from portrait.server.storage.tombstones import shopper_sha256
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+ANN = Demographics("25-34", "", "North", NOON)
+
+
+async def open_memory_store(path: Path) -> MemoryStore:
+    return MemoryStore()
+
+
+STORES: dict[str, Callable[[Path], Awaitable[Store]]] = {"sqlite": open_store, "memory": open_memory_store}
+"""Functions that open an empty store, by its kind; they get a path that does not exist."""
+
+
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    opened = await STORES[request.param](tmp_path / "state")
+    yield opened
+    await opened.close()
+
+
+def viewed(event_id: str, hours: int = 0, item_id: str = "lamp") -> Event:
+    return Event(event_id, EventType.VIEW, NOON + hours * HOUR, item_id=item_id)
+
+
+def decided(granted: bool, time: datetime, purpose: Purpose = Purpose.ADVERTISING) -> Consent:
+    return Consent(purpose, granted, time, NOON + 24 * HOUR)
+
+
+async def record(store: Store, shopper_id: str, *events: Event) -> list[Recorded]:
+    return await store.record([RecordedEvent(shopper_id, event) for event in events])
+
+
+def list_missing_parts(kind: type) -> list[str]:
+    """List the members of `Store` that a class lacks, or has with other parameters."""
+    missing = []
+    for name, member in vars(Store).items():
+        if name.startswith("_"):
+            continue
+        if not hasattr(kind, name):
+            missing.append(f"{kind.__name__} has no `{name}`")
+        elif inspect.isfunction(member):
+            wanted, has = (list(inspect.signature(each).parameters) for each in (member, getattr(kind, name)))
+            if wanted != has:
+                missing.append(f"{kind.__name__}.{name} takes {has}, not {wanted}")
+    return missing
+
+
+async def test_no_store_lacks_a_part(store: Store) -> None:
+    assert list_missing_parts(type(store)) == []
+
+
+def test_a_part_that_is_forgotten_is_named() -> None:
+    class Half:
+        fault = None
+
+        async def check(self) -> None: ...
+
+        async def history(self, shopper_id: str, limit: int) -> list[Event]: ...  # type: ignore[empty-body]
+
+    missing = list_missing_parts(Half)
+    assert "Half has no `record`" in missing
+    assert "Half.history takes ['self', 'shopper_id', 'limit'], not ['self', 'shopper_id', 'as_of', 'limit']" in missing
+    assert not any("check" in each for each in missing)
+
+
+async def test_an_event_is_stored_once(store: Store) -> None:
+    assert await record(store, "ann", viewed("e1"), viewed("e1"), viewed("e1", item_id="rug")) == [
+        Recorded.NEW,
+        Recorded.KNOWN,
+        Recorded.CONFLICT,
+    ]
+    assert await record(store, "bob", viewed("e1", item_id="rug")) == [Recorded.NEW]
+    assert await store.history("ann", NOON, 10) == [viewed("e1")]
+
+
+async def test_a_history_is_of_the_latest_events_up_to_a_moment(store: Store) -> None:
+    await record(store, "ann", viewed("late", 3), viewed("first", 1), viewed("second", 1), viewed("early"))
+    read = await store.history("ann", NOON + 2 * HOUR, 2)
+    assert [event.event_id for event in read] == ["first", "second"]
+    assert await store.count_events(["ann", "bob"], NOON + 2 * HOUR, 2) == {"ann": 2, "bob": 0}
+    assert await store.history("bob", NOON, 2) == []
+
+
+async def test_arrivals_have_rising_numbers(store: Store) -> None:
+    assert await store.last_arrival() == 0
+    await record(store, "ann", viewed("e1"))
+    first = await store.last_arrival()
+    await record(store, "zoë", viewed("e1"))
+    await record(store, "bob", viewed("e1"))
+    last = await store.last_arrival()
+    assert 0 < first < last
+    assert sorted(await store.shoppers_with_arrivals(first, last)) == ["bob", "zoë"]
+    assert await store.shoppers("ann", 1) == ["bob"]
+    assert await store.shoppers("bob", 5) == ["zoë"]
+
+
+async def test_a_shopper_who_is_forgotten_stays_forgotten(store: Store) -> None:
+    await record(store, "ann", viewed("e1"), viewed("ahead", 2))
+    await store.record_consents("ann", [decided(True, NOON)])
+    await store.set_demographics("ann", ANN)
+    forgotten = await store.forget("ann", NOON + HOUR)
+    assert (forgotten.events, forgotten.at) == (2, NOON + 2 * HOUR)
+    assert await store.history("ann", NOON + 9 * HOUR, 10) == []
+    assert await store.consents("ann") == {}
+    assert await store.demographics("ann") is None
+    assert await record(store, "ann", viewed("ahead", 2), viewed("new", 3)) == [Recorded.FORGOTTEN, Recorded.NEW]
+    number = await store.last_forgotten()
+    assert await store.forgotten_since(number - 1, ["ann", "bob"]) == {"ann"}
+    assert await store.forgotten_since(number, ["ann", "bob"]) == set()
+    [tombstone] = await store.tombstones()
+    assert (tombstone.shopper_sha256, tombstone.forgotten_at) == (shopper_sha256("ann"), NOON + 2 * HOUR)
+
+
+async def test_a_version_changes_with_what_is_known(store: Store) -> None:
+    versions = [store.version("ann")]
+    await record(store, "ann", viewed("e1"))
+    versions.append(store.version("ann"))
+    await store.record_consents("ann", [decided(True, NOON)])
+    versions.append(store.version("ann"))
+    await store.set_demographics("ann", ANN)
+    versions.append(store.version("ann"))
+    await store.forget("bob", NOON)
+    versions.append(store.version("ann"))
+    assert len(set(versions)) == len(versions)
+
+
+async def test_an_earlier_grant_does_not_undo_a_withdrawal(store: Store) -> None:
+    await store.record_consents("ann", [decided(True, NOON)])
+    assert await store.consents("ann") == {Purpose.ADVERTISING: True}
+    await store.record_consents("ann", [decided(False, NOON + 2 * HOUR)])
+    await store.record_consents("ann", [decided(True, NOON + HOUR)])
+    assert await store.consents("ann") == {Purpose.ADVERTISING: False}
+    assert await store.shoppers_with_decision(Purpose.ADVERTISING, False, ["ann", "bob"]) == {"ann"}
+    await store.record_consents("ann", [decided(True, NOON + 3 * HOUR)])
+    assert await store.shoppers_with_decision(Purpose.ADVERTISING, True, ["ann", "bob"]) == {"ann"}
+    assert [each.granted for each in await store.consent_records("ann", 3)] == [False, True, True]
+
+
+async def test_demographics_go_with_their_consent(store: Store) -> None:
+    assert await store.set_demographics("ann", ANN)
+    assert await store.set_demographics("bob", Demographics("", "", "", NOON))
+    assert await store.demographics("ann") == ANN
+    assert await store.regions(["ann", "bob", "eve"]) == {"ann": "North"}
+    await store.record_consents("ann", [decided(False, NOON, Purpose.DEMOGRAPHICS)])
+    assert await store.demographics("ann") is None
+    assert not await store.set_demographics("ann", ANN)
+
+
+async def test_the_last_change_of_each_item_is_kept(store: Store) -> None:
+    assert await store.last_item_change() == 0
+    lamp, rug = Item("lamp", "Red lamp"), Item("rug", "Wool rug")
+    changes = [ItemChange("shop", "lamp", lamp), ItemChange("shop", "rug", rug), ItemChange("shop", "lamp", None)]
+    await store.change_items(changes)
+    kept = {change.item_id: change.item async for change in store.item_changes()}
+    assert kept == {"lamp": None, "rug": rug}
+    last = await store.last_item_change()
+    assert last > 0
+    assert await store.remote_item_changes(last) == (last, [])

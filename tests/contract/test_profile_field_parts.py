@@ -26,7 +26,7 @@ OPTIONAL, REPEATED = FieldDescriptorProto.LABEL_OPTIONAL, FieldDescriptorProto.L
 
 @dataclasses.dataclass(frozen=True)
 class TimeAsCustomer:
-    """How long a shopper has been a customer: a field that this test adds by the recipe."""
+    """Time since a shopper became a customer: a field that this test adds by the recipe."""
 
     days: float
     first_event_ids: tuple[str, ...]

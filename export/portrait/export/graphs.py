@@ -199,7 +199,7 @@ def _examples(graph: Graph, random: np.random.Generator, lengths: dict[str, int]
 
 
 def outputs_of(graph: Graph, inputs: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.float32]]:
-    """What PyTorch answers."""
+    """Outputs of a graph in PyTorch."""
     with torch.no_grad():
         answered = graph.module(**{name: torch.from_numpy(value) for name, value in inputs.items()})
     tensors: tuple[Tensor, ...] = answered if isinstance(answered, tuple) else (answered,)

@@ -1,4 +1,4 @@
-"""What a release knows of its catalogue (items, vectors, popularity, lenders, prices, words) and of its shoppers."""
+"""A release's knowledge of its catalogue (items, vectors, popularity, lenders, prices, words) and of its shoppers."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How the nearest items are found: up to `EXACT_ITEMS` by looking at each, beyond that by an index built here."""
+"""Search of the nearest items: exact up to `EXACT_ITEMS` items, beyond that by an index built here."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ _ROUNDS, _LEARNT_FROM = 8, 40
 
 @dataclass(frozen=True)
 class Retrieval:
-    """How the nearest items are found, and how many of them, as the manifest says it."""
+    """Settings of the search of the nearest items, and their number, as the manifest has them."""
 
     kind: str
     """`exact`, or the index in faiss' notation."""
@@ -37,7 +37,7 @@ class Retrieval:
     recall_at_100: float = 1.0
     """Share of the 100 nearest items of a profile that are found."""
     profiles: int = 0
-    """How many profiles it was measured with."""
+    """Number of profiles that it was measured with."""
 
     def __str__(self) -> str:
         """In words."""

@@ -34,7 +34,7 @@ class Parity:
 
     @property
     def holds(self) -> bool:
-        """Whether the difference is within the bound; a NaN never is."""
+        """Tell whether the difference is within the bound; a NaN never is."""
         return self.difference <= self.bound
 
 

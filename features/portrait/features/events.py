@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class EventType(StrEnum):
-    """What a shopper did."""
+    """Type of an event."""
 
     SEARCH = "search"
     VIEW = "view"
@@ -20,7 +20,7 @@ class EventType(StrEnum):
 
 
 EVENT_TYPES: tuple[EventType, ...] = tuple(kind for kind in EventType if kind is not EventType.REFUND)
-"""What the models see. The order is their input encoding: append, never reorder."""
+"""Event types that the models see. The order is their input encoding: append, never reorder."""
 EVENT_TYPE_CODES: dict[EventType, int] = {kind: code for code, kind in enumerate(EVENT_TYPES, start=1)}
 """Model input code of each event type; 0 is padding."""
 
@@ -36,23 +36,23 @@ class Event(NamedTuple):
     event_id: str
     type: EventType
     time: datetime | None = None
-    """When it happened, UTC. None only in logs that record order but no times."""
+    """Time of the event, UTC. None only in logs that record order but no times."""
     item_id: str | None = None
     catalogue: str = DEFAULT_CATALOGUE
     query: str | None = None
-    """What was typed: of a search itself, or of the search whose results the item was found in."""
+    """Text of the search itself, or of the search whose results the item was found in."""
     price: float | None = None
     """Price of one unit, in the shop's currency, at the time of the event."""
     quantity: float | None = None
     rating: float | None = None
     """1 (worst) to 5 (best)."""
     dwell_seconds: float | None = None
-    """How long the shopper looked at the item."""
+    """Time that the shopper looked at the item."""
     position: int | None = None
     """1-based rank at which the item was shown."""
 
     def is_of(self, catalogue: str) -> bool:
-        """Whether it was done to an item of that catalogue."""
+        """Tell whether the event is about an item of a catalogue."""
         return self.catalogue == catalogue and self.type is not EventType.SEARCH
 
 

@@ -1,4 +1,4 @@
-"""How to install a part of Portrait that is missing."""
+"""Instructions to install a part of Portrait that is missing."""
 
 DISTRIBUTION = "shopper-portrait"
 """Name of the distribution. `portrait` on PyPI is a stranger's, and ours is on no public index."""

@@ -48,7 +48,7 @@ _DID = {
 }
 _TYPES = {code: kind for kind, code in EVENT_TYPE_CODES.items()}
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-"""Where events have no times, weights count events and the moment means nothing."""
+"""Stand-in moment for events without times: weights count events then, and the moment means nothing."""
 
 T = TypeVar("T")
 C = TypeVar("C", Interest, WeightedKeyword)
@@ -99,7 +99,7 @@ class Example:
     statements: list[Statement]
     recommended: list[Recommended]
     wanted: Evidence
-    """What the shopper did next in truth, which the model had not seen."""
+    """The shopper's true next events, which the model had not seen."""
     place: int | None
     """1-based place of that item; None if it was not among the first hundred."""
 
@@ -269,12 +269,12 @@ def _statements(
 
 
 def _said(part: list[T] | Absence) -> list[T]:
-    """What a field says; nothing if it is absent."""
+    """Entries of a field; none if it is absent."""
     return [] if isinstance(part, Absence) else part
 
 
 def _claimed(part: list[C] | Absence) -> list[C]:
-    """What a field says and is sure enough of to be told."""
+    """Entries of a field that are certain enough to be told."""
     return [each for each in _said(part) if certainty(each.confidence)]
 
 

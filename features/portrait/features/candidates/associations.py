@@ -35,7 +35,7 @@ class Associated:
 
 @dataclass(frozen=True, slots=True)
 class Contributions:
-    """What each event of a history adds to the score of each item that it leads to, one entry for each pair."""
+    """Contributions of each event of a history to the score of each item that it leads to, one entry for each pair."""
 
     places: NDArray[np.int64]
     """Place of the event in the history."""
@@ -59,7 +59,7 @@ class Associations:
     weights: NDArray[np.float32]
     """`[weights]`, positive."""
     decay: float
-    """What an event counts against one a moment later."""
+    """Weight of an event relative to one a moment later."""
 
     def of_history(self, rows: ArrayLike, times: ArrayLike) -> Associated:
         """Sum of the weights of a history's items, each decayed by the number of moments since.
@@ -74,7 +74,7 @@ class Associations:
         return Associated(found.astype(np.int64), summed.astype(np.float32))
 
     def contributions(self, rows: ArrayLike, times: ArrayLike) -> "Contributions":
-        """What each event of a history adds to each item; the arguments are those of `of_history`."""
+        """Compute what each event of a history adds to each item; the arguments are those of `of_history`."""
         row = np.asarray(rows, dtype=np.int64)
         known = np.flatnonzero(row >= 0)[-REMEMBERED_ITEMS:]
         if not len(known):

@@ -31,15 +31,15 @@ _ASSOCIATION_UNIT = 0.03
 
 
 _HABIT_DECAY = 0.98
-"""Of four decays tried, the best on the validation of a log of purchases of many years."""
+"""The best of four decays tried, on the validation of a log of purchases of many years."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a shopper's latest events say about single items and prices."""
+    """Summary of a shopper's latest events by single items and prices."""
 
     counts: dict[str, int]
-    """How often each item occurs among the latest `REMEMBERED_EVENTS` events."""
+    """Occurrences of each item among the latest `REMEMBERED_EVENTS` events."""
     habits: dict[str, float]
     """The same, each event counting `_HABIT_DECAY` of one an event later."""
     last_times: dict[str, float]

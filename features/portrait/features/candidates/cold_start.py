@@ -25,7 +25,7 @@ _SCORES = 2**23
 
 @dataclass(frozen=True, slots=True)
 class Lenders:
-    """Who lends to each of some items, by row of the release."""
+    """The neighbours that lend to each of some items, by row of the release."""
 
     rows: NDArray[np.int32]
     """`[items, LENDERS]`; -1 where there is no lender."""

@@ -40,7 +40,7 @@ _ITEMS = TypeAdapter(list[Item])
 
 @dataclass(frozen=True)
 class Columns:
-    """What is known of the items by row."""
+    """Columns of the items, by row."""
 
     line_start: NDArray[np.int64]
     """`[items + 1]`: the line of item i are the bytes `line_start[i]:line_start[i + 1]`."""
@@ -64,7 +64,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Codes:
-    """What the codes stand for, each list in ascending order."""
+    """Values that the codes stand for, each list in ascending order."""
 
     catalogues: list[str]
     paths: list[tuple[str, ...]]

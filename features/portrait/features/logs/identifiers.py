@@ -14,11 +14,11 @@ MISSING = frozenset(
         "\\n", "n/a", "na", "nan", "nat", "nil", "none", "null", "undefined",
     }
 )  # fmt: skip
-"""What languages, spreadsheets and trackers write where there is no id, in lower case."""
+"""Words that languages, spreadsheets and trackers write where there is no id, in lower case."""
 
 MAX_ID_CHARACTERS = {"event_id": 128, "shopper_id": 128, "item_id": 256, "catalogue": 64}
 CATALOGUE_PATTERN = "[A-Za-z0-9_-]*"
-"""What a catalogue's name consists of."""
+"""Pattern of a catalogue's name."""
 MAX_QUERY_CHARACTERS = 1000
 """Longer queries are cut."""
 

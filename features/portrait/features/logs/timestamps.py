@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from portrait.features.logs.identifiers import trim
 
 MINIMUM, MAXIMUM = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-"""What stands for times that no calendar here reaches. No log holds such a time, so every caller rejects it."""
+"""Stand-ins for times that no calendar here reaches. No log holds such a time, so every caller rejects it."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

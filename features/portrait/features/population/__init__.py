@@ -1,1 +1,1 @@
-"""What a release knows of its shoppers as a whole, and the formulas that read it."""
+"""A release's statistics of its shoppers as a whole, and the formulas that read them."""

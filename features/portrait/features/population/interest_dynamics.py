@@ -22,10 +22,10 @@ TYPE_WEIGHTS: Mapping[EventType, float] = {
     EventType.PURCHASE: 1.0,
     EventType.RATE: 1.0,
 }
-"""What an event counts at the moment at which it happens: effort of the shopper, from a glance to a purchase."""
+"""Weight of an event at the moment at which it happens: effort of the shopper, from a glance to a purchase."""
 
 SKIPPED_SECONDS = 3.0
-"""Who leaves a page within so many seconds has not read it: that view or click counts nothing."""
+"""A shopper who leaves a page within so many seconds has not read it: that view or click counts nothing."""
 
 _DISLIKED, _LIKED = 2.0, 5.0
 _BY_CODE = np.array([0.0, *(TYPE_WEIGHTS[kind] for kind in EVENT_TYPES)])
@@ -35,7 +35,7 @@ _LOOKS = (EVENT_TYPE_CODES[EventType.VIEW], EVENT_TYPE_CODES[EventType.CLICK])
 
 @dataclass(frozen=True, slots=True)
 class Decay:
-    """How attention fades: two half-lives, of which each has a part in what comes next.
+    """Decay of attention: two half-lives, of which each has a part in what comes next.
 
     The chance that the next event falls under a node of the taxonomy is
 

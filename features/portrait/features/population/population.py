@@ -16,15 +16,15 @@ from portrait.features.population.interest_dynamics import Decay
 from portrait.features.population.purchase_cycles import CategoryCycle, CycleScale
 
 VERSION = 1
-"""Of the file: a release of another version is served as one without statistics."""
+"""Version of the file: a release of another version is served as one without statistics."""
 
 DISCOUNTED = 0.95
-"""What is paid at this share of the usual price or less is discounted."""
+"""A price of this share of the usual price or less is discounted."""
 
 
 @dataclass(frozen=True)
 class Attention:
-    """How the shoppers' attention moves between categories."""
+    """Movement of the shoppers' attention between categories."""
 
     by_order: Decay
     """Half-lives in events."""
@@ -38,7 +38,7 @@ class Attention:
 
 @dataclass(frozen=True)
 class Cycles:
-    """How categories are bought again."""
+    """Repeat purchases of categories."""
 
     scale: CycleScale
     categories: Mapping[str, CategoryCycle]
@@ -47,7 +47,7 @@ class Cycles:
 
 @dataclass(frozen=True)
 class Spending:
-    """Where shoppers stand in recency, frequency and spending: the four cuts between fifths, ascending."""
+    """Distribution of recency, frequency and spending over shoppers: the four cuts between fifths, ascending."""
 
     window_days: float
     recency_days: Sequence[float]
@@ -69,7 +69,7 @@ class Population:
     session_gap_minutes: float | None = None
     """A longer pause ends a session; None if the events carry no times."""
     times_are_days: bool = False
-    """Whether the log tells no hours."""
+    """True if the log tells no hours."""
     cycles: Cycles | None = None
     spending: Spending | None = None
     paid: PriceScale | None = None

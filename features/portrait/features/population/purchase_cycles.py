@@ -17,7 +17,7 @@ _RETURN_PRIOR = 2.0
 
 @dataclass(frozen=True, slots=True)
 class CategoryCycle:
-    """How a category is bought again, over all shoppers."""
+    """Repeat purchases of a category, over all shoppers."""
 
     log_days: float
     """Mean logarithm of the days between two purchases of one shopper."""
@@ -29,7 +29,7 @@ class CategoryCycle:
 
 @dataclass(frozen=True, slots=True)
 class CycleScale:
-    """What all categories have in common."""
+    """Parameters that all categories have in common."""
 
     within: float
     """Standard deviation of the logarithms of one shopper's intervals in one category."""
@@ -38,7 +38,7 @@ class CycleScale:
     calibration: tuple[float, float]
     """a and b of σ(a + b logit p), fitted to what came true (Platt 1999)."""
     horizon_days: float
-    """What the probability is of: a purchase within so many days."""
+    """The probability is that of a purchase within so many days."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""What a profile says by its evidence alone: pure code that the gateway and the report of an export share."""
+"""Parts of a profile that follow from its evidence alone: pure code that the gateway and the report share."""

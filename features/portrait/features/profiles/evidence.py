@@ -1,4 +1,4 @@
-"""How much each event of a history counts for what it says of a shopper."""
+"""Weights of the events of a history, as evidence of a shopper."""
 
 import heapq
 from collections import deque
@@ -19,7 +19,7 @@ from portrait.features.population.interest_dynamics import Decay, decayed, event
 from portrait.features.population.population import Attention
 
 DEFAULT_DECAY_BY_TIME = Decay(short=30.0, long=30.0, short_share=0.0, prior=3.0)
-"""Of a release without statistics: an event counts half after a month."""
+"""Decay of a release without statistics: an event counts half after a month."""
 DEFAULT_DECAY_BY_ORDER = Decay(short=20.0, long=20.0, short_share=0.0, prior=3.0)
 """The same where events have no times: after this many later events."""
 MAX_EVIDENCE = 10
@@ -37,7 +37,7 @@ class Weighted(NamedTuple):
     long: float
     """0 to 1, by the long half-life."""
     recency: float
-    """What the long half-life leaves of an event of full weight."""
+    """The part of an event of full weight that the long half-life leaves."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Evidence:
     as_of: datetime
     decay: Decay
     timed: bool
-    """Whether every event carries a time."""
+    """True if every event carries a time."""
     in_days: bool
-    """Whether half-lives are days, else events."""
+    """True if half-lives are days, else events."""
 
     @classmethod
     def of(
@@ -109,7 +109,7 @@ class Evidence:
 
     @property
     def halves_at(self) -> datetime | None:
-        """When what the short half-life says is worth half; None if the events carry no times."""
+        """The moment at which short-term evidence is worth half; None if the events carry no times."""
         return self.as_of + timedelta(days=self.decay.short) if self.in_days else None
 
     @property

@@ -37,11 +37,11 @@ class Interest:
     expires_at: datetime | None
     inferred: bool = False
     evidence_count: int = 0
-    """How many events speak for it."""
+    """Number of events that speak for it."""
 
     @property
     def lift(self) -> float:
-        """How much likelier the shopper is to come to the node next than the average shopper; 1 if it is not known."""
+        """Lift over the average shopper of the probability to come to the node next; 1 if it is not known."""
         return (
             self.next_event_probability / self.population_weight
             if self.next_event_probability and self.population_weight
@@ -117,7 +117,7 @@ class _Observed:
 def _sum_masses(evidence: Evidence) -> _Observed:
     sums: dict[Path, list[float]] = {}
     sums_above: dict[Path, list[list[float]]] = {}
-    """Of each category those of its nodes, the widest first."""
+    """Sums of the nodes of each category, the widest first."""
     short_total = long_total = 0.0
     for _, item, short, long, _ in evidence.events:
         if item is None or not item.category_path or long <= 0.0:

@@ -35,7 +35,7 @@ class WeightedKeyword:
     evidence_event_ids: tuple[str, ...]
     """The latest first."""
     evidence_count: int
-    """How many events speak for it."""
+    """Number of events that speak for it."""
     expires_at: datetime | None
 
 

@@ -20,11 +20,11 @@ _HALF_WIDTH = 0.98
 
 @dataclass(frozen=True, slots=True)
 class PriceBand:
-    """What the shopper pays within one category."""
+    """Prices that the shopper pays within one category."""
 
     category_path: tuple[str, ...]
     percentile: float
-    """Where the median stands among the prices that shoppers pay in the category, 0 the cheapest, 1 the dearest."""
+    """Quantile of the median among the prices that shoppers pay in the category, 0 the cheapest, 1 the dearest."""
     low: float
     median: float
     high: float

@@ -24,7 +24,7 @@ class Sentence:
 
 
 class Certainty(IntEnum):
-    """How sure a sentence may sound."""
+    """Certainty that a sentence may express."""
 
     NONE = 0
     """It is not said."""
@@ -39,7 +39,7 @@ shopper's own evidence is worth half of what is known of all shoppers."""
 
 
 def certainty(confidence: float) -> Certainty:
-    """How sure a statement may sound.
+    """Choose the certainty that a statement may express.
 
     Args:
         confidence: evidence over itself plus the prior, 0 to 1.

@@ -1,4 +1,4 @@
-"""What a release is on disk: the files' names and the manifest. `export` writes it, `server` reads it.
+"""Layout of a release on disk: the files' names and the manifest. `export` writes it, `server` reads it.
 
 <model_repository>/<model>/<n>/model.onnx     the three graphs, for Triton, and `trait_heads` if it has traits
 <model_repository>/releases/<n>/
@@ -54,19 +54,19 @@ COLUMN_FILES = (
 MANDATORY_FILES = {
     TOKENIZER, ITEMS, ITEM_VECTORS, ITEM_POPULARITY, LENDERS, ASSOCIATIONS, PRICE_SCALE, KEYWORDS, POPULATION, PROFILES,
 }  # fmt: skip
-"""What every release's folder holds beside `item_columns/`."""
+"""Files that every release's folder holds beside `item_columns/`."""
 
 MAX_RELEASE = 2**31 - 1
 """The highest number of a release: an `int32` of the contract, which JSON writes as a number and not as a text."""
 
 
 def folder(repository: Path, release: int) -> Path:
-    """Where a release keeps everything but its models."""
+    """Folder of a release, with everything but its models."""
     return repository / "releases" / str(release)
 
 
 def model_file(repository: Path, model: str, release: int) -> Path:
-    """Where a release keeps a model."""
+    """File of a model of a release."""
     return repository / model / str(release) / MODEL_FILE
 
 

@@ -35,7 +35,7 @@ class ReleaseError(Exception):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a release is made of and how it came to be."""
+    """Manifest of a release: its files, and how it came to be."""
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid")
 
@@ -58,11 +58,11 @@ class Manifest:
     training: dict[str, Any] = field(default_factory=dict)
     """Base model, tuning, preset, split, seed."""
     metrics: dict[str, Any] = field(default_factory=dict)
-    """What `portrait evaluate` measured of the run."""
+    """Measurements of the run by `portrait evaluate`."""
     statistics: list[str] = field(default_factory=list)
     """Columns that heads of traits were trained with; must equal `statistics.STATISTICS` if it has such."""
     traits: list[dict[str, Any]] = field(default_factory=list)
-    """What was declared, in order: name, description, horizon and window in days, why it is absent or null; and of
+    """Declared traits, in order: name, description, horizon and window in days, why it is absent or null; and of
     those that are not absent, the columns of `trait_heads`, calibration and what the test says."""
     export: dict[str, Any] = field(default_factory=dict)
     """Opset, precision, the worst difference of each parity check, and how the nearest items are found."""
@@ -76,12 +76,12 @@ class Manifest:
 
     @property
     def has_heads(self) -> bool:
-        """Whether the release has the graph `trait_heads`: it has learnt one trait at least."""
+        """True if the release has the graph `trait_heads`: it has learnt one trait at least."""
         return any(not trait.get("absent") for trait in self.traits)
 
     @property
     def has_index(self) -> bool:
-        """Whether the nearest items are found by an index."""
+        """True if the nearest items are found by an index."""
         retrieval = self.export.get("retrieval")
         return isinstance(retrieval, dict) and retrieval.get("kind") != "exact"
 

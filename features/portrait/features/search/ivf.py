@@ -17,8 +17,7 @@ from portrait.features.search import row_bitmap as bits
 from portrait.features.search.row_bitmap import Bits
 
 _SPARE, _MAX_FETCHED = 2.0, 1_000
-"""Of rows that are thrown away where they may not be found: so many times as many are fetched, but no more than this.
-"""
+"""Over-fetch for filters: so many times as many rows are fetched as are wanted, but no more than the second."""
 
 
 class Approximate:

@@ -31,5 +31,5 @@ def without(bits: Bits, rows: NDArray[np.int64]) -> Bits:
 
 
 def size(bits: Bits) -> int:
-    """How many rows are in the set."""
+    """Count the rows in a set."""
     return int(np.count_nonzero(unpacked(bits, 8 * len(bits))))

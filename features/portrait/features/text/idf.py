@@ -1,4 +1,4 @@
-"""How few of a catalogue's texts hold a word."""
+"""Inverse document frequency of words in a catalogue's texts."""
 
 import math
 from collections import Counter
@@ -20,7 +20,7 @@ class Rarity:
     known: Mapping[str, float]
     """By stem."""
     unknown: float
-    """Of a stem that no text holds, the rarest."""
+    """IDF of a stem that no text holds, the rarest."""
 
     @classmethod
     def of(cls, documents: int, frequencies: Mapping[str, int]) -> "Rarity":
@@ -35,7 +35,7 @@ class Rarity:
 
 
 def document_frequencies(items: Iterable[Item]) -> tuple[int, dict[str, int]]:
-    """How many distinct texts the items have, and in how many of them each stem occurs."""
+    """Count the distinct texts of items, and the texts in which each stem occurs."""
     texts = {item_text(item) for item in items}
     frequencies: Counter[str] = Counter()
     for text in texts:

@@ -27,7 +27,7 @@ UNITS = frozenset(
         "ltr", "mg", "ml", "mm", "oz", "pc", "pcs", "pk", "pkg", "pt", "qt", "sq", "wt", "yd", "yds",
     }
 )  # fmt: skip
-"""What titles measure and count in: alone they are no goods, and stand in more titles than any."""
+"""Units and measures of titles: alone they are no goods, and they stand in more titles than any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Keyword:
     """One word of a text."""
 
     stem: str
-    """What inflected forms of the word have in common: what is counted and compared."""
+    """Stem that inflected forms of the word have in common; it is counted and compared."""
     surface: str
     """The word as it was written."""
 

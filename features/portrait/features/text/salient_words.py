@@ -86,7 +86,7 @@ def words_of_note(text: str) -> list[Keyword]:
 
 @lru_cache(maxsize=1 << 16)
 def is_of_note(word: str, *, shouted: bool = False) -> bool:
-    """Whether a word names something.
+    """Tell whether a word names something.
 
     Args:
         word: as `keywords` spells it.
@@ -104,7 +104,7 @@ def is_of_note(word: str, *, shouted: bool = False) -> bool:
 
 
 def _is_shorthand(plain: str) -> bool:
-    """Whether a word of an alphabet with vowels has none: `sft`, `btl`, `шт`."""
+    """Tell whether a word of an alphabet with vowels has none: `sft`, `btl`, `шт`."""
     return bool(_SPELT_WITH_VOWELS.fullmatch(plain)) and not _VOWELS.search(plain)
 
 
@@ -121,7 +121,7 @@ def _is_european(word: str) -> bool:
 
 
 def _is_shouted(text: str) -> bool:
-    """Whether more letters of a text are capitals than not."""
+    """Tell whether more letters of a text are capitals than not."""
     capitals = sum(map(str.isupper, text))
     return capitals > sum(map(str.islower, text))
 

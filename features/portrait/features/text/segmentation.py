@@ -12,7 +12,7 @@ import rjieba
 from icu4py.breakers import WordBreaker
 
 MEASURES = frozenset("个只支枚片张本册版卷辑集双件款套包盒瓶袋罐颗粒条根块把台部代色档层寸岁重克斤升米码号倍页元周天")
-"""What Chinese counts in: after a number they say how much, alone some of them are goods."""
+"""Chinese measure words: after a number they say how much, alone some of them are goods."""
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _LETTER = rf"[[\p{{L}}\p{{N}}]--[{_HAN}]][\p{{M}}\u200c\u200d]*"

@@ -13,7 +13,7 @@ from portrait.features.files.atomic_write import replacing
 MAXIMUM_TOKENS = 64
 """A text is cut after this many tokens, special tokens included: titles and queries are shorter."""
 _HEAD_CHARACTERS = 6 * MAXIMUM_TOKENS
-"""Of a long text so many characters are read first: to read all of it takes several times as long."""
+"""Number of characters of a long text that are read first: to read all of it takes several times as long."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The entry points of the server's commands: each sets up the process, runs one job, and returns an exit code."""
+"""Entry points of the server's commands: each configures logs and the event loop, runs, and returns an exit code."""
 
 import asyncio
 import os
@@ -31,41 +31,58 @@ _STARTUP_ERRORS = (
     OSError, PortraitError, ProcessError, ReleaseError, StoreError, TableBuildError, TlsError, TrafficError,
     TritonError, UnlistedMethod,
 )  # fmt: skip
-"""Errors that end a start with a log line, and without a traceback."""
+"""Expected errors of a start: one log line reports them, without a traceback."""
 
 _log = structlog.get_logger(__name__)
 
 
 def run_gateway(settings: Settings, *, check: bool = False) -> int:
-    """Serve until SIGTERM or SIGINT; with `check`, only load and check. Returns the exit code."""
+    """Serve until SIGTERM or SIGINT, in one process or several. Returns the exit code.
+
+    Args:
+        settings: the settings of the gateway.
+        check: load and check everything, then end without serving.
+    """
     ignore_hangup()
     several = settings.processes > 1 and not check
     return _run(supervise(settings) if several else _run_process(settings, check=check), settings)
 
 
 def run_worker(settings: Settings, *, supervised: bool) -> int:
-    """Serve as one of several processes on a port; write the URL of its metrics to stdout as soon as it serves.
+    """Serve as one of several processes on a port; write the URL of its metrics to stdout when it is ready.
 
     Args:
-        settings: settings with the address of a Triton.
-        supervised: whether another process loads releases into that Triton.
+        settings: the settings of the gateway, with the address of a running Triton.
+        supervised: True if the supervisor loads releases into that Triton.
+
+    Returns:
+        the exit code.
     """
     ignore_hangup()
     return _run(_run_process(settings, shared=True, supervised=supervised), settings, shared=True)
 
 
 def run_audience_table_build(settings: Settings, *, full: bool, as_of: datetime | None) -> int:
-    """Build the table of shoppers of the serving release. Returns the exit code."""
+    """Build or update the audience table of the serving release. Returns the exit code.
+
+    Args:
+        settings: the settings of the gateway.
+        full: compute all rows, also of shoppers without new events.
+        as_of: the moment of the profiles; None means now.
+    """
     return _run(jobs.build_audience_table(settings, full, as_of), settings)
 
 
 def run_deletion_export(settings: Settings) -> int:
-    """Write the deleted shoppers to stdout as CSV. Returns the exit code."""
+    """Write the hashes of the deleted shoppers to stdout as CSV. Returns the exit code."""
     return _run(jobs.export_deletions(settings), settings)
 
 
 def _run(work: Coroutine[None, None, None], settings: Settings, *, shared: bool = False) -> int:
-    """Run until the work ends, and warn of ignored variables (once for all processes). Returns the exit code."""
+    """Run work in an event loop and report its expected errors; returns the exit code.
+
+    Only one process warns of ignored variables, which a supervisor and its workers have in common.
+    """
     with logs.logging_to_stderr(settings.log_level):
         ignored = {} if shared else ignored_variables(Settings.model_fields, os.environ)
         for variable, reason in ignored.items():
@@ -84,9 +101,9 @@ def _run(work: Coroutine[None, None, None], settings: Settings, *, shared: bool 
 async def _run_process(
     settings: Settings, *, check: bool = False, shared: bool = False, supervised: bool = False
 ) -> None:
-    """Load the release, and serve it unless this is only a check."""
+    """Open the backends, load the release, and serve it unless this is only a check."""
     cancel_on_signals()
-    # Settings that can't work fail here, before Triton is started.
+    # Invalid certificates and addresses fail here, before the seconds that the start of Triton takes.
     certificates = load_certificates(settings)
     addresses.require_local_address("host", settings.host)
     addresses.require_local_address("metrics_host", settings.metrics_host)
@@ -100,5 +117,6 @@ async def _run_process(
         _log.info("release_loaded", release=serving, triton=backends.triton_version)
         if not check:
             await gateway.serve(settings, backends, rollout, last_change, certificates, shared=shared)
+        # A gateway that serves goes on without a refused release and tries it again; a check must fail.
         for release, refusal in rollout.refused.items() if check else ():
             raise ReleaseError(f"release {release}: {refusal.reason}")

@@ -1,6 +1,6 @@
-"""Why a call fails, as callers' programs read it: the closed list of `google.rpc.ErrorInfo.reason`.
+"""Reasons of errors for the programs of callers: all values of `google.rpc.ErrorInfo.reason` that the gateway sends.
 
-Callers branch on these words, so none is renamed once it is released. docs/operations/gateway.md lists each of them.
+Callers branch on these words, so a released one is never renamed. docs/operations/gateway.md explains each.
 """
 
 from enum import StrEnum
@@ -13,13 +13,13 @@ class ErrorReason(StrEnum):
     FIELD_INVALID = "FIELD_INVALID"
     """A field breaks a limit of the contract."""
     REQUEST_UNREADABLE = "REQUEST_UNREADABLE"
-    """The bytes are no message of the method, or there is no message."""
+    """The request has no message, or its bytes are not a message of the method."""
     REQUEST_TOO_LARGE = "REQUEST_TOO_LARGE"
-    """The request has more entries in all than one may have."""
+    """The request has more entries in total than the contract allows."""
     METADATA_INVALID = "METADATA_INVALID"
-    """A header of the call, `x-priority` or `x-caller`, is not what it may be."""
+    """A header of the call, `x-priority` or `x-caller`, is invalid."""
     PAGE_TOKEN_INVALID = "PAGE_TOKEN_INVALID"  # noqa: S105 - no secret
-    """The page token is none, or of another audience."""
+    """The page token is malformed, or belongs to another audience."""
 
     # NOT_FOUND
     SHOPPER_UNKNOWN = "SHOPPER_UNKNOWN"
@@ -31,15 +31,15 @@ class ErrorReason(StrEnum):
     TRAIT_UNKNOWN = "TRAIT_UNKNOWN"
     """The release declares no trait of this name."""
     TRAIT_ABSENT = "TRAIT_ABSENT"
-    """The trait is declared, but there is no probability of it."""
+    """The trait is declared, but the release has not learnt it, or the shopper has no probability of it."""
     INTEREST_UNKNOWN = "INTEREST_UNKNOWN"
     """The profile has no interest in this node of the taxonomy."""
     SERVICE_UNKNOWN = "SERVICE_UNKNOWN"
-    """Health is asked for a service that the gateway does not have."""
+    """A health check names a service that the gateway does not have."""
 
     # ALREADY_EXISTS
     EVENT_ID_TAKEN = "EVENT_ID_TAKEN"
-    """The shopper has another event of the same id."""
+    """The shopper has a different event with the same id."""
 
     # FAILED_PRECONDITION
     CONSENT_MISSING = "CONSENT_MISSING"
@@ -47,27 +47,27 @@ class ErrorReason(StrEnum):
     SHOPPER_FORGOTTEN = "SHOPPER_FORGOTTEN"
     """The shopper was forgotten after the event."""
     CATALOGUES_FULL = "CATALOGUES_FULL"
-    """There are as many catalogues as there may be."""
+    """The maximum number of catalogues is reached."""
     AUDIENCE_TABLE_MISSING = "AUDIENCE_TABLE_MISSING"
     """The release has no audience table."""
     PAGE_TOKEN_EXPIRED = "PAGE_TOKEN_EXPIRED"  # noqa: S105 - no secret
-    """The release or the audience table of the page token is gone."""
+    """The release or the audience table of the page token no longer exists."""
     STATISTICS_MISSING = "STATISTICS_MISSING"
-    """The release has no statistics of profiles, which labels need."""
+    """The release lacks the statistics of profiles that labels need."""
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
-    """The entry does not fit into the batch any more; it is to be asked for in another call."""
+    """The entry exceeds the limits of one batch; send it in another call."""
     CALL_TOO_EXPENSIVE = "CALL_TOO_EXPENSIVE"
-    """The call is more work than one call may be."""
+    """The call needs more units than one call may have."""
 
     # RESOURCE_EXHAUSTED
     GATEWAY_FULL = "GATEWAY_FULL"
-    """As many calls are under way as there is room for."""
+    """The maximum number of calls is under way."""
     CALLER_OVER_SHARE = "CALLER_OVER_SHARE"
-    """This caller has its share of the calls that are under way."""
+    """This caller uses its full share of the calls under way."""
     DEADLINE_TOO_SHORT = "DEADLINE_TOO_SHORT"
-    """Such calls take longer at present than the time left."""
+    """Calls of this method currently take longer than the time left until the deadline."""
     MODELS_BUSY = "MODELS_BUSY"
-    """The queue before the models is full."""
+    """The queue in front of the models is full."""
     DISK_FULL = "DISK_FULL"
     """The disk of the state file is full."""
 
@@ -79,7 +79,7 @@ class ErrorReason(StrEnum):
     MODELS_UNAVAILABLE = "MODELS_UNAVAILABLE"
     """Triton is down or restarts."""
     RELEASE_LOADING = "RELEASE_LOADING"
-    """Triton runs, but has not loaded the release, or not yet."""
+    """Triton runs, but has not loaded the release yet."""
     SHARED_MEMORY_FULL = "SHARED_MEMORY_FULL"
     """The models are out of shared memory."""
     STATE_LOCKED = "STATE_LOCKED"
@@ -87,13 +87,13 @@ class ErrorReason(StrEnum):
     STATE_UNUSABLE = "STATE_UNUSABLE"
     """The state file can't be read or written."""
     GATEWAY_STOPPING = "GATEWAY_STOPPING"
-    """The gateway ends."""
+    """The gateway is stopping."""
     WORK_CANCELLED = "WORK_CANCELLED"
-    """A part that the call waited for was cancelled."""
+    """Work that the call waited for was cancelled."""
 
     # DEADLINE_EXCEEDED
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
-    """The answer was not there in time."""
+    """The response was not ready by the deadline."""
 
     # INTERNAL
     INTERNAL = "INTERNAL"

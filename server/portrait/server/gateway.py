@@ -1,4 +1,7 @@
-"""The composition root of one gateway process: its parts, its interceptors, its services and its background tasks."""
+"""The composition root of one gateway process: it builds the parts, interceptors, services and background tasks.
+
+`serve` is the entry: it reads from top to bottom as the life of the process. A new part is a field of `_Parts`.
+"""
 
 import asyncio
 import json
@@ -56,7 +59,7 @@ from portrait.server.storage.store import Store
 from portrait.server.triton import EmbeddedTriton
 
 _ANNOUNCE_SECONDS = 1.0
-"""Seconds in which new calls are still accepted after health says NOT_SERVING; they are part of the drain."""
+"""Seconds during which the gateway still accepts calls after health says NOT_SERVING; part of `drain_seconds`."""
 
 _MIB = 1024 * 1024
 
@@ -81,16 +84,21 @@ class _Parts:
     snapshots: TableSnapshots
     audience_search: AudienceSearch
     draining: asyncio.Event
-    """Set when the gateway begins to drain."""
+    """Set when the gateway begins to drain; ends the endless streams."""
 
     @property
     def registry(self) -> EngineRegistry:
-        """The engines in memory."""
+        """The engines of all loaded releases."""
         return self.rollout.registry
 
 
 def _list_interceptors(parts: _Parts) -> list[Interceptor]:
-    """List the interceptors of calls, the outermost first; a new interceptor is one line here."""
+    """List the interceptors of calls, the outermost first; a new interceptor is one line here.
+
+    The order matters. While a gate is full, `shed_load` refuses calls before their requests are read or logged.
+    `admit_calls` is inside the response cache, since a cached response needs no admission. `parse_request` is last,
+    since neither a cached nor a refused call needs a parsed request.
+    """
     settings, cache = parts.settings, parts.response_cache
     return [
         limit_open_calls(parts.open_calls, parts.metrics),
@@ -108,7 +116,7 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
 
 
 def _list_stream_interceptors(parts: _Parts) -> list[Interceptor]:
-    """List the interceptors of endless streams (health and reflection): no deadline and no admission, but a drain."""
+    """List the interceptors of endless streams (health and reflection), which have no deadline and no admission."""
     return [
         limit_open_calls(parts.open_calls, parts.metrics),
         assign_request_id,
@@ -122,7 +130,12 @@ def _list_stream_interceptors(parts: _Parts) -> list[Interceptor]:
 
 
 def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, Callable[[], Awaitable[None]], float]]:
-    """List the background tasks: the name, one step, and the seconds between steps."""
+    """List the background tasks as name, step, and seconds between two steps.
+
+    Args:
+        parts: the parts of the gateway.
+        last_change: the engines have applied the item changes up to this sequence number.
+    """
     refusals = RefusalLog(partial(count_refusals, parts.gates, parts.open_calls))
     changes = RemoteItemChanges(parts.store, parts.registry, last_change)
     tasks: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
@@ -131,7 +144,7 @@ def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, C
         ("refusals", refusals.write, REFUSALS_POLL_SECONDS),
         ("repair", parts.rollout.repair, REPAIR_SECONDS),
     ]
-    if parts.settings.release is None:
+    if parts.settings.release is None:  # a pinned release ignores the traffic file
         tasks.append(("rollout", parts.rollout.advance, ROLLOUT_POLL_SECONDS))
     return tasks
 
@@ -160,7 +173,7 @@ def _create_parts(settings: Settings, store: Store, rollout: Rollout) -> _Parts:
 
 
 def _register_metrics(parts: _Parts) -> None:
-    """Register the collectors of all parts."""
+    """Register the metrics of all parts."""
     metrics = parts.metrics
     metrics.register_releases(parts.rollout)
     if isinstance(parts.rollout.triton, EmbeddedTriton):
@@ -191,18 +204,19 @@ async def serve(
     *,
     shared: bool,
 ) -> None:
-    """Answer calls until a signal comes, then let the running calls end.
+    """Serve calls until SIGTERM or SIGINT, then drain: let the running calls end.
 
     Args:
         settings: the settings of the gateway.
         backends: the store and Triton.
-        rollout: the loaded releases; they know the changes of items up to `last_change`.
-        last_change: the number of a change of items.
+        rollout: has loaded the release that serves.
+        last_change: the loaded engines have applied the item changes up to this sequence number. Later changes of other
+            processes are read from the store.
         certificates: the certificates of the port; None for plain text.
-        shared: whether other processes serve on the same port.
+        shared: True if a supervisor runs several such processes on the same port.
 
     Raises:
-        OSError: the port of the gateway, or that of its metrics, can't be opened.
+        OSError: the gateway can't listen on its port or on the port of its metrics.
     """
     stop = asyncio.Event()
     handle_signals(stop.set)
@@ -226,7 +240,7 @@ async def serve(
 
 
 def _announce(parts: _Parts, port: int, metrics_port: int, triton_version: str, shared: bool) -> None:
-    """Log that calls are served, and tell the supervisor where the metrics are."""
+    """Log that the gateway is ready; a shared process also tells its supervisor, on stdout, the URL of its metrics."""
     settings = parts.settings
     metrics_url = addresses.metrics_url(settings.metrics_host, metrics_port)
     if shared:
@@ -244,13 +258,13 @@ def _announce(parts: _Parts, port: int, metrics_port: int, triton_version: str, 
 
 
 async def _drain(parts: _Parts, server: grpc.aio.Server) -> None:
-    """Say NOT_SERVING, accept calls a little longer, then wait for the running calls."""
+    """Report NOT_SERVING, accept calls for a moment more, then wait for the running calls."""
     seconds = parts.settings.drain_seconds
     _log.info("draining", seconds=seconds)
     parts.health.drain()
     parts.draining.set()
-    # Calls that have arrived when grpc.aio stops, but that it has not accepted, end with CANCELLED, which no client
-    # retries. So clients get time to see NOT_SERVING and to go elsewhere.
+    # When grpc.aio stops, it ends the calls that have arrived but are not accepted yet with CANCELLED, which no client
+    # retries. So the server first gives clients time to see NOT_SERVING and to use another gateway.
     announced = min(_ANNOUNCE_SECONDS, seconds)
     await asyncio.sleep(announced)
     await stop_server(server, lambda: parts.open_calls.running, seconds - announced)

@@ -1,7 +1,10 @@
-"""A micro-batcher: work that arrives while a model is busy goes out together as soon as the model is free.
+"""A dynamic batcher: it collects items only while the model is busy, and sends them as soon as the model is free.
 
-An idle model gets the waiting items at once; nothing is delayed to wait for more. While every instance runs a batch,
-another one is queued behind them only if it is nearly full (`Shapes.min_fill_when_busy`); until then items gather.
+An idle model gets the waiting items at once: no timer delays them to fill a batch. While every instance of the model
+runs a batch, the batcher sends another one ahead only if it is nearly full (`Shapes.min_fill_when_busy`).
+
+An item's way: `submit` wraps it in a `Job` and pushes it to the fair queue; `_dispatch` has the `Stage` compose a batch
+of jobs of similar lengths; `_execute` runs the batch and sets the answers of its jobs.
 """
 
 import asyncio
@@ -22,24 +25,26 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 RETRY_SECONDS = 0.5
+"""Seconds after which a refused caller should retry."""
 _GROWTH_SHARE = 0.25
-"""While all instances run, another batch is looked for whenever this share of what it must have has come."""
+"""While all instances are busy, the batcher plans a batch only after this share of the minimum batch has arrived, and
+not at every item."""
 
 
 class Batcher(Generic[T, R]):
-    """Gathers single items into batches of few shapes.
+    """Joins single items into batches of few shapes.
 
-    Callers share the model fairly; each caller's own items go by deadline (`fairness`). Items whose caller has gone, or
-    whose deadline has passed, are dropped before they cost anything.
+    Callers share the model fairly; the items of one caller are ordered by deadline (`fairness`). The batcher drops
+    items whose caller has gone or whose deadline has passed before they reach the model.
 
     Args:
-        run: answers a batch, in its order; gets the batch, the length that its items are padded to, and its latest
-            deadline (None if some item has none).
-        length: an item's length.
-        shapes: what batches may look like.
-        concurrency: batches under way at one time, those that wait behind a running one included.
-        limit: items that may be pending at one time; more are refused.
-        instances: batches that the model runs at one time.
+        run: runs a batch and returns one answer per item, in order; gets the items, their padded length, and the
+            latest `loop.time()` deadline among them (None if an item has none).
+        length: returns the length of an item in units: tokens, events or candidates.
+        shapes: the allowed batch shapes.
+        concurrency: maximum batches under way, including those that wait at the model behind a running one.
+        limit: maximum pending items; `submit` refuses more.
+        instances: batches that the model runs in parallel.
     """
 
     def __init__(
@@ -64,36 +69,37 @@ class Batcher(Generic[T, R]):
         self._queued = 0
         """Items in the queue, abandoned ones included."""
         self.pending = 0
-        """Items that wait or run."""
+        """Items that wait or run; those that were answered or cancelled do not count."""
         self.batches = 0
-        """Batches run so far."""
+        """Batches sent to the model so far."""
         self.items = 0
-        """Items in them."""
+        """Items (rows) in these batches."""
         self.padded_units = 0
-        """Units in them (rows times padded length), padding included."""
+        """Units in these batches, padding included: rows times padded length."""
         self.units = 0
-        """Units in them without padding: tokens, events or candidates."""
+        """Units in these batches without padding: tokens, events or candidates."""
 
     @property
     def instances(self) -> int:
-        """Batches that the model runs at one time."""
+        """Number of batches that the model runs in parallel."""
         return self._instances
 
     def set_instances(self, instances: int) -> None:
-        """Say how many batches the model runs at one time; as many as before may wait behind them."""
+        """Set how many batches the model runs in parallel; the number that may wait behind them stays the same."""
         self._concurrency += instances - self._instances
         self._instances = instances
         self._schedule_dispatch()
 
     def submit(self, item: T, deadline: float | None) -> "asyncio.Future[R]":
-        """Have one item answered, as work of the current call. Who cancels the answer takes the item back.
+        """Queue one item on behalf of the current caller. Cancelling the returned future withdraws the item.
 
         Args:
-            item: what to run.
-            deadline: `loop.time()` after which the answer is worth nothing; None if never.
+            item: the input of the model.
+            deadline: `loop.time()` after which nobody needs the answer; None if never.
 
         Returns:
-            The answer. It fails as `run` fails, and with DeadlineExceeded if its time passes while it waits.
+            a future of the answer. It fails with the error of `run`, or with DeadlineExceeded if the deadline passes
+            while the item waits.
 
         Raises:
             Overloaded: too many items are pending.
@@ -117,13 +123,13 @@ class Batcher(Generic[T, R]):
         self.pending -= 1
 
     def _drop_abandoned(self) -> None:
-        """Bound the memory of items that were taken back while the model is stuck."""
+        """Free the memory of withdrawn items, which would pile up behind a model that is stuck."""
         self._queue.drop_abandoned()
         self._stage.drop_abandoned()
         self._queued = len(self._queue) + len(self._stage)
 
     def _schedule_dispatch(self) -> None:
-        """Schedule a dispatch after this iteration of the loop: what arrives together goes out together."""
+        """Schedule a dispatch after this iteration of the loop, so that items that arrive together share a batch."""
         if self._is_scheduled or len(self._running) >= self._concurrency:
             return
         shapes = self._shapes
@@ -142,7 +148,11 @@ class Batcher(Generic[T, R]):
             task.add_done_callback(self._finish)
 
     def _take_batch(self) -> tuple[list[Job[T, R]], int] | None:
-        """Jobs and their padded length; None if nothing waits, or all instances run and the next is not full."""
+        """Take the next batch; None if nothing waits, or if all instances are busy and the batch is not full.
+
+        Returns:
+            the jobs, and the length that they are padded to.
+        """
         self._stage.fill(asyncio.get_running_loop().time())
         plan = self._stage.plan()
         self._queued = len(self._queue) + len(self._stage)
@@ -173,10 +183,10 @@ class Batcher(Generic[T, R]):
             for job, answer in zip(jobs, answers, strict=True):
                 if not job.answer.done():
                     job.answer.set_result(answer)
-        except Exception as error:  # every caller of the batch is told
+        except Exception as error:  # an error of the batch is the error of each of its items
             for job in jobs:
                 if not job.answer.done():
                     job.answer.set_exception(error)
         finally:
             for job in jobs:
-                job.answer.cancel()  # of a run that was cancelled; the others are done
+                job.answer.cancel()  # has an effect only if the batch itself was cancelled

@@ -1,8 +1,8 @@
-"""The rollout: brings what is loaded to what the operator wants, while requests flow.
+"""The rollout: a loop that loads, switches and unloads releases until they agree with the operator's traffic file.
 
-A release is loaded beside those that serve, checked, told of changed items, warmed, and only then are requests
-switched to it, all at once. Those under way end on the release that they began with; only when the last of them has
-ended is that release unloaded. A release that can't be loaded changes nothing: it is refused, and tried again later.
+A new release is loaded beside those that serve. It is checked, the stored item changes are replayed on it, and it is
+warmed up; then all new requests switch to it at once. Requests under way end on the release that they began with, which
+is unloaded after the last of them. A release that can't be loaded changes nothing: it is refused and retried later.
 """
 
 import asyncio
@@ -26,58 +26,59 @@ from portrait.server.storage.store import Store
 from portrait.server.triton import TritonError
 
 POLL_SECONDS = 0.2
-"""Seconds between polls of the operator's file."""
+"""Seconds between polls of the traffic file."""
 REPAIR_SECONDS = 1.0
 """Seconds between checks for unhealthy models."""
 _ANSWER_SECONDS = 60.0
-"""Timeout of the first answer of a newly loaded release."""
+"""Seconds within which the models of a newly loaded release must answer."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
-"""Before a refused release is tried again; doubled each time. A change of the file lets it be tried at once."""
+"""Seconds before a refused release is retried; doubled each time. After a change of the file it is retried at once."""
 
 _log = structlog.get_logger(__name__)
 
 _Stamp = tuple[int, int, int]
+"""Modification time in nanoseconds, inode and size of the traffic file; a change of the file changes one of them."""
 
 
 class Triton(Protocol):
     """The model server that holds the graphs of releases."""
 
     async def load(self, release: int) -> None:
-        """Load a release beside those that are loaded, unless it is; raises TritonError."""
+        """Load a release beside the loaded ones; does nothing if it is loaded. Raises TritonError."""
         ...
 
     async def unload(self, release: int) -> None:
-        """Let go of a release that nobody asks any more; raises TritonError."""
+        """Unload a release that no request uses; raises TritonError."""
         ...
 
     def prefer(self, release: int) -> None:
-        """Say which release must be back first after a restart."""
+        """Set the release that Triton loads first after a restart."""
         ...
 
     async def repair(self, model: str) -> None:
-        """Give a model new processes, since those that it has do not work; raises TritonError."""
+        """Replace the processes of an unhealthy model; raises TritonError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a release is not loaded."""
+    """The reason why a release could not be loaded, and the time of the next attempt."""
 
     reason: str
     pause: float
-    """Seconds until it is tried again."""
+    """Seconds between the refusal and the next attempt."""
     until: float
-    """The `loop.time()` of that."""
+    """`loop.time()` of the next attempt."""
 
 
 class Rollout:
-    """Follows the operator's file.
+    """Follows the operator's traffic file, one step at a time.
 
     Args:
-        repository: holds the file and the releases.
-        store: holds changes of items.
-        triton: loads graphs.
-        open_engine: opens a release whose files are as the manifest says; raises ReleaseError.
+        repository: the model repository, which holds the traffic file and the releases.
+        store: holds the item changes that are replayed on a new engine.
+        triton: loads and unloads graphs.
+        open_engine: opens a release and checks its files against the manifest; raises ReleaseError.
     """
 
     def __init__(
@@ -88,28 +89,30 @@ class Rollout:
         self._stamp: _Stamp | None
         self._wanted: Traffic
         self.registry: EngineRegistry
-        """Set by `begin`."""
-        self._job: asyncio.Task[None] | None = None
+        """The loaded engines; `begin` sets it."""
+        self._task: asyncio.Task[None] | None = None
         self.refused: dict[int, Refusal] = {}
-        """Releases that are wanted and could not be loaded."""
+        """Wanted releases that could not be loaded, by number."""
         self.misread = False
-        """True if the file exists and is invalid."""
+        """True if the traffic file exists but is invalid."""
         self.switches = 0
-        """Number of changes of the routes."""
+        """Number of times that new requests were switched to other routes."""
 
     async def begin(self, pinned: int | None = None) -> None:
-        """Load the release that serves; if it can't be, the one that did before.
+        """Load the serving release; if that fails, load the previous one.
 
         Args:
-            pinned: a release to serve whatever the file says; then there is nothing to follow.
+            pinned: the number of a release to serve instead of what the traffic file says; None follows the file.
 
         Raises:
-            TrafficError: the file is not what it may be.
-            OSError: it can't be read.
-            ReleaseError, TritonError, PortraitError: neither release can be loaded; the error is that of the first.
+            TrafficError: the traffic file is invalid.
+            OSError: the traffic file can't be read.
+            ReleaseError, TritonError, PortraitError: neither release can be loaded; this is the error of the serving
+                release.
         """
         self._stamp = _stamp(self._repository)
         self._wanted = wanted = Traffic.of(self._repository) if pinned is None else Traffic(pinned)
+        # The canary is left out here: `advance` loads it while the gateway serves.
         traffic = Traffic(wanted.serving, wanted.previous)
         try:
             engine = await self._open(wanted.serving, {})
@@ -127,29 +130,29 @@ class Rollout:
         _freeze_loaded_objects()
 
     async def advance(self) -> None:
-        """Do the next step towards what the file says now. Called again and again."""
+        """Take one step towards the state that the traffic file describes; a background task repeats it."""
         await self._read_traffic()
         await self._switch_routes()
-        self._start_next_job()
+        self._start_next_task()
 
     async def repair(self) -> None:
-        """Have Triton repair the models whose processes are unhealthy again and again. Called again and again."""
+        """Have Triton replace the processes of models that stay unhealthy; a background task repeats it."""
         unhealthy = {model for engine in tuple(self.registry.engines.values()) for model in engine.pop_unhealthy()}
         for model in sorted(unhealthy):
             _log.error("model_unhealthy", model=model)
             try:
                 await self.triton.repair(model)
-            except TritonError as error:  # if it goes on being unhealthy, it is told of again
+            except TritonError as error:  # a model that stays unhealthy is reported again, and so tried again
                 _log.error("model_not_repaired", model=model, reason=str(error))
 
     async def stop(self) -> None:
-        """End the loading of a release that is under way."""
-        if self._job is not None:
-            self._job.cancel()
-            await asyncio.gather(self._job, return_exceptions=True)
+        """Cancel the load or unload that is under way."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     async def _read_traffic(self) -> None:
-        """Read the file if it is another one than before."""
+        """Read the traffic file if it has changed."""
         # Off the event loop: the repository may be on a network.
         stamp = await asyncio.to_thread(_stamp, self._repository)
         if stamp == self._stamp:
@@ -170,41 +173,45 @@ class Rollout:
         self.refused.clear()
 
     async def _switch_routes(self) -> None:
-        """Send requests where they are wanted, if all is there for it; else they go on as before."""
+        """Switch new requests to the wanted releases if all of these are loaded and ready; else change nothing."""
         registry, wanted = self.registry, self._wanted
         engines = [registry.engines.get(release) for release in wanted.routed]
         if wanted == registry.routes.traffic or None in engines:
             return
-        # A Triton that was started again may still lack a release that nobody asked for.
+        # A restarted Triton may not have loaded a release yet that no request uses.
         if not all([await engine.is_ready() for engine in engines if engine is not None]):
             return
         if not registry.engines.keys() >= set(wanted.routed):
-            return  # removed meanwhile: it is loaded again
+            return  # removed while `is_ready` was awaited: the next step loads it again
         registry.switch(wanted)
         self.triton.prefer(wanted.serving)
         self.switches += 1
         _log.info("traffic_switched", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
 
-    def _start_next_job(self) -> None:
-        """Begin the next thing that is missing or superfluous, one at a time."""
-        if self._job is not None:
-            if not self._job.done():
+    def _start_next_task(self) -> None:
+        """Start to load one missing release, or to unload one that is not needed; at most one such task runs."""
+        if self._task is not None:
+            if not self._task.done():
                 return
-            job, self._job = self._job, None
-            job.result()
+            task, self._task = self._task, None
+            task.result()  # raises what `_remove_release` raised; `_load_release` never fails
         registry, wanted = self.registry, self._wanted
         now = asyncio.get_running_loop().time()
         for release in wanted.routed:
             refusal = self.refused.get(release)
             if release not in registry.engines and (refusal is None or refusal.until <= now):
-                self._job = asyncio.create_task(self._load_release(release), name=f"release {release}")
+                self._task = asyncio.create_task(self._load_release(release), name=f"release {release}")
                 return
         for release in registry.engines.keys() - wanted.kept - registry.in_use:
-            self._job = asyncio.create_task(self._remove_release(release), name=f"release {release}")
+            self._task = asyncio.create_task(self._remove_release(release), name=f"release {release}")
             return
 
     async def _load_release(self, release: int) -> None:
-        """Load a release, or refuse it; never fails."""
+        """Load, update and warm up a release; on any error, refuse it instead of failing.
+
+        The first replay is long and runs while items may change. The second one runs with `changing` held, so that no
+        change is lost between it and the moment at which the registry passes changes to the new engine.
+        """
         applied: Changes = {}
         try:
             engine = await self._open(release, applied)
@@ -218,8 +225,8 @@ class Rollout:
                 raise
         except (ReleaseError, TritonError, PortraitError) as error:
             self._refuse(release, str(error))
-        except Exception as error:  # whatever is wrong with a release: the others go on
-            # Not its text, which could quote what a shopper typed.
+        except Exception as error:  # an unknown fault of one release must not stop the others
+            # Only the type: the text could quote what a shopper typed.
             self._refuse(release, f"unexpected {type(error).__qualname__}")
         else:
             self.refused.pop(release, None)
@@ -227,7 +234,12 @@ class Rollout:
             _log.info("release_loaded", release=release, item_changes=len(applied))
 
     async def _open(self, release: int, applied: Changes) -> Engine:
-        """The engine of a release, its graphs loaded, told of the changed items."""
+        """Open the engine of a release, load its graphs, and replay the item changes.
+
+        Args:
+            release: its number.
+            applied: filled with the changes that were replayed, so that a later replay skips them.
+        """
         engine = await self._open_engine(release)
         try:
             await self.triton.load(release)
@@ -243,10 +255,10 @@ class Rollout:
     async def _remove_release(self, release: int) -> None:
         async with self.registry.changing:
             if release in self._wanted.kept | self.registry.in_use:
-                return  # wanted again while this waited
+                return  # wanted again, or taken by a request, while this waited for the lock
             engine = self.registry.remove(release)
         await self._close(engine)
-        del engine
+        del engine  # the last reference, so that the collection below frees it
         _freeze_loaded_objects()
         _log.info("release_unloaded", release=release)
 
@@ -265,10 +277,10 @@ class Rollout:
 
 
 def _freeze_loaded_objects() -> None:
-    """Have the garbage collector look at what is loaded once, now, and not again.
+    """Collect garbage now, and exclude the objects of loaded releases from later collections.
 
-    A release is some hundred thousand objects that live as long as it does. To walk them took 65 ms every few seconds,
-    for which every call waited.
+    A release has some hundred thousand objects that live as long as it does. A full collection walked them every few
+    seconds and delayed every call by 65 ms.
     """
     gc.unfreeze()
     gc.collect()
@@ -276,7 +288,7 @@ def _freeze_loaded_objects() -> None:
 
 
 def _stamp(repository: Path) -> _Stamp | None:
-    """Return a stamp that changes with the file; None without a file."""
+    """Return a stamp that changes with the traffic file; None without a file."""
     try:
         status = os.stat(file_of(repository))
     except OSError:

@@ -1,4 +1,4 @@
-"""Server reflection for any version of its protocol: v1, which current tools ask for first, and v1alpha."""
+"""Server reflection in both versions of its protocol: v1, which current tools try first, and v1alpha."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -16,21 +16,21 @@ _SERVICES = (f"{_V1}.{_SERVICE}", f"{_ALPHA}.{_SERVICE}")
 
 
 class Reflection:
-    """Answers what services and messages there are.
+    """Describes the services and messages of the gateway to tools such as grpcurl.
 
-    The two versions differ in the name of their package only, so one implementation answers both.
+    The two versions of the protocol differ only in the name of their package, so one implementation answers both.
 
     Args:
-        services: full names of those that are listed, besides reflection itself.
+        services: full names of the services to list; reflection lists itself too.
     """
 
     def __init__(self, services: Sequence[str]) -> None:
         _describe_v1()
-        servicer = reflection.aio.ReflectionServicer  # type: ignore[attr-defined] # its stubs lack it
+        servicer = reflection.aio.ReflectionServicer  # type: ignore[attr-defined] # the stubs lack `aio`
         self._servicer = servicer([*services, *_SERVICES])
 
     def add_to(self, server: grpc.aio.Server) -> None:
-        """Register both versions."""
+        """Register both versions with a server."""
         handler = grpc.stream_stream_rpc_method_handler(self._answer)
         for service in _SERVICES:
             server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, {_METHOD: handler})])
@@ -46,7 +46,10 @@ async def _requests(context: Context) -> AsyncIterator[reflection_pb2.ServerRefl
 
 
 def _describe_v1() -> None:
-    """Add the messages of v1 to the pool that reflection describes services from."""
+    """Add the messages of v1 to the default descriptor pool, from which the servicer describes services.
+
+    grpcio-reflection brings only v1alpha: this copies its file under the package name of v1.
+    """
     pool = descriptor_pool.Default()
     file = descriptor_pb2.FileDescriptorProto()
     reflection_pb2.DESCRIPTOR.CopyToProto(file)

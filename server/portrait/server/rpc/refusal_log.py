@@ -1,4 +1,4 @@
-"""Log lines that say how many calls were refused: one a second and reason, however many they are."""
+"""A summary of refused calls for the log: at most one line per second for each limit and reason."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -10,28 +10,28 @@ from portrait.server.admission.gate import Gate
 from portrait.server.rpc.interceptors.open_calls import OpenCallLimits
 
 POLL_SECONDS = 1.0
-"""Between two looks."""
+"""Seconds between two summaries."""
 
 _log = structlog.get_logger(__name__)
 
 Counts = Mapping[tuple[str, str], int]
-"""Calls refused since the start, by the limit that they met and the reason."""
+"""Number of calls refused since the start, by limit and reason."""
 
 
-def count_refusals(gates: Mapping[Workload, Gate], rooms: OpenCallLimits) -> Counts:
-    """Count the calls that gates and rooms have refused since the start."""
-    refused = Counter(rooms.refused())
-    for kind, gate in gates.items():
+def count_refusals(gates: Mapping[Workload, Gate], open_calls: OpenCallLimits) -> Counts:
+    """Count the calls that the gates and the limits of open calls have refused since the start."""
+    refused = Counter(open_calls.refused())
+    for workload, gate in gates.items():
         for (_, reason), count in gate.refused.items():
-            refused[kind, reason] += count
+            refused[workload, reason] += count
     return refused
 
 
 class RefusalLog:
-    """Logs what was refused since its last look. Nothing is done for a single call, so that refusing stays cheap.
+    """Logs how many calls were refused since the last summary. A single refusal logs nothing, so that it stays cheap.
 
     Args:
-        counts: of the calls refused since the start.
+        counts: returns the refused calls since the start.
     """
 
     def __init__(self, counts: Callable[[], Counts]) -> None:
@@ -39,7 +39,7 @@ class RefusalLog:
         self._before = dict(counts())
 
     async def write(self) -> None:
-        """Write a line for each limit and reason that refused calls."""
+        """Write a line for each limit and reason with new refusals."""
         now = dict(self._counts())
         for (limit, reason), count in now.items():
             grown = count - self._before.get((limit, reason), 0)

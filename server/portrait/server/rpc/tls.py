@@ -1,4 +1,4 @@
-"""Transport security of the gateway's port: certificates are checked at the start, and read again when they change."""
+"""TLS of the gateway's port: certificates are checked at the start, and reloaded when their files change."""
 
 import os
 import re
@@ -17,24 +17,24 @@ _CERTIFICATE = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
 _KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _ENCRYPTED = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED")
 _ANY_STRENGTH = "DEFAULT:@SECLEVEL=0"
-"""Callers decide how strong keys must be; here the files are only checked for being complete and matching."""
+"""OpenSSL cipher list without a minimum key strength: the checks here only ask if the files are complete and match."""
 _HANDSHAKE_STEPS = 8
-"""Turns of client and server after which a handshake in memory is done."""
+"""Turns of client and server that complete a handshake in memory."""
 
 _log = structlog.get_logger(__name__)
 
 
 class TlsError(Exception):
-    """A file of TLS can't be used; the message names the setting and the file."""
+    """A certificate, key or CA file can't be used; the message names the setting and the file."""
 
 
 class Certificates:
-    """The certificate, key and authorities of the port: the last complete content of their files.
+    """The certificate chain, key and client CAs of the port: the last valid content of their files.
 
     Args:
-        certificate: PEM file of the chain.
-        key: PEM file of its private key.
-        authorities: PEM file of those whose callers are served; None for everybody.
+        certificate: PEM file of the certificate chain.
+        key: PEM file of the private key of the certificate.
+        authorities: PEM file of the CAs that sign callers' certificates (mTLS); None serves callers without one.
 
     Raises:
         TlsError: a file can't be used.
@@ -47,19 +47,19 @@ class Certificates:
         self._configuration = self._load()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Credentials that give every new connection what the files have by then."""
+        """Create server credentials that check the files for changes at every new connection."""
         return grpc.dynamic_ssl_server_credentials(
             self._configuration, self.refresh, require_client_authentication=self._authorities is not None
         )
 
     def refresh(self) -> grpc.ServerCertificateConfiguration:
-        """Read the files again if they have changed. May be called from any thread.
+        """Reload the files if they have changed; safe to call from any thread.
 
         Returns:
-            what new connections use: what was used before, while the files can't be used as they are.
+            the configuration for new connections. If the changed files can't be used, it is the one before.
         """
         with self._lock:
-            state = self._state()  # before the files are read, so that a change meanwhile is seen next time
+            state = self._state()  # taken before the files are read: the next call sees a change during the read
             if state != self._seen:
                 self._seen = state
                 try:
@@ -71,7 +71,7 @@ class Certificates:
             return self._configuration
 
     def _state(self) -> list[tuple[int, ...] | None]:
-        """Whatever of the files changes when they are written or replaced."""
+        """Return the attributes of the files that change when a file is written or replaced."""
         return [_stat(path) for path in (self._certificate, self._key, self._authorities) if path]
 
     def _load(self) -> grpc.ServerCertificateConfiguration:
@@ -88,10 +88,10 @@ class Certificates:
         return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authorities)
 
     def _pair(self, chain: bytes, key: bytes) -> ssl.SSLContext:
-        """Put a chain and its key together.
+        """Create a TLS context from a chain and its key.
 
         Raises:
-            TlsError: they do not belong together, or the key is damaged.
+            TlsError: the key does not match the certificate, or is damaged.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_ciphers(_ANY_STRENGTH)
@@ -108,7 +108,7 @@ class Certificates:
 
 
 def load_certificates(settings: Settings) -> Certificates | None:
-    """Read and check the files of TLS that are set; None for plain text.
+    """Load and check the TLS files that the settings name; None for plain text.
 
     Raises:
         TlsError: a file can't be used.
@@ -134,10 +134,10 @@ def _read(setting: str, path: Path) -> bytes:
 
 
 def _check_certificates(setting: str, path: Path, pem: bytes) -> None:
-    """Refuse a file without a whole certificate.
+    """Require complete certificates in a PEM file.
 
     Raises:
-        TlsError: it holds none, or a damaged one.
+        TlsError: the file holds no certificate, or a damaged one.
     """
     if not _CERTIFICATE.search(pem):
         held = "a private key" if _KEY.search(pem) else "no certificate in PEM form"
@@ -149,10 +149,10 @@ def _check_certificates(setting: str, path: Path, pem: bytes) -> None:
 
 
 def _check_key(path: Path, pem: bytes) -> None:
-    """Refuse a file without a private key that can be used.
+    """Require a usable private key in a PEM file.
 
     Raises:
-        TlsError: it holds none, or one that a passphrase protects.
+        TlsError: the file holds no private key, or one that a passphrase protects.
     """
     if not _KEY.search(pem):
         held = "a certificate" if _CERTIFICATE.search(pem) else "no private key in PEM form"
@@ -166,13 +166,13 @@ def _damaged(setting: str, path: Path, error: ssl.SSLError) -> TlsError:
 
 
 def _as_text(pem: bytes) -> str:
-    """PEM as ASCII, which `ssl` wants; comments beside the certificates may be anything."""
+    """Convert PEM to ASCII, which `ssl` requires; comments around the certificates may have any encoding."""
     return pem.decode("latin-1").encode("ascii", "replace").decode("ascii")
 
 
 @contextmanager
 def _in_memory(content: bytes) -> Iterator[str]:
-    """Path of a file that is in memory only: `ssl` wants files, and those on disk may change between two looks."""
+    """Yield the path of a file in memory with some content: `ssl` reads only files, and files on disk may change."""
     descriptor = os.memfd_create("pem")
     try:
         os.write(descriptor, content)
@@ -182,9 +182,9 @@ def _in_memory(content: bytes) -> Iterator[str]:
 
 
 def _find_problem(server: ssl.SSLContext, chain: bytes) -> str | None:
-    """Find why callers may refuse a certificate, for example that it has expired; None if nothing speaks against it.
+    """Find a reason for which callers may refuse a certificate, for example that it has expired; None without one.
 
-    A caller in memory, who trusts this very certificate, shakes hands with the server.
+    A client in memory that trusts exactly this certificate does a handshake with the server.
     """
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False

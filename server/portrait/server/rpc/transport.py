@@ -1,4 +1,4 @@
-"""The gateway's port: how its connections behave, where it listens, and how it is secured."""
+"""The gateway's port: the options of its connections, listening, and the orderly stop."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,33 +18,35 @@ from portrait.server.runtime.signals import handle_hangup
 from portrait.server.settings import Settings
 
 _MIN_PING_MILLISECONDS = 500
-"""Callers may ping this often, with or without calls: gRPC's own rule, once in 5 minutes, closes the connections of
-callers who watch over a silent stream. Even pings of every second, that arrive a little closer, are within it."""
+"""Minimum time between two pings of a caller, with or without calls. gRPC's default is 5 minutes, and it closes the
+connections of callers that ping more often to watch a silent stream. This allows a ping every second, with jitter."""
 _MAX_PENDING_CALLS = 20_000
-"""Calls that wait until the event loop takes them up. From 1,000 on, gRPC would cancel some by chance, which neither
-counts nor logs them and which nobody retries; those that are taken up are refused by the rules of the gateway."""
+"""Maximum calls that wait until the event loop accepts them. By default gRPC cancels some at random from 1,000 on; they
+are neither counted nor logged, and no client retries them. Admission control refuses accepted calls properly."""
 _KEEPALIVE_MILLISECONDS = 60_000
 _KEEPALIVE_TIMEOUT_MILLISECONDS = 20_000
-"""A caller who is silent for the first, and then does not answer a ping for the second, is gone; so are its streams."""
+"""The server pings a connection after the first time without data. It closes the connection and its streams if no
+answer comes within the second time."""
 _AGE_GRACE_SECONDS = 5.0
-"""Seconds beyond the longest deadline that calls get on a connection that has reached its age: none is cut off."""
+"""Seconds added to the longest deadline before a connection that has reached its age is closed: no call is cut off."""
 _CLOSING_SECONDS = 1.0
-"""Seconds that callers get to read the last responses, and to close their connections."""
+"""Seconds during which callers read the last responses and close their connections."""
 _POLL_SECONDS = 0.05
+"""Seconds between checks for running calls while the server stops."""
 
 _log = structlog.get_logger(__name__)
 
 
 def server_options(settings: Settings, *, shared: bool) -> list[tuple[str, int]]:
-    """Options of the gRPC server.
+    """Return the options of the gRPC server.
 
     Args:
-        settings: of the gateway.
-        shared: whether other processes serve at the same port.
+        settings: the settings of the gateway.
+        shared: True if other worker processes of this gateway listen on the same port.
     """
     options = [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
-        # Unless it is one of ours, a second gateway on the same port is a mistake, not a way to share it.
+        # Only workers of one gateway share a port; a second gateway on the same port is a mistake and must fail.
         ("grpc.so_reuseport", int(shared)),
         ("grpc.http2.min_ping_interval_without_data_ms", _MIN_PING_MILLISECONDS),
         ("grpc.keepalive_permit_without_calls", 1),
@@ -54,7 +56,7 @@ def server_options(settings: Settings, *, shared: bool) -> list[tuple[str, int]]
         ("grpc.server.max_pending_requests_hard_limit", _MAX_PENDING_CALLS),
     ]
     if settings.connection_age_seconds:
-        # gRPC varies the age by a tenth, so that callers who came together do not all come back together.
+        # gRPC varies the age by a tenth, so that callers that connected together do not all reconnect together.
         grace = settings.max_deadline_seconds + _AGE_GRACE_SECONDS
         options += [
             ("grpc.max_connection_age_ms", max(1, round(1000 * settings.connection_age_seconds))),
@@ -64,10 +66,15 @@ def server_options(settings: Settings, *, shared: bool) -> list[tuple[str, int]]
 
 
 def listen(server: grpc.aio.Server, settings: Settings, certificates: Certificates | None) -> int:
-    """Open the port; returns it. At SIGHUP, changed certificates are read at once and not at the next connection.
+    """Open the port and return its number. SIGHUP reloads changed certificates at once, not at the next connection.
+
+    Args:
+        server: the server that listens.
+        settings: the settings of the gateway; port 0 lets the system choose one.
+        certificates: the certificates of the port; None for plain text.
 
     Raises:
-        OSError: it is taken, or can't be opened.
+        OSError: the port is taken, or can't be opened.
     """
     address = bind_address(settings.host, settings.port)
     if settings.host.startswith(UNIX_SCHEME):
@@ -86,17 +93,17 @@ def listen(server: grpc.aio.Server, settings: Settings, certificates: Certificat
 
 
 async def stop_server(server: grpc.aio.Server, count_running: Callable[[], int], seconds: float) -> None:
-    """Take up no more calls, and end once none runs any more.
+    """Accept no more calls, and stop the server as soon as no call runs.
 
-    gRPC itself would wait up to 20 s more for each connection whose caller is gone without a word.
+    gRPC alone would wait up to 20 s longer for each connection whose caller vanished without closing it.
 
     Args:
-        server: to be ended.
-        count_running: tells how many calls run.
-        seconds: what calls that run may take to end, before they are cancelled.
+        server: the server to stop.
+        count_running: returns the number of running calls.
+        seconds: time for running calls to end, after which they are cancelled.
     """
     stopping = asyncio.create_task(server.stop(seconds))
-    await asyncio.sleep(0)  # from here on none is taken up
+    await asyncio.sleep(0)  # lets `server.stop` begin: from here on the server accepts no call
     while count_running() and not stopping.done():
         await asyncio.wait({stopping}, timeout=_POLL_SECONDS)
     await server.stop(min(seconds, _CLOSING_SECONDS))
@@ -104,7 +111,7 @@ async def stop_server(server: grpc.aio.Server, count_running: Callable[[], int],
 
 
 def warn_about_plain_text(settings: Settings) -> None:
-    """Log a warning if data of shoppers would cross the network unprotected."""
+    """Log a warning if the data of shoppers crosses the network without TLS."""
     if settings.tls_certificate is None and not is_local(settings.host):
         _log.warning(
             "plain_text",

@@ -1,4 +1,4 @@
-"""Addresses to listen on: what a setting may say, what is bound, and what a caller is told."""
+"""Addresses of the gateway: parsing of settings, addresses to bind, and addresses that clients use."""
 
 import contextlib
 import ipaddress
@@ -10,25 +10,25 @@ from pathlib import Path
 from urllib.parse import quote
 
 UNIX_SCHEME = "unix:"
-"""Begins the address of a Unix socket: the path of its file follows."""
+"""Prefix of the address of a Unix socket; the path of the socket file follows."""
 
 _MAX_UNIX_PATH_BYTES = 107
-"""Linux keeps the path of a socket in 108 bytes, of which the last is zero."""
+"""Linux stores the path of a socket in 108 bytes, with a zero at the end."""
 _UNIX_MODE = 0o660
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_.-]{1,253}")
 _WITH_PORT = re.compile(r"(?:\[.*\]|[^:]*):\d+")
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what they are, not where we listen
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - names of wildcards, nothing binds them
 _FORMS = "an IP address such as 127.0.0.1, ::1 or [::1], or a host name"
 
 
 def parse_host(value: str) -> str:
-    """Read where to listen: an IP address, a host name, or `unix:` with a path.
+    """Parse an address to listen on: an IP address, a host name, or `unix:` with a path.
 
     Returns:
-        an IPv6 address without its brackets; the path of a Unix socket made absolute.
+        the address: IPv6 without brackets, the path of a Unix socket made absolute.
 
     Raises:
-        ValueError: it is none of these; the message says which form is wanted.
+        ValueError: the value is none of these; the message names the valid forms.
     """
     if not value.startswith(UNIX_SCHEME):
         return _parse_tcp_host(value, f"{_FORMS}, or unix:/path/of/a.socket")
@@ -46,13 +46,13 @@ def parse_host(value: str) -> str:
 
 
 def parse_tcp_host(value: str) -> str:
-    """Read where to listen: an IP address or a host name.
+    """Parse an address to listen on: an IP address or a host name.
 
     Returns:
-        an IPv6 address without its brackets.
+        the address; IPv6 without brackets.
 
     Raises:
-        ValueError: it is neither; the message says which form is wanted.
+        ValueError: the value is neither; the message names the valid forms.
     """
     if value.startswith(UNIX_SCHEME):
         raise ValueError(f"a Unix socket can't be used here; {_FORMS} is wanted")
@@ -73,29 +73,29 @@ def _parse_tcp_host(value: str, forms: str) -> str:
 
 
 def bind_address(host: str, port: int) -> str:
-    """Address to bind, as gRPC reads it.
+    """Return the address to bind, in the form that gRPC reads.
 
     Args:
         host: as `parse_host` returns it.
-        port: nothing to a Unix socket.
+        port: the TCP port; ignored for a Unix socket.
     """
     if host.startswith(UNIX_SCHEME):
-        return UNIX_SCHEME + quote(host.removeprefix(UNIX_SCHEME))  # gRPC takes it for a URI
+        return UNIX_SCHEME + quote(host.removeprefix(UNIX_SCHEME))  # gRPC parses it as a URI
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def client_address(host: str, port: int) -> str:
-    """Address at which a program of this machine reaches what listens there."""
+    """Return the address at which a program on this machine reaches a server that listens on `host`."""
     return bind_address(_WILDCARDS.get(host, host), port)
 
 
 def metrics_url(host: str, port: int) -> str:
-    """URL at which a program of this machine reads the metrics."""
+    """Return the URL at which a program on this machine reads the metrics."""
     return f"http://{client_address(host, port)}/metrics"
 
 
 def is_local(host: str) -> bool:
-    """Tell whether only programs of this machine reach what listens there.
+    """Tell whether only programs on this machine can reach a server that listens on `host`.
 
     Args:
         host: as `parse_host` returns it.
@@ -113,14 +113,14 @@ def is_local(host: str) -> bool:
 
 
 def require_local_address(setting: str, host: str) -> None:
-    """Require an address to be of this machine, before anything is started.
+    """Require that an address belongs to this machine.
 
     Args:
-        setting: which one says it.
+        setting: the name of the setting, for the message.
         host: as `parse_host` returns it.
 
     Raises:
-        OSError: it can't be resolved, or belongs to another machine; the message names the setting.
+        OSError: the host can't be resolved, or belongs to another machine; the message names the setting.
     """
     if host.startswith(UNIX_SCHEME):
         return
@@ -137,7 +137,7 @@ def require_local_address(setting: str, host: str) -> None:
 
 @contextlib.contextmanager
 def name_address_in_errors(host: str, port: int) -> Iterator[None]:
-    """Say where one can't listen: the system's own message lacks it."""
+    """Add the address to an OSError of the block: the system's own message lacks it."""
     try:
         yield
     except OSError as error:
@@ -145,10 +145,10 @@ def name_address_in_errors(host: str, port: int) -> Iterator[None]:
 
 
 def claim_unix_socket(host: str) -> None:
-    """Remove the socket file that a killed process has left: gRPC itself would take one away that is in use.
+    """Remove the socket file that a killed process has left; gRPC alone would also remove one that is in use.
 
     Raises:
-        OSError: a process listens there, another file is in the way, or the folder is missing.
+        OSError: a process listens on it, another kind of file has its path, or the folder is missing.
     """
     path = Path(host.removeprefix(UNIX_SCHEME))
     if not path.parent.is_dir():
@@ -171,5 +171,5 @@ def claim_unix_socket(host: str) -> None:
 
 
 def open_unix_socket_to_group(host: str) -> None:
-    """Let the owner and the group of a socket file connect, and nobody else; its folder may allow less."""
+    """Let only the owner and the group of a socket file connect; its folder may restrict access further."""
     Path(host.removeprefix(UNIX_SCHEME)).chmod(_UNIX_MODE)

@@ -1,4 +1,4 @@
-"""Background tasks: steps that are repeated as long as the process runs, and retried after an error."""
+"""Background tasks: steps that repeat as long as the process runs, and that are retried after an error."""
 
 import asyncio
 import logging
@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 MAX_FAILURES = 3
-"""A task that fails so often in a row is reported as one that does not work."""
+"""A task that fails this many times in a row is reported as failing (`Background.failure`)."""
 _FIRST_PAUSE, _MAX_PAUSE = 0.25, 5.0
-"""Seconds before a task that failed is tried again; doubled each time."""
+"""Seconds before a failed step is retried; doubled at each failure, up to the maximum."""
 
 _log = logging.getLogger(__name__)
 
 
 class Background:
-    """Repeats steps, each in a task of its own, until it is stopped. An error never ends a task."""
+    """Repeats steps, each in its own task, until `stop`. An error never ends a task."""
 
     def __init__(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
@@ -22,22 +22,22 @@ class Background:
         """Failures in a row, by task."""
 
     def repeat(self, name: str, step: Callable[[], Awaitable[None]], pause: float) -> None:
-        """Run a step again and again.
+        """Run a step repeatedly.
 
         Args:
-            name: of the task, for the log.
+            name: the name of the task, for the log.
             step: does a bounded piece of work, or waits for something and then does it.
             pause: seconds before each step.
         """
         self._tasks.append(asyncio.create_task(self._repeat(name, step, pause), name=name))
 
     def failure(self) -> str | None:
-        """The reason why the process does not work as it should; None if every task works."""
+        """Name the tasks that fail repeatedly, for the health of the process; None if every task works."""
         failing = sorted(name for name, count in self._failures.items() if count >= MAX_FAILURES)
         return f"background task fails: {', '.join(failing)}" if failing else None
 
     async def stop(self) -> None:
-        """End all tasks."""
+        """Cancel all tasks and wait for their end."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -53,7 +53,7 @@ class Background:
                 if _is_stopped():
                     raise
                 wait = self._note_failure(name, "CancelledError", pause)
-            except Exception as error:  # whatever it is: the next step may succeed
+            except Exception as error:  # whatever the error is, the next step may succeed
                 wait = self._note_failure(name, type(error).__qualname__, pause)
             else:
                 wait = pause
@@ -71,6 +71,6 @@ class Background:
 
 
 def _is_stopped() -> bool:
-    """Tell whether the task itself was cancelled, not something that it waited for."""
+    """Tell whether this task was cancelled, and not only work that it awaited."""
     current = asyncio.current_task()
     return current is None or current.cancelling() > 0

@@ -1,8 +1,8 @@
-"""Long work of the processor: step by step in one thread, so that calls are accepted and health is answered meanwhile.
+"""Long CPU work, in short steps in one thread, so that the event loop still accepts calls and answers health checks.
 
-Work is a generator that yields wherever it may pause. All long work shares one thread: several threads would take the
-interpreter's lock from the event loop in turn, and health would wait for each of them. Works take turns with each
-other, and one that is cancelled ends with the step it is at.
+Work is a generator that yields wherever it may pause. All long work shares one thread: with several threads, each in
+turn would take the interpreter's lock from the event loop, which would wait for all of them. Several pieces of work
+take turns. Cancelled work ends with its current step.
 """
 
 import asyncio
@@ -15,15 +15,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 STEP_SECONDS = 0.005
-"""Seconds of steps before other work gets its turn."""
+"""Seconds that one piece of work runs before another gets its turn."""
 GROUP_SIZE = 8
-"""Parts of one call that run together: enough for a batch of a model, few enough for other calls beside it."""
+"""Parts of one call that run concurrently: enough to fill a batch of a model, and few enough to let other calls in."""
 
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="long-work")
 
 
 async def run_in_steps(work: Generator[None, None, R]) -> R:
-    """Run work in the thread; returns its result."""
+    """Run work step by step in the shared thread; returns its result."""
     loop = asyncio.get_running_loop()
     while not (results := await loop.run_in_executor(_thread, _advance, work)):
         pass
@@ -31,7 +31,7 @@ async def run_in_steps(work: Generator[None, None, R]) -> R:
 
 
 def _advance(work: Generator[None, None, R]) -> list[R]:
-    """Run some steps; returns the result if the work has ended with them, else an empty list."""
+    """Run steps for `STEP_SECONDS`; returns a list with the result if the work has ended, else an empty list."""
     until = time.perf_counter() + STEP_SECONDS
     while True:
         try:
@@ -43,7 +43,7 @@ def _advance(work: Generator[None, None, R]) -> list[R]:
 
 
 async def run_in_groups(work: Callable[[T], Awaitable[R]], items: Sequence[T], together: int = GROUP_SIZE) -> list[R]:
-    """Run the same work for each item, in groups of `together` items; returns the results in order."""
+    """Run work for each item, with `together` items at a time; returns the results in the order of the items."""
     results: list[R] = []
     for begin in range(0, len(items), together):
         results += await asyncio.gather(*map(work, items[begin : begin + together]))

@@ -1,4 +1,4 @@
-"""HTTP without the proxies that the environment names: for metrics, on this machine or in the network beside it."""
+"""HTTP that ignores the proxies of the environment: metrics are read on this machine or in the local network."""
 
 import urllib.request
 from http.client import HTTPResponse
@@ -7,14 +7,14 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def open_url(url: str, seconds: float) -> HTTPResponse:
-    """Ask for a page; the caller closes the answer.
+    """Open a page; the caller closes the response.
 
     Args:
-        url: http or https; nothing else is looked at by the caller's choice.
-        seconds: after which a silent server has failed.
+        url: an http or https URL; the caller must not pass another scheme.
+        seconds: the timeout of a server that does not answer.
 
     Raises:
-        OSError, HTTPException: nobody answers, or not with a page.
+        OSError, HTTPException: the server does not answer, or answers with an error.
     """
     answer: HTTPResponse = _opener.open(url, timeout=seconds)
     return answer

@@ -1,4 +1,4 @@
-"""The variables `PORTRAIT_…`: which are settings, and which Kubernetes or a mistake has put there."""
+"""Environment variables `PORTRAIT_…`: those that are settings, and those that Kubernetes or a mistake has set."""
 
 import difflib
 import re
@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 
 PREFIX = "PORTRAIT_"
 _OTHERS = {"PORTRAIT_ADDRESS", "PORTRAIT_TEST_DATA"}
-"""Variables that other programs of Portrait read: the client, and its tests."""
+"""Variables that other parts of Portrait read: the client and the tests."""
 
-# Kubernetes (`enableServiceLinks`) and Docker (`--link`) tell a container of services by such variables. A service
-# named `portrait` gives PORTRAIT_PORT=tcp://10.0.0.1:50051, one named `portrait-metrics` PORTRAIT_METRICS_PORT.
+# Kubernetes (`enableServiceLinks`) and Docker (`--link`) describe services to a container in such variables. A service
+# named `portrait` sets PORTRAIT_PORT=tcp://10.0.0.1:50051, and `portrait-metrics` sets PORTRAIT_METRICS_PORT.
 _LINK_NAME = re.compile(
     r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.IGNORECASE
 )
@@ -18,18 +18,18 @@ _LINK_ADVICE = "the address of a service, set by Kubernetes: enableServiceLinks:
 
 
 def is_service_link(name: str, value: object) -> bool:
-    """Say whether a variable or setting holds the address of a service instead of a port."""
+    """Tell whether a variable or setting holds the address of a service instead of a port."""
     return name.lower().endswith("port") and isinstance(value, str) and bool(_LINK_VALUE.fullmatch(value.strip()))
 
 
 def find_variable(setting: str, environment: Mapping[str, str]) -> str | None:
-    """Name of the variable that sets a setting, as it is written; None if none does."""
+    """Find the variable that sets a setting, in any case of letters; None without one."""
     wanted = (PREFIX + setting).lower()
     return next((name for name in environment if name.lower() == wanted and environment[name]), None)
 
 
 def ignored_variables(settings: Collection[str], environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that look like settings and are not read, and why. Values are not in the reasons."""
+    """List the variables that look like settings but are not read, with the reason; a reason never holds a value."""
     known = {PREFIX + setting.upper() for setting in settings}
     ignored = {}
     for name, value in environment.items():
@@ -44,6 +44,6 @@ def ignored_variables(settings: Collection[str], environment: Mapping[str, str])
 
 
 def _suggest(name: str, known: Collection[str]) -> str:
-    """Suggest a similar name, for the end of a message; empty if there is none."""
+    """Suggest a similar name for the end of a message; empty without one."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]}?" if near else ""

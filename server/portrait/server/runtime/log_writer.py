@@ -1,4 +1,4 @@
-"""The stream behind the log: a thread writes its lines, so that no caller waits for the log, or fails with it."""
+"""The stream behind the log: a thread writes the lines, so that no call waits for the log or fails because of it."""
 
 import os
 import select
@@ -16,25 +16,25 @@ DROPPED_LINES = Counter(
     ["reason"],
     registry=None,
 )
-"""Counts of this process; a process has one log."""
+"""Dropped lines of this process, which has one log."""
 _QUEUE_FULL, _WRITE_FAILED = (DROPPED_LINES.labels(reason) for reason in ("queue_full", "write_failed"))
 
 MAX_QUEUED_BYTES = 1024 * 1024
-"""Lines that wait to be written; later ones are dropped while there are as many."""
+"""Maximum bytes of lines that wait to be written; while there are as many, new lines are dropped."""
 FLUSH_SECONDS = 2.0
-"""Seconds that `close` waits for the remaining lines."""
+"""Maximum seconds that `close` waits for the remaining lines."""
 _PAUSE_SECONDS = 0.01
-"""Lines are collected for so long: one wake-up of the thread, and few system calls, for many calls of the gateway."""
+"""Seconds during which lines are collected: one wake-up of the thread and few writes serve many calls."""
 
 
 class LogWriter:
-    """A text stream that never blocks and never raises: what can't be written is dropped and counted.
+    """A text stream that never blocks and never raises: it drops and counts the lines that it can't write.
 
-    Threads may share it. Lines that are short enough are written whole, also beside other processes on the same pipe.
+    Threads may share it. Lines of up to `PIPE_BUF` bytes stay whole, even if other processes write to the same pipe.
 
     Args:
-        descriptor: of the file, pipe or terminal; it stays open.
-        max_queued_bytes: lines beyond that are dropped until some were written.
+        descriptor: the descriptor of the file, pipe or terminal; it stays open.
+        max_queued_bytes: maximum bytes that wait; further lines are dropped until some are written.
     """
 
     encoding, errors = "utf-8", "backslashreplace"
@@ -45,12 +45,12 @@ class LogWriter:
         self._lock = threading.Lock()
         self._put_bytes, self._taken_bytes = 0, 0
         self._torn = False
-        """True if the last write ended within a line."""
+        """True if the last write ended in the middle of a line."""
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def write(self, text: str) -> int:
-        """Queue a text, usually a line with its end; returns its length."""
+        """Queue a text, usually a line with its newline; returns the length of the text."""
         line = text.encode(self.encoding, self.errors)
         with self._lock:
             if self._put_bytes + len(line) - self._taken_bytes > self._max_queued_bytes:
@@ -61,23 +61,23 @@ class LogWriter:
         return len(text)
 
     def flush(self) -> None:
-        """Do nothing: the thread writes as soon as it can."""
+        """Do nothing: the thread writes soon anyway."""
 
     def isatty(self) -> bool:
-        """Say no: what is written here is for programs."""
+        """Return False: programs read this stream, so it has no colours."""
         return False
 
     def fileno(self) -> int:
-        """Descriptor of the file, for child processes and for traces of a crash."""
+        """Return the descriptor, for child processes and for the traceback of a crash."""
         return self._descriptor
 
     def close(self, seconds: float = FLUSH_SECONDS) -> None:
-        """Write the lines that are left, for at most some seconds. A write that blocks is left to the process's end."""
+        """Write the remaining lines, for at most some seconds; the thread of a blocked write ends with the process."""
         self._lines.put(None)
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        """Write until closed."""
+        """Write lines until the stream is closed."""
         open_ = True
         while open_:
             waiting = [self._lines.get()]
@@ -89,7 +89,7 @@ class LogWriter:
                 self._write_batch(batch)
 
     def _rest(self) -> list[bytes | None]:
-        """Take all lines that are queued now."""
+        """Take all lines that are queued."""
         lines: list[bytes | None] = []
         try:
             while True:
@@ -98,8 +98,8 @@ class LogWriter:
             return lines
 
     def _write_batch(self, lines: list[bytes]) -> None:
-        """Write lines; those that can't be written whole are dropped."""
-        # Half a line may stand before them, from a disk that was full.
+        """Write lines; drop and count those that can't be written whole."""
+        # A full disk may have cut the last line: begin a new one.
         begin = b"\n" if self._torn else b""
         content = begin + b"".join(lines)
         written = _write_all(self._descriptor, content)
@@ -111,7 +111,7 @@ class LogWriter:
 
 
 def _batches(lines: list[bytes]) -> list[list[bytes]]:
-    """Put lines together, in order, that one write to a pipe takes as a whole; a longer line stands alone."""
+    """Group lines, in order, into writes of up to `PIPE_BUF` bytes, which a pipe takes whole; a longer line is one."""
     batches: list[list[bytes]] = []
     room = 0
     for line in lines:
@@ -124,12 +124,12 @@ def _batches(lines: list[bytes]) -> list[list[bytes]]:
 
 
 def _write_all(descriptor: int, content: bytes) -> int:
-    """Write until all is written or an error comes; returns how many bytes were written."""
+    """Write until all is written or an error occurs; returns the number of written bytes."""
     written = 0
     while written < len(content):
         try:
             written += os.write(descriptor, content[written:])
-        except BlockingIOError:  # another program has made the file that it shares with us non-blocking
+        except BlockingIOError:  # another process that shares the file has made it non-blocking
             _wait_for_room(descriptor)
         except OSError:
             break

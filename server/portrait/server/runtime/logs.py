@@ -1,6 +1,6 @@
-"""Logs: one JSON object a line.
+"""Logs: one JSON object per line.
 
-Nothing that a shopper typed, nor any shopper's id, is logged: events carry names, numbers and request ids.
+Log events hold names, numbers and request ids, and never the id of a shopper or a text that a shopper typed.
 """
 
 import logging
@@ -17,23 +17,23 @@ _TIMESTAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 
 class Stream(Protocol):
-    """A stream that takes lines."""
+    """A stream to which logs are written."""
 
     def write(self, text: str, /) -> int:
-        """Take a line with its end."""
+        """Write a line with its newline."""
 
     def flush(self) -> None:
-        """Pass on what was taken."""
+        """Write what is buffered."""
 
 
 @contextmanager
 def logging_to_stderr(level: str) -> Iterator[None]:
-    """Log to stderr from a thread of its own until the end of the block: a log that nobody reads stops no caller.
+    """Log to stderr from a separate thread until the end of the block, so that a log that nobody reads blocks no call.
 
-    All else that Python writes to `sys.stderr` meanwhile, as the traceback of a thread, goes the same way.
+    Everything else that Python writes to `sys.stderr`, such as the traceback of a thread, takes the same way.
 
     Args:
-        level: as of `configure`.
+        level: see `configure`.
     """
     stderr = sys.stderr
     writer = LogWriter(stderr.fileno())
@@ -47,12 +47,12 @@ def logging_to_stderr(level: str) -> Iterator[None]:
 
 
 def configure(level: str, stream: Stream) -> None:
-    """Send the gateway's logs, and warnings of the libraries, to a stream.
+    """Send the gateway's logs, and the warnings of libraries, to a stream.
 
     Args:
-        level: least severe level of the gateway's own lines. Libraries are held to warnings whatever it
-            is: at `debug` some log values.
-        stream: where the lines go.
+        level: minimum level of the gateway's own lines. Libraries always log from `warning` on, since some log values
+            at `debug`.
+        stream: receives the lines.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -63,8 +63,8 @@ def configure(level: str, stream: Stream) -> None:
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # One write a line: processes that share a stream do not write into each other's lines.
-        logger_factory=structlog.WriteLoggerFactory(stream),  # type: ignore[arg-type] # it needs no more of a stream
+        # One write per line: processes that share a stream do not write into each other's lines.
+        logger_factory=structlog.WriteLoggerFactory(stream),  # type: ignore[arg-type] # it uses only these methods of a stream
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream)
@@ -80,9 +80,9 @@ def configure(level: str, stream: Stream) -> None:
 
 
 def _is_not_disconnect(record: logging.LogRecord) -> bool:
-    """Tell whether a line of a library is about anything but a caller who has gone before the response.
+    """Filter out the errors that grpc.aio logs, with a traceback, when a caller disconnects before the response.
 
-    grpc.aio logs that as an error, with a traceback; it is the caller's business, and the access log has the call.
+    A disconnect is no fault of the gateway, and the access log has the call.
     """
     kind = record.exc_info[0] if record.exc_info else None
     return kind is None or kind.__name__ != "ExecuteBatchError"

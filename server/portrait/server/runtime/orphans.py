@@ -1,7 +1,7 @@
-"""Processes whose parents died: the kernel hands them to this process, and only their new parent can reap them.
+"""Orphans: processes whose parent died. The kernel makes this process their parent, and only a parent can reap them.
 
-After a Triton that was killed these are its model processes. In a container without an init process it is every
-process whose parent has ended.
+After Triton is killed, its model processes are orphans. In a container without an init process, every process whose
+parent has ended is one.
 """
 
 import asyncio
@@ -14,10 +14,11 @@ from typing import Any
 
 _POLL_SECONDS = 1.0
 _PR_SET_CHILD_SUBREAPER = 36
+"""Option of `prctl` (Linux) that makes this process the parent of its orphaned descendants."""
 
 
 async def run_reaping_orphans(work: Coroutine[Any, Any, None]) -> None:
-    """Do some work, and adopt and reap orphans meanwhile."""
+    """Run work, and adopt and reap orphans meanwhile."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     reaping = asyncio.create_task(_reap_all(), name="orphans")
     try:
@@ -27,9 +28,10 @@ async def run_reaping_orphans(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _reap_all() -> None:
-    """Reap what ended and nobody here waits for, until cancelled.
+    """Reap ended orphans until cancelled.
 
-    The event loop reaps its own children as soon as they end, so a child that is dead at two looks in a row is none.
+    The event loop reaps its own children as soon as they end, so a child that is dead in two polls in a row is an
+    orphan.
     """
     seen: set[int] = set()
     while True:
@@ -46,10 +48,10 @@ def _reap(pid: int) -> None:
 
 
 def _ended_children() -> set[int]:
-    """Ids of this process's children that ended and were not reaped."""
+    """List the ids of this process's children that have ended and were not reaped (zombies)."""
     children: set[int] = set()
     for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):  # a thread that has just ended
+        with contextlib.suppress(OSError):  # the thread has just ended
             children.update(map(int, (task / "children").read_text(encoding="ascii").split()))
     return {child for child in children if _has_ended(child)}
 

@@ -1,4 +1,4 @@
-"""Messages about invalid settings: the source of each, its value there, and the limit."""
+"""Messages about invalid settings: the source of a setting, its value there, and the limit."""
 
 import difflib
 import tomllib
@@ -12,28 +12,28 @@ from pydantic_core import ErrorDetails
 from portrait.server.runtime.environment import find_variable, is_service_link
 
 _SECRET = {"tls_key"}
-"""A setting that the content of a key may have been put in: its value is not shown."""
+"""Settings whose value is never shown: by mistake it may be the content of a key instead of its path."""
 _MAX_VALUE_CHARACTERS = 100
 
 
 class SettingSources:
-    """Tells where the value of a setting came from.
+    """Finds the source of a setting: an option, an environment variable, or the settings file.
 
     Args:
-        known: names of all settings.
-        options: values of the command line.
-        environment: variables.
+        known: the names of all settings.
+        options: the values of the command line, by name of the setting.
+        environment: the environment variables.
     """
 
     def __init__(self, known: Collection[str], options: Mapping[str, Any], environment: Mapping[str, str]) -> None:
         self._known, self._options, self._environment = known, options, environment
 
     def describe(self, error: ValidationError) -> str:
-        """All that is wrong, each with its source, its value and the limit."""
+        """Describe all invalid settings in one line, each with its source, its value and the limit."""
         return "; ".join(map(self._describe, error.errors(include_url=False)))
 
     def describe_file(self, error: OSError | ValueError) -> str:
-        """Say why the settings file can't be read."""
+        """Describe why the settings file can't be read."""
         if isinstance(error, OSError):
             return f"{self._source('settings_file')}: {error.strerror}"
         reason = error if isinstance(error, tomllib.TOMLDecodeError) else "is not UTF-8"
@@ -41,11 +41,11 @@ class SettingSources:
 
     def _describe(self, problem: ErrorDetails) -> str:
         message = problem["msg"].removeprefix("Value error, ")
-        if not problem["loc"]:  # settings that do not fit together; the message names them
+        if not problem["loc"]:  # a conflict between settings; the message names them
             named = [name for name in self._known if name in message.split() and self._is_set(name)]
             return f"{message} ({', '.join(map(self._source, named))})"
         name = str(problem["loc"][0])
-        if problem["type"] == "extra_forbidden":  # the value may be a secret of somebody else's
+        if problem["type"] == "extra_forbidden":  # no value here: an unknown entry may be a secret of another program
             near = difflib.get_close_matches(name, self._known, n=1)
             return f"{self._file()}: no setting has the name {name}{f'; did you mean {near[0]}?' if near else ''}"
         return f"{self._source(name, problem['input'])}: {message}"
@@ -54,7 +54,7 @@ class SettingSources:
         return name in self._options or bool(find_variable(name, self._environment)) or name in self._lines()
 
     def _source(self, name: str, value: object = None) -> str:
-        """A setting as its user wrote it."""
+        """Quote a setting as the user wrote it: option, variable or line of the file."""
         variable = find_variable(name, self._environment)
         if name in self._options:
             return f"--{name.replace('_', '-')} {_shown(name, self._options[name])}"
@@ -63,12 +63,12 @@ class SettingSources:
         return f"{self._file()}: {name} = {_shown(name, self._lines().get(name, value))}"
 
     def _file(self) -> str:
-        """The settings file as its user wrote it."""
+        """Return the path of the settings file as the user wrote it; empty without one."""
         variable = find_variable("settings_file", self._environment)
         return str(self._options.get("settings_file") or (self._environment[variable] if variable else ""))
 
     def _lines(self) -> Mapping[str, Any]:
-        """Read the settings file; empty if it can't be read."""
+        """Parse the settings file; empty if it can't be read."""
         try:
             return tomllib.loads(Path(self._file()).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -76,7 +76,7 @@ class SettingSources:
 
 
 def _shown(name: str, value: object) -> str:
-    """A value for a message."""
+    """Format a value for a message: secrets are hidden, long values are cut."""
     if name in _SECRET:
         return "…"
     text = repr(value)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def cancel_on_signals() -> None:
-    """Let SIGTERM and SIGINT cancel the start, until calls are served."""
+    """Let SIGTERM and SIGINT cancel the current task; used during the start, until `handle_signals` replaces it."""
     starting = asyncio.current_task()
     assert starting is not None
     handle_signals(starting.cancel)
@@ -19,7 +19,7 @@ def handle_signals(action: Callable[[], object]) -> None:
 
 
 def ignore_hangup() -> None:
-    """Survive SIGHUP, which ends a process by default; processes that this one starts survive it too."""
+    """Ignore SIGHUP, which ends a process by default; child processes inherit this."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 

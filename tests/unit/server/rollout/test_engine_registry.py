@@ -21,7 +21,7 @@ class Counting:
     def __init__(self, number: int, failure: Exception | None = None) -> None:
         self.release = SimpleNamespace(number=number)
         self.batchers = {
-            "ranker": SimpleNamespace(batches=number, items=10 * number, places=16 * number, filled=10 * number)
+            "ranker": SimpleNamespace(batches=number, items=10 * number, padded_units=16 * number, units=10 * number)
         }
         self.fallback = SimpleNamespace(answers=Counter({"late": 1}))
         self.texts = SimpleNamespace(cache=SimpleNamespace(hits=2, misses=3))

@@ -1,1 +1,1 @@
-"""The services of the contract, one file each: messages in, the engine and the store asked, messages out."""
+"""The services of the contract, one module each: they convert messages, and call the engine and the store."""

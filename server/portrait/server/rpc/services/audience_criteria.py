@@ -1,4 +1,4 @@
-"""The criteria of an audience, from messages of the contract."""
+"""Conversion of the criteria of an audience from messages of the contract."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
@@ -32,17 +32,17 @@ _CRITERIA, _LOOK_ALIKE = "audience.criteria", "audience.look_alike"
 
 
 async def audience_of(message: audience_service_pb2.Audience, engine: Engine, deadline: float | None) -> Audience:
-    """An audience.
+    """Convert an audience.
 
     Args:
-        message: keeps the contract's limits.
-        engine: has the traits, and encodes labels.
+        message: within the limits of the contract.
+        engine: knows the declared traits, and encodes labels.
         deadline: `loop.time()` at which the caller's time is up; None if never.
 
     Raises:
-        InvalidRequest: the criteria do not go together.
+        InvalidRequest: fields of a criterion contradict each other, or there is no criterion.
         NotFound: the release has no such trait.
-        FailedPrecondition: labels are asked for, but the release has no statistics.
+        FailedPrecondition: a criterion has labels, but the release lacks the statistics to compare them with.
     """
     if not message.criteria and not message.HasField("look_alike"):
         raise InvalidRequest([Violation("audience", "sent neither criteria nor `look_alike`; one of both is required")])
@@ -64,7 +64,7 @@ async def _read_criteria(
 
 
 def _find_violations(messages: Sequence[audience_service_pb2.Criterion], path: str) -> Iterator[Violation]:
-    """Check the rules between several fields."""
+    """Find violations of the rules that concern several fields; `contract.validation` checks single fields."""
     for place, each in enumerate(messages):
         at = f"{path}[{place}]"
         interest, trait, activity = each.interest, each.trait, each.activity
@@ -155,4 +155,4 @@ CRITERION_READERS: dict[str, _Reader] = {
     "activity": _read_activity,
     "region": _read_region,
 }
-"""Conversion of each criterion, by its name in the oneof `Criterion.criterion`."""
+"""Converter of each criterion, by its name in the oneof `Criterion.criterion`."""

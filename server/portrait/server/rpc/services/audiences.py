@@ -1,4 +1,4 @@
-"""AudienceService: names and counts shoppers who meet some criteria."""
+"""AudienceService: finds and counts the shoppers who meet some criteria."""
 
 import asyncio
 from collections.abc import Iterator
@@ -23,6 +23,7 @@ from portrait.v1 import audience_service_pb2, audience_service_pb2_grpc
 from portrait.v1.audience_service_pb2 import AudienceMember, AudienceSummary, FindAudienceResponse
 
 _PAGE = 1_000
+"""Shoppers of a page if the request sets no `page_size`."""
 _MICROSECONDS = 1_000_000
 
 _SHORTFALLS = {
@@ -34,7 +35,7 @@ _SHORTFALLS = {
 
 @dataclass(frozen=True, slots=True)
 class _AudienceResult:
-    """The result of a search, and the table that it was found in."""
+    """The result of a search, the table that was searched, and the summary for the caller."""
 
     found: AudienceResult
     table: AudienceTable
@@ -45,7 +46,7 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
     """Finds audiences.
 
     Args:
-        registry: the engines, which encode labels.
+        registry: holds the engines, which encode labels.
         snapshots: the audience tables.
         search: searches the tables.
     """
@@ -55,17 +56,17 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
         self._snapshots = snapshots
         self._search = search
 
-    async def FindAudience(  # type: ignore[override] # noqa: N802 - writes its answers, as `Chain` wants it
+    async def FindAudience(  # type: ignore[override] # noqa: N802 - writes its responses, as `InterceptorChain` requires
         self, request: audience_service_pb2.FindAudienceRequest, context: Context
     ) -> None:
-        """Name the shoppers of an audience."""
+        """Stream the shoppers of an audience in pages; a page token resumes the stream."""
         question = fingerprint(request.audience)
         token = PageToken.read(request.page_token, question) if request.page_token else None
         answer = await self._answer(request.audience, token)
         pages = _pages(answer, request.page_size or _PAGE, question, token.row if token else 0)
         named = 0
         try:
-            # Pages are made in a thread: one of ten thousand shoppers would hold up other calls.
+            # A thread makes the pages: a page of ten thousand shoppers would block the event loop.
             while (page := await asyncio.to_thread(next, pages, None)) is not None:
                 await context.write(page)
                 named += len(page.members)
@@ -119,7 +120,7 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
 
 
 def _pages(answer: _AudienceResult, size: int, question: bytes, first: int) -> Iterator[FindAudienceResponse]:
-    """The pages from a row on, at least one."""
+    """Make the pages from row `first` on; an empty audience has one page without members."""
     rows, table = answer.found.rows, answer.table
     begin = int(np.searchsorted(rows, first))
     description = table.description

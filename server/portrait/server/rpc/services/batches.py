@@ -1,4 +1,4 @@
-"""A batch of profiles: equal shoppers are computed once, and entries beyond the limits of a call fail one by one."""
+"""A batch of profiles: equal shoppers are computed once, and each entry beyond the limits fails on its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from portrait.v1.profile_service_pb2 import BatchGetProfilesResult
 from portrait.v1.shopper_pb2 import ShopperRef
 
 _LONG_EVENTS = 1_000
-"""Histories of more are held one at a time."""
+"""Histories with more events are long: they are processed one at a time, to bound memory."""
 
 _TOO_MANY_EVENTS = BatchGetProfilesResult(
     error=error_to_message(
@@ -33,25 +33,26 @@ _TOO_LONG = BatchGetProfilesResult(
 
 @dataclass(slots=True)
 class BatchEntry:
-    """A shopper, and where the request names them."""
+    """A distinct shopper of a batch."""
 
     shopper: ShopperRef
     places: list[int] = field(default_factory=list)
+    """Indexes at which the request names the shopper, ascending."""
     events: int = 0
-    """Events of the history that is read."""
+    """Number of events of the history that is read."""
     result: BatchGetProfilesResult | None = None
 
     @property
     def path(self) -> str:
-        """The path of its first place in the request."""
+        """The path of the first occurrence in the request, for error messages."""
         return f"shoppers[{self.places[0]}]"
 
 
 class ProfileBatch:
-    """The shoppers of a request, each once, and their results.
+    """The distinct shoppers of a request, and their results.
 
     Args:
-        shoppers: of the request, in its order.
+        shoppers: the shoppers of the request, in its order.
     """
 
     def __init__(self, shoppers: Sequence[ShopperRef]) -> None:
@@ -62,10 +63,10 @@ class ProfileBatch:
         self.entries = list(distinct.values())
 
     def limit_events(self, stored: Sequence[int]) -> None:
-        """Answer those whose histories are too much for one batch, in the order of the request.
+        """Fail the entries whose histories exceed the maximum events of a batch; earlier entries have precedence.
 
         Args:
-            stored: recorded events of each entry.
+            stored: number of recorded events of each entry; 0 for an inline history.
         """
         total = 0
         for entry, recorded in zip(self.entries, stored, strict=True):
@@ -77,14 +78,14 @@ class ProfileBatch:
 
     @property
     def pending(self) -> tuple[list[BatchEntry], list[BatchEntry]]:
-        """Entries without a result: those of short histories, and those of long ones."""
+        """Entries without a result: those with short histories, and those with long ones."""
         left = [entry for entry in self.entries if entry.result is None]
         return [each for each in left if each.events <= _LONG_EVENTS], [
             each for each in left if each.events > _LONG_EVENTS
         ]
 
     def set_result(self, entry: BatchEntry, result: BatchGetProfilesResult) -> None:
-        """Keep the result of an entry, as far as the answer has room for it wherever the request names the shopper."""
+        """Set the result of an entry; an error replaces it if the response has no room for all its copies."""
         size = result.ByteSize() * len(entry.places)
         if self._bytes + size > MAX_BATCH_BYTES:
             result = _TOO_LONG
@@ -93,6 +94,6 @@ class ProfileBatch:
         entry.result = result
 
     def results(self) -> list[BatchGetProfilesResult]:
-        """All results, in the order of the request."""
+        """Return one result for each shopper of the request, in its order."""
         by_place = {place: entry.result for entry in self.entries for place in entry.places if entry.result}
         return [by_place[place] for place in range(self._count)]

@@ -1,4 +1,4 @@
-"""CatalogueService: keeps catalogues between releases."""
+"""CatalogueService: changes and shows the items of catalogues, without a new release."""
 
 import asyncio
 
@@ -19,15 +19,15 @@ from portrait.server.storage.store import Store
 from portrait.v1 import catalogue_service_pb2, catalogue_service_pb2_grpc
 
 _TOGETHER = 50
-"""Items that are held against the limits in one go."""
+"""Items that are validated before the event loop serves other calls."""
 
 
 class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
     """Adds, replaces, removes and shows items.
 
     Args:
-        registry: the engines that recommend them.
-        store: remembers what changed since the release.
+        registry: the engines that recommend the items.
+        store: records the changes, for later releases and other processes.
     """
 
     def __init__(self, registry: EngineRegistry, store: Store) -> None:
@@ -37,13 +37,13 @@ class CatalogueService(catalogue_service_pb2_grpc.CatalogueServiceServicer):
     async def UpsertItems(  # noqa: N802 - the contract's name
         self, request: catalogue_service_pb2.UpsertItemsRequest, context: Context
     ) -> catalogue_service_pb2.UpsertItemsResponse:
-        """Add or replace the items that keep the contract."""
+        """Add or replace the valid items; report the others."""
         catalogue = catalogue_name(request.catalogue)
         items: list[Item] = []
         errors: list[catalogue_service_pb2.UpsertItemsError] = []
         for place, sent in enumerate(request.items):
             if place % _TOGETHER == 0:
-                await asyncio.sleep(0)  # others have their turn
+                await asyncio.sleep(0)  # lets the event loop serve other calls
             if broken := list(find_violations(sent, f"items[{place}]", "UpsertItemsRequest.items")):
                 error = violations_to_message(broken)
                 errors.append(catalogue_service_pb2.UpsertItemsError(index=place, error=error))

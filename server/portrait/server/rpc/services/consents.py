@@ -1,4 +1,4 @@
-"""ConsentService: keeps what shoppers allow and declare of themselves, and forgets them."""
+"""ConsentService: records consents and declared demographics of shoppers, and deletes shoppers."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ from portrait.server.storage.store import Store
 from portrait.v1 import consent_service_pb2, consent_service_pb2_grpc
 
 _RECORDS = 1_000
-"""The number of records that a response has, the newest ones."""
+"""Maximum consent records in a response, the newest ones."""
 _PURPOSES = {purpose: f"PURPOSE_{purpose.name}" for purpose in Purpose}
 _NUMBERED = {consent_service_pb2.Purpose.Value(name): purpose for purpose, name in _PURPOSES.items()}
 _DECISIONS = {
@@ -27,11 +27,11 @@ _DECISIONS = {
 
 
 class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
-    """Records what shoppers say.
+    """Records the decisions of shoppers.
 
     Args:
-        store: where it goes.
-        permissions: says what follows from it.
+        store: keeps consents and demographics.
+        permissions: derives the allowed purposes from consents and the rules of the operator.
     """
 
     def __init__(self, store: Store, permissions: Permissions) -> None:
@@ -41,7 +41,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
     async def SetConsents(  # noqa: N802 - the contract's name
         self, request: consent_service_pb2.SetConsentsRequest, context: Context
     ) -> consent_service_pb2.SetConsentsResponse:
-        """Record what a shopper allows."""
+        """Record consents of a shopper; return the resulting permissions."""
         now = datetime.now(UTC)
         await self._store.record_consents(request.shopper_id, [_consent_of(each, now) for each in request.consents])
         structlog.contextvars.bind_contextvars(consents=len(request.consents))
@@ -50,7 +50,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
     async def GetConsents(  # noqa: N802 - the contract's name
         self, request: consent_service_pb2.GetConsentsRequest, context: Context
     ) -> consent_service_pb2.GetConsentsResponse:
-        """Return what a shopper allows, and all recorded decisions."""
+        """Return the permissions of a shopper, and the recorded decisions."""
         records = await self._store.consent_records(request.shopper_id, _RECORDS)
         return consent_service_pb2.GetConsentsResponse(
             permissions=await self._permission_messages(request.shopper_id), records=map(_record_message, records)
@@ -59,7 +59,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
     async def SetDemographics(  # noqa: N802 - the contract's name
         self, request: consent_service_pb2.SetDemographicsRequest, context: Context
     ) -> consent_service_pb2.SetDemographicsResponse:
-        """Keep what a shopper declares, its age as a band."""
+        """Store the demographics that a shopper declares; of the age only the band is kept."""
         declared = Demographics(
             age_band=find_age_band(request.age) if request.HasField("age") else "",
             gender=request.gender,
@@ -68,7 +68,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
             source=request.source,
         )
         allowed = await self._permissions.allows(request.shopper_id, Purpose.DEMOGRAPHICS)
-        # The store looks again: the shopper may have withdrawn since.
+        # The store checks again in its transaction: the shopper may have withdrawn the consent meanwhile.
         if not allowed or not await self._store.set_demographics(request.shopper_id, declared):
             raise FailedPrecondition(
                 "the shopper does not allow the purpose `demographics`: set that consent first",
@@ -80,7 +80,7 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
     async def ForgetShopper(  # noqa: N802 - the contract's name
         self, request: consent_service_pb2.ForgetShopperRequest, context: Context
     ) -> consent_service_pb2.ForgetShopperResponse:
-        """Remove all that is recorded of a shopper."""
+        """Delete all recorded data of a shopper."""
         forgotten = await self._store.forget(request.shopper_id, datetime.now(UTC))
         structlog.contextvars.bind_contextvars(events=forgotten.events)
         return consent_service_pb2.ForgetShopperResponse(

@@ -1,4 +1,4 @@
-"""EventService: takes behaviour in."""
+"""EventService: records the events of shoppers."""
 
 import asyncio
 from collections import Counter
@@ -29,15 +29,15 @@ _FORGOTTEN = error_to_message(
     FailedPrecondition("the shopper was forgotten after this event", ErrorReason.SHOPPER_FORGOTTEN)
 )
 _TOGETHER = 50
-"""Events of a request that are looked at without a pause."""
+"""Events that are validated before the event loop serves other calls."""
 _CONFLICT = "this shopper has another event of the same id; an event that differs needs an id of its own"
 
 
 class EventService(event_service_pb2_grpc.EventServiceServicer):
-    """Stores events; each is accepted or rejected by itself.
+    """Stores events; each is accepted or rejected on its own.
 
     Args:
-        store: where they go.
+        store: keeps the events.
     """
 
     def __init__(self, store: Store) -> None:
@@ -46,12 +46,12 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
     async def RecordEvents(  # noqa: N802 - the contract's name
         self, request: event_service_pb2.RecordEventsRequest, context: Context
     ) -> event_service_pb2.RecordEventsResponse:
-        """Store the events that keep the contract, all in one transaction."""
+        """Store the valid events in one transaction; report the others."""
         results = [RecordResult(event_id=sent.event.event_id) for sent in request.events]
         valid: dict[int, RecordedEvent] = {}
         for place, sent in enumerate(request.events):
             if place and place % _TOGETHER == 0:
-                await asyncio.sleep(0)  # others have their turn
+                await asyncio.sleep(0)  # lets the event loop serve other calls
             if broken := list(find_violations(sent, f"events[{place}]")):
                 results[place].status = RECORD_STATUS_REJECTED
                 results[place].error.CopyFrom(violations_to_message(broken))

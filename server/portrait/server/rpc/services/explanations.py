@@ -1,10 +1,10 @@
-"""ExplanationService: why an item was recommended, and what a profile rests on."""
+"""ExplanationService: explains the score of an item, and the parts of a profile, by the events behind them."""
 
 from collections.abc import Iterable
 
 import structlog
 
-from portrait.features.histories.history_arrays import ENCODED_EVENTS, REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, MAX_REMEMBERED_EVENTS
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import TEXTS_PER_UNIT, history_units
 from portrait.server.consent.consents import Permissions
@@ -33,12 +33,12 @@ from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
 
 
 class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer):
-    """Explains answers.
+    """Explains scores and profiles.
 
     Args:
-        registry: the engines that give them.
-        store: holds the histories of named shoppers.
-        permissions: says whose may be looked at.
+        registry: the engines that compute them.
+        store: holds the histories of recorded shoppers.
+        permissions: decides which histories may be used.
     """
 
     def __init__(self, registry: EngineRegistry, store: Store, permissions: Permissions) -> None:
@@ -49,14 +49,14 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
     async def ExplainRecommendation(  # noqa: N802 - the contract's name
         self, request: explanation_service_pb2.ExplainRecommendationRequest, context: Context
     ) -> explanation_service_pb2.ExplainRecommendationResponse:
-        """Why an item has its score."""
+        """Explain the score of an item."""
         history = await load_history(
             self._store,
             self._permissions,
             request.shopper,
             requested_as_of(request),
-            # Of the latest, as many as models remember are left when some are left out.
-            REMEMBERED_EVENTS + ENCODED_EVENTS,
+            # Up to ENCODED_EVENTS events are left out; older ones take their places, so that the models read as many.
+            MAX_REMEMBERED_EVENTS + MAX_ENCODED_EVENTS,
         )
         await charge_searches(history.events)
         await add_units(count_histories(history.events) + MAX_WORDS // TEXTS_PER_UNIT)
@@ -82,14 +82,14 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
     async def ExplainProfile(  # noqa: N802 - the contract's name
         self, request: explanation_service_pb2.ExplainProfileRequest, context: Context
     ) -> explanation_service_pb2.ExplainProfileResponse:
-        """Explain a profile."""
+        """Explain an interest, a trait or the embedding of a profile."""
         as_of = requested_as_of(request)
         await charge_history(self._store, request.shopper, as_of)
         history = await require_history(self._store, self._permissions, request.shopper, as_of)
         with self._registry.routes as routes:
             engine = routes.of(request.shopper.shopper_id)
             await add_units(count_histories(history.events))
-            # An interest is of all events and of no searches, a trait and the embedding of the latest.
+            # An interest depends on all events except searches; a trait and the embedding depend on the latest events.
             if request.HasField("interest"):
                 await add_units(history_units(count_weighed_events(engine, history.events)))
             else:

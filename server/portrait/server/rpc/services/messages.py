@@ -1,4 +1,4 @@
-"""Messages of the contract to what the engine and the store take, and back."""
+"""Conversion between messages of the contract and the types of the engine and the store."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
-from portrait.features.generators import run_at_once
+from portrait.features.generators import run_to_completion
 from portrait.server.catalogue.filters import Filter
 from portrait.server.engine import FEW_ITEMS
 from portrait.server.errors import InvalidRequest, PortraitError, Violation
@@ -37,29 +37,29 @@ _TYPE_MESSAGES = {kind: number for number, kind in _EVENT_TYPES.items()}
 
 
 def catalogue_name(sent: str) -> str:
-    """A catalogue's name; empty means the default."""
+    """Return the name of a catalogue; an empty name means the default one."""
     return sent or DEFAULT_CATALOGUE
 
 
 def datetime_from_message(time: Timestamp) -> datetime:
-    """A time, UTC, to the microsecond. What `ToDatetime` does, in a third of its time."""
+    """Convert a timestamp to UTC, to the microsecond; three times as fast as `Timestamp.ToDatetime`."""
     return _EPOCH + timedelta(0, time.seconds, time.nanos // 1_000)
 
 
 def requested_as_of(request: Any) -> datetime | None:
-    """The field `as_of` of a request; None if it is not set, which means now."""
+    """Read the field `as_of` of a request; None if it is not set, which means now."""
     return datetime_from_message(request.as_of) if request.HasField("as_of") else None
 
 
 def event_from_message(message: event_pb2.Event, event_id: str) -> Event:
-    """An event.
+    """Convert an event.
 
     Args:
-        message: keeps the contract.
-        event_id: its id, or the one it goes by.
+        message: a valid event.
+        event_id: its id; for an inline event without one, its path in the request.
     """
     has = message.HasField
-    return Event(  # by position: names take twice as long, and a history has thousands of events
+    return Event(  # positional arguments: keywords take twice as long, and a history has thousands of events
         event_id,
         _EVENT_TYPES[message.type],
         datetime_from_message(message.time) if has("time") else None,
@@ -80,7 +80,7 @@ def event_type_to_message(kind: EventType) -> event_pb2.EventType:
 
 
 def item_from_message(message: item_pb2.Item, catalogue: str) -> Item:
-    """An item of a catalogue."""
+    """Convert an item of a catalogue."""
     return Item(
         item_id=message.item_id,
         title=message.title,
@@ -93,7 +93,7 @@ def item_from_message(message: item_pb2.Item, catalogue: str) -> Item:
 
 
 def item_to_message(item: Item) -> item_pb2.Item:
-    """An item, as answers carry it."""
+    """Convert an item for a response."""
     return item_pb2.Item(
         item_id=item.item_id,
         title=item.title,
@@ -105,7 +105,7 @@ def item_to_message(item: Item) -> item_pb2.Item:
 
 
 def filter_from_message(message: item_pb2.ItemFilter) -> Filter:
-    """Conditions that a recommended item must meet."""
+    """Convert the filter of recommended items."""
     return Filter(
         categories=[tuple(category.names) for category in message.categories],
         brands=list(message.brands),
@@ -116,17 +116,17 @@ def filter_from_message(message: item_pb2.ItemFilter) -> Filter:
 
 
 async def items_from_messages(messages: Sequence[item_pb2.Item], catalogue: str) -> list[Item]:
-    """Items of a catalogue; many are read in a thread."""
+    """Convert items of a catalogue; a thread converts more than `FEW_ITEMS`."""
     return await _translate_all(lambda message: item_from_message(message, catalogue), messages)
 
 
 async def ranked_items_to_messages(items: Sequence[RankedItem]) -> list[item_pb2.RankedItem]:
-    """Ranked items, in their order; many are written in a thread."""
+    """Convert ranked items, in their order; a thread converts more than `FEW_ITEMS`."""
     return await _translate_all(ranked_item_to_message, items)
 
 
 def ranked_item_to_message(ranked: RankedItem) -> item_pb2.RankedItem:
-    """A ranked item, as answers carry it; a price of 0 is none."""
+    """Convert a ranked item for a response; a price of 0 means that the price is unknown."""
     return item_pb2.RankedItem(
         item=item_to_message(ranked.item if ranked.item.price else replace(ranked.item, price=None)),
         score=ranked.score,
@@ -143,24 +143,25 @@ async def _translate_all(translate: Callable[[T], R], entries: Sequence[T]) -> l
             translated.append(translate(entry))
         return translated
 
-    return run_at_once(work()) if len(entries) <= FEW_ITEMS else await run_in_steps(work())
+    return run_to_completion(work()) if len(entries) <= FEW_ITEMS else await run_in_steps(work())
 
 
 def vector_to_message(vector: NDArray[np.float32]) -> profile_pb2.Vector:
-    """A vector."""
+    """Convert a vector."""
     return profile_pb2.Vector.FromString(pack_floats(vector))
 
 
 def pack_floats(numbers: NDArray[np.float32]) -> bytes:
     """Serialise numbers as a message whose field 1 is `repeated float`.
 
-    On the wire that field is the bytes of an array, as a field `bytes` is: no number becomes an object of Python.
+    On the wire a packed `repeated float` looks like a `bytes` field with the little-endian array, which `BytesValue`
+    writes without making a Python object of each number.
     """
     return BytesValue(value=numbers.astype("<f4", copy=False).tobytes()).SerializeToString()
 
 
 def error_to_message(error: PortraitError) -> entry_error_pb2.EntryError:
-    """Why one entry of a batch was not served; the error is an expected one."""
+    """Convert the error of one entry of a batch; only expected errors, whose text callers may read."""
     return entry_error_pb2.EntryError(
         code=code_from_error(error),
         field=field_from_error(error),
@@ -170,5 +171,5 @@ def error_to_message(error: PortraitError) -> entry_error_pb2.EntryError:
 
 
 def violations_to_message(violations: list[Violation]) -> entry_error_pb2.EntryError:
-    """Why one entry of a batch breaks the contract."""
+    """Convert the violations of one entry of a batch."""
     return error_to_message(InvalidRequest(violations))

@@ -1,4 +1,4 @@
-"""Page tokens: where an answer in pages is gone on with, in what, and for which question."""
+"""Page tokens: the audience, the audience table and the row at which a stream of pages resumes."""
 
 import base64
 import binascii
@@ -12,20 +12,25 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, Violation
 
 _LAYOUT = struct.Struct(">BIQQ8s")
+"""Version, release, snapshot, row, question; big-endian."""
 _VERSION = 1
 _FIELD = "page_token"
 
 
 @dataclass(frozen=True, slots=True)
 class PageToken:
-    """Opaque to callers; nothing in it is secret, and a made-up one leads to no more than an honest one."""
+    """The position at which a stream resumes.
+
+    Callers treat it as opaque. It is not signed: it holds no secret, and a forged one gives access to nothing more.
+    """
 
     release: int
     snapshot: int
+    """Id of the audience table."""
     row: int
-    """The first row that was not looked at."""
+    """The first row of the next page."""
     question: bytes
-    """`fingerprint` of what was asked for."""
+    """`fingerprint` of the requested audience."""
 
     def __str__(self) -> str:
         packed = _LAYOUT.pack(_VERSION, self.release, self.snapshot, self.row, self.question)
@@ -33,14 +38,14 @@ class PageToken:
 
     @classmethod
     def read(cls, text: str, question: bytes) -> "PageToken":
-        """The token that a request brings.
+        """Parse the token of a request.
 
         Args:
-            text: as it was sent.
-            question: `fingerprint` of what the request asks for.
+            text: the token as the caller sent it.
+            question: `fingerprint` of the requested audience.
 
         Raises:
-            InvalidRequest: it is none of ours, or of another question.
+            InvalidRequest: the token is malformed, or belongs to another audience.
         """
         try:
             version, *rest = _LAYOUT.unpack(base64.b64decode(text, altchars=b"-_", validate=True))
@@ -60,5 +65,5 @@ class PageToken:
 
 
 def fingerprint(question: Message) -> bytes:
-    """Tells questions apart."""
+    """Hash a message, 8 bytes; equal messages have equal hashes."""
     return hashlib.blake2b(question.SerializeToString(deterministic=True), digest_size=8).digest()

@@ -1,4 +1,4 @@
-"""ProfileService: says what shoppers want."""
+"""ProfileService: serves profiles of shoppers."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import structlog
 
 from portrait.features.events import Event
-from portrait.features.generators import run_at_once
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.generators import run_to_completion
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.features.profiles.absence import Absence
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, shopper_key
@@ -30,16 +30,16 @@ from portrait.server.storage.store import Store
 from portrait.v1 import profile_pb2, profile_service_pb2, profile_service_pb2_grpc, shopper_pb2
 
 _TOGETHER = 8
-"""Short histories of a batch that are under way together: models answer in batches."""
+"""Short histories of a batch that are processed concurrently, so that the models get batches."""
 
 
 class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     """Serves profiles.
 
     Args:
-        registry: the engines that compute them.
-        store: holds the histories of named shoppers.
-        permissions: says whose may be looked at.
+        registry: the engines that compute profiles.
+        store: holds the histories of recorded shoppers.
+        permissions: decides which histories may be used.
     """
 
     def __init__(self, registry: EngineRegistry, store: Store, permissions: Permissions) -> None:
@@ -65,13 +65,13 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     async def BatchGetProfiles(  # noqa: N802 - the contract's name
         self, request: profile_service_pb2.BatchGetProfilesRequest, context: Context
     ) -> profile_service_pb2.BatchGetProfilesResponse:
-        """Serve many profiles at one time; each is served or fails by itself."""
+        """Serve many profiles; each succeeds or fails on its own."""
         as_of = requested_as_of(request)
         batch = ProfileBatch(request.shoppers)
         stored = await count_stored_events(self._store, [entry.shopper for entry in batch.entries], as_of)
         batch.limit_events(stored)
         short, long = batch.pending
-        # Those that the request brings are counted since it was read.
+        # Only recorded histories: `request_parser` has charged the inline ones, which are part of the request.
         await add_units(sum(history_units(each.events) for each in (*short, *long) if each.shopper.shopper_id))
         with self._registry.routes as routes:
 
@@ -90,7 +90,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         try:
             checking = validate(entry.shopper, entry.path)
             short = len(entry.shopper.history.events) <= MAX_INLINE_EVENTS
-            if broken := run_at_once(checking) if short else await run_in_steps(checking):
+            if broken := run_to_completion(checking) if short else await run_in_steps(checking):
                 raise InvalidRequest(broken)
             profile = await self._profile(engine, entry.shopper, entry.path, as_of, paths, allow_degraded)
         except PortraitError as error:
@@ -102,7 +102,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     async def _examples(
         self, request: profile_service_pb2.GetProfileRequest, as_of: datetime | None
     ) -> list[tuple[str, list[tuple[Sequence[Event], datetime]]]]:
-        """The histories of the example shoppers of each label; one that examples share is read once."""
+        """Load the histories of the example shoppers of each label; a shopper of several labels is loaded once."""
         read: dict[bytes, tuple[Sequence[Event], datetime]] = {}
         found = []
         for place, label in enumerate(request.label_examples):
@@ -112,7 +112,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
                 if key not in read:
                     path = f"label_examples[{place}].shoppers[{nth}]"
                     history = await require_history(
-                        self._store, self._permissions, shopper, as_of, path, REMEMBERED_EVENTS
+                        self._store, self._permissions, shopper, as_of, path, MAX_REMEMBERED_EVENTS
                     )
                     await charge_searches(history.events)
                     read[key] = history.events, history.as_of
@@ -154,7 +154,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     async def _declared(
         self, shopper_id: str, as_of: datetime | None, fields: frozenset[str]
     ) -> Demographics | Absence:
-        """Load the demographics that a shopper declared, or the reason why they are not shown."""
+        """Load the demographics that a shopper declared, or the reason why they are absent."""
         if "demographics" not in fields or not shopper_id:
             return DEMOGRAPHICS_DENIED
         if not await self._permissions.allows(shopper_id, Purpose.DEMOGRAPHICS):

@@ -2,7 +2,7 @@
 
 import structlog
 
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.server.consent.consents import Permissions
 from portrait.server.recommendation import ranking
 from portrait.server.rollout.engine_registry import EngineRegistry
@@ -26,9 +26,9 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
     """Ranks items.
 
     Args:
-        registry: the engines that rank them.
-        store: holds the histories of named shoppers.
-        permissions: says whose may be looked at.
+        registry: the engines that rank.
+        store: holds the histories of recorded shoppers.
+        permissions: decides which histories may be used.
     """
 
     def __init__(self, registry: EngineRegistry, store: Store, permissions: Permissions) -> None:
@@ -39,12 +39,13 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
     async def Recommend(  # noqa: N802 - the contract's name
         self, request: recommendation_service_pb2.RecommendRequest, context: Context
     ) -> recommendation_service_pb2.RecommendResponse:
-        """The best items of a catalogue."""
+        """Recommend the best items of a catalogue."""
         with self._registry.routes as routes:
             as_of = requested_as_of(request)
-            if request.exclude_seen:  # all events are read, not only those that models remember
+            # To exclude seen items, the whole history is read, and not only the events that the models remember.
+            if request.exclude_seen:
                 await charge_history(self._store, request.shopper, as_of)
-            limit = MAX_HISTORY_EVENTS if request.exclude_seen else REMEMBERED_EVENTS
+            limit = MAX_HISTORY_EVENTS if request.exclude_seen else MAX_REMEMBERED_EVENTS
             history = await load_history(self._store, self._permissions, request.shopper, as_of, limit)
             await charge_searches(history.events)
             ranked = await ranking.recommend(
@@ -62,7 +63,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                 ),
                 deadline=current_deadline(),
             )
-        _count(ranked)
+        _log_counts(ranked)
         return recommendation_service_pb2.RecommendResponse(
             items=await ranked_items_to_messages(ranked.items),
             release=ranked.release,
@@ -73,10 +74,10 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
     async def Rank(  # noqa: N802 - the contract's name
         self, request: recommendation_service_pb2.RankRequest, context: Context
     ) -> recommendation_service_pb2.RankResponse:
-        """The caller's candidates in order."""
+        """Order the candidates of the caller."""
         with self._registry.routes as routes:
             as_of = requested_as_of(request)
-            history = await load_history(self._store, self._permissions, request.shopper, as_of, REMEMBERED_EVENTS)
+            history = await load_history(self._store, self._permissions, request.shopper, as_of, MAX_REMEMBERED_EVENTS)
             await charge_searches(history.events)
             catalogue = catalogue_name(request.catalogue)
             ranked = await ranking.rank(
@@ -93,7 +94,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                 ),
                 deadline=current_deadline(),
             )
-        _count(ranked)
+        _log_counts(ranked)
         return recommendation_service_pb2.RankResponse(
             items=await ranked_items_to_messages(ranked.items),
             release=ranked.release,
@@ -102,7 +103,8 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         )
 
 
-def _count(ranked: ranking.Ranking) -> None:
+def _log_counts(ranked: ranking.Ranking) -> None:
+    """Add the figures of a ranking to the line of the access log."""
     structlog.contextvars.bind_contextvars(
         items=len(ranked.items), events=ranked.event_count, release=ranked.release, degraded=ranked.degraded
     )

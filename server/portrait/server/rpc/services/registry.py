@@ -1,4 +1,4 @@
-"""All services of the contract, from its descriptors: their names and methods, and their registration with a server."""
+"""The registry of services: finds them in the descriptors of the contract, checks them, and adds them to a server."""
 
 import pkgutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,18 +26,19 @@ from portrait.server.rpc.services.texts import TextService
 from portrait.server.storage.store import Store
 
 
-def _described() -> Iterator[tuple[ServiceDescriptor, ModuleType]]:
-    """Find every service of the contract, and the module of its generated servicer."""
+def _find_services() -> Iterator[tuple[ServiceDescriptor, ModuleType]]:
+    """Yield every service of the contract, and the generated module with its servicer class."""
     for module in pkgutil.iter_modules(portrait.v1.__path__):
         if module.name.endswith("_service_pb2"):
             services = import_module(f"portrait.v1.{module.name}").DESCRIPTOR.services_by_name.values()
             yield from ((service, import_module(f"portrait.v1.{module.name}_grpc")) for service in services)
 
 
-_SERVICES = list(_described())
+_SERVICES = list(_find_services())
 SERVICE_NAMES = [service.full_name for service, _ in _SERVICES]
 """Full names, for example `portrait.v1.ProfileService`."""
 METHODS = [method for service, _ in _SERVICES for method in service.methods]
+"""All methods of the contract."""
 
 
 def require_costs(methods: Iterable[MethodDescriptor]) -> None:
@@ -73,11 +74,11 @@ def create_servicers(
     """Create the implementation of every service; a new service is one line here.
 
     Args:
-        registry: the engines that answer.
-        store: events, consents and changes of items.
-        permissions: decide what a shopper's data may be used for.
-        snapshots: the tables of shoppers.
-        search: searches those tables.
+        registry: the engines.
+        store: holds events, consents and item changes.
+        permissions: decides what a shopper's data may be used for.
+        snapshots: the audience tables.
+        search: searches the audience tables.
     """
     return [
         AudienceService(registry, snapshots, search),
@@ -96,7 +97,7 @@ def add_services(server: grpc.aio.Server, servicers: Sequence[object]) -> None:
 
     Args:
         server: the server.
-        servicers: an implementation of each service.
+        servicers: one implementation of each service.
 
     Raises:
         UnlistedMethod: a method has no cost or no implementation.

@@ -1,12 +1,15 @@
-"""The history that a request refers to, and its time."""
+"""Histories for requests: an inline history of the request, or the recorded events of a shopper that it names.
+
+The functions `charge_…` add units to the current call before the work is done, so that admission control can refuse it.
+"""
 
 from collections.abc import Generator, Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
 
 from portrait.features.events import Event
-from portrait.features.generators import run_at_once
-from portrait.features.profiles.keywords import READ_EVENTS
+from portrait.features.generators import run_to_completion
+from portrait.features.profiles.keywords import MAX_KEYWORD_EVENTS
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, search_units
 from portrait.server.consent.consents import Permissions, Purpose
@@ -27,20 +30,20 @@ async def load_history(
     as_of: datetime | None,
     limit: int = MAX_HISTORY_EVENTS,
 ) -> History:
-    """The history that a request brings or names; of a shopper who does not allow personalisation, none.
+    """Load the history of a shopper; empty without personalisation consent, or if nothing is recorded.
 
     Args:
-        store: holds the histories of named shoppers.
-        permissions: says whose may be looked at. One that a request brings is the caller's to answer for.
-        shopper: keeps the contract.
-        as_of: the moment; None means now, and then events of clocks that run ahead of ours count too: what
-            was just recorded is seen.
-        limit: of a named shopper so many of the latest events are read.
+        store: holds the histories of recorded shoppers.
+        permissions: decides whether recorded events may be used. For an inline history the caller is responsible.
+        shopper: a valid reference: an inline history, or the id of a shopper.
+        as_of: the moment up to which events count. None means now, and then events of clocks that run ahead of this
+            server's count too, so that an event counts as soon as it is recorded.
+        limit: maximum number of recorded events to read, the latest ones. An inline history is always read whole.
     """
     if shopper.WhichOneof("shopper") == "history":
         reading = _inline_events(shopper.history, visible_until(as_of))
         short = len(shopper.history.events) <= MAX_INLINE_EVENTS
-        return History.up_to(run_at_once(reading) if short else await run_in_steps(reading), as_of)
+        return History.up_to(run_to_completion(reading) if short else await run_in_steps(reading), as_of)
     if await permissions.allows(shopper.shopper_id, Purpose.PERSONALISATION):
         return await read_history(store, shopper.shopper_id, as_of, limit)
     return History.up_to((), as_of)
@@ -49,17 +52,18 @@ async def load_history(
 async def count_stored_events(
     store: Store, shoppers: Iterable[shopper_pb2.ShopperRef], as_of: datetime | None
 ) -> list[int]:
-    """Count the recorded events that would be read for each shopper; 0 for a shopper who is not named."""
+    """Count the recorded events that would be read for each shopper; 0 for an inline history."""
     named = [shopper.shopper_id for shopper in shoppers]
     counts = await store.count_events([name for name in named if name], visible_until(as_of), MAX_HISTORY_EVENTS)
     return [counts.get(name, 0) for name in named]
 
 
 async def charge_history(store: Store, shopper: shopper_pb2.ShopperRef, as_of: datetime | None) -> None:
-    """Count the current call as the work of a shopper's recorded history, before that is read.
+    """Charge the current call for a recorded history, before it is read.
 
     Raises:
-        Overloaded: there is no place for so much now.
+        FailedPrecondition: no call may have so many units.
+        Overloaded: the gate has no room for so many units now.
     """
     if shopper.shopper_id:
         [events] = await count_stored_events(store, [shopper], as_of)
@@ -67,13 +71,13 @@ async def charge_history(store: Store, shopper: shopper_pb2.ShopperRef, as_of: d
 
 
 async def charge_searches(history: Sequence[Event]) -> None:
-    """Count the current call as the work of what a shopper typed, before the models and the profile read it.
+    """Charge the current call for the queries of a history, before the models and the profile read them.
 
     Raises:
-        FailedPrecondition: no call may be so much work.
-        Overloaded: there is no place for so much now.
+        FailedPrecondition: no call may have so many units.
+        Overloaded: the gate has no room for so many units now.
     """
-    await add_units(search_units(sum(len(event.query or "") for event in history[-READ_EVENTS:])))
+    await add_units(search_units(sum(len(event.query or "") for event in history[-MAX_KEYWORD_EVENTS:])))
 
 
 async def require_history(
@@ -84,18 +88,18 @@ async def require_history(
     path: str = "shopper",
     limit: int = MAX_HISTORY_EVENTS,
 ) -> History:
-    """The history that a request brings, or that of a shopper of whom something is recorded; see `load_history`.
+    """Load the history of a shopper like `load_history`, but raise if a named shopper has none.
 
     Args:
-        store: holds the histories of named shoppers.
-        permissions: says whose may be looked at.
-        shopper: keeps the contract.
-        as_of: the moment; None means now.
-        path: where `shopper` stands in the request.
-        limit: of a named shopper so many of the latest events are read.
+        store: see `load_history`.
+        permissions: see `load_history`.
+        shopper: see `load_history`.
+        as_of: see `load_history`.
+        path: the path of `shopper` in the request, for error messages.
+        limit: see `load_history`.
 
     Raises:
-        NotFound: nothing is recorded of the named shopper.
+        NotFound: no event of the named shopper is recorded up to `as_of`.
         FailedPrecondition: the named shopper does not allow personalisation.
     """
     history = await load_history(store, permissions, shopper, as_of, limit)
@@ -115,7 +119,10 @@ async def require_history(
 
 
 def _inline_events(message: shopper_pb2.History, latest: datetime) -> Generator[None, None, list[Event]]:
-    """An inline history; events that have times take, among themselves, the order of their times."""
+    """Convert an inline history; leave out events later than `latest`.
+
+    Events without a time keep their positions. The others are sorted by time among the remaining positions.
+    """
     sent: list[Event] = []
     for place, event in enumerate(message.events):
         if place % MAX_INLINE_EVENTS == 0:

@@ -12,7 +12,7 @@ class TextService(text_service_pb2_grpc.TextServiceServicer):
     """Serves embeddings of texts.
 
     Args:
-        registry: the engines; that of the serving release computes them.
+        registry: the engines; the one of the serving release encodes.
     """
 
     def __init__(self, registry: EngineRegistry) -> None:

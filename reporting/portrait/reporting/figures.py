@@ -199,7 +199,7 @@ def gather_figures(trained: TrainedRun, results: Sequence[Path]) -> Figures:
         absent_traits=absent,
         slices=slices.slice_by_behaviour(trained, ranked, hits, popular_hits),
         groups=slices.slice_by_declaration(trained, ranked, hits, popular_hits),
-        examples=examples.draw(trained, ranked),
+        examples=examples.draw_examples(trained, ranked),
     )
 
 

@@ -9,7 +9,7 @@ from portrait.features.files.atomic_write import atomic_write
 from portrait.reporting import plots
 from portrait.reporting.comparisons import Comparison
 from portrait.reporting.estimates import Estimate
-from portrait.reporting.examples import MINIMUM_EVENTS
+from portrait.reporting.examples import MIN_EVENTS
 from portrait.reporting.figures import Figures
 from portrait.reporting.plots import Row
 from portrait.reporting.slices import MIN_GROUP_SHOPPERS, Slicing
@@ -43,7 +43,7 @@ def render_page(figures: Figures) -> str:
     return environment.get_template(_TEMPLATE).render(
         figures=figures,
         minimum_group=MIN_GROUP_SHOPPERS,
-        minimum_events=MINIMUM_EVENTS,
+        minimum_events=MIN_EVENTS,
         reliability_plot=plots.draw_reliability,
         gain_plot=plots.draw_gain,
         slicing_plot=_draw_slicing,

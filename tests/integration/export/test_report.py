@@ -10,7 +10,7 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from portrait.export.precision import Precision
-from portrait.export.release import make
+from portrait.export.release import export_release
 from portrait.features.files.integrity import sha256
 from portrait.features.release import layout as release_layout
 from portrait.reporting import commands, page
@@ -150,7 +150,7 @@ def test_the_command_writes_the_page_into_the_run_and_export_takes_it_along(
     ended = report(trained.folder)
     assert ended.exit_code == 0, ended.output
     written = trained.folder / release_layout.REPORT
-    manifest, _ = make(trained, {}, tmp_path, Precision.FP32, lambda _: None)
+    manifest, _ = export_release(trained, {}, tmp_path, Precision.FP32, lambda _: None)
     copied = release_layout.release_folder(tmp_path, manifest.release) / release_layout.REPORT
     assert copied.read_bytes() == written.read_bytes()
     assert manifest.hashes[str(copied.relative_to(tmp_path))] == sha256(copied)

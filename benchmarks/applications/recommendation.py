@@ -10,7 +10,7 @@ from benchmarks.applications.tables import Table, bootstrap_mean
 from docs.examples.applications import product_recommendation as example
 from docs.examples.applications import shop
 from portrait.client import Event
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
 from portrait.training.encoders.retrieval import find_masked_items, find_ranks
@@ -29,7 +29,7 @@ def measure(repository: Path, run: Path) -> Table:
 
     def history(target: int) -> list[Event]:
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
-        return events[max(start, end - REMEMBERED_EVENTS) : end]
+        return events[max(start, end - MAX_REMEMBERED_EVENTS) : end]
 
     with asking.open_client(repository) as portrait:
         rankings = asking.call_all(

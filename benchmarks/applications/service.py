@@ -100,7 +100,7 @@ def _find_positions(scores: NDArray[np.float32], right: NDArray[np.int64]) -> ND
 def _encode_untrained(texts: list[str]) -> NDArray[np.float32]:
     """`[texts, hidden]`: mean-pooled states of the base model, unit length."""
     encoder, tokenizer = TextEncoder(DEFAULT_BASE_MODEL, 8).eval(), load_tokenizer(DEFAULT_BASE_MODEL)
-    batch = tokenizer.pad(tokenizer.token_ids(texts))
+    batch = tokenizer.pad(tokenizer.encode(texts))
     with torch.no_grad():
         pooled = encoder.pool(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask)).numpy()
     return np.asarray(pooled / np.linalg.norm(pooled, axis=1, keepdims=True), dtype=np.float32)

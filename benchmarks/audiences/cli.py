@@ -34,7 +34,7 @@ from portrait.client import (
     TraitCriterion,
 )
 from portrait.client.audiences import Criterion
-from portrait.features.release.layout import releases
+from portrait.features.release.layout import list_releases
 from portrait.server.release.release import Release
 
 SECONDS_BOUND, MEMORY_BOUND_GIB = 5.0, 2.0
@@ -124,7 +124,7 @@ def time_question(client: Client, question: Question) -> Answer:
 
 def measure(repository: Path, shoppers: int, tabulated: int, seed: int, folder: Path) -> Figures:
     """Measure everything; generated files go into a folder."""
-    number = releases(repository)[-1]
+    number = list_releases(repository)[-1]
     release = Release.load(repository, number)
     table = folder / "audiences" / release.identity / "1"
     table.mkdir(parents=True)

@@ -25,7 +25,7 @@ from portrait.training.run import run as runs
 
 COLD_SHARE, SEED = 0.1, 0
 BOOSTS = (0.0, 1.0, 2.0, 2.5)
-"""Nats added to the scores of newcomers; see the setting `cold_item_boost`."""
+"""Nats added to the scores of cold items; see the setting `cold_item_boost`."""
 _COLD_BASELINES = ("popularity", "zero-shot MiniLM")
 _CONTEXTS = ((1, 4), (5, 9), (10, None))
 """Events before the target, from and to."""
@@ -95,7 +95,7 @@ def _rank_with_boosts(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
     found = {}
     for boost in BOOSTS:
         trained.ranker.cold_item_boost.fill_(boost)
-        found[f"Portrait, newcomer boost {boost:g}"] = portrait.rank_targets(trained)
+        found[f"Portrait, cold item boost {boost:g}"] = portrait.rank_targets(trained)
     return found
 
 

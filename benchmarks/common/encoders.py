@@ -39,7 +39,7 @@ def open_openvino_encoder(path: Path, threads: int) -> Encoder:
 
 def encode_texts(encode: Encoder, tokenizer: TextTokenizer, texts: Sequence[str]) -> Array:
     """Encode texts to `[texts, dimension]`; texts of similar length share a batch within the gateway's token budget."""
-    rows = tokenizer.token_ids(texts)
+    rows = tokenizer.encode(texts)
     order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
     parts, place = [], 0
     while place < len(order):

@@ -96,7 +96,7 @@ def learn_traits(run: Path, declarations: Path, complete_until: str) -> Path:
 
 def export_release(run: Path, repository: Path) -> Path:
     """Export a run into a model repository, if that holds no release; return the repository."""
-    if not release_layout.releases(repository):
+    if not release_layout.list_releases(repository):
         _run_portrait("export", run, "--repository", repository)
     return repository
 
@@ -113,7 +113,7 @@ def open_repository(path: Path) -> Path:
     """
     if not path.is_dir():
         raise BenchmarkError(f"{path} is no folder")
-    if release_layout.releases(path):
+    if release_layout.list_releases(path):
         return path
     work = work_folder(path)
     data = prepare_source(path, work / "data")

@@ -2,8 +2,8 @@
 
 A variation is a real item's vector moved as far and in such a direction as two of its neighbours lie apart, so that
 vectors lie as thick and as thin as the real ones do, in as few dimensions. Its category is the item it varies, its
-brand and price are drawn. A fifth of the variations are newcomers. Real items keep their associations, and profiles are
-what the release's own graph says of histories that follow these.
+brand and price are drawn. A fifth of the variations are cold items. Real items keep their associations.
+Profiles are what the release's own graph says of histories that follow these.
 """
 
 import json
@@ -24,13 +24,13 @@ from portrait.export import nearest
 from portrait.export.index import write_items
 from portrait.export.nearest import Retrieval
 from portrait.features.candidates.associations import Associations
-from portrait.features.candidates.candidate_features import popularity_scale
-from portrait.features.candidates.cold_start import LENDERS, Lenders
+from portrait.features.candidates.candidate_features import scale_popularity
+from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
 from portrait.features.events import Event, EventType, Item
 from portrait.features.files.integrity import sha256
-from portrait.features.histories.history_arrays import columns_of, encode, pad
+from portrait.features.histories.history_arrays import build_event_columns, encode_history, pad_histories
 from portrait.features.items.prices import PriceScale
-from portrait.features.population.profile_distribution import Profiles, write_profiles
+from portrait.features.population.profile_distribution import ProfileDistribution, write_profile_distribution
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import MODELS
 from portrait.server.release.release import Release
@@ -52,11 +52,11 @@ def write_synthetic_release(source: Path, target: Path, count: int, dimension: i
         dimension: of the vectors, turned into a larger space in which all of them are as near as before; the graphs do
             not fit it. None for the release's own.
     """
-    real = Release.load(source, release_layout.releases(source)[-1])
-    folder = release_layout.folder(target, 1)
+    real = Release.load(source, release_layout.list_releases(source)[-1])
+    folder = release_layout.release_folder(target, 1)
     folder.mkdir(parents=True)
-    for name in (release_layout.TOKENIZER, release_layout.KEYWORDS, release_layout.POPULATION):
-        shutil.copy(release_layout.folder(source, real.number) / name, folder)
+    for name in (release_layout.TOKENIZER, release_layout.DOCUMENT_FREQUENCIES, release_layout.POPULATION):
+        shutil.copy(release_layout.release_folder(source, real.number) / name, folder)
     random = np.random.default_rng(count)
     varied = np.concatenate([np.arange(len(real.items)), random.integers(len(real.items), size=count)])[:count]
     items = list(_make_items(real, varied, random))
@@ -65,10 +65,10 @@ def write_synthetic_release(source: Path, target: Path, count: int, dimension: i
     (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
     new = random.random(count) < _COLD_SHARE
     new[: len(real.items)] = False
-    _lenders(new, random).save(folder / release_layout.LENDERS)
+    _draw_neighbours(new, random).save(folder / release_layout.COLD_START_NEIGHBOURS)
     np.save(
         folder / release_layout.ITEM_POPULARITY,
-        popularity_scale(np.where(new, 0.0, random.zipf(1.5, count).clip(0, 1e6))),
+        scale_popularity(np.where(new, 0.0, random.zipf(1.5, count).clip(0, 1e6))),
     )
     _select_associations(real.associations, count).save(folder / release_layout.ASSOCIATIONS)
     turned = _make_rotation(real.dimension, dimension or real.dimension, random)
@@ -78,9 +78,11 @@ def write_synthetic_release(source: Path, target: Path, count: int, dimension: i
         return _encode_profiles(source, real, count, random) @ turned
 
     if real.profiles is not None:
-        write_profiles(_rotate_profiles(real.profiles, turned), folder / release_layout.PROFILES)
+        write_profile_distribution(
+            _rotate_profiles(real.profiles, turned), folder / release_layout.PROFILE_DISTRIBUTION
+        )
     told = nearest.write(vectors, profiles, folder, exact=nearest.EXACT_ITEMS)
-    written = release_layout.written(folder) + _link_models(source, target, real.number)
+    written = release_layout.list_files(folder) + _link_models(source, target, real.number)
     replace(
         real.manifest, release=1, created_at=datetime.now(UTC).isoformat(), dimension=vectors.shape[1],
         hashes={str(path.relative_to(target)): sha256(path) for path in written}, statistics=[], traits=[],
@@ -91,14 +93,16 @@ def write_synthetic_release(source: Path, target: Path, count: int, dimension: i
 
 def draw_vectors(source: Path, count: int, profiles: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Draw vectors of so many items, and profiles."""
-    real, random = Release.load(source, release_layout.releases(source)[-1]), np.random.default_rng(count)
+    real, random = Release.load(source, release_layout.list_releases(source)[-1]), np.random.default_rng(count)
     vectors = _vary_vectors(real, random.integers(len(real.items), size=count), np.ones(count, dtype=bool), random)
     return vectors, _encode_profiles(source, real, profiles, random)
 
 
-def _rotate_profiles(profiles: Profiles, turned: NDArray[np.float32]) -> Profiles:
+def _rotate_profiles(profiles: ProfileDistribution, turned: NDArray[np.float32]) -> ProfileDistribution:
     """Rotate the distribution of profiles into the larger space."""
-    return Profiles(profiles.mean @ turned, turned.T @ profiles.covariance @ turned, profiles.item_mean @ turned)
+    return ProfileDistribution(
+        profiles.mean @ turned, turned.T @ profiles.covariance @ turned, profiles.item_mean @ turned
+    )
 
 
 def _make_rotation(own: int, dimension: int, random: np.random.Generator) -> NDArray[np.float32]:
@@ -129,8 +133,8 @@ def _vary_vectors(
     one, other = random.integers(1, _NEIGHBOURS, size=(2, int(moved.sum())))
     of = varied[moved]
     vectors[moved] += own[near[of, one]] - own[near[of, other]]
-    towers = vectors.reshape(len(vectors), real.manifest.towers, -1)
-    towers /= np.linalg.norm(towers, axis=-1, keepdims=True) * np.float32(real.manifest.towers**0.5)
+    towers = vectors.reshape(len(vectors), real.manifest.subspaces, -1)
+    towers /= np.linalg.norm(towers, axis=-1, keepdims=True) * np.float32(real.manifest.subspaces**0.5)
     return vectors
 
 
@@ -143,17 +147,17 @@ def _encode_profiles(source: Path, real: Release, count: int, random: np.random.
         rows = [first]
         while len(rows) < _HISTORY and starts[rows[-1]] < starts[rows[-1] + 1]:
             rows.append(int(follow[random.integers(starts[rows[-1]], starts[rows[-1] + 1])]))
-        told = encode(columns_of([Event("", EventType.VIEW)] * len(rows), lambda _: math.nan), _NOW)
-        inputs = {"event_embedding": np.asarray(real.vectors)[rows][None], **vars(pad([told], len(rows)))}
+        told = encode_history(build_event_columns([Event("", EventType.VIEW)] * len(rows), lambda _: math.nan), _NOW)
+        inputs = {"event_embedding": np.asarray(real.vectors)[rows][None], **vars(pad_histories([told], len(rows)))}
         profiles.append(session.run(["profile"], inputs)[0][0])
     return np.stack(profiles)
 
 
-def _lenders(new: NDArray[np.bool_], random: np.random.Generator) -> Lenders:
-    lenders = Lenders.themselves(np.arange(len(new)))
-    lenders.rows[new] = random.choice(np.flatnonzero(~new), (int(new.sum()), LENDERS))
-    lenders.shares[new] = 1.0 / LENDERS
-    return lenders
+def _draw_neighbours(new: NDArray[np.bool_], random: np.random.Generator) -> ColdStartNeighbours:
+    neighbours = ColdStartNeighbours.of_known_items(np.arange(len(new)))
+    neighbours.rows[new] = random.choice(np.flatnonzero(~new), (int(new.sum()), MAX_NEIGHBOURS))
+    neighbours.weights[new] = 1.0 / MAX_NEIGHBOURS
+    return neighbours
 
 
 def _select_associations(real: Associations, count: int) -> Associations:

@@ -24,9 +24,10 @@ def main(arguments: list[str]) -> int:
     add_repository(parser)
     repository = open_repository(parser.parse_args(arguments).repository)
     tokenizer = TextTokenizer.load(
-        release_layout.folder(repository, release_layout.releases(repository)[-1]) / release_layout.TOKENIZER
+        release_layout.release_folder(repository, release_layout.list_releases(repository)[-1])
+        / release_layout.TOKENIZER
     )
-    lengths = [len(row) for row in tokenizer.token_ids(read_item_texts(repository))]
+    lengths = [len(row) for row in tokenizer.encode(read_item_texts(repository))]
     for rate in RATES:
         loads = {
             "one by one": list(draw_poisson_arrivals(random.Random(1), lengths, rate, SECONDS)),

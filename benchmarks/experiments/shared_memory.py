@@ -104,8 +104,8 @@ async def _time_ways(*ways: Callable[[], Awaitable[object]]) -> list[float]:
 
 
 async def _measure(repository: Path) -> list[Result]:
-    release = release_layout.releases(repository)[-1]
-    dimension = Manifest.read(release_layout.folder(repository, release)).dimension
+    release = release_layout.list_releases(repository)[-1]
+    dimension = Manifest.read(release_layout.release_folder(repository, release)).dimension
     with tempfile.TemporaryDirectory() as folder:
         async with EmbeddedTriton(repository, Path(folder) / "triton.log") as triton:
             await triton.load(release)

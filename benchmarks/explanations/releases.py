@@ -22,7 +22,7 @@ def export_releases(trained: TrainedRun, other_seed: Path, repository: Path) -> 
         other_seed: the folder of the other run, trained alike.
         repository: where to.
     """
-    there = set(release_layout.releases(repository))
+    there = set(release_layout.list_releases(repository))
     if TRAINED not in there:
         make(trained, {}, repository, Precision.FP32, print)
     if OTHER_SEED not in there:

@@ -136,8 +136,8 @@ def main(arguments: list[str]) -> int:
     repository = open_repository(options.repository)
     url = f" --triton-url {options.triton_url}" if options.triton_url else ""
     told = results.describe_circumstances(f"python -m benchmarks gpu REPOSITORY --seconds {options.seconds:g}{url}")
-    release, devices = release_layout.releases(repository)[-1], list_gpus()
-    manifest = Manifest.read(release_layout.folder(repository, release))
+    release, devices = release_layout.list_releases(repository)[-1], list_gpus()
+    manifest = Manifest.read(release_layout.release_folder(repository, release))
     compared, version = asyncio.run(compare_graphs(repository, release, options.triton_url))
     size = release_layout.model_file(repository, "text_encoder", release).stat().st_size
     wrong = list_faults(compared, devices, options.triton_url is None)

@@ -43,10 +43,10 @@ class GraphComparison:
 
 async def compare(client: InferenceServerClient, repository: Path, release: int) -> list[GraphComparison]:
     """Compare every graph of a release that a Triton has loaded."""
-    tokenizer = Tokenizer.from_file(str(release_layout.folder(repository, release) / release_layout.TOKENIZER))
+    tokenizer = Tokenizer.from_file(str(release_layout.release_folder(repository, release) / release_layout.TOKENIZER))
     vocabulary = tokenizer.get_vocab_size()
     compared = []
-    for model in release_layout.models(repository, release):
+    for model in release_layout.list_models(repository, release):
         path = release_layout.model_file(repository, model, release)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         worst = 0.0

@@ -36,21 +36,23 @@ def measure_reliability(trained: TrainedRun, known: Population) -> dict[str, Any
     corpus, taxonomy, basis = trained.corpus, Taxonomy.of(trained.corpus), population.EstimationBasis.of(trained)
     test, seed = interest_dynamics.sample_targets(trained.holdout.test, trained.settings.seed), trained.settings.seed
     found = {}
-    if known.attention is not None:
+    if known.interest_dynamics is not None:
         shares = interest_dynamics.category_shares(corpus, taxonomy, basis.holdout.train)
         found["next"] = summarise_reliability(
-            interest_dynamics.predict_categories(corpus, taxonomy, test, shares, known.attention)
+            interest_dynamics.predict_categories(corpus, taxonomy, test, shares, known.interest_dynamics)
         )
-        if known.attention.inferred is not None:
+        if known.interest_dynamics.inferred_calibration is not None:
             scores, came = interest_dynamics.score_inferred(corpus, taxonomy, test, basis.associations)
-            a, b = known.attention.inferred
+            a, b = known.interest_dynamics.inferred_calibration
             found["inferred"] = summarise_reliability(
                 Predictions(1.0 / (1.0 + np.exp(-(a + b * np.log(scores)))), came)
             )
-    if known.cycles is not None:
+    if known.purchase_cycles is not None:
         bought = cycles.PurchaseDays.of(corpus, taxonomy, np.ones(len(corpus.event_item), dtype=bool))
         end = float(np.floor(corpus.columns.time[basis.holdout.train].max() / SECONDS_PER_DAY))
-        found["due"] = summarise_reliability(cycles.predict_purchases(bought, taxonomy, known.cycles, end, seed))
+        found["due"] = summarise_reliability(
+            cycles.predict_purchases(bought, taxonomy, known.purchase_cycles, end, seed)
+        )
     return found
 
 
@@ -127,7 +129,11 @@ def main(arguments: list[str]) -> int:
     measured = measure_reliability(trained, known)
     of_labels = None if options.no_labels else labels.measure(trained)
     shown = examples.summarise_shoppers(data, trained, known)
-    decays = {"events": known.attention.by_order, "days": known.attention.by_time} if known.attention else {}
+    decays = (
+        {"events": known.interest_dynamics.by_order, "days": known.interest_dynamics.by_time}
+        if known.interest_dynamics
+        else {}
+    )
     content = {
         "data": read_source(data),
         "circumstances": where,

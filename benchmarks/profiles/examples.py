@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 
 from portrait.features.events import Event, EventType, Item
-from portrait.features.generators import run_at_once
-from portrait.features.items.item_table import ItemTable, line
+from portrait.features.generators import run_to_completion
+from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.population.population import Population
-from portrait.features.text.idf import Rarity, document_frequencies
+from portrait.features.text.idf import InverseDocumentFrequency, count_document_frequencies
 from portrait.server.profiles.profile import ALL_FIELDS, ModelOutputs, build_profile
 from portrait.server.release.release import Release
 from portrait.training.dataset import readers
@@ -40,7 +40,7 @@ def summarise_shoppers(data: Path, trained: TrainedRun, known: Population) -> li
         history = [_make_event(place, row) for place, row in enumerate(rows.iter_rows(named=True))]
         times = [event.time for event in history if event.time is not None]
         as_of = max(times, default=datetime(1970, 1, 1, tzinfo=UTC)) + timedelta(days=1)
-        made = run_at_once(build_profile(history, as_of, item, release, ALL_FIELDS, ModelOutputs()))
+        made = run_to_completion(build_profile(history, as_of, item, release, ALL_FIELDS, ModelOutputs()))
         found.append(
             {
                 "shopper": chr(ord("A") + number),
@@ -66,13 +66,13 @@ def _make_release(trained: TrainedRun, known: Population) -> Release:
         number=1,
         manifest=cast(Any, SimpleNamespace(dimension=trained.settings.dimension)),
         tokenizer=nothing,
-        items=ItemTable.of("".join(map(line, corpus.items)).encode(), corpus.price_scale),
+        items=ItemTable.from_lines("".join(map(format_item_line, corpus.items)).encode(), corpus.price_scale),
         vectors=nothing,
         index=None,
         popularity=nothing,
-        lenders=nothing,
+        neighbours=nothing,
         associations=trained.associations,
         price_scale=corpus.price_scale,
-        rarity=Rarity.of(*document_frequencies(corpus.items)),
+        rarity=InverseDocumentFrequency.from_counts(*count_document_frequencies(corpus.items)),
         population=known,
     )

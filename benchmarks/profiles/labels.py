@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from benchmarks.profiles.themes import TEMPLATES, THEMES, belongs_to
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
-from portrait.features.population.profile_distribution import Profiles
+from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.dataset.corpus import NO_ITEM
 from portrait.training.encoders.model import TextCache
@@ -55,7 +55,11 @@ def measure(trained: TrainedRun) -> dict[str, Any]:
 
 
 def _measure_examples(
-    theme: str, validation: "_TargetShoppers", test: "_TargetShoppers", shoppers: Profiles, random: np.random.Generator
+    theme: str,
+    validation: "_TargetShoppers",
+    test: "_TargetShoppers",
+    shoppers: ProfileDistribution,
+    random: np.random.Generator,
 ) -> float:
     """Return the mean AUC over draws of example shoppers, left out; the label is their mean minus that of all."""
     buyers = np.flatnonzero(validation.buys(theme))
@@ -101,7 +105,7 @@ class _TargetShoppers:
         self,
         theme: str,
         vector: NDArray[np.float32],
-        shoppers: Profiles,
+        shoppers: ProfileDistribution,
         *,
         newcomers: bool = False,
         among: NDArray[np.bool_] | None = None,

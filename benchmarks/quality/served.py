@@ -36,7 +36,7 @@ async def rank_served(data: Path, repository: Path, split: Split) -> NDArray[np.
     holdout = hold_out(corpus, split)
     events = read_events(data)
     found = np.full(len(holdout.test), MISSED)
-    release = release_layout.releases(repository)[-1]
+    release = release_layout.list_releases(repository)[-1]
     gate = asyncio.Semaphore(IN_FLIGHT)
 
     async def ask(engine: Engine, row: int) -> None:
@@ -67,7 +67,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("data", type=existing_folder, help="prepared data set that the release was trained on")
     parser.add_argument("repository", type=existing_folder, help="model repository with the release")
     chosen = parser.parse_args(arguments)
-    manifest = Manifest.read(release_layout.folder(chosen.repository, release_layout.releases(chosen.repository)[-1]))
+    manifest = Manifest.read(
+        release_layout.release_folder(chosen.repository, release_layout.list_releases(chosen.repository)[-1])
+    )
     split = Split(manifest.training["split"])
     measured = manifest.metrics[f"metrics-{split.value}"]["ranking"]["portrait"]
     found = asyncio.run(rank_served(chosen.data, chosen.repository, split))

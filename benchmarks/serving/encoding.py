@@ -62,13 +62,13 @@ def open_encoder(repository: Path, places: int) -> Encode:
         repository: holds the release.
         places: of a batch, padding included.
     """
-    number = release_layout.releases(repository)[-1]
-    tokenizer = TextTokenizer.load(release_layout.folder(repository, number) / release_layout.TOKENIZER)
+    number = release_layout.list_releases(repository)[-1]
+    tokenizer = TextTokenizer.load(release_layout.release_folder(repository, number) / release_layout.TOKENIZER)
     path = repository / _MODEL / str(number) / "model.onnx"
     request = openvino.Core().compile_model(path, "CPU", {"PERFORMANCE_HINT": "LATENCY"}).create_infer_request()
 
     def encode(texts: Sequence[str]) -> None:
-        rows = sorted(tokenizer.token_ids(texts), key=len, reverse=True)
+        rows = sorted(tokenizer.encode(texts), key=len, reverse=True)
         while rows:
             count = max(1, places // len(rows[0]))
             batch = tokenizer.pad(rows[:count])

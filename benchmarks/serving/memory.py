@@ -22,14 +22,14 @@ def measure_resident_memory(repository: Path) -> int:
 
 
 def _read_all(repository: Path) -> int:
-    release = Release.load(repository, release_layout.releases(repository)[-1])
+    release = Release.load(repository, release_layout.list_releases(repository)[-1])
     catalogues = Catalogues(release).now()
     every = np.arange(len(release.items))
     for begin in range(0, len(every), _BLOCK):
         catalogues.by_name["products"].take(every[begin : begin + _BLOCK])
     if release.index is not None:
         wish = np.asarray(release.vectors[:1], dtype=np.float32)
-        release.index.search(wish, 1, bits.packed(np.ones(len(every), dtype=bool)), 1.0 / len(every))
+        release.index.search(wish, 1, bits.pack_rows(np.ones(len(every), dtype=bool)), 1.0 / len(every))
     _ = [item.title for item in release.items]
     found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
     assert found is not None

@@ -70,8 +70,12 @@ Start = Callable[[], AbstractContextManager[Target]]
 
 def choose_texts(repository: Path) -> list[str]:
     """Choose the texts that are encoded: titles and whole items, each text once, in random order."""
-    number = release_layout.releases(repository)[-1]
-    lines = (release_layout.folder(repository, number) / release_layout.ITEMS).read_text(encoding="utf-8").splitlines()
+    number = release_layout.list_releases(repository)[-1]
+    lines = (
+        (release_layout.release_folder(repository, number) / release_layout.ITEMS)
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     items = [Item(**json.loads(line)) for line in lines]
     together = [*(item.title for item in items), *(item_text(item) for item in items)]
     texts = list(dict.fromkeys(together))
@@ -82,8 +86,8 @@ def choose_texts(repository: Path) -> list[str]:
 @contextmanager
 def _run_http_peer(kind: str, repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
     """Run a peer in processes of its own; yield once it answers."""
-    number = release_layout.releases(repository)[-1]
-    tokenizer = release_layout.folder(repository, number) / release_layout.TOKENIZER
+    number = release_layout.list_releases(repository)[-1]
+    tokenizer = release_layout.release_folder(repository, number) / release_layout.TOKENIZER
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     told = {
@@ -126,7 +130,7 @@ def _wait_until_answering(target: Target) -> None:
 @contextmanager
 def _run_triton(repository: Path, threads: int, batch: int, wait: int) -> Iterator[Target]:
     """Run the embedded Triton with its dynamic batching."""
-    number = release_layout.releases(repository)[-1]
+    number = release_layout.list_releases(repository)[-1]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for each in release_layout.MODELS:
@@ -136,7 +140,7 @@ def _run_triton(repository: Path, threads: int, batch: int, wait: int) -> Iterat
         batching = f"dynamic_batching {{ preferred_batch_size: {batch} max_queue_delay_microseconds: {1000 * wait} }}"
         of_threads = f'parameters {{ key: "intra_op_thread_count" value {{ string_value: "{threads}" }} }}'
         config.write_text(f"{config.read_text(encoding='utf-8')}\n{batching}\n{of_threads}\n", encoding="utf-8")
-        tokenizer = release_layout.folder(repository, number) / release_layout.TOKENIZER
+        tokenizer = release_layout.release_folder(repository, number) / release_layout.TOKENIZER
         with _run_in_thread(folder, number) as url:
             yield Target("triton", url, tokenizer, number)
 
@@ -165,10 +169,13 @@ def _run_in_thread(repository: Path, number: int) -> Iterator[str]:
 
 @contextmanager
 def _run_gateway(repository: Path) -> Iterator[Target]:
-    number = release_layout.releases(repository)[-1]
+    number = release_layout.list_releases(repository)[-1]
     with gateway.run_gateway(repository, "--text-cache-mib", "0") as served:
         yield Target(
-            "gateway", served.address, release_layout.folder(repository, number) / release_layout.TOKENIZER, number
+            "gateway",
+            served.address,
+            release_layout.release_folder(repository, number) / release_layout.TOKENIZER,
+            number,
         )
 
 
@@ -235,9 +242,9 @@ def measure(repository: Path, threads: int = os.cpu_count() or 1) -> list[Result
         threads: of every runtime.
     """
     texts = choose_texts(repository)
-    number = release_layout.releases(repository)[-1]
+    number = release_layout.list_releases(repository)[-1]
     path = release_layout.model_file(repository, _MODEL, number)
-    tokenizer = TextTokenizer.load(release_layout.folder(repository, number) / release_layout.TOKENIZER)
+    tokenizer = TextTokenizer.load(release_layout.release_folder(repository, number) / release_layout.TOKENIZER)
     runtimes = {
         "ONNX Runtime in process": open_onnxruntime_encoder(path, threads),
         "OpenVINO in process": open_openvino_encoder(path, threads),

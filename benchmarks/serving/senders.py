@@ -63,7 +63,7 @@ async def open_sender(target: Target) -> AsyncIterator[Send]:
 
 async def _send_to_triton(client: InferenceServerClient, tokenizer: TextTokenizer, version: str, text: str) -> object:
     """Send a text padded to one of the gateway's lengths: Triton batches requests of one shape only."""
-    [row] = tokenizer.token_ids([text])
+    [row] = tokenizer.encode([text])
     batch = tokenizer.pad([row], SHAPES.padded_length(len(row)))
     inputs = []
     for name, value in (("input_ids", batch.input_ids), ("attention_mask", batch.attention_mask)):

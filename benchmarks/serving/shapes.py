@@ -34,7 +34,7 @@ def measure(repository: Path) -> dict[tuple[int, int], float]:
 
     The median of some runs, after one that compiles it.
     """
-    path = repository / _MODEL / str(release_layout.releases(repository)[-1]) / "model.onnx"
+    path = repository / _MODEL / str(release_layout.list_releases(repository)[-1]) / "model.onnx"
     running = instances(repository, _MODEL)
     threads = max(1, len(os.sched_getaffinity(0)) // running)
     random = np.random.default_rng(1)

@@ -170,7 +170,7 @@ async def _collect_answers(address: str, calls: Sequence[Call], release: int) ->
 
 def _make_writes(repository: Path, events_each: int = 5) -> list[Call]:
     """Make calls that record events with unique ids, and some that upsert an item of another catalogue."""
-    path = release_layout.folder(repository, release_layout.releases(repository)[0]) / release_layout.ITEMS
+    path = release_layout.release_folder(repository, release_layout.list_releases(repository)[0]) / release_layout.ITEMS
     items = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     rng, now, calls = random.Random(2), datetime.now(UTC), []
     for place in range(5_000):

@@ -28,11 +28,11 @@ def copy_with_variants(repository: Path, folder: Path, count: int) -> list[int]:
     Returns:
         their numbers, the copied one first.
     """
-    first = release_layout.releases(repository)[-1]
-    for model in release_layout.models(repository, first):
+    first = release_layout.list_releases(repository)[-1]
+    for model in release_layout.list_models(repository, first):
         _copy_tree(repository / model / str(first), folder / model / str(first))
         shutil.copy(repository / model / "config.pbtxt", folder / model)
-    _copy_tree(release_layout.folder(repository, first), release_layout.folder(folder, first))
+    _copy_tree(release_layout.release_folder(repository, first), release_layout.release_folder(folder, first))
     numbers = [first + place for place in range(count)]
     for place, number in enumerate(numbers[1:], start=1):
         _make_variant(folder, first, number, _GAIN**place)
@@ -41,10 +41,10 @@ def copy_with_variants(repository: Path, folder: Path, count: int) -> list[int]:
 
 def _make_variant(repository: Path, first: int, number: int, gain: float) -> None:
     """Make a release whose graphs have other weights, and whose items have other vectors."""
-    source, target = release_layout.folder(repository, first), release_layout.folder(repository, number)
+    source, target = release_layout.release_folder(repository, first), release_layout.release_folder(repository, number)
     _copy_tree(source, target)
     (target / release_layout.MANIFEST).unlink()
-    models = release_layout.models(repository, first)
+    models = release_layout.list_models(repository, first)
     for model in models:
         path = release_layout.model_file(repository, model, number)
         path.parent.mkdir()

@@ -62,7 +62,7 @@ class Figures:
 def measure(repository: Path) -> list[Result]:
     """Measure all requests, one after the other, on one gateway."""
     rows: list[Result] = []
-    release = Release.load(repository, release_layout.releases(repository)[-1])
+    release = Release.load(repository, release_layout.list_releases(repository)[-1])
     with (
         run_gateway(repository, *NO_RESPONSE_CACHE) as gateway,
         grpc.insecure_channel(gateway.address, _OPTIONS) as channel,

@@ -15,7 +15,7 @@ from benchmarks.common.campaigns import (
     read_pairs,
     split_campaigns,
 )
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.features.histories.statistics import RFM, STATISTICS
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.run.run import TrainedRun
@@ -104,7 +104,7 @@ def _list_bought(corpus: Corpus, shopper: int, as_of: float) -> NDArray[np.int64
     """List the items of the shopper's latest remembered events up to a time."""
     start, end = corpus.starts[shopper : shopper + 2]
     end = start + np.searchsorted(corpus.columns.time[start:end], as_of, side="right")
-    return corpus.event_item[max(start, end - REMEMBERED_EVENTS) : end]
+    return corpus.event_item[max(start, end - MAX_REMEMBERED_EVENTS) : end]
 
 
 def _select_columns(dimension: int) -> dict[str, list[int]]:

@@ -14,7 +14,7 @@ from support.profile_field_parts import find_missing_parts
 import portrait.client
 from portrait.client.message_reader import read_message
 from portrait.features.events import EventType
-from portrait.features.generators import run_at_once
+from portrait.features.generators import run_to_completion
 from portrait.features.profiles.evidence import Evidence
 from portrait.server.profiles import profile as profiles
 from portrait.server.release.release import Release
@@ -63,7 +63,7 @@ def test_a_field_that_follows_the_recipe_is_computed_sent_and_read(monkeypatch: 
     history, fields = [past_event("e1", EventType.VIEW, "desk", 3)], frozenset({"time_as_customer"})
 
     work = profiles.build_profile(history, NOW, find_item, make_release(), fields, profiles.ModelOutputs())
-    message = profile_to_message(run_at_once(work), "", fields, add_field_to_contract())
+    message = profile_to_message(run_to_completion(work), "", fields, add_field_to_contract())
 
     assert read_message(message.time_as_customer) == TimeAsCustomer(3.0, ("e1",), NOW)  # type: ignore[attr-defined]
 

@@ -8,15 +8,15 @@ from typing import Any, cast
 import numpy as np
 
 from portrait.features.candidates.associations import Associations
-from portrait.features.candidates.cold_start import Lenders
+from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.events import Event, EventType, Item
-from portrait.features.items.item_table import ItemTable, line
+from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
-from portrait.features.population.interest_dynamics import Decay
-from portrait.features.population.population import Attention, Cycles, Population, Spending
+from portrait.features.population.interest_dynamics import InterestDecay
+from portrait.features.population.population import InterestDynamics, Population, PurchaseCycles, SpendingFifths
 from portrait.features.population.purchase_cycles import CategoryCycle, CycleScale
 from portrait.features.release.manifest import Manifest
-from portrait.features.text.idf import Rarity
+from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.release.release import Release
 
@@ -34,32 +34,32 @@ ITEMS = [
 ]
 _BY_ID = {item.item_id: item for item in ITEMS}
 
-DECAY = Decay(short=5.0, long=10.0, short_share=0.5, prior=2.0)
+DECAY = InterestDecay(short=5.0, long=10.0, short_share=0.5, prior=2.0)
 POPULATION = Population(
     window_days=365.0,
-    attention=Attention(
-        by_order=Decay(short=2.0, long=8.0, short_share=0.5, prior=2.0),
+    interest_dynamics=InterestDynamics(
+        by_order=InterestDecay(short=2.0, long=8.0, short_share=0.5, prior=2.0),
         by_time=DECAY,
-        usual={
+        population_weights={
             "Home": 0.5, "Home > Lamps": 0.3, "Home > Rugs": 0.2,
             "Kitchen": 0.495, "Kitchen > Coffee": 0.395, "Kitchen > Pans": 0.1,
             "Garden": 0.005, "Garden > Tools": 0.005,
         },
-        inferred=(0.0, 1.0),  # σ(log s) = s / (1 + s)
+        inferred_calibration=(0.0, 1.0),  # σ(log s) = s / (1 + s)
     ),
-    brands={"": {"Acme": 0.5, "Norden": 0.5}, "Home > Lamps": {"Acme": 0.2, "Norden": 0.8}},
+    brand_shares={"": {"Acme": 0.5, "Norden": 0.5}, "Home > Lamps": {"Acme": 0.2, "Norden": 0.8}},
     session_gap_minutes=30.0,
-    cycles=Cycles(
+    purchase_cycles=PurchaseCycles(
         CycleScale(within=0.5, between=0.5, calibration=(0.0, 1.0), horizon_days=30.0),
         {"Kitchen > Coffee": CategoryCycle(log_days=math.log(20.0), return_rate=0.8, count=100)},
     ),
-    spending=Spending(
+    spending=SpendingFifths(
         window_days=90.0,
         recency_days=(5.0, 10.0, 20.0, 30.0),
         frequency=(1.0, 2.0, 3.0, 5.0),
         monetary=(10.0, 50.0, 100.0, 200.0),
     ),
-    paid=PriceScale({"Kitchen > Coffee": np.linspace(0.0, 20.0, 21)}),
+    paid_prices=PriceScale({"Kitchen > Coffee": np.linspace(0.0, 20.0, 21)}),
     discounted_shares=np.linspace(0.0, 1.0, 21).tolist(),
 )  # fmt: skip
 
@@ -77,16 +77,22 @@ def past_event(event_id: str, kind: EventType, item_id: str | None = None, days:
 def make_release(population: Population | None = POPULATION) -> Release:
     """A release of the shop: who had a coffee, or a desk lamp, goes on to a spade."""
     starts, spade = np.array([0, 1, 1, 2, 2, 2, 2, 2]), np.array([6, 6], dtype=np.int32)
-    rest: dict[str, Any] = {"popularity": np.zeros(7), "vectors": np.zeros((7, 2)), "lenders": cast(Lenders, None)}
+    rest: dict[str, Any] = {
+        "popularity": np.zeros(7),
+        "vectors": np.zeros((7, 2)),
+        "neighbours": cast(ColdStartNeighbours, None),
+    }
     return Release(
         number=1,
         manifest=cast(Manifest, SimpleNamespace(dimension=2)),
         tokenizer=cast(TextTokenizer, None),
-        items=ItemTable.of("".join(map(line, ITEMS)).encode(), PriceScale({})),
+        items=ItemTable.from_lines("".join(map(format_item_line, ITEMS)).encode(), PriceScale({})),
         index=None,
         associations=Associations(starts, spade, np.array([0.1, 0.2], dtype=np.float32), 0.5),
         price_scale=PriceScale({}),
-        rarity=Rarity.of(99, {"lamp": 9, "red": 19, "bed": 49, "acm": 99, "acme": 99, "norden": 99}),
+        rarity=InverseDocumentFrequency.from_counts(
+            99, {"lamp": 9, "red": 19, "bed": 49, "acm": 99, "acme": 99, "norden": 99}
+        ),
         population=population,
         **rest,
     )

@@ -18,22 +18,22 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from portrait.export import configurations
 from portrait.features.candidates.associations import Associations
-from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, popularity_scale
-from portrait.features.candidates.cold_start import Lenders
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, scale_popularity
+from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.events import EVENT_TYPES, Item
 from portrait.features.files.integrity import sha256
 from portrait.features.histories.history_arrays import EVENT_NUMBERS
 from portrait.features.histories.statistics import STATISTICS
-from portrait.features.items.item_table import ItemTable, write_lines
+from portrait.features.items.item_table import ItemTable, write_item_lines
 from portrait.features.items.prices import PriceScale
-from portrait.features.population.interest_dynamics import Decay
-from portrait.features.population.population import Attention, Cycles, Population, Spending
-from portrait.features.population.profile_distribution import Profiles, write_profiles
+from portrait.features.population.interest_dynamics import InterestDecay
+from portrait.features.population.population import InterestDynamics, Population, PurchaseCycles, SpendingFifths
+from portrait.features.population.profile_distribution import ProfileDistribution, write_profile_distribution
 from portrait.features.population.purchase_cycles import CategoryCycle, CycleScale
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import MODELS
 from portrait.features.release.manifest import Manifest
-from portrait.features.text.keywords import keywords
+from portrait.features.text.keywords import extract_keywords
 from portrait.features.text.normalisation import item_text
 from portrait.features.text.tokenizer import TextTokenizer
 
@@ -106,7 +106,7 @@ def build(repository: Path, release: int = 1, traits: bool = False) -> None:
         onnx.checker.check_model(graphs[name], full_check=True)
         onnx.save_model(graphs[name], str(path))
         configurations.place(repository, name, configurations.read_dims(path))
-    _write_index(release_layout.folder(repository, release), TextTokenizer(tokenizer), words)
+    _write_index(release_layout.release_folder(repository, release), TextTokenizer(tokenizer), words)
     _write_manifest(repository, release, names)
 
 
@@ -127,7 +127,7 @@ def _tokenizer() -> Tokenizer:
 
 def _encode(tokenizer: TextTokenizer, words: NDArray[np.float32], texts: list[str]) -> NDArray[np.float32]:
     """`[texts, DIMENSION]`: what the text encoder's graph says."""
-    sums = np.stack([words[np.array(row, dtype=np.int64)].sum(0) for row in tokenizer.token_ids(texts)]) + _NUDGE
+    sums = np.stack([words[np.array(row, dtype=np.int64)].sum(0) for row in tokenizer.encode(texts)]) + _NUDGE
     unit: NDArray[np.float32] = sums / np.linalg.norm(sums, axis=1, keepdims=True)
     return unit
 
@@ -137,27 +137,28 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
     tokenizer.save(folder / release_layout.TOKENIZER)
     prices = np.array([np.nan if item.price is None else item.price for item in ITEMS])
     scale = PriceScale.fit([item.category_path for item in ITEMS], prices)
-    write_lines(ITEMS, folder / release_layout.ITEMS)
+    write_item_lines(ITEMS, folder / release_layout.ITEMS)
     ItemTable.load(folder, scale).save(folder)
     texts = [item_text(item) for item in ITEMS]
     np.save(folder / release_layout.ITEM_VECTORS, _encode(tokenizer, words, texts))
-    Lenders.themselves(np.arange(len(ITEMS))).save(folder / release_layout.LENDERS)
-    np.save(folder / release_layout.ITEM_POPULARITY, popularity_scale(np.arange(len(ITEMS), 0.0, -1.0)))
+    ColdStartNeighbours.of_known_items(np.arange(len(ITEMS))).save(folder / release_layout.COLD_START_NEIGHBOURS)
+    np.save(folder / release_layout.ITEM_POPULARITY, scale_popularity(np.arange(len(ITEMS), 0.0, -1.0)))
     items = len(ITEMS)
     # After each item comes the next one of the list.
     Associations(
         np.arange(items + 1), np.roll(np.arange(items, dtype=np.int32), -1), np.full(items, 0.5, np.float32), 0.7
     ).save(folder / release_layout.ASSOCIATIONS)
     (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
-    frequencies = Counter(stem for text in texts for stem in {word.stem for word in keywords(text)})
-    (folder / release_layout.KEYWORDS).write_text(
+    frequencies = Counter(stem for text in texts for stem in {word.stem for word in extract_keywords(text)})
+    (folder / release_layout.DOCUMENT_FREQUENCIES).write_text(
         json.dumps({"documents": len(texts), "frequencies": frequencies}), encoding="utf-8"
     )
     _population().write(folder / release_layout.POPULATION)
     vectors = np.load(folder / release_layout.ITEM_VECTORS)
     mean = vectors.mean(0)
-    write_profiles(
-        Profiles(mean, np.cov(vectors, rowvar=False).astype(np.float32), mean), folder / release_layout.PROFILES
+    write_profile_distribution(
+        ProfileDistribution(mean, np.cov(vectors, rowvar=False).astype(np.float32), mean),
+        folder / release_layout.PROFILE_DISTRIBUTION,
     )
 
 
@@ -166,29 +167,29 @@ def _population() -> Population:
     paths = [" > ".join(path) for path in _KINDS]
     return Population(
         window_days=365.0,
-        attention=Attention(
-            by_order=Decay(short=4.0, long=16.0, short_share=0.5, prior=3.0),
-            by_time=Decay(short=5.0, long=30.0, short_share=0.5, prior=3.0),
-            usual=dict.fromkeys(paths, 0.25) | {"Home": 0.5, "Kitchen": 0.25, "Garden": 0.25},
-            inferred=(0.0, 1.0),
+        interest_dynamics=InterestDynamics(
+            by_order=InterestDecay(short=4.0, long=16.0, short_share=0.5, prior=3.0),
+            by_time=InterestDecay(short=5.0, long=30.0, short_share=0.5, prior=3.0),
+            population_weights=dict.fromkeys(paths, 0.25) | {"Home": 0.5, "Kitchen": 0.25, "Garden": 0.25},
+            inferred_calibration=(0.0, 1.0),
         ),
-        brands={"": {"Acme": 0.3, "Norden": 0.3, "Zhen": 0.4}},
+        brand_shares={"": {"Acme": 0.3, "Norden": 0.3, "Zhen": 0.4}},
         session_gap_minutes=30.0,
-        cycles=Cycles(
+        purchase_cycles=PurchaseCycles(
             CycleScale(within=0.5, between=0.5, calibration=(0.0, 1.0), horizon_days=30.0),
             {path: CategoryCycle(log_days=3.0, return_rate=0.8, count=100) for path in paths},
         ),
-        spending=Spending(180.0, [5.0, 10.0, 20.0, 40.0], [1.0, 2.0, 3.0, 5.0], [20.0, 50.0, 100.0, 200.0]),
-        paid=PriceScale({path: np.linspace(5.0, 100.0, 21) for path in paths}),
+        spending=SpendingFifths(180.0, [5.0, 10.0, 20.0, 40.0], [1.0, 2.0, 3.0, 5.0], [20.0, 50.0, 100.0, 200.0]),
+        paid_prices=PriceScale({path: np.linspace(5.0, 100.0, 21) for path in paths}),
         discounted_shares=np.linspace(0.0, 1.0, 21).tolist(),
     )
 
 
 def _write_manifest(repository: Path, release: int, names: tuple[str, ...]) -> None:
-    folder = release_layout.folder(repository, release)
+    folder = release_layout.release_folder(repository, release)
     written = [
         *(release_layout.model_file(repository, name, release) for name in names),
-        *release_layout.written(folder),
+        *release_layout.list_files(folder),
     ]
     traits = release_layout.TRAIT_HEADS in names
     Manifest(
@@ -196,7 +197,7 @@ def _write_manifest(repository: Path, release: int, names: tuple[str, ...]) -> N
         created_at="2026-01-01T00:00:00+00:00",
         portrait_version="0",
         dimension=DIMENSION,
-        towers=1,
+        subspaces=1,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
         statistics=list(STATISTICS) if traits else [],

@@ -61,8 +61,12 @@ def make_encode_calls(texts: Sequence[str], texts_per_call: int) -> list[Call]:
 
 def read_items(repository: Path) -> list[dict[str, str]]:
     """Read the items of the newest release, as its file has them."""
-    number = release_layout.releases(repository)[-1]
-    lines = (release_layout.folder(repository, number) / release_layout.ITEMS).read_text(encoding="utf-8").splitlines()
+    number = release_layout.list_releases(repository)[-1]
+    lines = (
+        (release_layout.release_folder(repository, number) / release_layout.ITEMS)
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     return [json.loads(line) for line in lines]
 
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from portrait.features.logs import descriptions, identifiers, timestamps
-from portrait.features.logs.identifiers import require_whole
+from portrait.features.logs.identifiers import require_whole_characters
 from portrait.features.logs.json_lines import parse_json
 
 _LARGEST_INTEGER = 2**31 - 1
@@ -31,7 +31,7 @@ def read_id(value: Any) -> str | None:
 
 def read_words(value: Any) -> str | None:
     """Read words about an item, with HTML entities decoded."""
-    return descriptions.read_words(to_text(value))
+    return descriptions.read_description(to_text(value))
 
 
 def read_brand(value: Any) -> str | None:
@@ -71,7 +71,7 @@ def read_attributes(value: Any) -> dict[str, str]:
 def to_text(value: Any) -> str:
     """Convert a value of a log to text."""
     if isinstance(value, str):
-        return require_whole(value)
+        return require_whole_characters(value)
     if isinstance(value, dict | list):
         raise ValueError(f"{json.dumps(value)[:80]} is not text")
     return _number_to_text(value) if isinstance(value, float) else json.dumps(value)

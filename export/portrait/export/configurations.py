@@ -14,7 +14,7 @@ from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelParameter
 
 from portrait.export.errors import ExportError, RepositoryError
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.features.release.layout import MODEL_FILE
 
 Dims = dict[str, tuple[int, ...]]
@@ -90,7 +90,7 @@ def place(repository: Path, model: str, dims: Dims) -> None:
         text = _UPGRADED + text_format.MessageToString(config)
         if is_there:
             shutil.copy(path, path.with_name(_BEFORE))
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(text.encode())
 
 

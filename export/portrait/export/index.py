@@ -1,4 +1,4 @@
-"""A release's knowledge of its catalogue (items, vectors, popularity, lenders, prices, words) and of its shoppers."""
+"""The search index of a release, built by export."""
 
 import json
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from portrait.export import nearest
 from portrait.export.nearest import Retrieval
 from portrait.features.events import Item
-from portrait.features.items.item_table import ItemTable, mapped, write_lines
+from portrait.features.items.item_table import ItemTable, map_file, write_item_lines
 from portrait.features.items.prices import PriceScale
-from portrait.features.population.profile_distribution import write_profiles
+from portrait.features.population.profile_distribution import write_profile_distribution
 from portrait.features.release import layout as release_layout
-from portrait.features.text.idf import document_frequencies
+from portrait.features.text.idf import count_document_frequencies
 from portrait.training.dataset.corpus import NO_ITEM
 from portrait.training.encoders.retrieval import encode_targets
 from portrait.training.population import statistics as population
@@ -26,12 +26,16 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
     items, scale = trained.corpus.items, trained.corpus.price_scale
     write_items(items, scale, folder)
     np.save(folder / release_layout.ITEM_POPULARITY, trained.index.popularity)
-    trained.index.neighbours.save(folder / release_layout.LENDERS)
+    trained.index.neighbours.save(folder / release_layout.COLD_START_NEIGHBOURS)
     trained.associations.save(folder / release_layout.ASSOCIATIONS)
     (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json(), ensure_ascii=False), encoding="utf-8")
-    (folder / release_layout.KEYWORDS).write_text(json.dumps(_words(items), ensure_ascii=False), encoding="utf-8")
+    (folder / release_layout.DOCUMENT_FREQUENCIES).write_text(
+        json.dumps(_words(items), ensure_ascii=False), encoding="utf-8"
+    )
     population.estimate_population(trained).write(folder / release_layout.POPULATION)
-    write_profiles(population.estimate_profile_distribution(trained), folder / release_layout.PROFILES)
+    write_profile_distribution(
+        population.estimate_profile_distribution(trained), folder / release_layout.PROFILE_DISTRIBUTION
+    )
     return nearest.write(
         trained.index.vectors, lambda count: _profiles(trained, count), folder, exact=nearest.EXACT_ITEMS
     )
@@ -39,8 +43,8 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
 
 def write_items(items: Sequence[Item], scale: PriceScale, folder: Path) -> None:
     """Write items and their columns into a release's folder."""
-    write_lines(items, folder / release_layout.ITEMS)
-    ItemTable.of(mapped(folder / release_layout.ITEMS), scale).save(folder)
+    write_item_lines(items, folder / release_layout.ITEMS)
+    ItemTable.from_lines(map_file(folder / release_layout.ITEMS), scale).save(folder)
 
 
 def _profiles(trained: TrainedRun, count: int) -> NDArray[np.float32]:
@@ -52,5 +56,5 @@ def _profiles(trained: TrainedRun, count: int) -> NDArray[np.float32]:
 
 
 def _words(items: list[Item]) -> dict[str, object]:
-    documents, frequencies = document_frequencies(items)
+    documents, frequencies = count_document_frequencies(items)
     return {"documents": documents, "frequencies": frequencies}

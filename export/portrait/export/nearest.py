@@ -9,10 +9,10 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.files.path_names import utf8_name
+from portrait.features.files.path_names import utf8_path
 from portrait.features.release import layout as release_layout
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.ivf import Approximate
+from portrait.features.search.ivf import IvfIndex
 
 EXACT_ITEMS = 100_000
 """The largest catalogue that is searched exactly; `python -m benchmarks indexes` compares."""
@@ -70,7 +70,7 @@ def write(
     index = inverted_file(vectors)
     asked = profiles(_PROFILES)
     recall = _look_at_enough(index, asked, vectors)
-    faiss.write_index(index, utf8_name(folder / release_layout.ITEM_INDEX))
+    faiss.write_index(index, utf8_path(folder / release_layout.ITEM_INDEX))
     return Retrieval(f"IVF{index.nlist},SQ8", int(index.nprobe), recall, len(asked))
 
 
@@ -92,12 +92,12 @@ def inverted_file(vectors: NDArray[np.float32]) -> faiss.IndexIVFScalarQuantizer
 
 def _look_at_enough(index: faiss.IndexIVF, profiles: NDArray[np.float32], vectors: NDArray[np.float32]) -> float:
     """Let the index look at as few lists as give the recall that is wanted; returns the recall."""
-    every = bits.packed(np.ones(len(vectors), dtype=bool))
+    every = bits.pack_rows(np.ones(len(vectors), dtype=bool))
     _, nearest = faiss.knn(profiles, vectors, RECALL_AT, faiss.METRIC_INNER_PRODUCT)
     recall, lists = 0.0, 1
     while recall < _WANTED_RECALL and lists <= index.nlist:
         index.nprobe = lists
-        found, _ = Approximate(index).search(profiles, RECALL_AT, every, 1.0)
+        found, _ = IvfIndex(index).search(profiles, RECALL_AT, every, 1.0)
         recall = recall_of(found, nearest)
         lists *= 2
     return recall

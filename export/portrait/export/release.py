@@ -24,7 +24,7 @@ from portrait.export.parity import Infer, Parity
 from portrait.export.precision import Precision
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.features.files.integrity import sha256
-from portrait.features.files.numbered_folders import read_number
+from portrait.features.files.numbered_folders import parse_folder_number
 from portrait.features.histories.history_arrays import EVENT_NUMBERS
 from portrait.features.histories.statistics import STATISTICS
 from portrait.features.installation import DISTRIBUTION
@@ -81,7 +81,7 @@ def make(
         checks.extend(_check_triton(made, staging, number, dimension, precision))
         parity.require(checks)
         report("item index")
-        folder = release_layout.folder(staging, number)
+        folder = release_layout.release_folder(staging, number)
         folder.mkdir(parents=True)
         retrieval = index.write(trained, folder)
         shutil.copy(trained.folder / release_layout.TOKENIZER, folder / release_layout.TOKENIZER)
@@ -90,7 +90,7 @@ def make(
         names = [graph.name for graph in made]
         manifest = _manifest(trained, metrics, staging, number, precision, names, checks, retrieval)
         _move(staging, repository, number, dims)
-    manifest.write(release_layout.folder(repository, number))
+    manifest.write(release_layout.release_folder(repository, number))
     return manifest, checks
 
 
@@ -102,9 +102,9 @@ def _trait_count(trained: TrainedRun) -> int:
 def _next_number(repository: Path) -> int:
     """One more than the highest that stands there, even of a release that was never finished."""
     folders = (path for model in (*MODELS, TRAIT_HEADS) for path in (repository / model).glob("*/"))
-    versions = (read_number(path.name, release_layout.MAX_RELEASE) for path in folders)
+    versions = (parse_folder_number(path.name, release_layout.MAX_RELEASE) for path in folders)
     number = 1 + max(
-        [0, *release_layout.releases(repository), *(version for version in versions if version is not None)]
+        [0, *release_layout.list_releases(repository), *(version for version in versions if version is not None)]
     )
     if number > release_layout.MAX_RELEASE:
         raise ExportError(f"{repository} holds release {release_layout.MAX_RELEASE}, and no higher number is left")
@@ -161,7 +161,7 @@ def _manifest(
 ) -> Manifest:
     written = [
         *(release_layout.model_file(staging, model, number) for model in names),
-        *release_layout.written(release_layout.folder(staging, number)),
+        *release_layout.list_files(release_layout.release_folder(staging, number)),
     ]
     settings = trained.settings
     return Manifest(
@@ -169,7 +169,7 @@ def _manifest(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         portrait_version=version(DISTRIBUTION),
         dimension=settings.dimension,
-        towers=settings.subspaces,
+        subspaces=settings.subspaces,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
         hashes={str(path.relative_to(staging)): sha256(path) for path in sorted(written)},
@@ -198,6 +198,6 @@ def _move(staging: Path, repository: Path, number: int, dims: dict[str, Dims]) -
     for model in dims:
         configurations.place(repository, model, dims[model])
         (staging / model / str(number)).rename(repository / model / str(number))
-    target = release_layout.folder(repository, number)
+    target = release_layout.release_folder(repository, number)
     target.parent.mkdir(exist_ok=True)
-    release_layout.folder(staging, number).rename(target)
+    release_layout.release_folder(staging, number).rename(target)

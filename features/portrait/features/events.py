@@ -51,7 +51,7 @@ class Event(NamedTuple):
     position: int | None = None
     """1-based rank at which the item was shown."""
 
-    def is_of(self, catalogue: str) -> bool:
+    def targets_catalogue(self, catalogue: str) -> bool:
         """Tell whether the event is about an item of a catalogue."""
         return self.catalogue == catalogue and self.type is not EventType.SEARCH
 

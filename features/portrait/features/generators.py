@@ -6,7 +6,7 @@ from typing import TypeVar
 R = TypeVar("R")
 
 
-def run_at_once(work: Generator[None, None, R]) -> R:
+def run_to_completion(work: Generator[None, None, R]) -> R:
     """Run work here without a pause; returns its result."""
     while True:
         try:

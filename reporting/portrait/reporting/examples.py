@@ -18,11 +18,11 @@ from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Event,
 from portrait.features.population.population import Population
 from portrait.features.profiles.absence import Absence
 from portrait.features.profiles.evidence import Evidence as Weighed
-from portrait.features.profiles.interests import Interest, interests
-from portrait.features.profiles.keywords import WeightedKeyword, keywords
-from portrait.features.profiles.price_bands import price_bands
-from portrait.features.profiles.sentences import Certainty, certainty
-from portrait.features.text.idf import Rarity, document_frequencies
+from portrait.features.profiles.interests import Interest, compute_interests
+from portrait.features.profiles.keywords import WeightedKeyword, compute_keywords
+from portrait.features.profiles.price_bands import compute_price_bands
+from portrait.features.profiles.sentences import Certainty, rate_certainty
+from portrait.features.text.idf import InverseDocumentFrequency, count_document_frequencies
 from portrait.training.dataset import readers
 from portrait.training.dataset.corpus import NO_ITEM
 from portrait.training.encoders.retrieval import find_ranks
@@ -114,7 +114,7 @@ def draw(trained: TrainedRun, ranked: RankedTargets) -> list[Example]:
     by_length = drawn_from[np.argsort((end - start)[drawn_from], kind="stable")]
     random = np.random.default_rng(trained.settings.seed)
     rows = [int(random.choice(third)) for third in np.array_split(by_length, 3) if len(third)]
-    rarity = Rarity.of(*document_frequencies(corpus.items))
+    rarity = InverseDocumentFrequency.from_counts(*count_document_frequencies(corpus.items))
     usual = population.estimate_population(trained)
     return [
         _example(trained, ranked, row, f"Shopper {chr(ord('A') + number)}", rarity, usual)
@@ -127,7 +127,7 @@ def _example(
     ranked: RankedTargets,
     row: int,
     name: str,
-    rarity: Rarity,
+    rarity: InverseDocumentFrequency,
     usual: Population,
 ) -> Example:
     corpus = trained.corpus
@@ -233,29 +233,29 @@ def _statements(
     history: Sequence[Event],
     as_of: datetime,
     told: _Teller,
-    rarity: Rarity,
+    rarity: InverseDocumentFrequency,
     usual: Population,
 ) -> list[Statement]:
     def statement(kind: str, what: str, strength: str, evidence: Sequence[str], count: int) -> Statement:
         shown = [told.evidence(event_id) for event_id in evidence[:_MAX_EVIDENCE]]
         return Statement(kind, what, strength, shown, count - len(shown))
 
-    seen = Weighed.of(history, as_of, told.item, usual.attention)
+    seen = Weighed.from_history(history, as_of, told.item, usual.interest_dynamics)
     return [
         *(
             statement(
-                "interest" if certainty(each.confidence) >= Certainty.LIKELY else "faint interest",
+                "interest" if rate_certainty(each.confidence) >= Certainty.LIKELY else "faint interest",
                 " › ".join(each.category_path), f"{each.weight:.0%} of attention, confidence {each.confidence:.0%}",
                 each.evidence_event_ids, each.evidence_count,
             )
-            for each in _claimed(interests(seen, usual.attention))[: _MOST["interest"]]
+            for each in _claimed(compute_interests(seen, usual.interest_dynamics))[: _MOST["interest"]]
         ),
         *(
             statement(
                 "word", each.word, f"{each.weight:.0%} of the strongest word", each.evidence_event_ids,
                 each.evidence_count,
             )
-            for each in _claimed(keywords(seen, rarity))[: _MOST["word"]]
+            for each in _claimed(compute_keywords(seen, rarity))[: _MOST["word"]]
         ),
         *(
             statement(
@@ -263,7 +263,9 @@ def _statements(
                 f"pays {each.low:,.2f} to {each.high:,.2f}, dearer than {each.percentile:.0%} of the category",
                 each.evidence_event_ids, each.event_count,
             )
-            for each in _said(price_bands(seen, usual.paid, trained.corpus.price_scale))[: _MOST["price"]]
+            for each in _said(
+                compute_price_bands(seen, usual.paid_prices, trained.corpus.price_scale)
+            )[: _MOST["price"]]
         ),
     ]  # fmt: skip
 
@@ -275,7 +277,7 @@ def _said(part: list[T] | Absence) -> list[T]:
 
 def _claimed(part: list[C] | Absence) -> list[C]:
     """Entries of a field that are certain enough to be told."""
-    return [each for each in _said(part) if certainty(each.confidence)]
+    return [each for each in _said(part) if rate_certainty(each.confidence)]
 
 
 def _recommended(trained: TrainedRun, ranked: RankedTargets, row: int) -> list[Recommended]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.reporting import plots
 from portrait.reporting.comparisons import Comparison
 from portrait.reporting.estimates import Estimate
@@ -19,7 +19,7 @@ _TEMPLATE = "page.html.jinja"
 
 def write(figures: Figures, path: Path) -> None:
     """Write the page, all of it or nothing; a page that stands there is replaced."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(render(figures), encoding="utf-8")
 
 

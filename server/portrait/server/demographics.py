@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.absence import Absence, AbsenceReason
 
 _MIN_AGES = {0: "0-17", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-54", 55: "55-64", 65: "65+"}
 """The first age of each band."""
 AGE_BANDS = tuple(_MIN_AGES.values())
 """From the youngest. The last one has no end."""
 
-_NOT_DECLARED = Absence(Reason.NOT_RECORDED, "the shopper has declared nothing")
+_NOT_DECLARED = Absence(AbsenceReason.NOT_RECORDED, "the shopper has declared nothing")
 _DAYS_PER_YEAR = 365.25
 
 

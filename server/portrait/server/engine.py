@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Item
-from portrait.features.generators import run_at_once
+from portrait.features.generators import run_to_completion
 from portrait.features.release import layout as release_layout
 from portrait.features.text.normalisation import item_text
 from portrait.server.batching.batcher import Batcher
@@ -119,7 +119,7 @@ class Engine:
         models = TritonModels(
             triton_url,
             release,
-            release_layout.models(repository, release),
+            release_layout.list_models(repository, release),
             probes(loaded.dimension, _count_trained_traits(loaded)),
             is_triton_running,
         )
@@ -194,8 +194,8 @@ class Engine:
         return item
 
     async def encode_items(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> CandidateSet:
-        """Items by their words; finding who lends to newcomers reads the whole release."""
-        texts = await run_in_steps(_texts(items)) if len(items) > FEW_ITEMS else run_at_once(_texts(items))
+        """Items by their words; finding who lends to cold items reads the whole release."""
+        texts = await run_in_steps(_texts(items)) if len(items) > FEW_ITEMS else run_to_completion(_texts(items))
         words = await self.texts.encode(texts, deadline)
         if len(self.release.items) * len(items) <= SHORT_ROWS:
             return candidates_from_text(self.release, catalogue, items, words)

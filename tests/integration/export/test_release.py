@@ -42,13 +42,13 @@ def test_releases_are_numbered_and_agree_with_the_model(
     assert proxy.requests == []  # Triton is on this machine
     second, _ = make(trained, {}, repository, Precision.FP32, lambda _: None)
     assert (first.release, second.release) == (1, 2)
-    assert release_layout.releases(repository) == [1, 2]
+    assert release_layout.list_releases(repository) == [1, 2]
     assert {check.runtime for check in checks} == {"onnxruntime", "triton"}
     assert all(check.holds for check in checks)
     loaded = Release.load(repository, 1)
     assert [item.item_id for item in loaded.items] == trained.corpus.item_ids
     np.testing.assert_allclose(loaded.vectors, encode_items(trained.model, trained.cache, trained.corpus), atol=1e-6)
-    assert loaded.rarity.known["lamp"] == pytest.approx(math.log((1 + len(loaded.items)) / 13))
+    assert loaded.rarity.by_stem["lamp"] == pytest.approx(math.log((1 + len(loaded.items)) / 13))
     assert second.export["retrieval"]["kind"] == "exact"
     assert f"releases/2/{release_layout.ITEM_COLUMNS}/price.npy" in second.hashes
 
@@ -107,8 +107,11 @@ def test_traits_are_a_graph_of_their_own(trained: TrainedRun, tmp_path: Path) ->
     assert {check.runtime for check in checks if check.graph == release_layout.TRAIT_HEADS} == {"onnxruntime", "triton"}
     assert [trait["name"] for trait in manifest.traits] == ["one", "two", "three"]
     assert (plain.statistics, manifest.statistics) == ([], list(STATISTICS))
-    assert release_layout.models(tmp_path, plain.release) == release_layout.MODELS
-    assert release_layout.models(tmp_path, manifest.release) == (*release_layout.MODELS, release_layout.TRAIT_HEADS)
+    assert release_layout.list_models(tmp_path, plain.release) == release_layout.MODELS
+    assert release_layout.list_models(tmp_path, manifest.release) == (
+        *release_layout.MODELS,
+        release_layout.TRAIT_HEADS,
+    )
     assert Release.load(tmp_path, manifest.release).number == 2
     before = _contents(tmp_path)
     fewer = dataclasses.replace(trained, traits=FittedTraits(declared, TraitHeads(list(heads.heads)[:1]).eval()))
@@ -159,7 +162,7 @@ def test_a_graph_that_disagrees_stops_the_release(
     monkeypatch.setitem(parity.BOUNDS, Precision.FP32, 0.0)
     with pytest.raises(ExportError, match="text_encoder in onnxruntime"):
         make(trained, {}, tmp_path / "model_repository", Precision.FP32, lambda _: None)
-    assert release_layout.releases(tmp_path / "model_repository") == []
+    assert release_layout.list_releases(tmp_path / "model_repository") == []
     assert not list((tmp_path / "model_repository").glob("*/1"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model_repository"]
 

@@ -149,7 +149,7 @@ def test_the_command_writes_the_page_into_the_run_and_export_takes_it_along(
     assert ended.exit_code == 0, ended.output
     written = trained.folder / release_layout.REPORT
     manifest, _ = make(trained, {}, tmp_path, Precision.FP32, lambda _: None)
-    copied = release_layout.folder(tmp_path, manifest.release) / release_layout.REPORT
+    copied = release_layout.release_folder(tmp_path, manifest.release) / release_layout.REPORT
     assert copied.read_bytes() == written.read_bytes()
     assert manifest.hashes[str(copied.relative_to(tmp_path))] == sha256(copied)
     assert not list(trained.folder.glob(".*.tmp"))

@@ -56,8 +56,8 @@ def repository(two_releases: Path, tmp_path: Path) -> Path:
 
 def gone_wrong(repository: Path, number: int, broken: str) -> None:
     """A release like the first, but for one file, of which its manifest has the right hash."""
-    folder = release_layout.folder(repository, number)
-    shutil.copytree(release_layout.folder(repository, 1), folder)
+    folder = release_layout.release_folder(repository, number)
+    shutil.copytree(release_layout.release_folder(repository, 1), folder)
     for model in MODELS:
         shutil.copytree(repository / model / "1", repository / model / str(number))
     paths = [*(release_layout.model_file(repository, model, number) for model in MODELS)]
@@ -72,7 +72,7 @@ def gone_wrong(repository: Path, number: int, broken: str) -> None:
 def damaged(repository: Path, number: int, damage: Callable[[Path], object]) -> None:
     """A release like the first, that somebody damaged since."""
     gone_wrong(repository, number, release_layout.REPORT)
-    damage(release_layout.folder(repository, number))
+    damage(release_layout.release_folder(repository, number))
 
 
 def lose_hashes(folder: Path) -> None:
@@ -265,7 +265,9 @@ async def test_a_broken_release_changes_nothing(repository: Path, tmp_path: Path
     gone_wrong(repository, 4, release_layout.TOKENIZER)
     damaged(repository, 5, lose_hashes)
     damaged(repository, 6, block)
-    shutil.copytree(release_layout.folder(repository, 1), release_layout.folder(repository, 1).with_name("²"))
+    shutil.copytree(
+        release_layout.release_folder(repository, 1), release_layout.release_folder(repository, 1).with_name("²")
+    )
     async with serving(repository, tmp_path / "gateway") as (gateway, stubs):
         for number in (3, 4):
             done = await command(repository, "promote", str(number), gateways=(gateway,))

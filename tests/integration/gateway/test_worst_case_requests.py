@@ -15,7 +15,7 @@ from support import tiny_release
 from support.gateway import RunningGateway, Stubs, run_gateway
 
 from benchmarks.common.worst_case_requests import WORST_CASE_REQUESTS, World, make_history_requests
-from portrait.features.profiles.keywords import READ_EVENTS
+from portrait.features.profiles.keywords import MAX_KEYWORD_EVENTS
 from portrait.server.admission.costs import cost_of
 from portrait.server.admission.gate import MAX_UNITS
 from portrait.server.admission.request_units import EVENTS_PER_UNIT, count_units, search_units
@@ -32,7 +32,7 @@ from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
 from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
 UNITS = MAX_HISTORY_EVENTS // EVENTS_PER_UNIT
-TYPED = search_units(READ_EVENTS // 4 * 60)
+TYPED = search_units(MAX_KEYWORD_EVENTS // 4 * 60)
 """Every fourth event of the world's histories is a search of 60 characters."""
 WORLD = World(["heavy-0", "heavy-1", "heavy-2"], [item.item_id for item in tiny_release.ITEMS], ["Home", "Lamps"])
 """Three shoppers have more events than one batch may."""

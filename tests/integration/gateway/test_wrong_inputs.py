@@ -10,7 +10,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from support.gateway import RunningGateway, Stubs
 
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
@@ -81,7 +81,7 @@ async def test_the_longest_history_is_served_and_one_event_more_is_not(stubs: St
     profile = (await stubs.profiles.GetProfile(GetProfileRequest(shopper=history))).profile
     assert profile.event_count == 10_000
     answer = await stubs.recommendations.Recommend(RecommendRequest(shopper=history))
-    assert answer.event_count == REMEMBERED_EVENTS
+    assert answer.event_count == MAX_REMEMBERED_EVENTS
     history.history.events.add()
     request = GetProfileRequest(shopper=history)
     assert await fields_refused(stubs.profiles.GetProfile(request)) == ["shopper.history.events"]

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from portrait.client import commands as client
 from portrait.export.commands import export
-from portrait.features.text.keywords import keywords
+from portrait.features.text.keywords import extract_keywords
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.commands import prepare
 from portrait.training.dataset import corpus as corpora
@@ -123,13 +123,13 @@ def gateway(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def test_a_vocabulary_of_its_language_knows_what_the_default_does_not(folder: Path) -> None:
     texts = corpora.load_corpus(folder / "data").texts
-    assert TextTokenizer.load(folder / "run" / "tokenizer.json").unknown_share(texts) == 0.0
-    assert load_tokenizer(TrainSettings().base_model).unknown_share(texts) > runs.MAX_UNKNOWN_TOKEN_SHARE
+    assert TextTokenizer.load(folder / "run" / "tokenizer.json").unknown_token_share(texts) == 0.0
+    assert load_tokenizer(TrainSettings().base_model).unknown_token_share(texts) > runs.MAX_UNKNOWN_TOKEN_SHARE
 
 
 def test_every_title_has_keywords_that_stand_in_it(folder: Path) -> None:
     for title in pl.read_parquet(folder / "data" / "items.parquet")["title"].to_list():
-        words = [word.surface for word in keywords(title)]
+        words = [word.surface for word in extract_keywords(title)]
         assert words, title
         assert all(not word.isdecimal() for word in words)
 
@@ -144,8 +144,8 @@ def test_it_is_served(folder: Path, gateway: RunningGateway, tmp_path: Path) -> 
     bought = items.row(0, named=True)
     log = tmp_path / "events.csv"
     now = datetime.now(UTC).isoformat()
-    query = keywords(bought["title"])[0].surface
-    words = {word.surface for word in keywords(bought["title"])}
+    query = extract_keywords(bought["title"])[0].surface
+    words = {word.surface for word in extract_keywords(bought["title"])}
     with log.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["shopper_id", "event_id", "type", "time", "item_id", "query"])

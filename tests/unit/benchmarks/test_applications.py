@@ -9,20 +9,22 @@ from benchmarks.applications.service import MESSAGES
 from benchmarks.applications.tables import Figure, Table, bootstrap_mean
 from docs.examples.applications import customer_service
 from portrait.client import Item, RankedItem, Ranking
-from portrait.features.text.keywords import keywords
+from portrait.features.text.keywords import extract_keywords
 from portrait.training.metrics import MISSED
 
 
 def test_every_article_has_messages_and_few_of_them_repeat_its_words() -> None:
     rows = [json.loads(line) for line in MESSAGES.read_text(encoding="utf-8").splitlines()]
     words = {
-        article.item_id: {word.stem for word in keywords(f"{article.title} {article.attributes['answer']}")}
+        article.item_id: {word.stem for word in extract_keywords(f"{article.title} {article.attributes['answer']}")}
         for article in customer_service.read_articles()
     }
     parts = {part: [row for row in rows if row["part"] == part] for part in ("validation", "test")}
     for part, each in (("validation", 1), ("test", 3)):
         assert sorted(row["article"] for row in parts[part]) == sorted(each * list(words))
-    repeats = [bool({word.stem for word in keywords(row["message"])} & words[row["article"]]) for row in parts["test"]]
+    repeats = [
+        bool({word.stem for word in extract_keywords(row["message"])} & words[row["article"]]) for row in parts["test"]
+    ]
     assert np.mean(repeats) < 0.2
     assert len({row["message"] for row in rows}) == len(rows)
 

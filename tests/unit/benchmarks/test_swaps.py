@@ -9,7 +9,7 @@ from benchmarks.serving.swaps import MAX_RELATIVE_DISTANCE, relative_distance
 from benchmarks.serving.variants import copy_with_variants
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import MODELS
-from portrait.features.release.manifest import read_whole
+from portrait.features.release.manifest import read_verified_manifest
 from portrait.server.release.release import Release
 
 ONE, TWO = np.array([1.0, 0.0, 0.5]), np.array([0.0, 1.0, 0.0])
@@ -33,9 +33,9 @@ def test_copies_are_whole_releases_that_differ(tmp_path: Path) -> None:
     repository, copy = tmp_path / "repository", tmp_path / "copy"
     tiny_release.build(repository)
     before = {path: path.read_bytes() for path in repository.rglob("*") if path.is_file()}
-    assert copy_with_variants(repository, copy, 3) == release_layout.releases(copy) == [1, 2, 3]
+    assert copy_with_variants(repository, copy, 3) == release_layout.list_releases(copy) == [1, 2, 3]
     for number in (1, 2, 3):
-        read_whole(copy, number)
+        read_verified_manifest(copy, number)
     loaded = [Release.load(copy, number) for number in (1, 2, 3)]
     assert [release.number for release in loaded] == [release.manifest.release for release in loaded] == [1, 2, 3]
     for one, other in ((0, 1), (0, 2), (1, 2)):

@@ -11,7 +11,7 @@ from portrait.export import nearest
 from portrait.export.nearest import RECALL_AT, recall_of
 from portrait.features.release import layout as release_layout
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.ivf import Approximate
+from portrait.features.search.ivf import IvfIndex
 
 COUNT, DIMENSION = 20_000, 16
 
@@ -33,10 +33,10 @@ def profiles(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def index(
     vectors: NDArray[np.float32], profiles: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory
-) -> Approximate:
+) -> IvfIndex:
     folder = tmp_path_factory.mktemp("index")
     nearest.write(vectors, lambda _: profiles, folder, exact=COUNT - 1)
-    return Approximate.open(folder / release_layout.ITEM_INDEX)
+    return IvfIndex.open(folder / release_layout.ITEM_INDEX)
 
 
 def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -52,19 +52,19 @@ def exact(profiles: NDArray[np.float32], vectors: NDArray[np.float32], mask: NDA
 def test_few_items_need_no_index(vectors: NDArray[np.float32], tmp_path: Path) -> None:
     told = nearest.write(vectors, pytest.fail, tmp_path, exact=COUNT)
     assert str(told) == "exact"
-    assert [path.name for path in release_layout.written(tmp_path)] == [release_layout.ITEM_VECTORS]
+    assert [path.name for path in release_layout.list_files(tmp_path)] == [release_layout.ITEM_VECTORS]
     assert np.array_equal(np.load(tmp_path / release_layout.ITEM_VECTORS), vectors)
 
 
 @pytest.mark.slow
 def test_an_index_says_what_it_finds(
-    vectors: NDArray[np.float32], profiles: NDArray[np.float32], index: Approximate, tmp_path: Path
+    vectors: NDArray[np.float32], profiles: NDArray[np.float32], index: IvfIndex, tmp_path: Path
 ) -> None:
     told = nearest.write(vectors, lambda _: profiles, tmp_path, exact=0)
     assert told.kind == f"IVF{index.lists},SQ8"
     assert (told.looked_at, told.profiles) == (index.looked_at, len(profiles))
     every = np.ones(COUNT, dtype=bool)
-    found, scores = index.search(profiles, RECALL_AT, bits.packed(every), 1.0)
+    found, scores = index.search(profiles, RECALL_AT, bits.pack_rows(every), 1.0)
     assert recall_of(found, exact(profiles, vectors, every)) == pytest.approx(told.recall_at_100)
     assert told.recall_at_100 >= 0.95
     assert (np.diff(scores, axis=1) <= 0).all()
@@ -75,25 +75,23 @@ def test_an_index_says_what_it_finds(
 
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.02])
 def test_a_filter_costs_no_recall(
-    vectors: NDArray[np.float32], profiles: NDArray[np.float32], index: Approximate, share: float
+    vectors: NDArray[np.float32], profiles: NDArray[np.float32], index: IvfIndex, share: float
 ) -> None:
     mask = np.random.default_rng(2).random(COUNT) < share
-    found, _ = index.search(profiles, RECALL_AT, bits.packed(mask), mask.mean())
+    found, _ = index.search(profiles, RECALL_AT, bits.pack_rows(mask), mask.mean())
     assert mask[found].all()
     assert recall_of(found, exact(profiles, vectors, mask)) >= 0.95
 
 
-def test_what_is_far_from_all_that_passes_finds_it_all_the_same(
-    vectors: NDArray[np.float32], index: Approximate
-) -> None:
+def test_what_is_far_from_all_that_passes_finds_it_all_the_same(vectors: NDArray[np.float32], index: IvfIndex) -> None:
     wish = vectors[:1]
     mask = (vectors @ wish[0]) < np.quantile(vectors @ wish[0], 0.02)
-    found, _ = index.search(wish, RECALL_AT, bits.packed(mask), 1.0)
+    found, _ = index.search(wish, RECALL_AT, bits.pack_rows(mask), 1.0)
     assert recall_of(found, exact(wish, vectors, mask)) >= 0.9
 
 
-def test_where_fewer_pass_than_are_wanted_all_come(vectors: NDArray[np.float32], index: Approximate) -> None:
+def test_where_fewer_pass_than_are_wanted_all_come(vectors: NDArray[np.float32], index: IvfIndex) -> None:
     mask = np.zeros(COUNT, dtype=bool)
     mask[[3, 77, 19_999]] = True
-    found, _ = index.search(vectors[:2], 5, bits.packed(mask), 3 / COUNT)
+    found, _ = index.search(vectors[:2], 5, bits.pack_rows(mask), 3 / COUNT)
     assert [sorted(rows.tolist()) for rows in found] == [[-1, -1, 3, 77, 19_999]] * 2

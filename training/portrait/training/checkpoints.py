@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
     """Write a state, all of it or nothing."""
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         torch.save(state, temporary)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.training.enums import DEFAULT_BASE_MODEL, Demographic, FineTuning, Preset, Split
 from portrait.training.errors import TrainingError
 from portrait.training.ranges import require_in_range
@@ -140,7 +140,7 @@ class TrainSettings:
 
     def write(self, path: Path) -> None:
         """Write the settings as JSON."""
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
 
     @classmethod

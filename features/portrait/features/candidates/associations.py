@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 
-REMEMBERED_ITEMS = 32
+MAX_ASSOCIATION_EVENTS = 32
 """A history's latest events with known items, so many of them, are what associations are read of."""
 
 
 @dataclass(frozen=True, slots=True)
-class Associated:
+class AssociatedItems:
     """The items that a history leads to."""
 
     rows: NDArray[np.int64]
@@ -28,16 +28,16 @@ class Associated:
         place = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
         return np.where(self.rows[place] == rows, self.scores[place], np.float32(0.0))
 
-    def best_first(self) -> NDArray[np.int64]:
+    def rows_by_score(self) -> NDArray[np.int64]:
         """All rows, the highest score first; equal scores by row."""
         return self.rows[np.argsort(-self.scores, kind="stable")]
 
 
 @dataclass(frozen=True, slots=True)
-class Contributions:
+class EventContributions:
     """Contributions of each event of a history to the score of each item that it leads to, one entry for each pair."""
 
-    places: NDArray[np.int64]
+    positions: NDArray[np.int64]
     """Place of the event in the history."""
     items: NDArray[np.int32]
     """Row of the item."""
@@ -45,7 +45,7 @@ class Contributions:
     """Positive."""
 
 
-_NO_CONTRIBUTIONS = Contributions(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64))
+_NO_CONTRIBUTIONS = EventContributions(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +61,35 @@ class Associations:
     decay: float
     """Weight of an event relative to one a moment later."""
 
-    def of_history(self, rows: ArrayLike, times: ArrayLike) -> Associated:
+    def score_history(self, rows: ArrayLike, times: ArrayLike) -> AssociatedItems:
         """Sum of the weights of a history's items, each decayed by the number of moments since.
 
         Args:
             rows: row of each event's item, oldest first; -1 for an event without an item, or with an unknown one.
             times: seconds since 1970 of each event; events of equal times are one moment, NaN equals nothing.
         """
-        parts = self.contributions(rows, times)
+        parts = self.compute_contributions(rows, times)
         found, inverse = np.unique(parts.items, return_inverse=True)
         summed = np.bincount(inverse, parts.values, minlength=len(found))
-        return Associated(found.astype(np.int64), summed.astype(np.float32))
+        return AssociatedItems(found.astype(np.int64), summed.astype(np.float32))
 
-    def contributions(self, rows: ArrayLike, times: ArrayLike) -> "Contributions":
-        """Compute what each event of a history adds to each item; the arguments are those of `of_history`."""
+    def compute_contributions(self, rows: ArrayLike, times: ArrayLike) -> "EventContributions":
+        """Compute what each event of a history adds to each item; the arguments are those of `score_history`."""
         row = np.asarray(rows, dtype=np.int64)
-        known = np.flatnonzero(row >= 0)[-REMEMBERED_ITEMS:]
+        known = np.flatnonzero(row >= 0)[-MAX_ASSOCIATION_EVENTS:]
         if not len(known):
             return _NO_CONTRIBUTIONS
         row = row[known]
-        share = decayed(np.asarray(times, dtype=np.float64)[known], self.decay)
+        share = compute_moment_decay(np.asarray(times, dtype=np.float64)[known], self.decay)
         counts = self.starts[row + 1] - self.starts[row]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         weights = np.repeat(self.starts[row], counts) + within
         values = self.weights[weights] * np.repeat(share, counts)
-        return Contributions(np.repeat(known, counts), self.items[weights], values)
+        return EventContributions(np.repeat(known, counts), self.items[weights], values)
 
     def save(self, path: Path) -> None:
         """Write to a file, all of it or nothing."""
-        with replacing(path) as temporary, temporary.open("wb") as file:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez(file, starts=self.starts, items=self.items, weights=self.weights, decay=self.decay)
 
     @classmethod
@@ -99,8 +99,8 @@ class Associations:
             return cls(arrays["starts"], arrays["items"], arrays["weights"], float(arrays["decay"]))
 
 
-def decayed(times: NDArray[np.float64], decay: float) -> NDArray[np.float64]:
-    """`[events]`: `decay` to the number of moments between each event and the last; see `of_history`."""
+def compute_moment_decay(times: NDArray[np.float64], decay: float) -> NDArray[np.float64]:
+    """`[events]`: `decay` to the number of moments between each event and the last; see `score_history`."""
     later = np.ones(len(times), dtype=np.int64)
     later[:-1] = ~(times[1:] == times[:-1])
     later[-1] = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a path to write a file at; when the block ends, that file takes the place of `path`, at once.
 
     If the block fails, what stood at `path` stays. What a killed process leaves is hidden, and the next writes over

@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Set
 from pathlib import Path
 
-from portrait.features.files.regular_files import require_regular
+from portrait.features.files.regular_files import require_regular_file
 
 _QUOTED_CHARACTERS = 200
 
@@ -17,7 +17,7 @@ class IntegrityError(Exception):
     """A file is missing, is there and must not be, can't be read, or has another hash. The message names the first."""
 
 
-def check_files(
+def verify_files(
     root: Path,
     hashes: Mapping[str, str],
     required: Set[str],
@@ -42,12 +42,12 @@ def check_files(
         if name in required:
             raise IntegrityError(f"the manifest lacks the hash of {name}")
         if name not in optional:
-            raise IntegrityError(f"the manifest names {_quoted(name)}, which is no file of this release")
-    for name in _entries(root, folders):
+            raise IntegrityError(f"the manifest names {_quote_name(name)}, which is no file of this release")
+    for name in _list_entries(root, folders):
         if name not in hashes and name != manifest:
-            raise IntegrityError(f"{_quoted(name)} is there and the manifest does not name it")
+            raise IntegrityError(f"{_quote_name(name)} is there and the manifest does not name it")
     for name, expected in sorted(hashes.items()):
-        _check_file(root, name, expected)
+        _verify_file(root, name, expected)
 
 
 def sha256(path: Path) -> str:
@@ -56,21 +56,21 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _entries(root: Path, folders: Collection[str]) -> Iterator[str]:
+def _list_entries(root: Path, folders: Collection[str]) -> Iterator[str]:
     """All that stands in the folders, but these."""
     for folder in folders:
         try:
             names = sorted(os.listdir(root / folder))
         except FileNotFoundError:
-            continue  # `_check_file` names the first file that is missing
+            continue  # `_verify_file` names the first file that is missing
         except OSError as error:
             raise IntegrityError(f"{folder} can't be read: {error.strerror}") from error
         yield from (name for each in names if (name := f"{folder}/{each}") not in folders)
 
 
-def _check_file(root: Path, name: str, expected: str) -> None:
+def _verify_file(root: Path, name: str, expected: str) -> None:
     try:
-        require_regular(root / name, root)
+        require_regular_file(root / name, root)
         whole = sha256(root / name) == expected
     except OSError as error:
         raise IntegrityError(f"{name} can't be read: {error}") from error
@@ -78,6 +78,6 @@ def _check_file(root: Path, name: str, expected: str) -> None:
         raise IntegrityError(f"{name} is not what the manifest says")
 
 
-def _quoted(name: str) -> str:
+def _quote_name(name: str) -> str:
     """A name that others chose, safe in one line of a log."""
     return ascii(name[:_QUOTED_CHARACTERS])

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 
-def utf8_name(path: Path) -> str:
+def utf8_path(path: Path) -> str:
     """The absolute name whose UTF-8 bytes are those of the file's name on the disk.
 
     Absolute, since DuckDB and Polars take a leading `~` for the home folder.

@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 
-def require_regular(path: Path, root: Path | None = None) -> int:
+def require_regular_file(path: Path, root: Path | None = None) -> int:
     """Require that a path is a regular file; returns its size in bytes.
 
     Args:
@@ -23,18 +23,18 @@ def require_regular(path: Path, root: Path | None = None) -> int:
     return status.st_size
 
 
-def read_bytes(path: Path, root: Path | None, maximum: int) -> bytes:
+def read_regular_file(path: Path, root: Path | None, maximum: int) -> bytes:
     """Read a small regular file.
 
     Args:
         path: of the file.
-        root: see `require_regular`.
+        root: see `require_regular_file`.
         maximum: the most bytes that it may have.
 
     Raises:
-        OSError: it is not what `require_regular` wants, or larger.
+        OSError: it is not what `require_regular_file` wants, or larger.
     """
-    size = require_regular(path, root)
+    size = require_regular_file(path, root)
     if size > maximum:
         raise OSError(f"{path.name} has {size} bytes; the limit is {maximum}")
     return path.read_bytes()

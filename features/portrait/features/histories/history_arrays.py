@@ -1,8 +1,8 @@
 """Histories as arrays: what the profile encoder sees of each event beside its embedding.
 
-Both callers go through `encode`: training with columns of a whole data set, serving with `columns_of` one
-history. The event embeddings are looked up by the caller: the text encoder's vector of the query for a
-search, the item's vector for every other event.
+Training and serving both call `encode_history`: training with the columns of a whole data set, serving with those that
+`build_event_columns` makes of one history. The caller looks up the event embeddings: the text encoder's vector of the
+query for a search, the item's vector for every other event.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
 from portrait.features.text.normalisation import normalise_text
 
-ENCODED_EVENTS = 64
+MAX_ENCODED_EVENTS = 64
 """The profile encoder sees at most this many of the latest events."""
-REMEMBERED_EVENTS = 512
+MAX_REMEMBERED_EVENTS = 512
 """Candidate features (seen before, how long ago) look back over at most this many of the latest events."""
 
 EVENT_NUMBERS = (
@@ -34,8 +34,8 @@ EVENT_NUMBERS = (
 UNKNOWN_AGE = -1.0
 SECONDS_PER_DAY = 86_400.0
 
-_LONGEST_DWELL = 3600.0
-_LONGEST_SEARCH = 3600.0
+_MAX_DWELL_SECONDS = 3600.0
+_MAX_SEARCH_SECONDS = 3600.0
 """A search led to nothing later than so many seconds after it."""
 
 
@@ -50,7 +50,7 @@ class EventColumns:
     dwell_seconds: NDArray[np.float64]
     position: NDArray[np.float64]
     search_seconds: NDArray[np.float64]
-    """Seconds from the search that led to the event, as `leading_searches` finds it."""
+    """Seconds from the search that led to the event, as `find_leading_searches` finds it."""
     rating: NDArray[np.float64]
     quantity: NDArray[np.float64]
 
@@ -69,7 +69,7 @@ class HistoryArrays:
     """`[events]`: 1 for an event, 0 for padding. Padding stands on the left."""
 
 
-def columns_of(events: Sequence[Event], price_percentile: Callable[[Event], float]) -> EventColumns:
+def build_event_columns(events: Sequence[Event], price_percentile: Callable[[Event], float]) -> EventColumns:
     """Columns of one history.
 
     Args:
@@ -82,20 +82,20 @@ def columns_of(events: Sequence[Event], price_percentile: Callable[[Event], floa
 
     type_code = np.array([EVENT_TYPE_CODES[event.type] for event in events], dtype=np.int64)
     time = column([event.time.timestamp() if event.time else None for event in events])
-    searches = leading_searches(np.array([0, len(events)]), type_code, time, [event.query for event in events])
+    searches = find_leading_searches(np.array([0, len(events)]), type_code, time, [event.query for event in events])
     return EventColumns(
         type_code=type_code,
         time=time,
         price_percentile=column([price_percentile(event) for event in events]),
         dwell_seconds=column([event.dwell_seconds for event in events]),
         position=column([event.position for event in events]),
-        search_seconds=search_seconds(time, searches),
+        search_seconds=compute_search_seconds(time, searches),
         rating=column([event.rating for event in events]),
         quantity=column([event.quantity for event in events]),
     )
 
 
-def leading_searches(
+def find_leading_searches(
     starts: NDArray[np.int64], type_code: NDArray[np.int64], time: NDArray[np.float64], queries: Sequence[str | None]
 ) -> NDArray[np.int64]:
     """`[events]`: the search that led to an event with an item; -1 if none is known.
@@ -113,18 +113,18 @@ def leading_searches(
     query = np.array([codes.setdefault(normalise_text(each or ""), len(codes)) for each in queries], dtype=np.int64)
     history = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     search = type_code == EVENT_TYPE_CODES[EventType.SEARCH]
-    latest = np.where(query > 0, _latest(search, history * len(codes) + query), _latest(search, history))
+    latest = np.where(query > 0, _find_latest(search, history * len(codes) + query), _find_latest(search, history))
     seconds = time - time[latest]
-    led = (latest >= 0) & ~search & (seconds > 0.0) & (seconds <= _LONGEST_SEARCH)
+    led = (latest >= 0) & ~search & (seconds > 0.0) & (seconds <= _MAX_SEARCH_SECONDS)
     return np.where(led, latest, -1)
 
 
-def search_seconds(time: NDArray[np.float64], searches: NDArray[np.int64]) -> NDArray[np.float64]:
-    """`[events]`: seconds from the search that led to each event, as `leading_searches` finds it; else NaN."""
+def compute_search_seconds(time: NDArray[np.float64], searches: NDArray[np.int64]) -> NDArray[np.float64]:
+    """`[events]`: seconds from the search that led to each event, as `find_leading_searches` finds it; else NaN."""
     return np.where(searches >= 0, time - time[searches], np.nan)
 
 
-def _latest(chosen: NDArray[np.bool_], group: NDArray[np.int64]) -> NDArray[np.int64]:
+def _find_latest(chosen: NDArray[np.bool_], group: NDArray[np.int64]) -> NDArray[np.int64]:
     """`[events]`: the latest chosen event of the same group up to each event; -1 if there is none."""
     order = np.argsort(group, kind="stable")
     place = np.arange(len(order))
@@ -135,17 +135,17 @@ def _latest(chosen: NDArray[np.bool_], group: NDArray[np.int64]) -> NDArray[np.i
     return latest
 
 
-def ages(time: NDArray[np.float64], as_of: NDArray[np.float64] | float) -> NDArray[np.float32]:
+def compute_ages(time: NDArray[np.float64], as_of: NDArray[np.float64] | float) -> NDArray[np.float32]:
     """Days from `time` to `as_of`, in seconds since 1970; -1 where either is NaN, else at least 0."""
     days = (np.asarray(as_of) - time) / SECONDS_PER_DAY
     return np.where(np.isnan(days), UNKNOWN_AGE, np.maximum(days, 0.0)).astype(np.float32)
 
 
-def numbers(columns: EventColumns) -> NDArray[np.float32]:
+def compute_event_numbers(columns: EventColumns) -> NDArray[np.float32]:
     """`[events, len(EVENT_NUMBERS)]`: numbers scaled to about 0…1, each beside a flag: is it known."""
-    dwell = np.log1p(np.clip(columns.dwell_seconds, 0.0, _LONGEST_DWELL)) / np.log1p(_LONGEST_DWELL)
+    dwell = np.log1p(np.clip(columns.dwell_seconds, 0.0, _MAX_DWELL_SECONDS)) / np.log1p(_MAX_DWELL_SECONDS)
     position = 1.0 / np.log2(1.0 + np.maximum(columns.position, 1.0))
-    search = np.log1p(columns.search_seconds) / np.log1p(_LONGEST_SEARCH)
+    search = np.log1p(columns.search_seconds) / np.log1p(_MAX_SEARCH_SECONDS)
     rating = (columns.rating - 3.0) / 2.0
     quantity = np.log1p(np.maximum(np.nan_to_num(columns.quantity, nan=1.0), 0.0)) / np.log(2.0) - 1.0
     stacked = np.stack(
@@ -163,24 +163,24 @@ def numbers(columns: EventColumns) -> NDArray[np.float32]:
     return known
 
 
-def encode(columns: EventColumns, as_of: datetime | float | None) -> HistoryArrays:
-    """Model input of one history, the latest `ENCODED_EVENTS` of it.
+def encode_history(columns: EventColumns, as_of: datetime | float | None) -> HistoryArrays:
+    """Model input of one history, the latest `MAX_ENCODED_EVENTS` of it.
 
     Args:
         columns: the history, oldest first, nothing later than `as_of`.
         as_of: the moment of the profile (seconds since 1970 or a datetime), None if times mean nothing.
     """
-    latest = EventColumns(**{name: values[-ENCODED_EVENTS:] for name, values in vars(columns).items()})
+    latest = EventColumns(**{name: values[-MAX_ENCODED_EVENTS:] for name, values in vars(columns).items()})
     moment = as_of.timestamp() if isinstance(as_of, datetime) else np.nan if as_of is None else as_of
     return HistoryArrays(
         event_type=latest.type_code,
-        event_age=ages(latest.time, moment),
-        event_numbers=numbers(latest),
+        event_age=compute_ages(latest.time, moment),
+        event_numbers=compute_event_numbers(latest),
         mask=np.ones(len(latest.type_code), dtype=np.int64),
     )
 
 
-def pad(histories: Sequence[HistoryArrays], length: int) -> HistoryArrays:
+def pad_histories(histories: Sequence[HistoryArrays], length: int) -> HistoryArrays:
     """One batch `[histories, length, …]`, padded on the left; no history may be longer than `length`."""
 
     def padded(arrays: list[NDArray[Any]]) -> NDArray[Any]:

@@ -26,11 +26,11 @@ from portrait.features.release import layout as release_layout
 
 T = TypeVar("T", str, tuple[str, ...])
 
-KEPT_ITEMS = 1 << 14
+CACHED_ITEMS = 1 << 14
 """So many of the items that were asked for last are kept as they were made; about a kilobyte each."""
-_CODES = "codes.json"
-_LINES_AT_ONCE = 256
-_KINDS = {
+_CODES_FILE = "codes.json"
+_LINES_PER_CHECK = 256
+_COLUMN_TYPES = {
     "line_start": np.int64, "ids": np.uint8, "id_start": np.int64, "slots": np.int32, "catalogue": np.int32,
     "path": np.int32, "brand": np.int32, "price": np.float64, "percentile": np.float64,
 }  # fmt: skip
@@ -39,7 +39,7 @@ _ITEMS = TypeAdapter(list[Item])
 
 
 @dataclass(frozen=True)
-class Columns:
+class ItemColumns:
     """Columns of the items, by row."""
 
     line_start: NDArray[np.int64]
@@ -63,7 +63,7 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Codes:
+class ItemCodes:
     """Values that the codes stand for, each list in ascending order."""
 
     catalogues: list[str]
@@ -75,19 +75,19 @@ class ItemTable(Sequence[Item]):
     """Items by row.
 
     Args:
-        lines: one item a line, as `line` writes it.
+        lines: one item a line, as `format_item_line` writes it.
         columns: of these lines.
         codes: of these columns.
     """
 
-    def __init__(self, lines: bytes | mmap.mmap, columns: Columns, codes: Codes) -> None:
+    def __init__(self, lines: bytes | mmap.mmap, columns: ItemColumns, codes: ItemCodes) -> None:
         self.columns, self.codes, self._lines = columns, codes, lines
         # Single numbers come faster out of a memoryview than out of an array.
         self._line_start, self._id_start = columns.line_start.data, columns.id_start.data
         self._ids, self._slots, self._catalogue = columns.ids.data, columns.slots.data, columns.catalogue.data
         self._code_of = {name: code for code, name in enumerate(codes.catalogues)}
-        self._item = lru_cache(KEPT_ITEMS)(partial(_read, lines, self._line_start))
-        self._row = lru_cache(KEPT_ITEMS)(self._look_up)
+        self._item = lru_cache(CACHED_ITEMS)(partial(_read_item, lines, self._line_start))
+        self._row = lru_cache(CACHED_ITEMS)(self._look_up)
 
     def __len__(self) -> int:
         return len(self._line_start) - 1
@@ -110,15 +110,15 @@ class ItemTable(Sequence[Item]):
         """Row of an item, -1 if there is none."""
         return self._row(catalogue, item_id)
 
-    def check(self) -> None:
+    def verify(self) -> None:
         """Require that lines, columns and codes fit together, so that no row fails later. Reads every line.
 
         Raises:
             ValueError: they do not; the message names the line or column at fault.
         """
         _check_columns(self.columns, self.codes, self._lines)
-        for first in range(0, len(self), _LINES_AT_ONCE):
-            rows = range(first, min(first + _LINES_AT_ONCE, len(self)))
+        for first in range(0, len(self), _LINES_PER_CHECK):
+            rows = range(first, min(first + _LINES_PER_CHECK, len(self)))
             part = self._lines[self._line_start[first] : self._line_start[rows.stop]]
             try:
                 items = _ITEMS.validate_json(b"[%b]" % part.removesuffix(b"\n").replace(b"\n", b","), strict=True)
@@ -137,7 +137,7 @@ class ItemTable(Sequence[Item]):
         if code < 0:
             return -1
         wanted, mask = item_id.encode(), len(self._slots) - 1
-        slot = _hash(catalogue, wanted) & mask
+        slot = _hash_key(catalogue, wanted) & mask
         while (row := self._slots[slot]) >= 0:
             known = self._ids[self._id_start[row] : self._id_start[row + 1]]
             if known == wanted and self._catalogue[row] == code:
@@ -146,22 +146,22 @@ class ItemTable(Sequence[Item]):
         return -1
 
     @classmethod
-    def of(cls, lines: bytes | mmap.mmap, scale: PriceScale) -> "ItemTable":
+    def from_lines(cls, lines: bytes | mmap.mmap, scale: PriceScale) -> "ItemTable":
         """Make the columns of lines.
 
         Args:
-            lines: one item a line, as `line` writes it.
+            lines: one item a line, as `format_item_line` writes it.
             scale: gives the percentiles.
         """
-        return cls(lines, *_columns(lines, scale))
+        return cls(lines, *_build_columns(lines, scale))
 
     def save(self, folder: Path) -> None:
         """Write the columns and codes into a release's folder; its lines are there."""
         target = folder / release_layout.ITEM_COLUMNS
         target.mkdir()
-        for field in fields(Columns):
+        for field in fields(ItemColumns):
             np.save(target / f"{field.name}.npy", getattr(self.columns, field.name))
-        (target / _CODES).write_text(json.dumps(vars(self.codes), ensure_ascii=False), encoding="utf-8")
+        (target / _CODES_FILE).write_text(json.dumps(vars(self.codes), ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, scale: PriceScale) -> "ItemTable":
@@ -173,22 +173,22 @@ class ItemTable(Sequence[Item]):
             OSError: a file is missing.
             ValueError: the columns are not those of the lines.
         """
-        lines, source = mapped(folder / release_layout.ITEMS), folder / release_layout.ITEM_COLUMNS
+        lines, source = map_file(folder / release_layout.ITEMS), folder / release_layout.ITEM_COLUMNS
         if not source.is_dir():
-            return cls.of(lines, scale)
-        arrays = {each.name: mapped_array(source / f"{each.name}.npy") for each in fields(Columns)}
-        told = json.loads((source / _CODES).read_text(encoding="utf-8"))
+            return cls.from_lines(lines, scale)
+        arrays = {each.name: map_array(source / f"{each.name}.npy") for each in fields(ItemColumns)}
+        told = json.loads((source / _CODES_FILE).read_text(encoding="utf-8"))
         if arrays["line_start"][-1] != len(lines):
             raise ValueError(f"{release_layout.ITEM_COLUMNS} are not those of {release_layout.ITEMS}")
-        codes = Codes(told["catalogues"], [tuple(path) for path in told["paths"]], told["brands"])
-        return cls(lines, Columns(**arrays), codes)
+        codes = ItemCodes(told["catalogues"], [tuple(path) for path in told["paths"]], told["brands"])
+        return cls(lines, ItemColumns(**arrays), codes)
 
 
-def _check_columns(columns: Columns, codes: Codes, lines: bytes | mmap.mmap) -> None:
+def _check_columns(columns: ItemColumns, codes: ItemCodes, lines: bytes | mmap.mmap) -> None:
     """Require columns that only point at what is there."""
-    for field in fields(Columns):
+    for field in fields(ItemColumns):
         column = getattr(columns, field.name)
-        if column.dtype != _KINDS[field.name] or column.ndim != 1:
+        if column.dtype != _COLUMN_TYPES[field.name] or column.ndim != 1:
             raise ValueError(f"column {field.name} has another type or shape")
     count, slots = len(columns.line_start) - 1, columns.slots
     for name, end in (("line_start", len(lines)), ("id_start", len(columns.ids))):
@@ -210,42 +210,42 @@ def _check_columns(columns: Columns, codes: Codes, lines: bytes | mmap.mmap) -> 
         raise ValueError("column slots does not fit")
 
 
-def line(item: Item) -> str:
+def format_item_line(item: Item) -> str:
     """An item as a line of JSON."""
     return json.dumps({name: getattr(item, name) for name in Item.__slots__}, ensure_ascii=False) + "\n"
 
 
-def write_lines(items: Iterable[Item], path: Path) -> None:
+def write_item_lines(items: Iterable[Item], path: Path) -> None:
     """Write items, one a line."""
     with path.open("w", encoding="utf-8") as file:
-        file.writelines(map(line, items))
+        file.writelines(map(format_item_line, items))
 
 
-def mapped(path: Path) -> bytes | mmap.mmap:
+def map_file(path: Path) -> bytes | mmap.mmap:
     """The bytes of a file, mapped into memory."""
     with path.open("rb") as file:
         # Nothing can't be mapped.
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if path.stat().st_size else b""
 
 
-def mapped_array(path: Path) -> NDArray[Any]:
+def map_array(path: Path) -> NDArray[Any]:
     """An array in a file, mapped into memory; processes share it."""
     return np.asarray(np.load(path, mmap_mode="r"))
 
 
-def _read(lines: bytes | mmap.mmap, starts: "memoryview[int]", row: int) -> Item:
-    return _item(json.loads(lines[starts[row] : starts[row + 1]]))
+def _read_item(lines: bytes | mmap.mmap, starts: "memoryview[int]", row: int) -> Item:
+    return _build_item(json.loads(lines[starts[row] : starts[row + 1]]))
 
 
-def _item(told: dict[str, Any]) -> Item:
+def _build_item(told: dict[str, Any]) -> Item:
     return Item(**(told | {"category_path": tuple(told["category_path"])}))
 
 
-def _hash(catalogue: str, item_id: bytes) -> int:
+def _hash_key(catalogue: str, item_id: bytes) -> int:
     return zlib.crc32(item_id, zlib.crc32(catalogue.encode()))
 
 
-def _columns(lines: bytes | mmap.mmap, scale: PriceScale) -> tuple[Columns, Codes]:
+def _build_columns(lines: bytes | mmap.mmap, scale: PriceScale) -> tuple[ItemColumns, ItemCodes]:
     line_start, id_start, prices, hashes = array("q", [0]), array("q", [0]), array("d"), array("L")
     ids = bytearray()
     catalogues: dict[str, int] = {}
@@ -255,7 +255,7 @@ def _columns(lines: bytes | mmap.mmap, scale: PriceScale) -> tuple[Columns, Code
     begin = 0
     while begin < len(lines):
         end = lines.find(b"\n", begin) + 1 or len(lines)
-        item = _item(json.loads(lines[begin:end]))
+        item = _build_item(json.loads(lines[begin:end]))
         key = item.item_id.encode()
         ids += key
         line_start.append(end)
@@ -264,31 +264,31 @@ def _columns(lines: bytes | mmap.mmap, scale: PriceScale) -> tuple[Columns, Code
         coded["path"].append(paths.setdefault(item.category_path, len(paths)))
         coded["brand"].append(brands.setdefault((item.brand or "").casefold(), len(brands)))
         prices.append(float("nan") if item.price is None else item.price)
-        hashes.append(_hash(item.catalogue, key))
+        hashes.append(_hash_key(item.catalogue, key))
         begin = end
-    codes = Codes(sorted(catalogues), sorted(paths), sorted(brands))
+    codes = ItemCodes(sorted(catalogues), sorted(paths), sorted(brands))
     numbers = {
-        "catalogue": _ranked(catalogues, coded["catalogue"]),
-        "path": _ranked(paths, coded["path"]),
-        "brand": _ranked(brands, coded["brand"]),
+        "catalogue": _rank_codes(catalogues, coded["catalogue"]),
+        "path": _rank_codes(paths, coded["path"]),
+        "brand": _rank_codes(brands, coded["brand"]),
     }
     price = np.array(prices, dtype=np.float64)
-    columns = Columns(
+    columns = ItemColumns(
         np.array(line_start, dtype=np.int64), np.frombuffer(bytes(ids), dtype=np.uint8),
-        np.array(id_start, dtype=np.int64), _slots(np.array(hashes, dtype=np.int64)), **numbers, price=price,
-        percentile=_percentiles(scale, codes.paths, numbers["path"], price),
+        np.array(id_start, dtype=np.int64), _build_hash_table(np.array(hashes, dtype=np.int64)), **numbers, price=price,
+        percentile=_compute_percentiles(scale, codes.paths, numbers["path"], price),
     )  # fmt: skip
     return columns, codes
 
 
-def _ranked(known: dict[T, int], codes: "array[int]") -> NDArray[np.int32]:
+def _rank_codes(known: dict[T, int], codes: "array[int]") -> NDArray[np.int32]:
     """Codes in the order of what they stand for, of codes in the order in which it came."""
     rank = np.empty(len(known), dtype=np.int32)
     rank[[known[each] for each in sorted(known)]] = np.arange(len(known))
     return rank[np.array(codes, dtype=np.int64)]
 
 
-def _slots(hashes: NDArray[np.int64]) -> NDArray[np.int32]:
+def _build_hash_table(hashes: NDArray[np.int64]) -> NDArray[np.int32]:
     """A hash table at most half full, all rows put in at once: who finds its place taken tries the next."""
     size = 1 << (2 * len(hashes)).bit_length()
     slots = np.full(size, -1, dtype=np.int32)
@@ -301,7 +301,7 @@ def _slots(hashes: NDArray[np.int64]) -> NDArray[np.int32]:
     return slots
 
 
-def _percentiles(
+def _compute_percentiles(
     scale: PriceScale, paths: list[tuple[str, ...]], codes: NDArray[np.int32], prices: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     percentiles = np.full(len(prices), np.nan)

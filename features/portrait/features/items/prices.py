@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 QUANTILES = np.linspace(0.0, 1.0, 21)
 """The quantiles kept for each category: every 5%."""
-MINIMUM_PRICES = 20
+MIN_PRICES = 20
 """A category with fewer priced items borrows the scale of its parent."""
-SEPARATOR = " > "
+CATEGORY_SEPARATOR = " > "
 
 
 def known_price(price: float | None) -> float | None:
@@ -23,7 +23,7 @@ def known_price(price: float | None) -> float | None:
 
 def category_key(path: Sequence[str]) -> str:
     """A category path as one string: `("Home", "Lamps")` is `"Home > Lamps"`, the root is `""`."""
-    return SEPARATOR.join(path)
+    return CATEGORY_SEPARATOR.join(path)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class PriceScale:
             {
                 key: np.quantile(values, QUANTILES)
                 for key, values in by_category.items()
-                if key == "" or len(values) >= MINIMUM_PRICES
+                if key == "" or len(values) >= MIN_PRICES
             }
         )
 

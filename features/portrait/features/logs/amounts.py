@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from portrait.features.logs.identifiers import MISSING, trim
+from portrait.features.logs.identifiers import MISSING_MARKERS, trim
 
 _CODES = frozenset({
     "AED", "ARS", "AUD", "BDT", "BGN", "BRL", "CAD", "CHF", "CLP", "CNY", "COP", "CZK", "DKK", "EGP", "EUR", "GBP",
@@ -71,7 +71,7 @@ def read_amount(text: str, *, decimal_comma: bool = False) -> Amount | None:
     if not decimal_comma and _PLAIN.fullmatch(text):
         return Amount(float(text))
     written = trim(text.translate(_ALIKE))
-    if not written or written in "–—" or (written.lower() in MISSING and written.lower() != "nan"):
+    if not written or written in "–—" or (written.lower() in MISSING_MARKERS and written.lower() != "nan"):
         return None
     if _SPECIAL.fullmatch(written):
         return Amount(float(written))

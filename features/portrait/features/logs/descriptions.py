@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from portrait.features.logs.identifiers import MISSING, read_id, require_whole, trim
+from portrait.features.logs.identifiers import MISSING_MARKERS, read_id, require_whole_characters, trim
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _STRING = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
@@ -18,7 +18,7 @@ def decode_entities(text: str) -> str:
     return _ENTITY.sub(lambda entity: html.unescape(entity.group()), text) if "&" in text else text
 
 
-def read_words(text: str) -> str | None:
+def read_description(text: str) -> str | None:
     """Read words about an item: entities decoded, as they stand otherwise; None if they show nothing."""
     decoded = decode_entities(text)
     return decoded if trim(decoded) else None
@@ -46,9 +46,9 @@ def clean_categories(names: Iterable[str]) -> list[str]:
     Raises:
         ValueError: a name holds half a surrogate pair.
     """
-    cleaned = [name for each in names if (name := trim(each)) and name.lower() not in MISSING]
+    cleaned = [name for each in names if (name := trim(each)) and name.lower() not in MISSING_MARKERS]
     for name in cleaned:
-        require_whole(name)
+        require_whole_characters(name)
     return cleaned
 
 
@@ -69,7 +69,7 @@ def _read_quoted(written: str) -> list[str] | None:
     """Read a list as Python or NumPy print it: a space may part its elements, and quotes may be single."""
     names, place = [], len(written) - len(written.lstrip("[( \t\n"))
     while (element := _ELEMENT.match(written, place)) is not None:
-        if element["word"] and element["word"].lower() not in MISSING:
+        if element["word"] and element["word"].lower() not in MISSING_MARKERS:
             return None
         if element["string"]:
             names.append(_unquote(element["string"]))

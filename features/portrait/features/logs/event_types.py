@@ -43,25 +43,25 @@ it.
 What says nothing for the item has no name here, such as `remove_from_cart` or `view_item_list`.
 """
 
-SEPARATORS = r"[\p{Z}\p{Cc}\p{Cf}_.:/-]+"
+SEPARATOR_PATTERN = r"[\p{Z}\p{Cc}\p{Cf}_.:/-]+"
 """RE2 pattern of what stands between the words of a type and does not count. `normalise_type_name` skips the same."""
 
-_SEPARATING = {"Zs", "Zl", "Zp", "Cf", "Cc"}
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SEPARATOR_CATEGORIES = {"Zs", "Zl", "Zp", "Cf", "Cc"}
+FOLDED_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """Those whose case does not count."""
-_LOWER = str.maketrans(LETTERS, LETTERS.lower())
+_LOWER = str.maketrans(FOLDED_LETTERS, FOLDED_LETTERS.lower())
 
 
 def normalise_type_name(name: str) -> str:
     """Write a type's name without separators, its letters A to Z in lower case."""
-    return "".join(letter for letter in name.translate(_LOWER) if not _separates(letter))
+    return "".join(letter for letter in name.translate(_LOWER) if not _is_separator(letter))
 
 
-def _separates(letter: str) -> bool:
+def _is_separator(letter: str) -> bool:
     # ASCII first: nearly every letter is, and `unicodedata` need not be asked.
     if letter.isascii():
         return letter in "_.:/-" or letter <= " " or letter == "\x7f"
-    return category(letter) in _SEPARATING
+    return category(letter) in _SEPARATOR_CATEGORIES
 
 
 EVENT_TYPE_NAMES: Mapping[str, EventType] = MappingProxyType(

@@ -8,7 +8,7 @@ _BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u280
 """Characters of other categories that show nothing: joiners, fillers, the empty Braille pattern."""
 ASCII_SPACES = "".join(map(chr, [*range(33), 127]))
 
-MISSING = frozenset(
+MISSING_MARKERS = frozenset(
     {
         "-", "--", "#n/a", "(none)", "(not provided)", "(not set)", "<na>", "<null>", "[null]", "[object object]",
         "\\n", "n/a", "na", "nan", "nat", "nil", "none", "null", "undefined",
@@ -41,12 +41,12 @@ def read_text(text: str) -> str | None:
 
 
 def read_id(text: str) -> str | None:
-    """Read an id: trimmed, None if it is blank or one of `MISSING` in any case."""
+    """Read an id: trimmed, None if it is blank or one of `MISSING_MARKERS` in any case."""
     trimmed = trim(text)
-    return trimmed if trimmed and trimmed.lower() not in MISSING else None
+    return trimmed if trimmed and trimmed.lower() not in MISSING_MARKERS else None
 
 
-def require_whole(text: str) -> str:
+def require_whole_characters(text: str) -> str:
     """Give a text back whose characters are whole.
 
     Raises:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from portrait.features.logs.identifiers import require_whole
+from portrait.features.logs.identifiers import require_whole_characters
 
 
 class LineError(ValueError):
@@ -60,6 +60,6 @@ def _name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _require_whole(read: Mapping[str, Any]) -> None:
     for key, value in read.items():
         try:
-            require_whole(json.dumps([key, value], ensure_ascii=False))
+            require_whole_characters(json.dumps([key, value], ensure_ascii=False))
         except ValueError as error:
             raise LineError(str(error), ascii(key)[1:-1]) from None

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from portrait.features.logs.identifiers import trim
 
-MINIMUM, MAXIMUM = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+MIN_TIME, MAX_TIME = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 """Stand-ins for times that no calendar here reaches. No log holds such a time, so every caller rejects it."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,7 +46,7 @@ def read_time(text: str) -> datetime | None:
     microseconds (from 10¹⁴) or nanoseconds (from 10¹⁷) since 1970, or the digits of a date and time.
 
     Returns:
-        The time in UTC, exact to the microsecond; `MINIMUM` or `MAXIMUM` if it is beyond what a calendar holds; None
+        The time in UTC, exact to the microsecond; `MIN_TIME` or `MAX_TIME` if it is beyond what a calendar holds; None
         if the text is blank.
 
     Raises:
@@ -58,15 +58,15 @@ def read_time(text: str) -> datetime | None:
     if _NUMBER.fullmatch(written):
         return _read_number(written)
     if infinite := _INFINITE.fullmatch(written):
-        return MINIMUM if infinite.group(1) == "-" else MAXIMUM
+        return MIN_TIME if infinite.group(1) == "-" else MAX_TIME
     found = _TIME.fullmatch(written)
     if found is None:
         raise _no_time(written)
     try:
         day = _read_day(found, written)
-        return _in_utc(day + _read_clock(found), _read_zone(found, written))
+        return _to_utc(day + _read_clock(found), _read_zone(found, written))
     except OverflowError:
-        return MINIMUM if written.startswith("0") else MAXIMUM
+        return MIN_TIME if written.startswith("0") else MAX_TIME
 
 
 def _no_time(written: str) -> ValueError:
@@ -82,12 +82,12 @@ def _read_number(written: str) -> datetime:
             pass
     size = abs(float(written))
     if size >= _LARGEST_NUMBER:
-        return MINIMUM if written.startswith("-") else MAXIMUM
+        return MIN_TIME if written.startswith("-") else MAX_TIME
     unit = next(unit for least, unit in _MICROSECONDS if size >= least)
     try:
         return EPOCH + timedelta(microseconds=round(Decimal(written) * unit))
     except OverflowError:
-        return MINIMUM if written.startswith("-") else MAXIMUM
+        return MIN_TIME if written.startswith("-") else MAX_TIME
 
 
 def _read_day(found: re.Match[str], written: str) -> datetime:
@@ -141,7 +141,7 @@ def _read_zone(found: re.Match[str], written: str) -> tzinfo | timedelta:
         return timedelta()
     if "/" not in name:
         raise ValueError(f"{written[:80]!r} is not a time with a known zone; write an offset, such as +01:00")
-    return _zone(name, written)
+    return _require_zone(name, written)
 
 
 @lru_cache(maxsize=64)
@@ -149,14 +149,14 @@ def _load_zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def _zone(name: str, written: str) -> ZoneInfo:
+def _require_zone(name: str, written: str) -> ZoneInfo:
     try:
         return _load_zone(name)
     except (LookupError, ValueError, OSError):
         raise ValueError(f"{written[:80]!r} is not a time with a known zone; write an offset, such as +01:00") from None
 
 
-def _in_utc(local: datetime, zone: tzinfo | timedelta) -> datetime:
+def _to_utc(local: datetime, zone: tzinfo | timedelta) -> datetime:
     """A time in UTC. Where clocks went back, an hour that came twice is the first one."""
     if isinstance(zone, timedelta):
         return local.replace(tzinfo=UTC) - zone

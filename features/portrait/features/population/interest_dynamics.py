@@ -14,7 +14,7 @@ from portrait.features.events import EVENT_TYPE_CODES, EVENT_TYPES, EventType
 
 N = TypeVar("N", float, NDArray[np.float64])
 
-TYPE_WEIGHTS: Mapping[EventType, float] = {
+EVENT_TYPE_WEIGHTS: Mapping[EventType, float] = {
     EventType.SEARCH: 0.5,
     EventType.VIEW: 0.3,
     EventType.CLICK: 0.4,
@@ -24,17 +24,17 @@ TYPE_WEIGHTS: Mapping[EventType, float] = {
 }
 """Weight of an event at the moment at which it happens: effort of the shopper, from a glance to a purchase."""
 
-SKIPPED_SECONDS = 3.0
+MAX_BOUNCE_SECONDS = 3.0
 """A shopper who leaves a page within so many seconds has not read it: that view or click counts nothing."""
 
 _DISLIKED, _LIKED = 2.0, 5.0
-_BY_CODE = np.array([0.0, *(TYPE_WEIGHTS[kind] for kind in EVENT_TYPES)])
+_WEIGHT_BY_CODE = np.array([0.0, *(EVENT_TYPE_WEIGHTS[kind] for kind in EVENT_TYPES)])
 _RATE = EVENT_TYPE_CODES[EventType.RATE]
-_LOOKS = (EVENT_TYPE_CODES[EventType.VIEW], EVENT_TYPE_CODES[EventType.CLICK])
+_PAGE_VIEWS = (EVENT_TYPE_CODES[EventType.VIEW], EVENT_TYPE_CODES[EventType.CLICK])
 
 
 @dataclass(frozen=True, slots=True)
-class Decay:
+class InterestDecay:
     """Decay of attention: two half-lives, of which each has a part in what comes next.
 
     The chance that the next event falls under a node of the taxonomy is
@@ -56,7 +56,7 @@ class Decay:
     """κ: evidence that what is known of all shoppers is worth, in purchases made now."""
 
 
-def event_weights(
+def compute_event_weights(
     type_code: NDArray[np.int64], rating: NDArray[np.float64], dwell_seconds: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """`[events]`, 0 to 1: what each event counts when it happens. A rating counts nothing at 2 of 5, in full at 5.
@@ -67,20 +67,22 @@ def event_weights(
         dwell_seconds: `[events]`, NaN if unknown.
     """
     liking = np.nan_to_num(np.maximum(0.0, (rating - _DISLIKED) / (_LIKED - _DISLIKED)), nan=1.0)
-    skipped = ((type_code == _LOOKS[0]) | (type_code == _LOOKS[1])) & (dwell_seconds <= SKIPPED_SECONDS)
-    return _BY_CODE[type_code] * np.where(type_code == _RATE, liking, np.where(skipped, 0.0, 1.0))
+    skipped = ((type_code == _PAGE_VIEWS[0]) | (type_code == _PAGE_VIEWS[1])) & (dwell_seconds <= MAX_BOUNCE_SECONDS)
+    return _WEIGHT_BY_CODE[type_code] * np.where(type_code == _RATE, liking, np.where(skipped, 0.0, 1.0))
 
 
-def decayed(age: NDArray[np.float64], half_life: float) -> NDArray[np.float64]:
+def decay_by_age(age: NDArray[np.float64], half_life: float) -> NDArray[np.float64]:
     """`[events]`, 0 to 1: one halved for each half-life of age."""
     return np.exp2(-age / half_life)
 
 
-def share(short: float, short_total: float, long: float, long_total: float, decay: Decay) -> float:
-    """Share of a shopper's attention that a node has, 0 to 1; 0 without evidence.
+def compute_interest_share(
+    short: float, short_total: float, long: float, long_total: float, decay: InterestDecay
+) -> float:
+    """Compute a node's share of a shopper's interest, 0 to 1; 0 without evidence.
 
-    It is the node's part of what the shopper's own events add to the chance of `Decay`: what was done of late counts as
-    far as there is evidence of late, else the long run does.
+    The share is the node's part of what the shopper's own events add to the chance of `InterestDecay`: recent events
+    count as far as there is recent evidence, the long run counts for the rest.
     """
     recent = decay.short_share / (short_total + decay.prior)
     steady = (1.0 - decay.short_share) / (long_total + decay.prior)
@@ -88,8 +90,10 @@ def share(short: float, short_total: float, long: float, long_total: float, deca
     return (recent * short + steady * long) / own if own > 0.0 else 0.0
 
 
-def next_event_probability(short: N, short_total: N, long: N, long_total: N, usual: N, decay: Decay) -> N:
-    """The chance of `Decay` that the next event falls under a node.
+def compute_next_event_probability(
+    short: N, short_total: N, long: N, long_total: N, usual: N, decay: InterestDecay
+) -> N:
+    """The chance of `InterestDecay` that the next event falls under a node.
 
     Args:
         short: evidence under the node by the short half-life.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Profiles:
+class ProfileDistribution:
     """The profiles of the release's shoppers as a cloud: mean and covariance, no single one."""
 
     mean: NDArray[np.float32]
@@ -20,13 +20,13 @@ class Profiles:
     """`[dimension]`: of the items' vectors."""
 
 
-def write_profiles(profiles: Profiles, path: Path) -> None:
+def write_profile_distribution(profiles: ProfileDistribution, path: Path) -> None:
     """Write the cloud of profiles."""
     with path.open("wb") as file:
         np.savez(file, **{name: value.astype(np.float32) for name, value in vars(profiles).items()})
 
 
-def read_profiles(path: Path) -> Profiles:
-    """The inverse of `write_profiles`."""
+def read_profile_distribution(path: Path) -> ProfileDistribution:
+    """The inverse of `write_profile_distribution`."""
     with np.load(path) as arrays:
-        return Profiles(**{each.name: arrays[each.name] for each in dataclasses.fields(Profiles)})
+        return ProfileDistribution(**{each.name: arrays[each.name] for each in dataclasses.fields(ProfileDistribution)})

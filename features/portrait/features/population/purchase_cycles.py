@@ -42,7 +42,7 @@ class CycleScale:
 
 
 @dataclass(frozen=True, slots=True)
-class Cycle:
+class PurchaseCycle:
     """One shopper's cycle in one category."""
 
     log_days: float
@@ -57,7 +57,7 @@ class Cycle:
         return math.exp(self.log_days + self.spread * _NORMAL.inv_cdf(quantile))
 
 
-def cycle(intervals: Sequence[float], category: CategoryCycle, scale: CycleScale) -> Cycle:
+def estimate_cycle(intervals: Sequence[float], category: CategoryCycle, scale: CycleScale) -> PurchaseCycle:
     """A shopper's cycle.
 
     Args:
@@ -68,14 +68,14 @@ def cycle(intervals: Sequence[float], category: CategoryCycle, scale: CycleScale
     count = len(intervals)
     weight = (scale.within / max(scale.between, 1e-6)) ** 2
     logs = sum(math.log(days) for days in intervals)
-    return Cycle(
+    return PurchaseCycle(
         log_days=(logs + weight * category.log_days) / (count + weight),
         spread=scale.within * math.sqrt(1.0 + 1.0 / (count + weight)),
         return_rate=(count + _RETURN_PRIOR * category.return_rate) / (count + _RETURN_PRIOR),
     )
 
 
-def due_probability(known: Cycle, elapsed: float, scale: CycleScale) -> float:
+def compute_due_probability(known: PurchaseCycle, elapsed: float, scale: CycleScale) -> float:
     """Probability of a purchase within the horizon, given that there was none since the last, calibrated.
 
     Args:
@@ -83,16 +83,16 @@ def due_probability(known: Cycle, elapsed: float, scale: CycleScale) -> float:
         elapsed: days since the last purchase.
         scale: horizon and calibration.
     """
-    return calibrated(raw_probability(known, elapsed, scale.horizon_days), scale.calibration)
+    return calibrate(compute_raw_due_probability(known, elapsed, scale.horizon_days), scale.calibration)
 
 
-def raw_probability(known: Cycle, elapsed: float, horizon: float) -> float:
+def compute_raw_due_probability(known: PurchaseCycle, elapsed: float, horizon: float) -> float:
     """The same before calibration: `r (F(t + h) - F(t)) / (1 - r F(t))`, F log-normal, r the return rate."""
     before, after = (_share_below(known, days) for days in (elapsed, elapsed + horizon))
     return known.return_rate * (after - before) / max(1.0 - known.return_rate * before, 1e-9)
 
 
-def calibrated(probability: float, calibration: tuple[float, float]) -> float:
+def calibrate(probability: float, calibration: tuple[float, float]) -> float:
     """σ(a + b logit p)."""
     return 1.0 / (1.0 + math.exp(-(calibration[0] + calibration[1] * logit(probability))))
 
@@ -103,5 +103,5 @@ def logit(probability: float) -> float:
     return math.log(kept / (1.0 - kept))
 
 
-def _share_below(known: Cycle, days: float) -> float:
+def _share_below(known: PurchaseCycle, days: float) -> float:
     return _NORMAL.cdf((math.log(days) - known.log_days) / known.spread) if days > 0.0 else 0.0

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 
-class Reason(Enum):
+class AbsenceReason(Enum):
     """For programs."""
 
     TOO_LITTLE_EVIDENCE = auto()
@@ -21,16 +21,16 @@ class Reason(Enum):
 class Absence:
     """Takes the place of a field's value."""
 
-    reason: Reason
+    reason: AbsenceReason
     explanation: str
     """For people: what there is, and what is needed."""
 
 
-NO_STATISTICS = Absence(Reason.NO_STATISTICS, "the release has no statistics; export it again")
+NO_STATISTICS = Absence(AbsenceReason.NO_STATISTICS, "the release has no statistics; export it again")
 
 
-def too_few(there: int, needed: int, what: str) -> Absence:
+def explain_too_few(there: int, needed: int, what: str) -> Absence:
     """Too little evidence."""
     needs = f"at least {needed} {'is' if needed == 1 else 'are'} needed"
     there_are = f"too few {what}: {there}" if there else f"there are no {what}"
-    return Absence(Reason.TOO_LITTLE_EVIDENCE, f"{there_are}, and {needs}")
+    return Absence(AbsenceReason.TOO_LITTLE_EVIDENCE, f"{there_are}, and {needs}")

@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 
 from portrait.features.events import EVENT_TYPE_CODES, Event, EventType, Item
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
-from portrait.features.population.interest_dynamics import Decay, decayed, event_weights
-from portrait.features.population.population import Attention
+from portrait.features.population.interest_dynamics import InterestDecay, compute_event_weights, decay_by_age
+from portrait.features.population.population import InterestDynamics
 
-DEFAULT_DECAY_BY_TIME = Decay(short=30.0, long=30.0, short_share=0.0, prior=3.0)
+DEFAULT_DECAY_BY_TIME = InterestDecay(short=30.0, long=30.0, short_share=0.0, prior=3.0)
 """Decay of a release without statistics: an event counts half after a month."""
-DEFAULT_DECAY_BY_ORDER = Decay(short=20.0, long=20.0, short_share=0.0, prior=3.0)
+DEFAULT_DECAY_BY_ORDER = InterestDecay(short=20.0, long=20.0, short_share=0.0, prior=3.0)
 """The same where events have no times: after this many later events."""
 MAX_EVIDENCE = 10
 """Event ids named for one statement."""
 
 
-class Weighted(NamedTuple):
+class WeightedEvent(NamedTuple):
     """An event, its item, and what it counts. A tuple, since a history makes thousands."""
 
     event: Event
@@ -44,24 +44,24 @@ class Weighted(NamedTuple):
 class Evidence:
     """A history up to a moment, weighted. What is said of a shopper is read of nothing else."""
 
-    events: Sequence[Weighted]
+    events: Sequence[WeightedEvent]
     """Oldest first; events of one moment in the order of their ids, so that how they arrived changes nothing."""
     seconds: NDArray[np.float64]
     """`[events]`: their times since 1970, UTC; NaN of an event that carries none."""
     as_of: datetime
-    decay: Decay
-    timed: bool
+    decay: InterestDecay
+    has_times: bool
     """True if every event carries a time."""
     in_days: bool
     """True if half-lives are days, else events."""
 
     @classmethod
-    def of(
+    def from_history(
         cls,
         history: Iterable[Event],
         as_of: datetime,
         item: Callable[[Event], Item | None],
-        attention: Attention | None = None,
+        attention: InterestDynamics | None = None,
     ) -> "Evidence":
         """Weigh a history.
 
@@ -76,13 +76,13 @@ class Evidence:
         if timed:
             seen.sort(key=attrgetter("time", "event_id"))
         in_days = timed and (attention is None or attention.by_time is not None)
-        decay = _decay(in_days, attention)
+        decay = _choose_decay(in_days, attention)
         seconds = np.array([np.nan if event.time is None else event.time.timestamp() for event in seen], np.float64)
         age = (as_of.timestamp() - seconds) / SECONDS_PER_DAY if in_days else np.arange(len(seen) - 1.0, -1.0, -1.0)
-        weight = _weights(seen)
-        recency = decayed(age, decay.long)
-        numbers = np.stack([weight * decayed(age, decay.short), weight * recency, recency], 1).tolist()
-        weighted = [Weighted(event, item(event), *each) for event, each in zip(seen, numbers, strict=True)]
+        weight = _weigh_events(seen)
+        recency = decay_by_age(age, decay.long)
+        numbers = np.stack([weight * decay_by_age(age, decay.short), weight * recency, recency], 1).tolist()
+        weighted = [WeightedEvent(event, item(event), *each) for event, each in zip(seen, numbers, strict=True)]
         return cls(weighted, seconds, as_of, decay, timed, in_days)
 
     def without(self, removed: Iterable[Event]) -> "Evidence | None":
@@ -108,28 +108,28 @@ class Evidence:
         return max((each.event.time for each in self.events if each.event.time is not None), default=None)
 
     @property
-    def halves_at(self) -> datetime | None:
+    def short_term_expires_at(self) -> datetime | None:
         """The moment at which short-term evidence is worth half; None if the events carry no times."""
         return self.as_of + timedelta(days=self.decay.short) if self.in_days else None
 
     @property
-    def fades_at(self) -> datetime | None:
+    def long_term_expires_at(self) -> datetime | None:
         """The same by the long half-life."""
         return self.as_of + timedelta(days=self.decay.long) if self.in_days else None
 
 
-def _weights(events: Sequence[Event]) -> NDArray[np.float64]:
+def _weigh_events(events: Sequence[Event]) -> NDArray[np.float64]:
     """`[events]`: what each counts, whenever it was; nothing if a refund takes it back."""
     codes = np.array([EVENT_TYPE_CODES.get(event.type, 0) for event in events], dtype=np.int64)
-    codes[list(_refunded(events))] = 0
-    return event_weights(
+    codes[list(_find_refunded(events))] = 0
+    return compute_event_weights(
         codes,
         np.array([np.nan if event.rating is None else event.rating for event in events], dtype=np.float64),
         np.array([np.nan if event.dwell_seconds is None else event.dwell_seconds for event in events], np.float64),
     )
 
 
-def _refunded(events: Sequence[Event]) -> set[int]:
+def _find_refunded(events: Sequence[Event]) -> set[int]:
     """Places of purchases that a refund takes back: of each refund the latest of its item that none took back yet.
 
     Args:
@@ -137,7 +137,9 @@ def _refunded(events: Sequence[Event]) -> set[int]:
     """
     refunds = [event for event in events if event.type is EventType.REFUND]
     refunded_items = {(refund.item_id, refund.catalogue) for refund in refunds}
-    purchases: dict[tuple[str | None, str], _Purchases] = {item: _Purchases() for item in refunded_items}
+    purchases: dict[tuple[str | None, str], _UnrefundedPurchases] = {
+        item: _UnrefundedPurchases() for item in refunded_items
+    }
     for place, event in enumerate(events):
         if event.type is EventType.PURCHASE and (event.item_id, event.catalogue) in purchases:
             purchases[event.item_id, event.catalogue].add(place, event.time)
@@ -145,7 +147,7 @@ def _refunded(events: Sequence[Event]) -> set[int]:
     return {place for place in taken_back if place is not None}
 
 
-class _Purchases:
+class _UnrefundedPurchases:
     """Places of the purchases of one item that no refund has taken back; each is looked at once, however many."""
 
     def __init__(self) -> None:
@@ -176,7 +178,7 @@ class _Purchases:
         return nearest.pop() if nearest else None
 
 
-def strongest(weighted: Iterable[tuple[float, int, str]]) -> tuple[str, ...]:
+def strongest_event_ids(weighted: Iterable[tuple[float, int, str]]) -> tuple[str, ...]:
     """Ids of the events that weigh most, of equal ones the latest, each once.
 
     Args:
@@ -185,7 +187,7 @@ def strongest(weighted: Iterable[tuple[float, int, str]]) -> tuple[str, ...]:
     return tuple(event_id for _, _, event_id in heapq.nlargest(MAX_EVIDENCE, weighted))
 
 
-def latest(event_ids: Sequence[str]) -> tuple[str, ...]:
+def latest_event_ids(event_ids: Sequence[str]) -> tuple[str, ...]:
     """The last of some ids, the latest first.
 
     Args:
@@ -194,7 +196,7 @@ def latest(event_ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(event_ids[: -MAX_EVIDENCE - 1 : -1])
 
 
-def _decay(in_days: bool, attention: Attention | None) -> Decay:
+def _choose_decay(in_days: bool, attention: InterestDynamics | None) -> InterestDecay:
     if attention is None:
         return DEFAULT_DECAY_BY_TIME if in_days else DEFAULT_DECAY_BY_ORDER
     return attention.by_time if in_days and attention.by_time is not None else attention.by_order

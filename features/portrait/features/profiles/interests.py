@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portrait.features.items.prices import category_key
-from portrait.features.population.interest_dynamics import next_event_probability, share
-from portrait.features.population.population import Attention
-from portrait.features.profiles.absence import Absence, Reason
-from portrait.features.profiles.evidence import Evidence, strongest
+from portrait.features.population.interest_dynamics import compute_interest_share, compute_next_event_probability
+from portrait.features.population.population import InterestDynamics
+from portrait.features.profiles.absence import Absence, AbsenceReason
+from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 
 MAX_INTERESTS = 20
 
@@ -55,7 +55,7 @@ class Interest:
         return (self.weight - self.long_term_weight) / total if total > 0.0 else 0.0
 
 
-def interests(evidence: Evidence, attention: Attention | None) -> list[Interest] | Absence:
+def compute_interests(evidence: Evidence, attention: InterestDynamics | None) -> list[Interest] | Absence:
     """Observed interests, the strongest first; of equal ones the wider first.
 
     Args:
@@ -64,7 +64,7 @@ def interests(evidence: Evidence, attention: Attention | None) -> list[Interest]
     """
     observed = _sum_masses(evidence)
     if not observed.masses:
-        return Absence(Reason.NOT_RECORDED, "no event is of an item with a category")
+        return Absence(AbsenceReason.NOT_RECORDED, "no event is of an item with a category")
     decay, weights, masses = evidence.decay, observed.weights, observed.masses
     short_total, long_total = observed.short_total, observed.long_total
     chosen = _choose_paths(weights)
@@ -72,28 +72,28 @@ def interests(evidence: Evidence, attention: Attention | None) -> list[Interest]
 
     def interest(path: Path) -> Interest:
         short, long = masses[path]
-        usual = None if attention is None else attention.usual.get(category_key(path), 0.0)
+        usual = None if attention is None else attention.population_weights.get(category_key(path), 0.0)
         chance = None
         if usual is not None:
-            chance = next_event_probability(short, short_total, long, long_total, usual, decay)
+            chance = compute_next_event_probability(short, short_total, long, long_total, usual, decay)
         return Interest(
             category_path=path,
             weight=weights[path],
             confidence=long / (long + decay.prior),
-            evidence_event_ids=strongest(cited[path]),
+            evidence_event_ids=strongest_event_ids(cited[path]),
             evidence_count=len(cited[path]),
             short_term_weight=short / short_total if short_total > 0.0 else 0.0,
             long_term_weight=long / long_total,
             next_event_probability=chance,
             population_weight=usual,
-            expires_at=evidence.halves_at,
+            expires_at=evidence.short_term_expires_at,
         )
 
     return [interest(path) for path in chosen]
 
 
-def interest_weight(evidence: Evidence, path: Path) -> float:
-    """The weight of one interest as `interests` has it; 0 if it is not among them.
+def compute_interest_weight(evidence: Evidence, path: Path) -> float:
+    """The weight of one interest as `compute_interests` has it; 0 if it is not among them.
 
     Args:
         evidence: the weighted history.
@@ -104,7 +104,7 @@ def interest_weight(evidence: Evidence, path: Path) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Observed:
+class _ObservedMasses:
     """Sums of a history, by node of the taxonomy."""
 
     masses: dict[Path, tuple[float, float]]
@@ -114,7 +114,7 @@ class _Observed:
     weights: dict[Path, float]
 
 
-def _sum_masses(evidence: Evidence) -> _Observed:
+def _sum_masses(evidence: Evidence) -> _ObservedMasses:
     sums: dict[Path, list[float]] = {}
     sums_above: dict[Path, list[list[float]]] = {}
     """Sums of the nodes of each category, the widest first."""
@@ -131,9 +131,10 @@ def _sum_masses(evidence: Evidence) -> _Observed:
             of_node[1] += long
     masses = {path: (short, long) for path, (short, long) in sums.items()}
     weights = {
-        path: share(short, short_total, long, long_total, evidence.decay) for path, (short, long) in masses.items()
+        path: compute_interest_share(short, short_total, long, long_total, evidence.decay)
+        for path, (short, long) in masses.items()
     }
-    return _Observed(masses, short_total, long_total, weights)
+    return _ObservedMasses(masses, short_total, long_total, weights)
 
 
 def _choose_paths(weights: Mapping[Path, float]) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from portrait.features.profiles.evidence import MAX_EVIDENCE
 
-NAMED = 3
+MAX_NAMES = 3
 """Categories, brands or queries that a sentence names."""
 
 
@@ -38,7 +38,7 @@ MIN_CONFIDENCE = {Certainty.SURE: 1 / 3, Certainty.LIKELY: 0.15, Certainty.FAINT
 shopper's own evidence is worth half of what is known of all shoppers."""
 
 
-def certainty(confidence: float) -> Certainty:
+def rate_certainty(confidence: float) -> Certainty:
     """Choose the certainty that a statement may express.
 
     Args:
@@ -47,7 +47,7 @@ def certainty(confidence: float) -> Certainty:
     return next((level for level, least in MIN_CONFIDENCE.items() if confidence >= least), Certainty.NONE)
 
 
-def sentence(field: str, english: str, chinese: str, said: Sequence[Any]) -> Sentence:
+def build_sentence(field: str, english: str, chinese: str, said: Sequence[Any]) -> Sentence:
     """A sentence on several statements; each brings its strongest evidence in turn."""
     cited = [each.evidence_event_ids for each in said]
     longest = max(map(len, cited), default=0)
@@ -70,22 +70,22 @@ def join_chinese(names: Sequence[str]) -> str:
     return "、".join(names)
 
 
-def quoted(query: str) -> str:
+def quote_query(query: str) -> str:
     """A query as a sentence cites it."""
     return f"“{query}”"
 
 
-def price_text(price: float) -> str:
+def format_price(price: float) -> str:
     """A price with cents, or, where it is less, with two digits that say something."""
     return f"{price:,.2f}" if price >= 0.01 else f"{price:.2g}"
 
 
-def date_english(time: datetime) -> str:
+def format_date_english(time: datetime) -> str:
     """A day, UTC."""
     return f"{time.astimezone(UTC).day} {time.astimezone(UTC):%B %Y}"
 
 
-def date_chinese(time: datetime) -> str:
+def format_date_chinese(time: datetime) -> str:
     """A day, UTC."""
     day = time.astimezone(UTC)
     return f"{day.year}年{day.month}月{day.day}日"
@@ -96,11 +96,11 @@ def days_between(earlier: datetime, later: datetime) -> int:
     return (later.astimezone(UTC).date() - earlier.astimezone(UTC).date()).days
 
 
-def ago_english(days: int) -> str:
+def format_ago_english(days: int) -> str:
     """Calendar days back from the day of the profile."""
     return {0: "today", 1: "yesterday"}.get(days, f"{days:,} days ago")
 
 
-def ago_chinese(days: int) -> str:
+def format_ago_chinese(days: int) -> str:
     """Calendar days back from the day of the profile."""
     return {0: "就在今天", 1: "在昨天"}.get(days, f"在{days}天前")

@@ -9,13 +9,13 @@
     item_vectors.npy                          float32 [items, dimension], unit length; float16 beside an index
     item_index.faiss                          finds the nearest of many items; only of catalogues too large to look at
                                               every item
-    item_popularity.npy                       float32 [items], 0 to 1; of an item without events, its lenders' mean
-    lenders.npy                               which items lend to those without events; see `lenders`
+    item_popularity.npy                       float32 [items], 0 to 1; of an item without events, its neighbours' mean
+    cold_start_neighbours.npy                 known items that stand in for each cold item; see `cold_start`
     associations.npz                          which items follow which; see `associations`
     price_scale.json                          quantiles of prices by category
-    keywords.json                             document frequencies of the catalogues' words
+    document_frequencies.json                 document frequencies of the catalogues' words
     population.json                           half-lives, cycles, fifths: what is usual among shoppers; see `population`
-    profiles.npz                              mean and covariance of the shoppers' profiles
+    profile_distribution.npz                  mean and covariance of the shoppers' profiles
     report.html                               for people; only if `portrait report` wrote one of the run before
 
 All of these but index and report are mandatory, and nothing else may stand there: `integrity` checks it.
@@ -23,7 +23,7 @@ All of these but index and report are mandatory, and nothing else may stand ther
 
 from pathlib import Path
 
-from portrait.features.files.numbered_folders import list_numbered
+from portrait.features.files.numbered_folders import list_numbered_folders
 
 MODELS = ("text_encoder", "profile_encoder", "ranker")
 """The graphs of every release."""
@@ -38,12 +38,12 @@ ITEM_COLUMNS = "item_columns"
 ITEM_VECTORS = "item_vectors.npy"
 ITEM_INDEX = "item_index.faiss"
 ITEM_POPULARITY = "item_popularity.npy"
-LENDERS = "lenders.npy"
+COLD_START_NEIGHBOURS = "cold_start_neighbours.npy"
 ASSOCIATIONS = "associations.npz"
 PRICE_SCALE = "price_scale.json"
-KEYWORDS = "keywords.json"
+DOCUMENT_FREQUENCIES = "document_frequencies.json"
 POPULATION = "population.json"
-PROFILES = "profiles.npz"
+PROFILE_DISTRIBUTION = "profile_distribution.npz"
 REPORT = "report.html"
 
 COLUMN_FILES = (
@@ -52,7 +52,8 @@ COLUMN_FILES = (
 )  # fmt: skip
 """The files of `item_columns/`."""
 MANDATORY_FILES = {
-    TOKENIZER, ITEMS, ITEM_VECTORS, ITEM_POPULARITY, LENDERS, ASSOCIATIONS, PRICE_SCALE, KEYWORDS, POPULATION, PROFILES,
+    TOKENIZER, ITEMS, ITEM_VECTORS, ITEM_POPULARITY, COLD_START_NEIGHBOURS, ASSOCIATIONS, PRICE_SCALE,
+    DOCUMENT_FREQUENCIES, POPULATION, PROFILE_DISTRIBUTION,
 }  # fmt: skip
 """Files that every release's folder holds beside `item_columns/`."""
 
@@ -60,7 +61,7 @@ MAX_RELEASE = 2**31 - 1
 """The highest number of a release: an `int32` of the contract, which JSON writes as a number and not as a text."""
 
 
-def folder(repository: Path, release: int) -> Path:
+def release_folder(repository: Path, release: int) -> Path:
     """Folder of a release, with everything but its models."""
     return repository / "releases" / str(release)
 
@@ -70,16 +71,16 @@ def model_file(repository: Path, model: str, release: int) -> Path:
     return repository / model / str(release) / MODEL_FILE
 
 
-def written(folder: Path) -> list[Path]:
+def list_files(folder: Path) -> list[Path]:
     """All files of a release's folder."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def models(repository: Path, release: int) -> tuple[str, ...]:
+def list_models(repository: Path, release: int) -> tuple[str, ...]:
     """The graphs of a release."""
     return (*MODELS, TRAIT_HEADS) if model_file(repository, TRAIT_HEADS, release).exists() else MODELS
 
 
-def releases(repository: Path) -> list[int]:
+def list_releases(repository: Path) -> list[int]:
     """The releases of a repository, oldest first: only folders that hold a manifest and are named by a number."""
-    return list_numbered(repository / "releases", MANIFEST, MAX_RELEASE)
+    return list_numbered_folders(repository / "releases", MANIFEST, MAX_RELEASE)

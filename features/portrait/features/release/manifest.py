@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from portrait.features.files.atomic_write import replacing
-from portrait.features.files.integrity import IntegrityError, check_files
-from portrait.features.files.regular_files import read_bytes
+from portrait.features.files.atomic_write import atomic_write
+from portrait.features.files.integrity import IntegrityError, verify_files
+from portrait.features.files.regular_files import read_regular_file
 from portrait.features.release.layout import (
     COLUMN_FILES,
     ITEM_COLUMNS,
@@ -22,7 +22,7 @@ from portrait.features.release.layout import (
     MODELS,
     REPORT,
     TRAIT_HEADS,
-    folder,
+    release_folder,
 )
 
 MAX_MANIFEST_BYTES = 16 << 20
@@ -45,7 +45,7 @@ class Manifest:
     portrait_version: str
     dimension: Annotated[int, Field(ge=1)]
     """Length of every vector."""
-    towers: Annotated[int, Field(ge=1)]
+    subspaces: Annotated[int, Field(ge=1)]
     """Equal parts of every vector that are compared each by itself."""
     event_numbers: list[str]
     """Columns that the profile encoder was trained with; must equal `histories.EVENT_NUMBERS`."""
@@ -69,18 +69,18 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write the manifest into a release's folder, all of it or nothing."""
-        with replacing(folder / MANIFEST) as temporary:
+        with atomic_write(folder / MANIFEST) as temporary:
             temporary.write_text(
                 json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
             )
 
     @property
-    def has_heads(self) -> bool:
+    def has_trait_heads(self) -> bool:
         """True if the release has the graph `trait_heads`: it has learnt one trait at least."""
         return any(not trait.get("absent") for trait in self.traits)
 
     @property
-    def has_index(self) -> bool:
+    def has_item_index(self) -> bool:
         """True if the nearest items are found by an index."""
         retrieval = self.export.get("retrieval")
         return isinstance(retrieval, dict) and retrieval.get("kind") != "exact"
@@ -93,7 +93,7 @@ class Manifest:
             ReleaseError: there is none, or it is not one.
         """
         try:
-            content = read_bytes(folder / MANIFEST, folder.parents[1], MAX_MANIFEST_BYTES)
+            content = read_regular_file(folder / MANIFEST, folder.parents[1], MAX_MANIFEST_BYTES)
             manifest = _READER.validate_json(content)
         except OSError as error:
             raise ReleaseError(f"{folder} holds no release: {error}") from error
@@ -101,8 +101,8 @@ class Manifest:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             place = ".".join(map(str, first["loc"]))[:_QUOTED_CHARACTERS]
             raise ReleaseError(f"{folder} holds no release: {MANIFEST}: {place!r}: {first['msg']}") from error
-        if manifest.dimension % manifest.towers:
-            raise ReleaseError(f"{folder} holds no release: {MANIFEST}: dimension is no multiple of towers")
+        if manifest.dimension % manifest.subspaces:
+            raise ReleaseError(f"{folder} holds no release: {MANIFEST}: dimension is no multiple of subspaces")
         return manifest
 
     @property
@@ -111,13 +111,13 @@ class Manifest:
         names = (
             MANDATORY_FILES
             | {f"{ITEM_COLUMNS}/{name}" for name in COLUMN_FILES}
-            | ({ITEM_INDEX} if self.has_index else set())
+            | ({ITEM_INDEX} if self.has_item_index else set())
         )
-        models = (*MODELS, TRAIT_HEADS) if self.has_heads else MODELS
+        models = (*MODELS, TRAIT_HEADS) if self.has_trait_heads else MODELS
         graphs = (f"{model}/{self.release}/{MODEL_FILE}" for model in models)
         return frozenset((*graphs, *(f"releases/{self.release}/{name}" for name in names)))
 
-    def check_files(self, repository: Path) -> None:
+    def verify_files(self, repository: Path) -> None:
         """Check that the release has exactly the files that it must have, each as it was when it was made.
 
         Raises:
@@ -126,7 +126,9 @@ class Manifest:
         own = f"releases/{self.release}"
         folders = [own, f"{own}/{ITEM_COLUMNS}", *(f"{model}/{self.release}" for model in (*MODELS, TRAIT_HEADS))]
         try:
-            check_files(repository, self.hashes, self.required_files, {f"{own}/{REPORT}"}, folders, f"{own}/{MANIFEST}")
+            verify_files(
+                repository, self.hashes, self.required_files, {f"{own}/{REPORT}"}, folders, f"{own}/{MANIFEST}"
+            )
         except IntegrityError as error:
             raise ReleaseError(f"release {self.release} is damaged: {error}") from error
 
@@ -135,15 +137,15 @@ _READER = TypeAdapter(Manifest)
 _QUOTED_CHARACTERS = 200
 
 
-def read_whole(repository: Path, release: int) -> Manifest:
+def read_verified_manifest(repository: Path, release: int) -> Manifest:
     """Read the manifest of a release and check all its files.
 
     Raises:
         ReleaseError: there is no such release, or it is damaged; the message names the first file at fault.
     """
-    path = folder(repository, release)
+    path = release_folder(repository, release)
     manifest = Manifest.read(path)
     if manifest.release != release:
         raise ReleaseError(f"{path} holds no release: {MANIFEST} is that of release {manifest.release}")
-    manifest.check_files(repository)
+    manifest.verify_files(repository)
     return manifest

@@ -12,15 +12,15 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.files.path_names import utf8_name
+from portrait.features.files.path_names import utf8_path
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.row_bitmap import Bits
+from portrait.features.search.row_bitmap import RowBitmap
 
-_SPARE, _MAX_FETCHED = 2.0, 1_000
+_OVERFETCH_FACTOR, _MAX_FETCHED = 2.0, 1_000
 """Over-fetch for filters: so many times as many rows are fetched as are wanted, but no more than the second."""
 
 
-class Approximate:
+class IvfIndex:
     """Finds the rows whose vectors have the largest inner products with others. Any number of threads may search.
 
     Args:
@@ -33,13 +33,13 @@ class Approximate:
         """Lists in all, and lists that a search for any row looks at."""
 
     @classmethod
-    def open(cls, path: Path) -> "Approximate":
+    def open(cls, path: Path) -> "IvfIndex":
         """Map an index into memory; processes share it.
 
         Raises:
             RuntimeError: it is not one.
         """
-        return cls(faiss.read_index(utf8_name(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
+        return cls(faiss.read_index(utf8_path(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
 
     def __len__(self) -> int:
         return int(self._index.ntotal)
@@ -50,7 +50,7 @@ class Approximate:
         return int(self._index.d)
 
     def search(
-        self, vectors: NDArray[np.float32], k: int, among: Bits, share: float
+        self, vectors: NDArray[np.float32], k: int, among: RowBitmap, share: float
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The nearest rows to each vector, best first, and their inner products.
 
@@ -69,28 +69,28 @@ class Approximate:
         """
         rows = np.full((len(vectors), k), -1, dtype=np.int64)
         scores = np.zeros((len(vectors), k), dtype=np.float32)
-        fetched = k if share >= 1.0 else math.ceil(_SPARE * k / max(share, 1e-9))
+        fetched = k if share >= 1.0 else math.ceil(_OVERFETCH_FACTOR * k / max(share, 1e-9))
         if fetched <= _MAX_FETCHED:
-            rows, scores = _kept(*self._look(vectors, fetched, None, self.looked_at), k, among)
+            rows, scores = _filter_found(*self._search_lists(vectors, fetched, None, self.looked_at), k, among)
         for lists in (math.ceil(self.looked_at / max(share, 1.0 / len(self))), self.lists):
             wanting = np.flatnonzero(rows[:, -1] < 0)
             if len(wanting):
-                rows[wanting], scores[wanting] = self._look(vectors[wanting], k, among, min(lists, self.lists))
+                rows[wanting], scores[wanting] = self._search_lists(vectors[wanting], k, among, min(lists, self.lists))
         return rows, scores
 
-    def _look(
-        self, vectors: NDArray[np.float32], k: int, among: Bits | None, lists: int
+    def _search_lists(
+        self, vectors: NDArray[np.float32], k: int, among: RowBitmap | None, lists: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         selector = None if among is None else faiss.IDSelectorBitmap(among)
         scores, rows = self._index.search(vectors, k, params=faiss.SearchParametersIVF(sel=selector, nprobe=lists))
         return rows, scores
 
 
-def _kept(
-    rows: NDArray[np.int64], scores: NDArray[np.float32], k: int, among: Bits
+def _filter_found(
+    rows: NDArray[np.int64], scores: NDArray[np.float32], k: int, among: RowBitmap
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The first `k` of each that may be found; row -1 behind them."""
-    kept = bits.holds(among, rows) & (rows >= 0)
+    kept = bits.contains_rows(among, rows) & (rows >= 0)
     first = np.argsort(~kept, axis=1, kind="stable")[:, :k]
     found = np.where(np.take_along_axis(kept, first, 1), np.take_along_axis(rows, first, 1), -1)
     return found, np.take_along_axis(scores, first, 1)

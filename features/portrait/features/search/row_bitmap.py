@@ -5,31 +5,31 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Bits: TypeAlias = NDArray[np.uint8]
+RowBitmap: TypeAlias = NDArray[np.uint8]
 
 
-def packed(mask: NDArray[np.bool_]) -> Bits:
+def pack_rows(mask: NDArray[np.bool_]) -> RowBitmap:
     """`[rows]` as bits."""
     return np.packbits(mask, bitorder="little")
 
 
-def unpacked(bits: Bits, count: int) -> NDArray[np.bool_]:
-    """The inverse of `packed` for so many rows."""
+def unpack_rows(bits: RowBitmap, count: int) -> NDArray[np.bool_]:
+    """The inverse of `pack_rows` for so many rows."""
     return np.unpackbits(bits, count=count, bitorder="little").view(np.bool_)
 
 
-def holds(bits: Bits, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+def contains_rows(bits: RowBitmap, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     """`[rows]`: which of some rows are in the set."""
     return (bits[rows >> 3] >> (rows & 7) & 1).astype(bool)
 
 
-def without(bits: Bits, rows: NDArray[np.int64]) -> Bits:
+def remove_rows(bits: RowBitmap, rows: NDArray[np.int64]) -> RowBitmap:
     """The set without some rows; it is copied."""
     left = bits.copy()
     np.bitwise_and.at(left, rows >> 3, ~(1 << (rows & 7)).astype(np.uint8))
     return left
 
 
-def size(bits: Bits) -> int:
+def count_rows(bits: RowBitmap) -> int:
     """Count the rows in a set."""
-    return int(np.count_nonzero(unpacked(bits, 8 * len(bits))))
+    return int(np.count_nonzero(unpack_rows(bits, 8 * len(bits))))

@@ -6,24 +6,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from portrait.features.events import Item
-from portrait.features.text.keywords import keywords
+from portrait.features.text.keywords import extract_keywords
 from portrait.features.text.normalisation import item_text
 
 
 @dataclass(frozen=True)
-class Rarity:
+class InverseDocumentFrequency:
     """Smoothed inverse document frequencies, `log((1 + documents) / (1 + frequency))` (Spärck Jones 1972).
 
     Computed once a release: a long history asks for those of thousands of words.
     """
 
-    known: Mapping[str, float]
+    by_stem: Mapping[str, float]
     """By stem."""
-    unknown: float
+    unseen: float
     """IDF of a stem that no text holds, the rarest."""
 
     @classmethod
-    def of(cls, documents: int, frequencies: Mapping[str, int]) -> "Rarity":
+    def from_counts(cls, documents: int, frequencies: Mapping[str, int]) -> "InverseDocumentFrequency":
         """From counts.
 
         Args:
@@ -34,10 +34,10 @@ class Rarity:
         return cls(known, math.log(1 + documents))
 
 
-def document_frequencies(items: Iterable[Item]) -> tuple[int, dict[str, int]]:
+def count_document_frequencies(items: Iterable[Item]) -> tuple[int, dict[str, int]]:
     """Count the distinct texts of items, and the texts in which each stem occurs."""
     texts = {item_text(item) for item in items}
     frequencies: Counter[str] = Counter()
     for text in texts:
-        frequencies.update({keyword.stem for keyword in keywords(text)})
+        frequencies.update({keyword.stem for keyword in extract_keywords(text)})
     return len(texts), dict(frequencies)

@@ -12,7 +12,7 @@ from portrait.features.text.segmentation import is_han, is_number, split_words
 LANGUAGES = ("en", "zh")
 """Languages whose stop words are dropped."""
 
-GOODS = frozenset(
+KEPT_STOP_WORDS = frozenset(
     {
         "computer", "face", "fire", "fix", "home", "keys", "man", "men", "microsoft", "mill", "mine", "mug",
         "net", "netscape", "novel", "page", "ring", "room", "rooms", "run", "shell", "system", "tip", "tv",
@@ -21,7 +21,7 @@ GOODS = frozenset(
 )  # fmt: skip
 """Words that are no news in a newspaper, for which the list of stop words was made, but are in a shop."""
 
-UNITS = frozenset(
+UNIT_WORDS = frozenset(
     {
         "cc", "cl", "cm", "cms", "ct", "dl", "dz", "ea", "fl", "ft", "gal", "gr", "hr", "hrs", "kg", "lb", "lbs", "lt",
         "ltr", "mg", "ml", "mm", "oz", "pc", "pcs", "pk", "pkg", "pt", "qt", "sq", "wt", "yd", "yds",
@@ -40,21 +40,21 @@ class Keyword:
     """The word as it was written."""
 
 
-def keywords(text: str) -> list[Keyword]:
+def extract_keywords(text: str) -> list[Keyword]:
     """The words of a text that say something, in their order, repeats included.
 
     Words are those of `split_words`; English ones are stemmed by Snowball's English stemmer. Stop words, single
     letters, bare numbers and what these count or measure in are left out.
     """
-    return [word for surface in split_words(normalise_text(text)) if (word := _keyword(surface)) is not None]
+    return [word for surface in split_words(normalise_text(text)) if (word := _read_keyword(surface)) is not None]
 
 
-def without(text: str, word: str) -> str:
+def remove_word(text: str, word: str) -> str:
     """A text without one of its words, wherever that stands as a word.
 
     Args:
         text: any.
-        word: as `keywords` spells it.
+        word: as `extract_keywords` spells it.
     """
     normal = normalise_text(text)
     if word not in normal:
@@ -68,9 +68,9 @@ def without(text: str, word: str) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def _keyword(surface: str) -> Keyword | None:
+def _read_keyword(surface: str) -> Keyword | None:
     word = surface.casefold().replace("’", "'").removesuffix("'s")
-    if word in _stop_words() or word in UNITS or is_number(word) or (len(word) < 2 and not is_han(word)):
+    if word in _stop_words() or word in UNIT_WORDS or is_number(word) or (len(word) < 2 and not is_han(word)):
         return None
     # A stemmer keeps state while it stems, and is cheaper to make than to share between threads.
     return Keyword(snowballstemmer.stemmer("english").stemWord(word), surface)
@@ -78,4 +78,4 @@ def _keyword(surface: str) -> Keyword | None:
 
 @cache
 def _stop_words() -> frozenset[str]:
-    return frozenset(stopwordsiso.stopwords(list(LANGUAGES))) - GOODS
+    return frozenset(stopwordsiso.stopwords(list(LANGUAGES))) - KEPT_STOP_WORDS

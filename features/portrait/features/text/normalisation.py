@@ -5,7 +5,7 @@ import unicodedata
 
 from portrait.features.events import Event, EventType, Item
 
-MAXIMUM_CHARACTERS = 1000
+MAX_CHARACTERS = 1000
 """A text is cut after this many characters: far more than the tokens that are read of it."""
 
 _CONTROL_OR_SPACE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b\u2028\u2029\ufeff]+")
@@ -14,9 +14,9 @@ _CONTROL_OR_SPACE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b\u2028\u2029\ufeff]+")
 def normalise_text(text: str) -> str:
     """One spelling of a text: Unicode NFKC, control characters dropped, white space folded, ends trimmed."""
     if text.isascii() and text.isprintable() and "  " not in text:  # most texts: there is nothing to fold
-        return text[: 4 * MAXIMUM_CHARACTERS].strip(" ")[:MAXIMUM_CHARACTERS]
-    folded = unicodedata.normalize("NFKC", text[: 4 * MAXIMUM_CHARACTERS])
-    return _CONTROL_OR_SPACE.sub(" ", folded).strip()[:MAXIMUM_CHARACTERS]
+        return text[: 4 * MAX_CHARACTERS].strip(" ")[:MAX_CHARACTERS]
+    folded = unicodedata.normalize("NFKC", text[: 4 * MAX_CHARACTERS])
+    return _CONTROL_OR_SPACE.sub(" ", folded).strip()[:MAX_CHARACTERS]
 
 
 def item_text(item: Item) -> str:
@@ -25,13 +25,13 @@ def item_text(item: Item) -> str:
     said, length = {title: None}, len(title)
     parts = (item.brand or "", *item.category_path[-1:], *(value for _, value in sorted(item.attributes.items())))
     for part in parts:
-        if length > MAXIMUM_CHARACTERS:
+        if length > MAX_CHARACTERS:
             break  # items may have far more words than are read
         normal = normalise_text(part)
         if normal not in said and normal.casefold() not in title.casefold():
             said[normal] = None
             length += len(", ") + len(normal)
-    return ", ".join(said)[:MAXIMUM_CHARACTERS]
+    return ", ".join(said)[:MAX_CHARACTERS]
 
 
 def query_text(event: Event) -> str | None:

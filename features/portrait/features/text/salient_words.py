@@ -1,18 +1,18 @@
 """Words of note: the words of a text that name a thing, not how much of it, which size or which model.
 
 Shops write amounts in ways that no list holds (`12x330ml`, `Sft`, `6 btl`), so most of these rules are patterns.
-Words are split by `keywords`; this module decides which of them a profile may tell.
+Words are split by `extract_keywords`; this module decides which of them a profile may tell.
 """
 
 import re
 import unicodedata
 from functools import lru_cache
 
-from portrait.features.text.keywords import Keyword, keywords
+from portrait.features.text.keywords import Keyword, extract_keywords
 from portrait.features.text.normalisation import normalise_text
-from portrait.features.text.segmentation import MEASURES
+from portrait.features.text.segmentation import MEASURE_WORDS
 
-AMOUNTS = frozenset(
+AMOUNT_WORDS = frozenset(
     {
         "incl", "inkl", "approx", "asst",
         "capacity", "count", "counts", "dozen", "doz", "ea", "each", "fl", "floz", "gal", "gram", "grams", "gramm",
@@ -37,7 +37,7 @@ AMOUNTS = frozenset(
 )  # fmt: skip
 """Units and pack words that have vowels, or are Chinese, Japanese or Korean; without case and accents."""
 
-COUNTED = frozenset(
+COUNTED_WORDS = frozenset(
     {
         "bags", "bars", "beutel", "blatt", "blikken", "boites", "bolsas", "botella", "botellas", "bottiglie",
         "bottle", "bottles", "bouteille", "bouteilles", "boxes", "butelek", "cajas", "can", "canettes", "cans",
@@ -49,7 +49,7 @@ COUNTED = frozenset(
 )  # fmt: skip
 """Words that say how much only behind a number: `6 bottles`, but `water bottles`."""
 
-NAMES = frozenset(
+KNOWN_NAMES = frozenset(
     {
         "bbq", "bmw", "bmx", "cbd", "cctv", "cd", "cds", "dj", "dslr", "dvd", "dvds", "dvr", "gps", "hdd", "hp",
         "jbl", "lcd", "lg", "mdf", "mtb", "nba", "nfl", "nhl", "pvc", "rpg", "rv", "sd", "spf", "ssd", "tnt", "tv",
@@ -64,7 +64,7 @@ _SIZE = re.compile(r"x{0,4}[sml]|x{1,4}[sl]")
 _FEW_DIGITS = re.compile(r"([^\W\d_]{4,})\d{1,2}")
 """A name with a number, as `iphone12` or `omega3`; every other mixture is a measure or a model."""
 _NUMERALS = "一二两兩三四五六七八九十百千半几幾0-9"
-_HAN_MEASURES = "".join(sorted(MEASURES)) + "個隻張條顆雙"
+_HAN_MEASURES = "".join(sorted(MEASURE_WORDS)) + "個隻張條顆雙"
 _HAN_AMOUNT = re.compile(rf"[{_NUMERALS}]+[{_HAN_MEASURES}]?[装裝]?|[{_HAN_MEASURES}]+[装裝]|[装裝].?")
 
 _CODE = re.compile(r"[^\W_]+(?:[-/._+*×][^\W_]+)+")
@@ -77,25 +77,25 @@ _HAN_BEHIND_NUMBER = re.compile(
 )
 
 
-def words_of_note(text: str) -> list[Keyword]:
+def extract_salient_keywords(text: str) -> list[Keyword]:
     """The keywords of a text without amounts, units, pack words, sizes, model numbers and a shop's shorthand."""
-    normal = _without_amounts(normalise_text(text))
-    shouted = _is_shouted(normal)
-    return [word for word in keywords(normal) if is_of_note(word.surface, shouted=shouted)]
+    normal = _remove_amounts(normalise_text(text))
+    shouted = _is_in_capitals(normal)
+    return [word for word in extract_keywords(normal) if is_salient(word.surface, shouted=shouted)]
 
 
 @lru_cache(maxsize=1 << 16)
-def is_of_note(word: str, *, shouted: bool = False) -> bool:
+def is_salient(word: str, *, shouted: bool = False) -> bool:
     """Tell whether a word names something.
 
     Args:
-        word: as `keywords` spells it.
+        word: as `extract_keywords` spells it.
         shouted: whether its text is in capitals, so that they mark no acronym.
     """
-    plain = _plain(word)
-    if plain in NAMES:
+    plain = _fold_case_and_accents(word)
+    if plain in KNOWN_NAMES:
         return True
-    if plain in AMOUNTS or _SIZE.fullmatch(plain) or _HAN_AMOUNT.fullmatch(plain):
+    if plain in AMOUNT_WORDS or _SIZE.fullmatch(plain) or _HAN_AMOUNT.fullmatch(plain):
         return False
     if any(character.isdigit() for character in plain):
         name = _FEW_DIGITS.fullmatch(plain)
@@ -108,7 +108,7 @@ def _is_shorthand(plain: str) -> bool:
     return bool(_SPELT_WITH_VOWELS.fullmatch(plain)) and not _VOWELS.search(plain)
 
 
-def _plain(word: str) -> str:
+def _fold_case_and_accents(word: str) -> str:
     """A word without case and accents. Kana and Hangul keep their marks, which are letters there."""
     folded = word.casefold()
     if not folded.isascii() and _is_european(folded):
@@ -120,32 +120,32 @@ def _is_european(word: str) -> bool:
     return all(character < "\u0530" or "\u1e00" <= character < "\u2000" for character in word)
 
 
-def _is_shouted(text: str) -> bool:
+def _is_in_capitals(text: str) -> bool:
     """Tell whether more letters of a text are capitals than not."""
     capitals = sum(map(str.isupper, text))
     return capitals > sum(map(str.islower, text))
 
 
-def _without_amounts(text: str) -> str:
+def _remove_amounts(text: str) -> str:
     """A text without what only its neighbours tell to be an amount or a model number."""
-    text = _HAN_BEHIND_NUMBER.sub(" ", _CODE.sub(_without_code, text))
-    return _BEHIND_NUMBER.sub(_without_counted, text)
+    text = _HAN_BEHIND_NUMBER.sub(" ", _CODE.sub(_remove_code_prefix, text))
+    return _BEHIND_NUMBER.sub(_remove_counted_word, text)
 
 
-def _without_code(match: re.Match[str]) -> str:
+def _remove_code_prefix(match: re.Match[str]) -> str:
     """Drops the short capitals of a word whose parts are joined, if another part has digits."""
     code = match.group()
     if not any(map(str.isdigit, code)):
         return code
-    return _CODE_PART.sub(lambda part: " " if _is_prefix(part.group()) else part.group(), code)
+    return _CODE_PART.sub(lambda part: " " if _is_code_prefix(part.group()) else part.group(), code)
 
 
-def _is_prefix(part: str) -> bool:
-    return len(part) <= _SHORT and part.isupper() and part.casefold() not in NAMES
+def _is_code_prefix(part: str) -> bool:
+    return len(part) <= _SHORT and part.isupper() and part.casefold() not in KNOWN_NAMES
 
 
-def _without_counted(match: re.Match[str]) -> str:
+def _remove_counted_word(match: re.Match[str]) -> str:
     """Drops a word behind a number, if it is counted or abbreviated."""
     number, word, dot = match.groups()
     abbreviated = bool(dot) and len(word) <= _SHORT
-    return number if abbreviated or _plain(word) in COUNTED else match.group()
+    return number if abbreviated or _fold_case_and_accents(word) in COUNTED_WORDS else match.group()

@@ -11,7 +11,9 @@ import regex
 import rjieba
 from icu4py.breakers import WordBreaker
 
-MEASURES = frozenset("个只支枚片张本册版卷辑集双件款套包盒瓶袋罐颗粒条根块把台部代色档层寸岁重克斤升米码号倍页元周天")
+MEASURE_WORDS = frozenset(
+    "个只支枚片张本册版卷辑集双件款套包盒瓶袋罐颗粒条根块把台部代色档层寸岁重克斤升米码号倍页元周天"
+)
 """Chinese measure words: after a number they say how much, alone some of them are goods."""
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
@@ -41,7 +43,7 @@ def split_words(text: str) -> Iterator[str]:
             number_end = match.end() if _NUMBER.fullmatch(run) else -1
             continue
         # Without guesses at unknown words, which would join the measure and what follows it.
-        if match.start() == number_end and rjieba.cut(run, False)[0] in MEASURES:
+        if match.start() == number_end and rjieba.cut(run, False)[0] in MEASURE_WORDS:
             run = run[1:]
         yield from rjieba.cut(run)
 

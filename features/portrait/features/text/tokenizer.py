@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 
-MAXIMUM_TOKENS = 64
+MAX_TOKENS = 64
 """A text is cut after this many tokens, special tokens included: titles and queries are shorter."""
-_HEAD_CHARACTERS = 6 * MAXIMUM_TOKENS
+_HEAD_CHARACTERS = 6 * MAX_TOKENS
 """Number of characters of a long text that are read first: to read all of it takes several times as long."""
 
 
@@ -31,7 +31,7 @@ class TextTokenizer:
         padding = tokenizer.padding or {}
         self._pad_id = int(padding.get("pad_id", 0))
         tokenizer.no_padding()
-        tokenizer.enable_truncation(MAXIMUM_TOKENS)
+        tokenizer.enable_truncation(MAX_TOKENS)
         self._tokenizer = tokenizer
 
     @classmethod
@@ -41,29 +41,29 @@ class TextTokenizer:
 
     def save(self, path: Path) -> None:
         """Write a `tokenizer.json`."""
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
 
     @property
-    def token_count(self) -> int:
+    def vocabulary_size(self) -> int:
         """One more than the highest token id."""
         return 1 + max(self._tokenizer.get_vocab().values(), default=-1)
 
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, unpadded, at most `MAXIMUM_TOKENS`. Releases the GIL while it works."""
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text, unpadded, at most `MAX_TOKENS`. Releases the GIL while it works."""
         heads = [_cut_head(text) for text in texts]
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(heads)]
         # No token spans white space: where the first words fill all places, the others change nothing.
         short = [
             place
             for place, (text, head) in enumerate(zip(texts, heads, strict=True))
-            if len(head) < len(text) and len(ids[place]) < MAXIMUM_TOKENS
+            if len(head) < len(text) and len(ids[place]) < MAX_TOKENS
         ]
         for place, encoding in zip(short, self._tokenizer.encode_batch([texts[each] for each in short]), strict=True):
             ids[place] = encoding.ids
         return ids
 
-    def unknown_share(self, texts: Sequence[str]) -> float:
+    def unknown_token_share(self, texts: Sequence[str]) -> float:
         """Share of the tokens of some texts that the vocabulary does not know; they all read alike."""
         named = getattr(self._tokenizer.model, "unk_token", None)
         unknown = None if named is None else self._tokenizer.token_to_id(named)
@@ -83,7 +83,7 @@ class TextTokenizer:
 
 
 def _cut_head(text: str) -> str:
-    """The first words of a long text, which nearly always fill `MAXIMUM_TOKENS`; all of a shorter one."""
+    """The first words of a long text, which nearly always fill `MAX_TOKENS`; all of a shorter one."""
     if len(text) <= 2 * _HEAD_CHARACTERS:
         return text
     end = text.rfind(" ", 0, _HEAD_CHARACTERS)

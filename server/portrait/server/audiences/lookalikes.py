@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.population.profile_distribution import Profiles
+from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.server.audiences.matchers import read_embeddings
 from portrait.server.audiences.table import CHUNK_ROWS, AudienceTable, Rows
 
@@ -41,7 +41,7 @@ class SeedCentroid:
 
 
 def compute_similarities(
-    profiles: NDArray[np.float32], direction: NDArray[np.float32], shoppers: Profiles | None
+    profiles: NDArray[np.float32], direction: NDArray[np.float32], shoppers: ProfileDistribution | None
 ) -> NDArray[np.float32]:
     """`[profiles]`: cosine of each profile, less the mean of the release's shoppers, with a direction; NaN without one.
 

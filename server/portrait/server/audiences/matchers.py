@@ -7,7 +7,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.population.profile_distribution import Profiles
+from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.server.audiences.criteria import (
     ActivityCriterion,
     CustomerValueCriterion,
@@ -26,7 +26,7 @@ Matcher = Callable[[slice], Mask]
 _NORMAL = NormalDist()
 
 
-def make_matcher(criterion: TableCriterion, table: AudienceTable, profiles: Profiles | None) -> Matcher:
+def make_matcher(criterion: TableCriterion, table: AudienceTable, profiles: ProfileDistribution | None) -> Matcher:
     """Make the function that tells which rows meet a criterion.
 
     Args:
@@ -42,7 +42,9 @@ def read_embeddings(table: AudienceTable, rows: "slice | NDArray[np.int64]") -> 
     return table["vector"][rows].astype(np.float32)
 
 
-def _match_interest(criterion: InterestCriterion, table: AudienceTable, profiles: Profiles | None, rows: slice) -> Mask:
+def _match_interest(
+    criterion: InterestCriterion, table: AudienceTable, profiles: ProfileDistribution | None, rows: slice
+) -> Mask:
     met = np.zeros(rows.stop - rows.start, dtype=bool)
     places = [place for path in criterion.paths if (place := table.encode_path(path)) is not None]
     if places:
@@ -64,14 +66,14 @@ def _find_min_score(percentile: float) -> float:
     return np.inf if percentile >= 1.0 else _NORMAL.inv_cdf(percentile)
 
 
-def _match_trait(criterion: TraitCriterion, table: AudienceTable, _: Profiles | None, rows: slice) -> Mask:
+def _match_trait(criterion: TraitCriterion, table: AudienceTable, _: ProfileDistribution | None, rows: slice) -> Mask:
     probability = table["trait"][rows, table.description.traits.index(criterion.name)]
     minimum, maximum = np.float32(criterion.min_probability), np.float32(criterion.max_probability)
     return (probability >= minimum) & (probability <= maximum)  # false for NaN: the trait is absent
 
 
 def _match_customer_value(
-    criterion: CustomerValueCriterion, table: AudienceTable, _: Profiles | None, rows: slice
+    criterion: CustomerValueCriterion, table: AudienceTable, _: ProfileDistribution | None, rows: slice
 ) -> Mask:
     met: Mask = table["tier"][rows] > 0
     if criterion.tiers:
@@ -84,7 +86,9 @@ def _match_customer_value(
     return met
 
 
-def _match_activity(criterion: ActivityCriterion, table: AudienceTable, _: Profiles | None, rows: slice) -> Mask:
+def _match_activity(
+    criterion: ActivityCriterion, table: AudienceTable, _: ProfileDistribution | None, rows: slice
+) -> Mask:
     last = table["last_event"][rows]
     met: Mask = last != UNKNOWN_TIME
     if criterion.since is not None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.population.profile_distribution import Profiles
+from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.server.audiences.criteria import Audience, Criterion, LookAlike, RegionCriterion, SeedCriteria
 from portrait.server.audiences.lookalikes import SeedCentroid, compute_similarities
 from portrait.server.audiences.matchers import Mask, Matcher, make_matcher, read_embeddings
@@ -70,7 +70,9 @@ class AudienceSearch:
         """Let the thread end."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    async def find(self, audience: Audience, table: AudienceTable, profiles: Profiles | None) -> AudienceResult:
+    async def find(
+        self, audience: Audience, table: AudienceTable, profiles: ProfileDistribution | None
+    ) -> AudienceResult:
         """Find an audience. A cancelled search stops after the current chunk of rows.
 
         Args:
@@ -82,7 +84,9 @@ class AudienceSearch:
         self.outcomes[found.outcome] += 1
         return found
 
-    async def _find(self, audience: Audience, table: AudienceTable, profiles: Profiles | None) -> AudienceResult:
+    async def _find(
+        self, audience: Audience, table: AudienceTable, profiles: ProfileDistribution | None
+    ) -> AudienceResult:
         rows = await self._find_rows(audience.criteria, table, profiles)
         similarity = None
         if audience.look_alike is not None:
@@ -97,7 +101,9 @@ class AudienceSearch:
             return AudienceResult(AudienceOutcome.TOO_FEW, _NO_ROWS)
         return AudienceResult(AudienceOutcome.FOUND, rows, None if similarity is None else similarity[may])
 
-    async def _find_rows(self, criteria: Sequence[Criterion], table: AudienceTable, profiles: Profiles | None) -> Rows:
+    async def _find_rows(
+        self, criteria: Sequence[Criterion], table: AudienceTable, profiles: ProfileDistribution | None
+    ) -> Rows:
         """Find the rows that meet all criteria."""
         tests = [make_matcher(each, table, profiles) for each in criteria if not isinstance(each, RegionCriterion)]
         found = [await self._match_chunk(tests, chunk) for chunk in table.iterate_chunks()]
@@ -116,7 +122,7 @@ class AudienceSearch:
                 break
         return rows.start + np.flatnonzero(met)
 
-    async def _find_seed(self, wanted: LookAlike, table: AudienceTable, profiles: Profiles | None) -> Rows:
+    async def _find_seed(self, wanted: LookAlike, table: AudienceTable, profiles: ProfileDistribution | None) -> Rows:
         """Find the rows of a seed."""
         if isinstance(wanted.seed, SeedCriteria):
             rows = await self._find_rows(wanted.seed.criteria, table, profiles)
@@ -125,7 +131,7 @@ class AudienceSearch:
         return rows[await self._mark_permitted(table, rows)]
 
     async def _select_look_alikes(
-        self, wanted: LookAlike, rows: Rows, seed: Rows, table: AudienceTable, profiles: Profiles | None
+        self, wanted: LookAlike, rows: Rows, seed: Rows, table: AudienceTable, profiles: ProfileDistribution | None
     ) -> tuple[Rows, NDArray[np.float32]]:
         """Select the rows that resemble a seed, with their similarities."""
         centre = SeedCentroid(table, seed)

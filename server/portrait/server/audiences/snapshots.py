@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from portrait.features.files.numbered_folders import list_numbered
+from portrait.features.files.numbered_folders import list_numbered_folders
 from portrait.server.audiences.table import DESCRIPTION_FILE, AudienceTable
 
 MAX_SNAPSHOTS = 2
@@ -39,7 +39,7 @@ class TableSnapshots:
 
     def list_numbers(self, release: str) -> list[int]:
         """The snapshots of a release, oldest first: only folders that hold a whole table."""
-        return list_numbered(self.release_folder(release), DESCRIPTION_FILE, _MAX_SNAPSHOT_NUMBER)
+        return list_numbered_folders(self.release_folder(release), DESCRIPTION_FILE, _MAX_SNAPSHOT_NUMBER)
 
     def open_newest(self, release: str) -> AudienceTable | None:
         """The newest table of a release that can be read; None if there is none."""

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.features.profiles.interests import MAX_INTERESTS
 from portrait.server.profiles.profile import Profile
 from portrait.server.timestamps import to_microseconds
@@ -157,7 +157,7 @@ def encode_key(shopper_id: str) -> bytes:
 
 def write_description(description: TableDescription, folder: Path) -> None:
     """Say what the columns in a folder are of: from now on, the folder holds a table."""
-    with replacing(folder / DESCRIPTION_FILE) as temporary:
+    with atomic_write(folder / DESCRIPTION_FILE) as temporary:
         temporary.write_text(json.dumps(dataclasses.asdict(description), ensure_ascii=False), encoding="utf-8")
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.server.audiences.search import ShopperFilter
 from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.audiences.table import (
@@ -82,7 +82,7 @@ class _BuildPlan:
 
     def write(self, path: Path) -> None:
         """Write as JSON."""
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
 
     @classmethod

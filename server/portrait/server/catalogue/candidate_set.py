@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates.cold_start import Lenders, with_lent
+from portrait.features.candidates.cold_start import ColdStartNeighbours, blend_neighbours
 from portrait.features.events import DEFAULT_CATALOGUE, Item
 from portrait.server.release.release import Release
 
@@ -21,9 +21,9 @@ class CandidateSet:
     vectors: NDArray[np.float32]
     """`[items, dimension]`."""
     popularity: NDArray[np.float32]
-    newcomer: NDArray[np.bool_]
+    is_cold: NDArray[np.bool_]
     """True for a cold item: the release has no event of it."""
-    lenders: Lenders
+    neighbours: ColdStartNeighbours
     percentile: NDArray[np.float64]
     """Price percentile in the item's category, NaN if unknown."""
 
@@ -34,8 +34,8 @@ class CandidateSet:
             [self.items[place] for place in places.tolist()],
             self.vectors[places],
             self.popularity[places],
-            self.newcomer[places],
-            self.lenders.take(places),
+            self.is_cold[places],
+            self.neighbours.select(places),
             self.percentile[places],
         )
 
@@ -46,8 +46,8 @@ class CandidateSet:
             [*self.items, *other.items],
             np.concatenate([self.vectors, other.vectors]),
             np.concatenate([self.popularity, other.popularity]),
-            np.concatenate([self.newcomer, other.newcomer]),
-            self.lenders.joined(other.lenders),
+            np.concatenate([self.is_cold, other.is_cold]),
+            self.neighbours.concatenate(other.neighbours),
             np.concatenate([self.percentile, other.percentile]),
         )
 
@@ -70,17 +70,17 @@ def candidates_from_text(
         rows = np.array([release.items.row(catalogue, item.item_id) for item in items], dtype=np.int64)
     else:
         rows = np.full(len(items), -1, dtype=np.int64)
-    newcomer = (rows < 0) | release.newcomer[rows]
-    lenders = Lenders.themselves(np.where(newcomer, -1, rows))
+    is_cold = (rows < 0) | release.is_cold[rows]
+    neighbours = ColdStartNeighbours.of_known_items(np.where(is_cold, -1, rows))
     if catalogue == DEFAULT_CATALOGUE:
-        lent = release.lenders_to(words[newcomer])
-        lenders.rows[newcomer], lenders.shares[newcomer] = lent.rows, lent.shares
+        nearest = release.find_neighbours(words[is_cold])
+        neighbours.rows[is_cold], neighbours.weights[is_cold] = nearest.rows, nearest.weights
     return CandidateSet(
         [item.item_id for item in items],
         list(items),
-        with_lent(words, lenders, release.vectors, release.manifest.towers),
-        lenders.mean(release.popularity),
-        newcomer,
-        lenders,
+        blend_neighbours(words, neighbours, release.vectors, release.manifest.subspaces),
+        neighbours.average(release.popularity),
+        is_cold,
+        neighbours,
         np.array([release.price_scale.percentile(item.category_path, item.price) for item in items], dtype=np.float64),
     )

@@ -11,11 +11,11 @@ from typing import TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates.cold_start import Lenders
+from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.items.item_table import ItemTable
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.row_bitmap import Bits
+from portrait.features.search.row_bitmap import RowBitmap
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.delta import NO_CATEGORY, CatalogueDelta
 from portrait.server.catalogue.filters import Filter
@@ -37,7 +37,7 @@ _MAX_EMPTIED = 1_000
 class Selection:
     """A set of rows of a snapshot."""
 
-    stock: Bits
+    stock: RowBitmap
     """The selected rows of the release, as a bitmap."""
     added: NDArray[np.bool_]
     """`[delta rows]`: True for the selected rows of the delta."""
@@ -51,7 +51,7 @@ class Selection:
         """
         held = np.empty(len(rows), dtype=bool)
         of_stock = rows < stock
-        held[of_stock] = bits.holds(self.stock, rows[of_stock])
+        held[of_stock] = bits.contains_rows(self.stock, rows[of_stock])
         held[~of_stock] = self.added[rows[~of_stock] - stock]
         return held
 
@@ -70,7 +70,7 @@ class Snapshot:
     name: str
     _stock: ReleaseItems
     _added: CatalogueDelta
-    _live_release_rows: Bits
+    _live_release_rows: RowBitmap
     _live_delta_rows: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -79,7 +79,7 @@ class Snapshot:
     @property
     def items(self) -> int:
         """Number of items: live rows."""
-        return bits.size(self._live_release_rows) + self.added
+        return bits.count_rows(self._live_release_rows) + self.added
 
     @property
     def added(self) -> int:
@@ -96,7 +96,7 @@ class Snapshot:
 
     def row_of(self, event: Event) -> int | None:
         """Find the row of the item of an event; None without one, or if the catalogue does not hold it."""
-        return self.row(event.item_id) if event.item_id is not None and event.is_of(self.name) else None
+        return self.row(event.item_id) if event.item_id is not None and event.targets_catalogue(self.name) else None
 
     def rows_of(self, events: Sequence[Event]) -> NDArray[np.int64]:
         """Find the distinct rows of the items of events, the latest first."""
@@ -109,7 +109,7 @@ class Snapshot:
         Args:
             rows: rows of the release whose items belong to this catalogue.
         """
-        now, moved = rows.copy(), np.flatnonzero(~bits.holds(self._live_release_rows, rows))
+        now, moved = rows.copy(), np.flatnonzero(~bits.contains_rows(self._live_release_rows, rows))
         for place in moved.tolist():
             row = self.row(self._stock.release.items.item_id(int(rows[place])))
             now[place] = -1 if row is None else row
@@ -150,13 +150,13 @@ class Snapshot:
 
     def rows_in(self, selection: Selection) -> NDArray[np.int64]:
         """List the rows of a selection, ascending."""
-        stock = np.flatnonzero(bits.unpacked(selection.stock, self._stock.rows))
+        stock = np.flatnonzero(bits.unpack_rows(selection.stock, self._stock.rows))
         return np.concatenate([stock, np.flatnonzero(selection.added) + self._stock.rows])
 
     def take(self, rows: NDArray[np.int64]) -> CandidateSet:
         """Some rows."""
         release, numbers, stock = self._stock.release, self._added.numbers, self._stock.rows
-        lenders = release.lenders
+        neighbours = release.neighbours
         item_id = release.items.item_id
         items = _Shown(rows.tolist(), release.items, self._added, stock)
         return CandidateSet(
@@ -164,10 +164,10 @@ class Snapshot:
             items,
             self.vectors(rows),
             self._column(rows, release.popularity, numbers["popularity"]),
-            self._column(rows, release.newcomer, numbers["newcomer"]),
-            Lenders(
-                self._column(rows, lenders.rows, numbers["lenders"]),
-                self._column(rows, lenders.shares, numbers["shares"]),
+            self._column(rows, release.is_cold, numbers["is_cold"]),
+            ColdStartNeighbours(
+                self._column(rows, neighbours.rows, numbers["neighbours"]),
+                self._column(rows, neighbours.weights, numbers["weights"]),
             ),
             self._column(rows, release.items.columns.percentile, numbers["percentile"]),
         )
@@ -182,25 +182,25 @@ class Snapshot:
         values[~of_stock] = added[rows[~of_stock] - self._stock.rows]
         return values
 
-    def select(self, wanted: Filter, left_out: NDArray[np.int64], *, newcomers: bool = False) -> Selection:
+    def select(self, wanted: Filter, left_out: NDArray[np.int64], *, cold_only: bool = False) -> Selection:
         """The living rows that pass a filter.
 
         Args:
             wanted: what may be shown.
             left_out: rows that may not.
-            newcomers: only items that the release knows no event of.
+            cold_only: only items that the release knows no event of.
         """
         excluded = [row for item_id in wanted.exclude_item_ids if (row := self.row(item_id)) is not None]
         rows, first = np.concatenate([left_out, np.array(excluded, dtype=np.int64)]), self._stock.rows
-        stock = bits.without(self._live_release_rows, rows[rows < first])
+        stock = bits.remove_rows(self._live_release_rows, rows[rows < first])
         for passing in self._stock.passing(wanted) if first else ():
             stock &= passing
-        if newcomers:
-            stock &= self._stock.newcomers
+        if cold_only:
+            stock &= self._stock.cold_items
         added = self._live_delta_rows & self._added.passing(wanted, len(self._live_delta_rows))
         added[rows[rows >= first] - first] = False
-        if newcomers:
-            added &= self._added.numbers["newcomer"][: len(added)]
+        if cold_only:
+            added &= self._added.numbers["is_cold"][: len(added)]
         return Selection(stock, added)
 
     def holds(self, selection: Selection, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -309,7 +309,7 @@ class Catalogue:
         rows = np.array([row for each in set(item_ids) if (row := self.now.row(each)) is not None], dtype=np.int64)
         first = self._stock.rows
         if (rows < first).any():
-            self._live_release_rows = bits.without(self._live_release_rows, rows[rows < first])
+            self._live_release_rows = bits.remove_rows(self._live_release_rows, rows[rows < first])
         self._live_delta_rows = self._live_delta_rows.copy()
         self._live_delta_rows[rows[rows >= first] - first] = False
         return len(rows)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates.cold_start import LENDERS, Lenders
+from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
 from portrait.features.events import Item
 from portrait.features.items.prices import known_price
 from portrait.server.catalogue.candidate_set import CandidateSet
@@ -19,9 +19,9 @@ NO_CATEGORY = -1
 _NUMBERS = np.dtype(
     [
         ("popularity", np.float32),
-        ("newcomer", np.bool_),
-        ("lenders", np.int32, (LENDERS,)),
-        ("shares", np.float32, (LENDERS,)),
+        ("is_cold", np.bool_),
+        ("neighbours", np.int32, (MAX_NEIGHBOURS,)),
+        ("weights", np.float32, (MAX_NEIGHBOURS,)),
         ("percentile", np.float64),
         ("price", np.float64),
         ("path", np.int64),
@@ -29,7 +29,7 @@ _NUMBERS = np.dtype(
         ("earlier", np.int64),
     ]
 )
-"""The numeric columns of an item: category path and brand as codes, lenders by row of the release, NaN for an
+"""The numeric columns of an item: category path and brand as codes, neighbours by row of the release, NaN for an
 unknown price, and the place where the item stood before, -1 if it was not added before."""
 
 
@@ -65,8 +65,8 @@ class CatalogueDelta:
         """Add items, each id once."""
         first, items = len(self), candidates.items
         numbers = np.empty(len(items), dtype=_NUMBERS)
-        numbers["popularity"], numbers["newcomer"] = candidates.popularity, candidates.newcomer
-        numbers["lenders"], numbers["shares"] = candidates.lenders.rows, candidates.lenders.shares
+        numbers["popularity"], numbers["is_cold"] = candidates.popularity, candidates.is_cold
+        numbers["neighbours"], numbers["weights"] = candidates.neighbours.rows, candidates.neighbours.weights
         numbers["percentile"] = candidates.percentile
         numbers["price"] = [known_price(item.price) or math.nan for item in items]
         numbers["path"] = [self._paths.setdefault(item.category_path, len(self._paths)) for item in items]
@@ -128,8 +128,8 @@ class CatalogueDelta:
             items,
             self.vectors[places],
             numbers["popularity"],
-            numbers["newcomer"],
-            Lenders(numbers["lenders"], numbers["shares"]),
+            numbers["is_cold"],
+            ColdStartNeighbours(numbers["neighbours"], numbers["weights"]),
             numbers["percentile"],
         )
 

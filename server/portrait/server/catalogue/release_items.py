@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.row_bitmap import Bits
+from portrait.features.search.row_bitmap import RowBitmap
 from portrait.server.catalogue.filters import Filter
 from portrait.server.release.release import Release
 from portrait.server.search.exact import top_k
@@ -36,16 +36,16 @@ class ReleaseItems:
         columns, codes = release.items.columns, release.items.codes
         self.release = release
         own = columns.catalogue == (codes.catalogues.index(name) if name in codes.catalogues else -1)
-        self.items = bits.packed(own)
+        self.items = bits.pack_rows(own)
         """The rows of the catalogue; the others are of other ones."""
-        self.newcomers = bits.packed(own & release.newcomer)
+        self.cold_items = bits.pack_rows(own & release.is_cold)
         self.rows = len(own) if own.any() else 0
         """Rows of the release if some are of this catalogue, else none."""
         self._category = lru_cache(KEPT_SETS)(partial(_of_category, columns.path, codes.paths))
         self._brand = lru_cache(KEPT_SETS)(partial(_of_brand, columns.brand, codes.brands))
         self._prices = lru_cache(KEPT_SETS)(partial(_of_prices, columns.price))
 
-    def passing(self, wanted: Filter) -> Iterator[Bits]:
+    def passing(self, wanted: Filter) -> Iterator[RowBitmap]:
         """Sets of rows; those that pass the filter are in all of them. Excluded ids are not looked at."""
         if wanted.categories:
             yield _any([self._category(tuple(category)) for category in wanted.categories])
@@ -54,7 +54,7 @@ class ReleaseItems:
         if wanted.min_price is not None or wanted.max_price is not None:
             yield self._prices(wanted.min_price, wanted.max_price)
 
-    def nearest(self, vector: NDArray[np.float32], wants: Sequence[tuple[int, Bits]]) -> list[Found]:
+    def nearest(self, vector: NDArray[np.float32], wants: Sequence[tuple[int, RowBitmap]]) -> list[Found]:
         """The rows nearest to a vector.
 
         Args:
@@ -66,15 +66,15 @@ class ReleaseItems:
             return [self._of_all(scores, k, among) for k, among in wants]
         return [self._by_index(vector, k, among) for k, among in wants]
 
-    def _of_all(self, scores: NDArray[np.float32], k: int, among: Bits) -> Found:
-        rows = top_k(scores, k, bits.unpacked(among, self.rows))
+    def _of_all(self, scores: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
+        rows = top_k(scores, k, bits.unpack_rows(among, self.rows))
         return rows, scores[rows]
 
-    def _by_index(self, vector: NDArray[np.float32], k: int, among: Bits) -> Found:
+    def _by_index(self, vector: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
         assert self.release.index is not None
-        count = bits.size(among)
+        count = bits.count_rows(among)
         if count <= max(_GATHERED, k):
-            rows = np.flatnonzero(bits.unpacked(among, self.rows))
+            rows = np.flatnonzero(bits.unpack_rows(among, self.rows))
             scores = self.release.vectors[rows].astype(np.float32) @ vector
             places = top_k(scores, k, np.ones(len(rows), dtype=bool))
             return rows[places], scores[places]
@@ -82,39 +82,39 @@ class ReleaseItems:
         there = found[0] >= 0
         return found[0][there], inner[0][there]
 
-    def popular(self, k: int, among: Bits) -> NDArray[np.int64]:
+    def popular(self, k: int, among: RowBitmap) -> NDArray[np.int64]:
         """The most popular rows of some, at most `k`; equally popular ones by row."""
         order, found = self.release.by_popularity[: self.rows], []
         begin, block = 0, _BLOCK
         while k > 0 and begin < len(order):
             rows = order[begin : begin + block]
-            found.append(rows[bits.holds(among, rows)][:k])
+            found.append(rows[bits.contains_rows(among, rows)][:k])
             k -= len(found[-1])
             begin, block = begin + block, 2 * block
         return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
 
-def _any(sets: Sequence[Bits]) -> Bits:
+def _any(sets: Sequence[RowBitmap]) -> RowBitmap:
     """The rows that are in any of the sets."""
     return sets[0] if len(sets) == 1 else np.bitwise_or.reduce(sets)
 
 
-def _of_category(codes: NDArray[np.int32], paths: Sequence[tuple[str, ...]], category: tuple[str, ...]) -> Bits:
+def _of_category(codes: NDArray[np.int32], paths: Sequence[tuple[str, ...]], category: tuple[str, ...]) -> RowBitmap:
     """The paths under a category stand together, since they are in order."""
     first = bisect_left(paths, category)
     end = bisect_right(paths, category, lo=first, key=lambda path: path[: len(category)])
-    return bits.packed((codes >= first) & (codes < end))
+    return bits.pack_rows((codes >= first) & (codes < end))
 
 
-def _of_brand(codes: NDArray[np.int32], brands: Sequence[str], brand: str) -> Bits:
+def _of_brand(codes: NDArray[np.int32], brands: Sequence[str], brand: str) -> RowBitmap:
     code = bisect_left(brands, brand)
-    return bits.packed(codes == (code if brands[code : code + 1] == [brand] else -1))
+    return bits.pack_rows(codes == (code if brands[code : code + 1] == [brand] else -1))
 
 
-def _of_prices(prices: NDArray[np.float64], least: float | None, most: float | None) -> Bits:
+def _of_prices(prices: NDArray[np.float64], least: float | None, most: float | None) -> RowBitmap:
     passing = prices > 0.0  # 0 is no price, nor is NaN
     if least is not None:
         passing &= prices >= least
     if most is not None:
         passing &= prices <= most
-    return bits.packed(passing)
+    return bits.pack_rows(passing)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, EventType, Item
-from portrait.features.histories.history_arrays import ENCODED_EVENTS
-from portrait.features.text.keywords import keywords, without
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
+from portrait.features.text.keywords import extract_keywords, remove_word
 from portrait.server.catalogue.catalogue import CatalogueSnapshots
 from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
@@ -49,7 +49,7 @@ class ItemEffect:
     subject: str
     """Its title, or its id where no catalogue holds it."""
     events: list[Event]
-    """Two or more of the latest `ENCODED_EVENTS`, oldest first."""
+    """Two or more of the latest `MAX_ENCODED_EVENTS`, oldest first."""
     effect: float
     """With them, minus without them."""
 
@@ -146,7 +146,7 @@ async def _explain_words(item: Item, ranking: Callable[..., Awaitable[Ranking]])
 def _remove_words_in_turn(item: Item) -> Generator[None, None, dict[str, Item]]:
     """Remove each word of an item's title in turn; a word whose removal leaves no title is skipped."""
     rests = {}
-    for word in list(dict.fromkeys(word.surface for word in keywords(item.title)))[:MAX_WORDS]:
+    for word in list(dict.fromkeys(word.surface for word in extract_keywords(item.title)))[:MAX_WORDS]:
         yield
         if (rest := remove_words(item, [word])).title:
             rests[word] = rest
@@ -160,7 +160,7 @@ def remove_words(item: Item, words: Sequence[str]) -> Item:
     """
 
     def rest(text: str) -> str:
-        return reduce(without, words, text)
+        return reduce(remove_word, words, text)
 
     attributes = {key: rest(value) for key, value in item.attributes.items()}
     return replace(item, title=rest(item.title), brand=rest(item.brand or "") or None, attributes=attributes)
@@ -283,7 +283,9 @@ def count_weighed_events(engine: Engine, history: Sequence[Event]) -> int:
     To leave events out of what was weighed costs a small part of weighing the others again.
     """
     population = engine.release.population
-    in_days = population is None or population.attention is None or population.attention.by_time is not None
+    in_days = (
+        population is None or population.interest_dynamics is None or population.interest_dynamics.by_time is not None
+    )
     again = not in_days or any(event.time is None for event in history)
     refunded = {(event.item_id, event.catalogue) for event in history if event.type is EventType.REFUND}
     weighed = 0
@@ -300,7 +302,7 @@ def _list_removals(history: Sequence[Event]) -> list[set[int]]:
 
 def _list_latest(history: Sequence[Event]) -> range:
     """Places of the events that are left out one by one."""
-    return range(max(0, len(history) - ENCODED_EVENTS), len(history))
+    return range(max(0, len(history) - MAX_ENCODED_EVENTS), len(history))
 
 
 def _group_repeated(history: Sequence[Event]) -> list[list[int]]:

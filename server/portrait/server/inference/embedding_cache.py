@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event
-from portrait.features.histories.history_arrays import ENCODED_EVENTS
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 
 MAX_ENTRIES = 20_000
 """Histories; of 256 numbers each they take about 30 MB."""
@@ -55,4 +55,4 @@ def _key(history: Sequence[Event]) -> int:
 
     Of whole events: those of two shoppers may have one id, and an inline history's need none.
     """
-    return hash(tuple(history[-ENCODED_EVENTS:]))
+    return hash(tuple(history[-MAX_ENCODED_EVENTS:]))

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories.history_arrays import ENCODED_EVENTS, HistoryArrays, pad
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, HistoryArrays, pad_histories
 from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
 from portrait.server.inference.triton import AHEAD, TritonModels
 from portrait.server.release.release import Release
 
 HISTORIES = Shapes(
-    lengths=(8, 16, 32, ENCODED_EVENTS),
+    lengths=(8, 16, 32, MAX_ENCODED_EVENTS),
     rows=tuple(range(1, 33)),
-    budget=32 * ENCODED_EVENTS,
+    budget=32 * MAX_ENCODED_EVENTS,
     overhead=0,
     min_fill_when_busy=0.0,
 )
@@ -59,7 +59,7 @@ class ProfileEncoder:
         embeddings = np.zeros((len(histories), length, self._dimension), dtype=np.float32)
         for row, history in enumerate(histories):
             embeddings[row, length - len(history.embeddings) :] = history.embeddings
-        arrays = pad([history.arrays for history in histories], length)
+        arrays = pad_histories([history.arrays for history in histories], length)
         inputs = {"event_embedding": embeddings, **vars(arrays)}
         shapes = {"profile": (len(histories), self._dimension)}
         return list((await self._models.run("profile_encoder", inputs, shapes, deadline))["profile"])

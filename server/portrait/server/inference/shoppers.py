@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates.associations import Associated
+from portrait.features.candidates.associations import AssociatedItems
 from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
 from portrait.features.histories import history_arrays as histories
 from portrait.features.text.normalisation import normalise_text, query_text
@@ -38,14 +38,16 @@ class Shopper:
     release: Release
 
     @cached_property
-    def associated(self) -> Associated:
+    def associated(self) -> AssociatedItems:
         """Rows of the release's items that the events lead to; made when a ranking asks for them."""
-        return self.release.associations.of_history([self.release.row_of(event) for event in self.events], self.times)
+        return self.release.associations.score_history(
+            [self.release.row_of(event) for event in self.events], self.times
+        )
 
 
 def read_events(history: Sequence[Event]) -> list[Event]:
     """Return the events of a history that the models read."""
-    return [event for event in history[-histories.REMEMBERED_EVENTS :] if event.type in EVENT_TYPE_CODES]
+    return [event for event in history[-histories.MAX_REMEMBERED_EVENTS :] if event.type in EVENT_TYPE_CODES]
 
 
 class ShopperEncoder:
@@ -67,11 +69,11 @@ class ShopperEncoder:
     ) -> Shopper | None:
         """A shopper as far as no model is needed: the profile, if it is remembered; None if the query is not.
 
-        The arguments are those of `encode`.
+        The arguments are those of `encode_history`.
         """
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
         events = read_events(history)
-        columns = histories.columns_of(events, lambda event: self._price_percentile(event, snapshots))
+        columns = histories.build_event_columns(events, lambda event: self._price_percentile(event, snapshots))
         told = (events, columns.price_percentile, columns.time, self._release)
         profile = self._remembered.get(events)
         asked = nobody
@@ -103,13 +105,13 @@ class ShopperEncoder:
         events = read_events(history)
         if asks:
             events.append(Event("", EventType.SEARCH, as_of, query=query))
-        columns = histories.columns_of(events, lambda event: self._price_percentile(event, snapshots))
+        columns = histories.build_event_columns(events, lambda event: self._price_percentile(event, snapshots))
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
         told = (events, columns.price_percentile, columns.time, self._release)
         if not events:
             return Shopper(nobody, nobody, *told)
-        vectors = await self.vectors(events[-histories.ENCODED_EVENTS :], snapshots, deadline)
-        profile = await self.profiles.encode(vectors, histories.encode(columns, as_of), deadline)
+        vectors = await self.vectors(events[-histories.MAX_ENCODED_EVENTS :], snapshots, deadline)
+        profile = await self.profiles.encode(vectors, histories.encode_history(columns, as_of), deadline)
         if not asks:
             self._remembered.put(events, profile)
         return Shopper(profile, vectors[-1] if asks else nobody, *told)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.text.normalisation import normalise_text
-from portrait.features.text.tokenizer import MAXIMUM_TOKENS
+from portrait.features.text.tokenizer import MAX_TOKENS
 from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.caller_key import current_caller_key
 from portrait.server.batching.shapes import Shapes
@@ -20,7 +20,7 @@ from portrait.server.inference.triton import AHEAD, TritonModels
 from portrait.server.release.release import Release
 
 SHAPES = Shapes(
-    lengths=(8, 12, 14, 16, 18, 20, 22, 24, 28, 32, 40, 48, MAXIMUM_TOKENS),
+    lengths=(8, 12, 14, 16, 18, 20, 22, 24, 28, 32, 40, 48, MAX_TOKENS),
     rows=(1, 2, 3, 4, 6, 8, 9, 10, 12, 13, *range(14, 33, 2), *range(36, 65, 4)),
     budget=384,
     overhead=24,

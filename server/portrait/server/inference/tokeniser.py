@@ -44,7 +44,7 @@ class Tokeniser:
             while waiting := [each for each in self._waiting if not each[1].done()]:
                 self._waiting = []
                 every = [text for texts, _ in waiting for text in texts]
-                rows = iter(await asyncio.to_thread(self._tokenizer.token_ids, every))
+                rows = iter(await asyncio.to_thread(self._tokenizer.encode, every))
                 for texts, answer in waiting:
                     ids = [next(rows) for _ in texts]
                     if not answer.done():

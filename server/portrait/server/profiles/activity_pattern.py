@@ -11,8 +11,8 @@ from statistics import NormalDist
 import numpy as np
 
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
-from portrait.features.profiles.absence import Absence, Reason, too_few
-from portrait.features.profiles.evidence import MAX_EVIDENCE, Evidence, latest
+from portrait.features.profiles.absence import Absence, AbsenceReason, explain_too_few
+from portrait.features.profiles.evidence import MAX_EVIDENCE, Evidence, latest_event_ids
 
 MIN_DAYS = 8
 """Minimum number of days with events: with fewer, every week looks like a habit."""
@@ -55,12 +55,12 @@ def compute_activity_pattern(evidence: Evidence, times_are_days: bool) -> Activi
         evidence: the weighted history.
         times_are_days: whether the log tells no hours.
     """
-    if not evidence.timed:
-        return Absence(Reason.NOT_RECORDED, "the events carry no times")
+    if not evidence.has_times:
+        return Absence(AbsenceReason.NOT_RECORDED, "the events carry no times")
     moments = np.unique(evidence.seconds)
     days = np.unique(moments // SECONDS_PER_DAY)
     if len(days) < MIN_DAYS:
-        return too_few(len(days), MIN_DAYS, "days with events")
+        return explain_too_few(len(days), MIN_DAYS, "days with events")
     weekdays = Counter(((days + _FIRST_WEEKDAY - 1) % _WEEKDAYS + 1).astype(int).tolist())
     hours = Counter([] if times_are_days else (moments % SECONDS_PER_DAY // _SECONDS_PER_HOUR).astype(int).tolist())
     peak_weekdays = _find_peaks(weekdays, range(1, _WEEKDAYS + 1))
@@ -73,7 +73,7 @@ def compute_activity_pattern(evidence: Evidence, times_are_days: bool) -> Activi
         median_gap_days=float(np.median(np.diff(days))),
         confidence=_test_uniformity([weekdays[day] for day in range(1, _WEEKDAYS + 1)]),
         evidence_event_ids=_cite_events(evidence, peak_hours, peak_weekdays),
-        expires_at=evidence.fades_at,
+        expires_at=evidence.long_term_expires_at,
     )
 
 
@@ -123,4 +123,6 @@ def _cite_events(evidence: Evidence, hours: Sequence[int], weekdays: Sequence[in
         and (not hours or each.event.time.hour in hours)
         and (not weekdays or each.event.time.isoweekday() in weekdays)
     )
-    return tuple(itertools.islice(at_peaks, MAX_EVIDENCE)) or latest([each.event.event_id for each in evidence.events])
+    return tuple(itertools.islice(at_peaks, MAX_EVIDENCE)) or latest_event_ids(
+        [each.event.event_id for each in evidence.events]
+    )

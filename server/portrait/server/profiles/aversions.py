@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portrait.features.events import Event, EventType
-from portrait.features.population.interest_dynamics import SKIPPED_SECONDS
-from portrait.features.profiles.absence import Absence, Reason
-from portrait.features.profiles.evidence import Evidence, strongest
+from portrait.features.population.interest_dynamics import MAX_BOUNCE_SECONDS
+from portrait.features.profiles.absence import Absence, AbsenceReason
+from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 
 MAX_AVERSIONS = 10
 MIN_WEIGHT = 0.5
@@ -57,15 +57,15 @@ def find_aversions(evidence: Evidence) -> list[Aversion] | Absence:
             category_path=path,
             weight=mass / total[path],
             confidence=mass / (mass + evidence.decay.prior),
-            evidence_event_ids=strongest(cited[path]),
+            evidence_event_ids=strongest_event_ids(cited[path]),
             evidence_count=len(cited[path]),
-            expires_at=evidence.fades_at,
+            expires_at=evidence.long_term_expires_at,
         )
         for path, mass in against.items()
         if mass / total[path] >= MIN_WEIGHT
     ]
     if not found:
-        return Absence(Reason.TOO_LITTLE_EVIDENCE, "nothing is mostly rated low, given back or left at once")
+        return Absence(AbsenceReason.TOO_LITTLE_EVIDENCE, "nothing is mostly rated low, given back or left at once")
     return sorted(found, key=lambda each: (-each.confidence, len(each.category_path), each.category_path))[
         :MAX_AVERSIONS
     ]
@@ -77,5 +77,5 @@ def _measure_dislike(event: Event) -> float:
         return 1.0
     if event.type is EventType.RATE and event.rating is not None:
         return max(0.0, (_NEUTRAL_RATING - event.rating) / (_NEUTRAL_RATING - _WORST_RATING))
-    left_at_once = event.dwell_seconds is not None and event.dwell_seconds <= SKIPPED_SECONDS
+    left_at_once = event.dwell_seconds is not None and event.dwell_seconds <= MAX_BOUNCE_SECONDS
     return _SKIP_DISLIKE if left_at_once and event.type in (EventType.VIEW, EventType.CLICK) else 0.0

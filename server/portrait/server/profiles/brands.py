@@ -8,8 +8,8 @@ from statistics import NormalDist
 
 from portrait.features.items.prices import category_key
 from portrait.features.population.population import Population
-from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
-from portrait.features.profiles.evidence import Evidence, strongest
+from portrait.features.profiles.absence import NO_STATISTICS, Absence, AbsenceReason, explain_too_few
+from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 
 MAX_BRANDS = 10
 MIN_EVENTS = 3
@@ -47,8 +47,8 @@ def compute_brand_affinities(evidence: Evidence, population: Population | None) 
     """
     if population is None:
         return NO_STATISTICS
-    if not population.brands:
-        return Absence(Reason.NOT_RECORDED, "no item that shoppers met carries a brand")
+    if not population.brand_shares:
+        return Absence(AbsenceReason.NOT_RECORDED, "no item that shoppers met carries a brand")
     observed: dict[str, float] = defaultdict(float)
     by_category: dict[tuple[str, ...], float] = defaultdict(float)
     cited: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
@@ -60,8 +60,8 @@ def compute_brand_affinities(evidence: Evidence, population: Population | None) 
         cited[each.item.brand].append((each.long, place, each.event.event_id))
     count = sum(map(len, cited.values()))
     if count < MIN_EVENTS:
-        return too_few(count, MIN_EVENTS, "events of items with a brand")
-    shares = [(_find_brand_shares(path, population.brands), mass) for path, mass in by_category.items()]
+        return explain_too_few(count, MIN_EVENTS, "events of items with a brand")
+    shares = [(_find_brand_shares(path, population.brand_shares), mass) for path, mass in by_category.items()]
     total = sum(observed.values())
     found = []
     for brand, mass in observed.items():
@@ -71,11 +71,12 @@ def compute_brand_affinities(evidence: Evidence, population: Population | None) 
             sure = _compute_mass_above_one(mass + _PRIOR_EVIDENCE, expected + _PRIOR_EVIDENCE)
             found.append(
                 BrandAffinity(
-                    brand, lift, mass / total, sure, strongest(cited[brand]), len(cited[brand]), evidence.fades_at
+                    brand, lift, mass / total, sure, strongest_event_ids(cited[brand]), len(cited[brand]),
+                    evidence.long_term_expires_at,
                 )
             )  # fmt: skip
     if not found:
-        return Absence(Reason.TOO_LITTLE_EVIDENCE, "no brand is met more than usual in the shopper's categories")
+        return Absence(AbsenceReason.TOO_LITTLE_EVIDENCE, "no brand is met more than usual in the shopper's categories")
     return sorted(found, key=lambda each: (-each.confidence, -each.lift, each.brand))[:MAX_BRANDS]
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, EventType, Item
-from portrait.features.generators import run_at_once
-from portrait.features.histories.history_arrays import ENCODED_EVENTS
-from portrait.features.histories.statistics import of_history
+from portrait.features.generators import run_to_completion
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
+from portrait.features.histories.statistics import compute_history_statistics
 from portrait.features.profiles.absence import Absence
 from portrait.features.profiles.evidence import Evidence
-from portrait.features.profiles.interests import interest_weight
+from portrait.features.profiles.interests import compute_interest_weight
 from portrait.server.catalogue.catalogue import CatalogueSnapshots
 from portrait.server.demographics import Demographics
 from portrait.server.engine import Engine
@@ -75,7 +75,7 @@ async def compute_profile(
         engine, history, as_of, fields=fields, deadline=deadline, labels=labels, allow_degraded=allow_degraded
     )
     work = build_profile(history, as_of, engine.snapshots.item, engine.release, fields, asked, declared)
-    return run_at_once(work) if _is_short(history) else await run_in_steps(work)
+    return run_to_completion(work) if _is_short(history) else await run_in_steps(work)
 
 
 def _is_short(history: Sequence[Event]) -> bool:
@@ -131,7 +131,7 @@ class InterestCounterfactual:
         self, engine: Engine, history: Sequence[Event], as_of: datetime, path: tuple[str, ...], *, inferred: bool
     ) -> None:
         population = engine.release.population
-        self._release, self._attention = engine.release, population.attention if population else None
+        self._release, self._attention = engine.release, population.interest_dynamics if population else None
         self._history, self._as_of = history, as_of
         self._path, self._inferred = path, inferred
         self._item = _cache_items(engine.snapshots.item)
@@ -155,13 +155,13 @@ class InterestCounterfactual:
             evidence = self._weigh(kept)
         yield
         if not self._inferred:
-            return interest_weight(evidence, self._path)
+            return compute_interest_weight(evidence, self._path)
         if self._attention is None:
             return 0.0
         return infer_probability(evidence, self._release, self._attention, self._path)
 
     def _weigh(self, history: Sequence[Event]) -> Evidence:
-        return Evidence.of(history, self._as_of, self._item, self._attention)
+        return Evidence.from_history(history, self._as_of, self._item, self._attention)
 
 
 def _cache_items(item: Callable[[Event], Item | None]) -> Callable[[Event], Item | None]:
@@ -207,7 +207,7 @@ async def _run_models(
     for name, examples in labels.examples:
         alike = [profiles[id(example)] for example in examples]
         found.append(Label(name, compute_direction(alike, engine.release.profiles), True))
-    latest = [event for event in history if event.type is not EventType.REFUND][-ENCODED_EVENTS:]
+    latest = [event for event in history if event.type is not EventType.REFUND][-MAX_ENCODED_EVENTS:]
     seen = EncodedEvents(
         [event.event_id for event in latest], await engine.shoppers.vectors(latest, snapshots, deadline)
     )
@@ -218,7 +218,7 @@ async def _predict_traits(
     engine: Engine, history: Sequence[Event], as_of: datetime, embedding: Vector, deadline: float | None
 ) -> Vector | None:
     """Predict the traits that the release has learnt; None if there are none, or the history has no times."""
-    told = of_history(history, as_of) if engine.heads else None
-    if engine.heads is None or told is None:
+    statistics = compute_history_statistics(history, as_of) if engine.heads else None
+    if engine.heads is None or statistics is None:
         return None
-    return await engine.heads.probabilities(embedding, told, deadline)
+    return await engine.heads.probabilities(embedding, statistics, deadline)

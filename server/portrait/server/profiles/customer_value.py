@@ -9,9 +9,9 @@ from enum import Enum, auto
 from portrait.features.events import EventType
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.items.prices import known_price
-from portrait.features.population.population import Population, Spending
-from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
-from portrait.features.profiles.evidence import Evidence, Weighted, strongest
+from portrait.features.population.population import Population, SpendingFifths
+from portrait.features.profiles.absence import NO_STATISTICS, Absence, AbsenceReason, explain_too_few
+from portrait.features.profiles.evidence import Evidence, WeightedEvent, strongest_event_ids
 from portrait.features.profiles.sentences import days_between
 
 _FIFTHS = 5
@@ -74,17 +74,19 @@ def compute_customer_value(evidence: Evidence, population: Population | None) ->
     """
     if population is None:
         return NO_STATISTICS
-    if not evidence.timed:
-        return Absence(Reason.NOT_RECORDED, "the events carry no times")
+    if not evidence.has_times:
+        return Absence(AbsenceReason.NOT_RECORDED, "the events carry no times")
     if population.spending is None:
-        return Absence(Reason.NO_STATISTICS, "too few of the release's shoppers have bought, or its times are unknown")
+        return Absence(
+            AbsenceReason.NO_STATISTICS, "too few of the release's shoppers have bought, or its times are unknown"
+        )
     purchases = [each for each in evidence.events if each.event.type is EventType.PURCHASE]
     if not purchases:
-        return too_few(0, 1, "purchases")
+        return explain_too_few(0, 1, "purchases")
     return _compute_value(purchases, evidence, population.spending)
 
 
-def _compute_value(purchases: Sequence[Weighted], evidence: Evidence, spending: Spending) -> CustomerValue:
+def _compute_value(purchases: Sequence[WeightedEvent], evidence: Evidence, spending: SpendingFifths) -> CustomerValue:
     ages = [_compute_age(each, evidence.as_of) for each in purchases]
     recency = min(ages)
     last = max(each.event.time for each in purchases if each.event.time)
@@ -110,16 +112,16 @@ def _compute_value(purchases: Sequence[Weighted], evidence: Evidence, spending: 
         monetary_score=scores[2],
         window_days=spending.window_days,
         confidence=min(1.0, known),
-        evidence_event_ids=strongest(spent),
+        evidence_event_ids=strongest_event_ids(spent),
         expires_at=_find_expiry(recency, evidence.as_of, spending),
     )
 
 
-def _compute_age(each: Weighted, as_of: datetime) -> float:
+def _compute_age(each: WeightedEvent, as_of: datetime) -> float:
     return (as_of - each.event.time).total_seconds() / SECONDS_PER_DAY if each.event.time else 0.0
 
 
-def _compute_amount(each: Weighted) -> float:
+def _compute_amount(each: WeightedEvent) -> float:
     quantity = 1.0 if each.event.quantity is None else each.event.quantity
     return (each.event.price or 0.0) * quantity
 
@@ -130,7 +132,7 @@ def _sum_refunds(evidence: Evidence, window_days: float) -> float:
     return sum(_compute_amount(each) for each in refunds if _compute_age(each, evidence.as_of) < window_days)
 
 
-def _sum_spending(purchases: Sequence[Weighted], given_back: float) -> float | None:
+def _sum_spending(purchases: Sequence[WeightedEvent], given_back: float) -> float | None:
     """Sum the spending less refunds; None if too few purchases carry a price."""
     priced = [each for each in purchases if known_price(each.event.price) is not None]
     if len(priced) < _MIN_PRICED_SHARE * len(purchases):
@@ -144,7 +146,7 @@ def _find_tier(frequency: int, monetary: int | None) -> ValueTier:
     return next((tier for least, tier in tiers if mean >= least), ValueTier.LOW)
 
 
-def _find_segment(recency: int, frequency: int, known: float, spending: Spending) -> ValueSegment:
+def _find_segment(recency: int, frequency: int, known: float, spending: SpendingFifths) -> ValueSegment:
     if known * spending.window_days <= spending.recency_days[-1]:
         return ValueSegment.NEW
     if recency >= _MIN_RECENT_SCORE:
@@ -152,7 +154,7 @@ def _find_segment(recency: int, frequency: int, known: float, spending: Spending
     return ValueSegment.AT_RISK if frequency >= _MIN_FREQUENT_SCORE else ValueSegment.DORMANT
 
 
-def _find_expiry(recency: float, as_of: datetime, spending: Spending) -> datetime:
+def _find_expiry(recency: float, as_of: datetime, spending: SpendingFifths) -> datetime:
     """Compute the time at which the next cut of recency is reached."""
     cut = next((cut for cut in spending.recency_days if cut > recency), recency + spending.window_days)
     return as_of + timedelta(days=cut - recency)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from portrait.features.events import EventType
-from portrait.features.population.population import DISCOUNTED, Population
-from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
-from portrait.features.profiles.evidence import Evidence, strongest
+from portrait.features.population.population import MAX_DISCOUNTED_RATIO, Population
+from portrait.features.profiles.absence import NO_STATISTICS, Absence, AbsenceReason, explain_too_few
+from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 
 MIN_PURCHASES = 5
 _Z = 1.96
@@ -42,15 +42,17 @@ def compute_discount_sensitivity(evidence: Evidence, population: Population | No
     if population is None:
         return NO_STATISTICS
     if population.discounted_shares is None:
-        return Absence(Reason.NOT_RECORDED, "the log's prices of one item do not tell a discount from another product")
+        return Absence(
+            AbsenceReason.NOT_RECORDED, "the log's prices of one item do not tell a discount from another product"
+        )
     paid = [
         (each.event.price / each.item.price, place, each.event.event_id)
         for place, each in enumerate(evidence.events)
         if each.event.type is EventType.PURCHASE and each.event.price and each.item and each.item.price
     ]
     if len(paid) < MIN_PURCHASES:
-        return too_few(len(paid), MIN_PURCHASES, "purchases with a price and a usual price")
-    below = [(1.0 - ratio, place, event_id) for ratio, place, event_id in paid if ratio <= DISCOUNTED]
+        return explain_too_few(len(paid), MIN_PURCHASES, "purchases with a price and a usual price")
+    below = [(1.0 - ratio, place, event_id) for ratio, place, event_id in paid if ratio <= MAX_DISCOUNTED_RATIO]
     share = len(below) / len(paid)
     return DiscountSensitivity(
         discounted_share=share,
@@ -58,8 +60,8 @@ def compute_discount_sensitivity(evidence: Evidence, population: Population | No
         percentile=_compute_percentile(share, population.discounted_shares),
         confidence=1.0 - _compute_half_width(share, len(paid)),
         purchase_count=len(paid),
-        evidence_event_ids=strongest(below),
-        expires_at=evidence.fades_at,
+        evidence_event_ids=strongest_event_ids(below),
+        expires_at=evidence.long_term_expires_at,
     )
 
 

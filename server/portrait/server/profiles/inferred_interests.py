@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from portrait.features.events import EventType
 from portrait.features.items.prices import category_key
-from portrait.features.population.population import Attention
-from portrait.features.profiles.evidence import Evidence, strongest
+from portrait.features.population.population import InterestDynamics
+from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 from portrait.features.profiles.interests import Interest, Path
 from portrait.server.release.release import Release
 
@@ -27,7 +27,7 @@ class _CategoryAssociations:
     value: NDArray[np.float64]
 
 
-def infer_interests(evidence: Evidence, release: Release, attention: Attention) -> list[Interest]:
+def infer_interests(evidence: Evidence, release: Release, attention: InterestDynamics) -> list[Interest]:
     """Inferred interests, the likeliest first.
 
     The chance is σ(a + b log s), s the sum of the release's associations from the history's items to those of the
@@ -38,7 +38,7 @@ def infer_interests(evidence: Evidence, release: Release, attention: Attention) 
         release: its associations.
         attention: a and b, and what is usual.
     """
-    if attention.inferred is None:
+    if attention.inferred_calibration is None:
         return []
     leads = _associate_categories(evidence, release)
     if not len(leads.value):
@@ -49,16 +49,16 @@ def infer_interests(evidence: Evidence, release: Release, attention: Attention) 
     found = []
     for category in best.tolist():
         path = paths[category]
-        usual = attention.usual.get(category_key(path), 0.0)
+        usual = attention.population_weights.get(category_key(path), 0.0)
         if total[category] <= 0.0:
             break
-        chance = _calibrate(total[category], attention.inferred)
+        chance = _calibrate(total[category], attention.inferred_calibration)
         if chance >= MIN_LIFT * usual:
             found.append(_make_interest(path, chance, usual, leads, category, evidence))
     return sorted(found, key=lambda each: -each.confidence)[:MAX_INFERRED]
 
 
-def infer_probability(evidence: Evidence, release: Release, attention: Attention, path: Path) -> float:
+def infer_probability(evidence: Evidence, release: Release, attention: InterestDynamics, path: Path) -> float:
     """Compute the probability of one category that the history lacks, however small; 0 without associations.
 
     Args:
@@ -67,11 +67,11 @@ def infer_probability(evidence: Evidence, release: Release, attention: Attention
         attention: a and b.
         path: the category.
     """
-    if attention.inferred is None:
+    if attention.inferred_calibration is None:
         return 0.0
     leads, paths = _associate_categories(evidence, release), release.items.codes.paths
     total = float(leads.value[[paths[category] == path for category in leads.category]].sum())
-    return _calibrate(total, attention.inferred) if total > 0.0 else 0.0
+    return _calibrate(total, attention.inferred_calibration) if total > 0.0 else 0.0
 
 
 def _make_interest(
@@ -84,21 +84,22 @@ def _make_interest(
         by_event[place] = by_event.get(place, 0.0) + value
     cited = ((value, place, evidence.events[place].event.event_id) for place, value in by_event.items())
     return Interest(
-        path, 0.0, chance, strongest(cited), 0.0, 0.0, chance, usual, evidence.halves_at, True, len(by_event)
+        path, 0.0, chance, strongest_event_ids(cited), 0.0, 0.0, chance, usual, evidence.short_term_expires_at, True,
+        len(by_event),
     )  # fmt: skip
 
 
 def _associate_categories(evidence: Evidence, release: Release) -> _CategoryAssociations:
     events = [each.event for each in evidence.events]
     rows = [-1 if event.type is EventType.REFUND else release.row_of(event) for event in events]
-    contributions = release.associations.contributions(rows, evidence.seconds.tolist())
+    contributions = release.associations.compute_contributions(rows, evidence.seconds.tolist())
     of_row, paths = release.items.columns.path, release.items.codes.paths
     category = of_row[contributions.items]
     met = np.zeros(len(paths), dtype=bool)
     met[:1] = paths[:1] == [()]  # items without a category; the paths are in ascending order
     met[of_row[[row for row in rows if row >= 0]]] = True
     new = ~met[category]
-    return _CategoryAssociations(contributions.places[new], category[new], contributions.values[new])
+    return _CategoryAssociations(contributions.positions[new], category[new], contributions.values[new])
 
 
 def _calibrate(total: float, fitted: tuple[float, float]) -> float:

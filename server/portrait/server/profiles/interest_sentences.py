@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from portrait.features.profiles.interests import Interest
 from portrait.features.profiles.sentences import (
-    NAMED,
+    MAX_NAMES,
     Certainty,
     Sentence,
-    certainty,
+    build_sentence,
     join_chinese,
     join_english,
-    sentence,
+    rate_certainty,
     short_name,
 )
 
@@ -51,9 +51,11 @@ def describe_interests(interests: Sequence[Interest]) -> Iterator[Sentence]:
     observed = [each for each in interests if not each.inferred]
     yield from _describe_largest(_drop_redundant(observed))
     yield from _describe_trends([each for each in _select_narrowest(observed) if not _is_ubiquitous(each)])
-    if named := [each for each in interests if each.inferred and each.confidence >= _MIN_INFERRED_PROBABILITY][:NAMED]:
+    if named := [each for each in interests if each.inferred and each.confidence >= _MIN_INFERRED_PROBABILITY][
+        :MAX_NAMES
+    ]:
         lifts = [f"{short_name(each.category_path)} ({each.lift:.0f}×)" for each in named]
-        yield sentence(
+        yield build_sentence(
             "interests",
             f"Has not met, but is likelier than others to want next: {', '.join(lifts)}.",
             f"尚未接触、但比其他顾客更可能需要：{join_chinese(lifts)}。",
@@ -64,16 +66,18 @@ def describe_interests(interests: Sequence[Interest]) -> Iterator[Sentence]:
 def _describe_largest(shown: Sequence[Interest]) -> Iterator[Sentence]:
     """The largest interest with what it is made of, and those beside it."""
     named = _select_disjoint(shown)
-    sure = certainty(named[0].confidence) if named and named[0].weight >= MIN_SHARE else Certainty.NONE
+    sure = rate_certainty(named[0].confidence) if named and named[0].weight >= MIN_SHARE else Certainty.NONE
     if sure is Certainty.NONE:
         return
     first, least = named[0], min(sure, Certainty.LIKELY)
     below = [each for each in _select_narrowest(shown) if _is_below(each, first) and _is_mentionable(each, least)][
-        : NAMED - 1
+        : MAX_NAMES - 1
     ]
     if _is_ubiquitous(first) and not below:
         return
-    told = [first, *(each for each in named[1:] if _is_mentionable(each, least) and not _is_ubiquitous(each))][:NAMED]
+    told = [first, *(each for each in named[1:] if _is_mentionable(each, least) and not _is_ubiquitous(each))][
+        :MAX_NAMES
+    ]
     english, chinese = (_FOCUSED if first.weight >= _MIN_FOCUSED_WEIGHT else _DIFFUSE)[sure]
     if _is_ubiquitous(first):
         english, chinese = (
@@ -84,7 +88,7 @@ def _describe_largest(shown: Sequence[Interest]) -> Iterator[Sentence]:
     within = f"; above all {join_english(parts)}" if parts else ""
     within_chinese = f"；其中以{join_chinese(parts)}为主" if parts else ""
     shares = [f"{short_name(each.category_path)} ({each.weight:.0%})" for each in told]
-    yield sentence(
+    yield build_sentence(
         "interests",
         f"{english} {join_english([f'{shares[0][:-1]}{within})', *shares[1:]])}.",
         f"{chinese}{join_chinese([f'{shares[0][:-1]}{within_chinese})', *shares[1:]])}。",
@@ -96,9 +100,11 @@ def _describe_trends(narrowest: Sequence[Interest]) -> Iterator[Sentence]:
     changed = [each for each in narrowest if max(each.short_term_weight, each.long_term_weight) >= _MIN_TREND_WEIGHT]
     for (sure, direction), (english, chinese) in _TRENDS.items():
         moved = [each for each in changed if each.trend * direction >= _MIN_TREND]
-        if named := [each for each in moved if certainty(each.confidence) is sure][:NAMED]:
+        if named := [each for each in moved if rate_certainty(each.confidence) is sure][:MAX_NAMES]:
             names = [short_name(each.category_path) for each in named]
-            yield sentence("interests", f"{english} {join_english(names)}.", f"{chinese}{join_chinese(names)}。", named)
+            yield build_sentence(
+                "interests", f"{english} {join_english(names)}.", f"{chinese}{join_chinese(names)}。", named
+            )
 
 
 def _drop_redundant(observed: Sequence[Interest]) -> list[Interest]:
@@ -133,7 +139,7 @@ def _is_below(narrow: Interest, wide: Interest) -> bool:
 
 
 def _is_mentionable(each: Interest, least: Certainty) -> bool:
-    return each.weight >= MIN_SHARE and certainty(each.confidence) >= least
+    return each.weight >= MIN_SHARE and rate_certainty(each.confidence) >= least
 
 
 def _is_ubiquitous(each: Interest) -> bool:

@@ -8,9 +8,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.population.profile_distribution import Profiles
-from portrait.features.profiles.absence import NO_STATISTICS, Absence, too_few
-from portrait.features.profiles.evidence import strongest
+from portrait.features.population.profile_distribution import ProfileDistribution
+from portrait.features.profiles.absence import NO_STATISTICS, Absence, explain_too_few
+from portrait.features.profiles.evidence import strongest_event_ids
 
 _NORMAL = NormalDist()
 
@@ -58,7 +58,7 @@ def compute_label_interests(
     labels: Sequence[Label],
     profile: NDArray[np.float32] | None,
     seen: EncodedEvents,
-    profiles: Profiles | None,
+    profiles: ProfileDistribution | None,
     expires_at: datetime | None,
 ) -> list[LabelInterest] | Absence:
     """Compute the similarity of a profile to labels, in their order.
@@ -76,11 +76,13 @@ def compute_label_interests(
     if profiles is None:
         return NO_STATISTICS
     if profile is None:
-        return too_few(len(seen.event_ids), 1, "events")
+        return explain_too_few(len(seen.event_ids), 1, "events")
     return [_compute_interest(label, profile, seen, profiles, expires_at) for label in labels]
 
 
-def compute_direction(examples: Sequence[NDArray[np.float32]], shoppers: Profiles | None) -> NDArray[np.float32]:
+def compute_direction(
+    examples: Sequence[NDArray[np.float32]], shoppers: ProfileDistribution | None
+) -> NDArray[np.float32]:
     """`[dimension]`, unit length: what sets example shoppers apart from the others.
 
     It is their prototype (Snell et al. 2017) less the mean of the release's shoppers: `python -m benchmarks profiles`
@@ -96,7 +98,7 @@ def compute_direction(examples: Sequence[NDArray[np.float32]], shoppers: Profile
 
 
 def standardise_similarity(
-    profiles: NDArray[np.float32], label: NDArray[np.float32], shoppers: Profiles
+    profiles: NDArray[np.float32], label: NDArray[np.float32], shoppers: ProfileDistribution
 ) -> NDArray[np.float32]:
     """`[profiles]`: how near each profile is to a label, in standard deviations of the release's shoppers.
 
@@ -110,7 +112,11 @@ def standardise_similarity(
 
 
 def _compute_interest(
-    label: Label, profile: NDArray[np.float32], seen: EncodedEvents, profiles: Profiles, expires_at: datetime | None
+    label: Label,
+    profile: NDArray[np.float32],
+    seen: EncodedEvents,
+    profiles: ProfileDistribution,
+    expires_at: datetime | None,
 ) -> LabelInterest:
     score = float(standardise_similarity(profile[np.newaxis], label.vector, profiles)[0])
     known = seen.vectors.any(axis=1)
@@ -121,7 +127,7 @@ def _compute_interest(
         score=score,
         percentile=_NORMAL.cdf(score),
         confidence=len(near) / max(1, int(known.sum())),
-        evidence_event_ids=strongest(near),
+        evidence_event_ids=strongest_event_ids(near),
         evidence_count=len(near),
         from_examples=label.from_examples,
         expires_at=expires_at,

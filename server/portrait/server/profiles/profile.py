@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, Item
-from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.features.profiles.evidence import Evidence
-from portrait.features.profiles.interests import Interest, interests
-from portrait.features.profiles.keywords import WeightedKeyword, read_keywords
-from portrait.features.profiles.price_bands import PriceBand, price_bands
+from portrait.features.profiles.interests import Interest, compute_interests
+from portrait.features.profiles.keywords import WeightedKeyword, compute_keywords_in_steps
+from portrait.features.profiles.price_bands import PriceBand, compute_price_bands
 from portrait.features.profiles.sentences import Sentence
 from portrait.server.consent.consents import Purpose
 from portrait.server.demographics import Demographics
@@ -83,7 +83,7 @@ class ModelOutputs:
 
 def _make_consent_absence(purpose: Purpose) -> Absence:
     """The shopper does not allow a purpose."""
-    return Absence(Reason.NO_CONSENT, f"no consent of the shopper for the purpose `{purpose}` is in force")
+    return Absence(AbsenceReason.NO_CONSENT, f"no consent of the shopper for the purpose `{purpose}` is in force")
 
 
 DEMOGRAPHICS_DENIED = _make_consent_absence(Purpose.DEMOGRAPHICS)
@@ -111,7 +111,7 @@ def build_profile(
         declared: what the shopper declared, or why it is not shown. Nothing else is made of it.
     """
     population = release.population
-    evidence = Evidence.of(history, as_of, item, population.attention if population else None)
+    evidence = Evidence.from_history(history, as_of, item, population.interest_dynamics if population else None)
     needed = fields | set(SUMMARISED_FIELDS) if "summary" in fields else fields
     parts: dict[str, Any] = {}
     for name, say in FIELD_FUNCTIONS.items():
@@ -121,7 +121,13 @@ def build_profile(
             parts[name] = (yield from said) if isinstance(said, Generator) else said
     yield
     if asked.labels:
-        arguments = (asked.labels, asked.embedding, asked.encoded_events, release.profiles, evidence.halves_at)
+        arguments = (
+            asked.labels,
+            asked.embedding,
+            asked.encoded_events,
+            release.profiles,
+            evidence.short_term_expires_at,
+        )
         parts["label_interests"] = compute_label_interests(*arguments)
     if "summary" in fields:
         parts["summary"] = summarise_profile(parts)
@@ -174,8 +180,8 @@ def build_denied_profile(
 
 
 def _compute_interests(evidence: Evidence, release: Release) -> list[Interest] | Absence:
-    attention = release.population.attention if release.population else None
-    observed = interests(evidence, attention)
+    attention = release.population.interest_dynamics if release.population else None
+    observed = compute_interests(evidence, attention)
     if attention is None or isinstance(observed, Absence):
         return observed
     return [*observed, *infer_interests(evidence, release, attention)]
@@ -183,9 +189,9 @@ def _compute_interests(evidence: Evidence, release: Release) -> list[Interest] |
 
 FIELD_FUNCTIONS: dict[str, Callable[[Evidence, Release], Any]] = {
     "interests": _compute_interests,
-    "keywords": lambda evidence, release: read_keywords(evidence, release.rarity),
-    "price_bands": lambda evidence, release: price_bands(
-        evidence, release.population.paid if release.population else None, release.price_scale
+    "keywords": lambda evidence, release: compute_keywords_in_steps(evidence, release.rarity),
+    "price_bands": lambda evidence, release: compute_price_bands(
+        evidence, release.population.paid_prices if release.population else None, release.price_scale
     ),
     "aversions": lambda evidence, _: find_aversions(evidence),
     "brands": lambda evidence, release: compute_brand_affinities(evidence, release.population),

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from portrait.features.events import EventType
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.items.prices import category_key
-from portrait.features.population.population import Cycles, Population
-from portrait.features.population.purchase_cycles import CategoryCycle, cycle, due_probability
-from portrait.features.profiles.absence import NO_STATISTICS, Absence, Reason, too_few
-from portrait.features.profiles.evidence import Evidence, latest
+from portrait.features.population.population import Population, PurchaseCycles
+from portrait.features.population.purchase_cycles import CategoryCycle, compute_due_probability, estimate_cycle
+from portrait.features.profiles.absence import NO_STATISTICS, Absence, AbsenceReason, explain_too_few
+from portrait.features.profiles.evidence import Evidence, latest_event_ids
 
 MAX_CYCLES = 10
 MIN_PURCHASE_DAYS = 3
@@ -50,11 +50,11 @@ def compute_purchase_cycles(evidence: Evidence, population: Population | None) -
     """
     if population is None:
         return NO_STATISTICS
-    if not evidence.timed:
-        return Absence(Reason.NOT_RECORDED, "the events carry no times")
-    if population.cycles is None:
+    if not evidence.has_times:
+        return Absence(AbsenceReason.NOT_RECORDED, "the events carry no times")
+    if population.purchase_cycles is None:
         return Absence(
-            Reason.NO_STATISTICS, "the release's window is shorter than three horizons, or nobody buys again"
+            AbsenceReason.NO_STATISTICS, "the release's window is shorter than three horizons, or nobody buys again"
         )
     bought: dict[tuple[str, ...], list[tuple[int, datetime, str]]] = defaultdict(list)
     for each in evidence.events:
@@ -66,13 +66,15 @@ def compute_purchase_cycles(evidence: Evidence, population: Population | None) -
     for path, purchases in bought.items():
         days = list(dict.fromkeys(day for day, _, _ in purchases))
         most = max(most, len(days))
-        category = population.cycles.categories.get(category_key(path))
+        category = population.purchase_cycles.categories.get(category_key(path))
         if category is not None and len(days) >= MIN_PURCHASE_DAYS:
-            cycle_ = _compute_cycle(path, days, purchases, category, population.cycles, evidence.as_of)
+            cycle_ = _compute_cycle(path, days, purchases, category, population.purchase_cycles, evidence.as_of)
             if cycle_.latest_due_at > evidence.as_of:  # else the habit has ended
                 found.append(cycle_)
     if not found:
-        return too_few(most, MIN_PURCHASE_DAYS, "days with a purchase in one category that is usually bought again")
+        return explain_too_few(
+            most, MIN_PURCHASE_DAYS, "days with a purchase in one category that is usually bought again"
+        )
     return sorted(found, key=lambda each: (-each.due_probability, each.category_path))[:MAX_CYCLES]
 
 
@@ -81,11 +83,11 @@ def _compute_cycle(
     days: Sequence[int],
     purchases: Sequence[tuple[int, datetime, str]],
     category: CategoryCycle,
-    cycles: Cycles,
+    cycles: PurchaseCycles,
     as_of: datetime,
 ) -> PurchaseCycle:
     intervals = [float(later - earlier) for earlier, later in itertools.pairwise(days)]
-    known, last = cycle(intervals, category, cycles.scale), purchases[-1][1]
+    known, last = estimate_cycle(intervals, category, cycles.scale), purchases[-1][1]
 
     def after(quantile: float) -> datetime:
         return last + timedelta(days=min(known.days(quantile), _MAX_INTERVAL_DAYS))
@@ -99,9 +101,9 @@ def _compute_cycle(
         due_at=after(0.5),
         earliest_due_at=after(_EARLY_QUANTILE),
         latest_due_at=after(_LATE_QUANTILE),
-        due_probability=due_probability(known, elapsed, cycles.scale),
+        due_probability=compute_due_probability(known, elapsed, cycles.scale),
         horizon_days=cycles.scale.horizon_days,
-        evidence_event_ids=latest([event_id for _, _, event_id in purchases]),
+        evidence_event_ids=latest_event_ids([event_id for _, _, event_id in purchases]),
         evidence_count=len(purchases),
         expires_at=as_of + timedelta(days=cycles.scale.horizon_days),
     )

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 
 from portrait.features.events import EventType
-from portrait.features.profiles.absence import Absence, Reason
-from portrait.features.profiles.evidence import Evidence, Weighted, latest
+from portrait.features.profiles.absence import Absence, AbsenceReason
+from portrait.features.profiles.evidence import Evidence, WeightedEvent, latest_event_ids
 from portrait.features.text.normalisation import normalise_text
 from portrait.server.profiles.session_intent import DEFAULT_GAP_MINUTES
 
@@ -57,7 +57,7 @@ def find_recent_queries(evidence: Evidence, gap_minutes: float | None) -> list[Q
     """
     asks = [normalise_text(typed).casefold() if (typed := each.event.query) else "" for each in evidence.events]
     if not any(asks):
-        return Absence(Reason.NOT_RECORDED, "no event carries a query")
+        return Absence(AbsenceReason.NOT_RECORDED, "no event carries a query")
     gap = timedelta(minutes=DEFAULT_GAP_MINUTES if gap_minutes is None else gap_minutes)
     carried = any(each.event.query and each.event.type is not EventType.SEARCH for each in evidence.events)
     asked: dict[str, list[int]] = {}
@@ -86,16 +86,16 @@ def _make_intent(evidence: Evidence, places: Sequence[int]) -> QueryIntent:
         outcome=outcome,
         category_path=_find_main_category(events),
         confidence=left / 2.0 if outcome is QueryOutcome.PURCHASED else left,
-        evidence_event_ids=latest([each.event.event_id for each in events]),
-        expires_at=evidence.halves_at,
+        evidence_event_ids=latest_event_ids([each.event.event_id for each in events]),
+        expires_at=evidence.short_term_expires_at,
     )
 
 
-def _find_main_category(events: Sequence[Weighted]) -> tuple[str, ...]:
+def _find_main_category(events: Sequence[WeightedEvent]) -> tuple[str, ...]:
     paths = Counter(each.item.category_path for each in events if each.item is not None and each.item.category_path)
     return paths.most_common(1)[0][0] if paths else ()
 
 
-def _compute_short_recency(last: Weighted, evidence: Evidence) -> float:
+def _compute_short_recency(last: WeightedEvent, evidence: Evidence) -> float:
     """Compute the recency by the short half-life: that by the long one to the power of the ratio of the two."""
     return last.recency ** (evidence.decay.long / evidence.decay.short)

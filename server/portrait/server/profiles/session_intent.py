@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from portrait.features.events import EventType
-from portrait.features.population.interest_dynamics import TYPE_WEIGHTS
-from portrait.features.profiles.absence import Absence, Reason, too_few
-from portrait.features.profiles.evidence import Evidence, Weighted, latest
+from portrait.features.population.interest_dynamics import EVENT_TYPE_WEIGHTS
+from portrait.features.profiles.absence import Absence, AbsenceReason, explain_too_few
+from portrait.features.profiles.evidence import Evidence, WeightedEvent, latest_event_ids
 from portrait.features.text.normalisation import normalise_text
 
 DEFAULT_GAP_MINUTES = 30.0
@@ -66,9 +66,9 @@ def compute_session_intent(evidence: Evidence, gap_minutes: float | None) -> Ses
         gap_minutes: the release's session gap; None for half an hour.
     """
     if not evidence.events:
-        return too_few(0, 1, "events")
-    if not evidence.timed:
-        return Absence(Reason.NOT_RECORDED, "the events carry no times")
+        return explain_too_few(0, 1, "events")
+    if not evidence.has_times:
+        return Absence(AbsenceReason.NOT_RECORDED, "the events carry no times")
     gap = timedelta(minutes=DEFAULT_GAP_MINUTES if gap_minutes is None else gap_minutes)
     times = [each.event.time for each in evidence.events if each.event.time is not None]
     first = len(times) - 1
@@ -84,12 +84,12 @@ def compute_session_intent(evidence: Evidence, gap_minutes: float | None) -> Ses
         started_at=times[first],
         event_count=len(events),
         confidence=_measure_concentration(events, focus),
-        evidence_event_ids=latest([each.event.event_id for each in events]),
+        evidence_event_ids=latest_event_ids([each.event.event_id for each in events]),
         expires_at=times[-1] + gap,
     )
 
 
-def _rank_categories(events: Sequence[Weighted]) -> tuple[SessionCategory, ...]:
+def _rank_categories(events: Sequence[WeightedEvent]) -> tuple[SessionCategory, ...]:
     """Categories by what was done in them; recency counts for nothing within one session."""
     mass: dict[tuple[str, ...], float] = defaultdict(float)
     for path, weight in _weigh_categories(events):
@@ -100,14 +100,14 @@ def _rank_categories(events: Sequence[Weighted]) -> tuple[SessionCategory, ...]:
     )
 
 
-def _weigh_categories(events: Sequence[Weighted]) -> Iterator[tuple[tuple[str, ...], float]]:
+def _weigh_categories(events: Sequence[WeightedEvent]) -> Iterator[tuple[tuple[str, ...], float]]:
     """Category and weight of each event that turns to one."""
     for each in events:
-        if each.item is not None and each.item.category_path and each.event.type in TYPE_WEIGHTS:
-            yield each.item.category_path, TYPE_WEIGHTS[each.event.type]
+        if each.item is not None and each.item.category_path and each.event.type in EVENT_TYPE_WEIGHTS:
+            yield each.item.category_path, EVENT_TYPE_WEIGHTS[each.event.type]
 
 
-def _measure_concentration(events: Sequence[Weighted], focus: Sequence[SessionCategory]) -> float:
+def _measure_concentration(events: Sequence[WeightedEvent], focus: Sequence[SessionCategory]) -> float:
     """0 if every event is of a category of its own, 1 if all are of one; one event alone says nothing."""
     count = sum(1 for _ in _weigh_categories(events))
     if count < 2:
@@ -116,12 +116,12 @@ def _measure_concentration(events: Sequence[Weighted], focus: Sequence[SessionCa
     return max(0.0, 1.0 - entropy / math.log(count))
 
 
-def _collect_queries(events: Sequence[Weighted]) -> tuple[str, ...]:
+def _collect_queries(events: Sequence[WeightedEvent]) -> tuple[str, ...]:
     typed = (normalise_text(each.event.query) for each in reversed(events) if each.event.query)
     return tuple({query.casefold(): query for query in typed if query}.values())[:MAX_QUERIES]
 
 
-def _find_stage(events: Sequence[Weighted]) -> SessionStage:
+def _find_stage(events: Sequence[WeightedEvent]) -> SessionStage:
     kinds = {each.event.type for each in events}
     looked = {
         (each.item.category_path, each.item.item_id) for each in events if each.item and each.event.type in _VIEW_TYPES

@@ -3,24 +3,24 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.features.profiles.keywords import WeightedKeyword
 from portrait.features.profiles.price_bands import PriceBand
 from portrait.features.profiles.sentences import (
+    MAX_NAMES,
     MIN_CONFIDENCE,
-    NAMED,
     Certainty,
     Sentence,
-    ago_chinese,
-    ago_english,
-    certainty,
-    date_chinese,
-    date_english,
+    build_sentence,
+    format_ago_chinese,
+    format_ago_english,
+    format_date_chinese,
+    format_date_english,
+    format_price,
     join_chinese,
     join_english,
-    price_text,
-    quoted,
-    sentence,
+    quote_query,
+    rate_certainty,
     short_name,
 )
 from portrait.server.profiles.activity_pattern import ActivityPattern
@@ -97,10 +97,10 @@ def _join_names(parts: Mapping[str, Any]) -> str:
 
 def _describe_keywords(keywords: Sequence[WeightedKeyword], names: str) -> Iterator[Sentence]:
     """Words that no name has."""
-    told = [each for each in keywords if each.word.casefold() not in names and certainty(each.confidence)]
-    if named := told[: 2 * NAMED]:
+    told = [each for each in keywords if each.word.casefold() not in names and rate_certainty(each.confidence)]
+    if named := told[: 2 * MAX_NAMES]:
         words = [each.word for each in named]
-        yield sentence("keywords", f"Words of note: {', '.join(words)}.", f"关键词：{'、'.join(words)}。", named)
+        yield build_sentence("keywords", f"Words of note: {', '.join(words)}.", f"关键词：{'、'.join(words)}。", named)
 
 
 def _describe_aversions(aversions: Sequence[Aversion]) -> Iterator[Sentence]:
@@ -110,16 +110,16 @@ def _describe_aversions(aversions: Sequence[Aversion]) -> Iterator[Sentence]:
         ({Certainty.SURE, Certainty.LIKELY}, "Was let down by", ""),
         ({Certainty.FAINT}, "May not like", "可能"),
     ):
-        if named := [each for each in narrowest if certainty(each.confidence) in levels][:NAMED]:
+        if named := [each for each in narrowest if rate_certainty(each.confidence) in levels][:MAX_NAMES]:
             names = [short_name(each.category_path) for each in named]
             chinese = f"{maybe}对{join_chinese(names)}不满意。"
-            yield sentence("aversions", f"{english} {join_english(names)}.", chinese, named)
+            yield build_sentence("aversions", f"{english} {join_english(names)}.", chinese, named)
 
 
 def _describe_brands(brands: Sequence[BrandAffinity]) -> Iterator[Sentence]:
-    if named := [each for each in brands if each.confidence >= _MIN_PROBABILITY][:NAMED]:
+    if named := [each for each in brands if each.confidence >= _MIN_PROBABILITY][:MAX_NAMES]:
         lifts = [f"{each.brand} ({each.lift:.1f}×)" for each in named]
-        yield sentence(
+        yield build_sentence(
             "brands", f"Prefers {join_english(lifts)} against other shoppers of the same categories.",
             f"与同类顾客相比更偏爱{join_chinese(lifts)}。", named,
         )  # fmt: skip
@@ -128,7 +128,7 @@ def _describe_brands(brands: Sequence[BrandAffinity]) -> Iterator[Sentence]:
 def _describe_price_bands(bands: Sequence[PriceBand]) -> Iterator[Sentence]:
     deep = max((len(each.category_path) for each in bands), default=1) > 1  # then wide categories are mixtures
     told = [each for each in bands if len(each.category_path) > deep]
-    named = [each for each in told if not _MAX_LOW_PERCENTILE < each.percentile < _MIN_HIGH_PERCENTILE][:NAMED]
+    named = [each for each in told if not _MAX_LOW_PERCENTILE < each.percentile < _MIN_HIGH_PERCENTILE][:MAX_NAMES]
     for cheap, english, chinese in ((True, "less", "低于"), (False, "more", "高于")):
         for sure, pays, seems in ((True, "Pays", ""), (False, "Seems to pay", "似乎")):
             chosen = [
@@ -138,9 +138,9 @@ def _describe_price_bands(bands: Sequence[PriceBand]) -> Iterator[Sentence]:
             ]
             if not chosen:
                 continue
-            prices = [f"{short_name(each.category_path)} (about {price_text(each.median)})" for each in chosen]
-            prices_zh = [f"{short_name(each.category_path)}（约{price_text(each.median)}）" for each in chosen]
-            yield sentence(
+            prices = [f"{short_name(each.category_path)} (about {format_price(each.median)})" for each in chosen]
+            prices_zh = [f"{short_name(each.category_path)}（约{format_price(each.median)}）" for each in chosen]
+            yield build_sentence(
                 "price_bands",
                 f"{pays} {english} than most for {join_english(prices)}.",
                 f"购买{join_chinese(prices_zh)}的价格{seems}{chinese}多数顾客。",
@@ -168,7 +168,7 @@ def _describe_discount_sensitivity(discount: DiscountSensitivity) -> Iterator[Se
 
 def _describe_session(session: SessionIntent) -> Iterator[Sentence]:
     english, chinese = _STAGES[session.stage]
-    names = [short_name(each.category_path) for each in session.categories[:NAMED]]
+    names = [short_name(each.category_path) for each in session.categories[:MAX_NAMES]]
     about, about_zh = (f": {join_english(names)}", f"：{join_chinese(names)}") if names else ("", "")
     if len(session.categories) > 1 and session.stage in {
         SessionStage.CART,
@@ -177,41 +177,43 @@ def _describe_session(session: SessionIntent) -> Iterator[Sentence]:
         about = f"; the visit {'is' if session.active else 'was'} to {join_english(names)}"
         about_zh = f"，浏览涉及{join_chinese(names)}"
     when = ("Is in a session and has", "正在访问，已") if session.active else ("In the last session", "最近一次访问中")
-    queries = f", after {quoted(session.queries[0])}" if session.queries else ""
+    queries = f", after {quote_query(session.queries[0])}" if session.queries else ""
     queries_zh = f"，搜索过“{session.queries[0]}”" if session.queries else ""
     yield Sentence(
         "session",
-        f"{when[0]} {english}{about}{queries} ({date_english(session.started_at)}).",
-        f"{when[1]}{chinese}{about_zh}{queries_zh}（{date_chinese(session.started_at)}）。",
+        f"{when[0]} {english}{about}{queries} ({format_date_english(session.started_at)}).",
+        f"{when[1]}{chinese}{about_zh}{queries_zh}（{format_date_chinese(session.started_at)}）。",
         session.evidence_event_ids,
     )
 
 
 def _records_purchases(value: Any) -> bool:
     """Tell whether purchases are recorded, so that their absence is meaningful."""
-    return not (isinstance(value, Absence) and value.reason in {Reason.NO_STATISTICS, Reason.NOT_RECORDED})
+    return not (
+        isinstance(value, Absence) and value.reason in {AbsenceReason.NO_STATISTICS, AbsenceReason.NOT_RECORDED}
+    )
 
 
 def _describe_queries_only(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
     """Describe queries where no purchases are recorded."""
-    typed = [each.query for each in queries[:NAMED]]
-    english, chinese = join_english([quoted(each) for each in typed]), "、".join(f"“{each}”" for each in typed)
-    yield sentence("recent_queries", f"Asked for {english}.", f"搜索了{chinese}。", queries[:NAMED])
+    typed = [each.query for each in queries[:MAX_NAMES]]
+    english, chinese = join_english([quote_query(each) for each in typed]), "、".join(f"“{each}”" for each in typed)
+    yield build_sentence("recent_queries", f"Asked for {english}.", f"搜索了{chinese}。", queries[:MAX_NAMES])
 
 
 def _describe_open_queries(queries: Sequence[QueryIntent]) -> Iterator[Sentence]:
-    if open_ := [each for each in queries if each.outcome is not QueryOutcome.PURCHASED][:NAMED]:
+    if open_ := [each for each in queries if each.outcome is not QueryOutcome.PURCHASED][:MAX_NAMES]:
         typed = [each.query for each in open_]
-        yield sentence(
+        yield build_sentence(
             "recent_queries",
-            f"Asked for {join_english([quoted(each) for each in typed])} without buying.",
+            f"Asked for {join_english([quote_query(each) for each in typed])} without buying.",
             f"搜索了{'、'.join(f'“{each}”' for each in typed)}但没有购买。",
             open_,
         )
 
 
 def _describe_purchase_cycles(cycles: Sequence[PurchaseCycle]) -> Iterator[Sentence]:
-    if due := [each for each in cycles if each.due_probability >= _MIN_DUE_PROBABILITY][:NAMED]:
+    if due := [each for each in cycles if each.due_probability >= _MIN_DUE_PROBABILITY][:MAX_NAMES]:
         days = f"{due[0].horizon_days:.0f}"
         english = [
             f"{short_name(each.category_path)} ({each.due_probability:.0%}; about every {_format_interval(each)})"
@@ -221,7 +223,7 @@ def _describe_purchase_cycles(cycles: Sequence[PurchaseCycle]) -> Iterator[Sente
             f"{short_name(each.category_path)}（{each.due_probability:.0%}，约每{max(1, round(each.interval_days))}天）"
             for each in due
         ]
-        yield sentence(
+        yield build_sentence(
             "purchase_cycles",
             f"Likely to buy again within {days} days: {', '.join(english)}.",
             f"{days}天内可能再次购买：{join_chinese(chinese)}。",
@@ -241,16 +243,16 @@ def _describe_customer_value(value: CustomerValue) -> Iterator[Sentence]:
     else:
         who, who_zh = f"{english}, {segment}", f"{chinese}，{segment_zh}"
     window = f"{round(value.window_days):,}"
-    spent = f", {price_text(value.monetary)} spent" if value.monetary else ""
-    spent_zh = f"，消费{price_text(value.monetary)}" if value.monetary else ""
+    spent = f", {format_price(value.monetary)} spent" if value.monetary else ""
+    spent_zh = f"，消费{format_price(value.monetary)}" if value.monetary else ""
     bought = f"bought on {_format_days(value.frequency)} of the last {window}{spent}"
     bought_zh = f"有{value.frequency}天购买{spent_zh}"
     if not value.frequency:
         bought, bought_zh = f"bought nothing in the last {window} days", "没有购买"
     yield Sentence(
         "customer_value",
-        f"{who}: {bought}; the last purchase was {ago_english(value.days_since_purchase)}.",
-        f"{who_zh}：最近{round(value.window_days)}天内{bought_zh}；上次购买{ago_chinese(value.days_since_purchase)}。",
+        f"{who}: {bought}; the last purchase was {format_ago_english(value.days_since_purchase)}.",
+        f"{who_zh}：最近{round(value.window_days)}天内{bought_zh}；上次购买{format_ago_chinese(value.days_since_purchase)}。",
         value.evidence_event_ids,
     )
 

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.candidates.candidate_features import (
-    ASSOCIATED,
-    FAMILIAR,
-    NEWEST,
-    RETRIEVED,
-    candidate_features,
-    memory,
+    ASSOCIATED_CANDIDATES,
+    COLD_CANDIDATES,
+    FAMILIAR_CANDIDATES,
+    NEAREST_CANDIDATES,
+    compute_candidate_features,
+    summarise_interactions,
 )
 from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.server.catalogue.candidate_set import CandidateSet
@@ -30,7 +30,7 @@ def generate_candidates(
     left_out: Sequence[Event],
     max_per_category: int = 0,
 ) -> CandidateSet:
-    """The nearest to profile and query, among all and among newcomers, what the history leads to, and what is known.
+    """The nearest to profile and query, among all and among cold items, what the history leads to, and what is known.
 
     Where neither profile nor query is known, the popular ones.
 
@@ -44,17 +44,17 @@ def generate_candidates(
     """
     unwanted = catalogue.rows_of(left_out)
     allowed = catalogue.select(wanted, unwanted)
-    newcomers = catalogue.select(wanted, unwanted, newcomers=True)
-    count = max(RETRIEVED, k)
+    cold_items = catalogue.select(wanted, unwanted, cold_only=True)
+    count = max(NEAREST_CANDIDATES, k)
     wishes = [vector for vector in (shopper.profile, shopper.query) if vector.any()]
     found = []
     for wish in wishes:
-        found += catalogue.nearest(wish, [(count, allowed), (NEWEST, newcomers)])
+        found += catalogue.nearest(wish, [(count, allowed), (COLD_CANDIDATES, cold_items)])
     if not wishes:
         found.append(catalogue.popular(count, allowed))
     found.append(_find_associated(catalogue, shopper, allowed))
     familiar = catalogue.rows_of(shopper.events)
-    found.append(familiar[catalogue.holds(allowed, familiar)][:FAMILIAR])
+    found.append(familiar[catalogue.holds(allowed, familiar)][:FAMILIAR_CANDIDATES])
     rows = np.unique(np.concatenate(found))
     if max_per_category:
         rows = np.sort(add_other_categories(catalogue, rows, allowed, wishes, k, max_per_category))
@@ -62,11 +62,11 @@ def generate_candidates(
 
 
 def _find_associated(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> NDArray[np.int64]:
-    """Rows of the catalogue that the history leads to, at most `ASSOCIATED`."""
+    """Rows of the catalogue that the history leads to, at most `ASSOCIATED_CANDIDATES`."""
     if catalogue.name != DEFAULT_CATALOGUE:
         return np.empty(0, dtype=np.int64)
-    rows = catalogue.current_rows(shopper.associated.best_first())
-    return rows[catalogue.holds(allowed, rows)][:ASSOCIATED]
+    rows = catalogue.current_rows(shopper.associated.rows_by_score())
+    return rows[catalogue.holds(allowed, rows)][:ASSOCIATED_CANDIDATES]
 
 
 def compute_features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: datetime) -> NDArray[np.float32]:
@@ -78,17 +78,17 @@ def compute_features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_
         catalogue: the catalogue of the candidates; the same id in another catalogue is another item.
         as_of: the moment of the request.
     """
-    remembered = memory(
-        [event.item_id if event.is_of(catalogue) else None for event in shopper.events],
+    remembered = summarise_interactions(
+        [event.item_id if event.targets_catalogue(catalogue) else None for event in shopper.events],
         shopper.times.tolist(),
         shopper.percentiles,
     )
-    return candidate_features(
+    return compute_candidate_features(
         chosen.item_ids,
         chosen.popularity,
-        chosen.newcomer,
+        chosen.is_cold,
         chosen.percentile,
-        chosen.lenders.associated(shopper.associated),
+        chosen.neighbours.average_associations(shopper.associated),
         remembered,
         as_of.timestamp(),
         has_query=bool(shopper.query.any()),

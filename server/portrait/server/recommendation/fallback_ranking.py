@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates.candidate_features import RETRIEVED
+from portrait.features.candidates.candidate_features import NEAREST_CANDIDATES
 from portrait.features.events import Event
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.catalogue import Snapshot
@@ -41,7 +41,7 @@ def generate_fallback_candidates(
     allowed = catalogue.select(wanted, unwanted)
     found = [np.array([row for row in held if row is not None], dtype=np.int64)]
     liked = list(compute_category_shares(catalogue, shopper.events))
-    count = max(RETRIEVED, k)
+    count = max(NEAREST_CANDIDATES, k)
     found.append(catalogue.popular(count, allowed))
     if liked:
         within = allowed.within(catalogue.select(Filter(categories=liked), unwanted))
@@ -56,7 +56,7 @@ def compute_fallback_scores(chosen: CandidateSet, catalogue: Snapshot, shopper: 
     """
     liked = compute_category_shares(catalogue, shopper.events)
     share = np.array([liked.get(item.category_path, 0.0) for item in chosen.items], dtype=np.float32)
-    score = chosen.lenders.associated(shopper.associated) + _POPULARITY_WEIGHT * chosen.popularity * (
+    score = chosen.neighbours.average_associations(shopper.associated) + _POPULARITY_WEIGHT * chosen.popularity * (
         1 + _CATEGORY_WEIGHT * share
     )
     score += _SIMILARITY_WEIGHT * (chosen.vectors @ shopper.profile)

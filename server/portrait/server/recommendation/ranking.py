@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
-from portrait.features.generators import run_at_once
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.generators import run_to_completion
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.catalogue import Snapshot
 from portrait.server.catalogue.filters import Filter
@@ -159,7 +159,7 @@ async def _rank(engine: Engine, request: RankRequest, deadline: float | None) ->
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
     shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, snapshots, deadline)
     work = _group_duplicates(request.candidates)
-    copies, distinct = run_at_once(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
+    copies, distinct = run_to_completion(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
     known = await _collect_candidates(engine, catalogue, list(distinct.values()), deadline)
     # A candidate with its own text is still the same object; one without was replaced by the item of the catalogue.
     by_words = {id(item): copies[key] for key, item in distinct.items() if item.title}
@@ -241,4 +241,4 @@ async def _rank_candidates(
 def _make_ranking(
     engine: Engine, items: list[RankedItem], request: RankingRequest, *, degraded: bool = False
 ) -> Ranking:
-    return Ranking(items, engine.release.number, min(len(request.history), REMEMBERED_EVENTS), degraded)
+    return Ranking(items, engine.release.number, min(len(request.history), MAX_REMEMBERED_EVENTS), degraded)

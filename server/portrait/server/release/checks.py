@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.candidates.associations import Associations
-from portrait.features.candidates.cold_start import LENDERS, Lenders
-from portrait.features.population.profile_distribution import Profiles
-from portrait.features.search.ivf import Approximate
+from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
+from portrait.features.population.profile_distribution import ProfileDistribution
+from portrait.features.search.ivf import IvfIndex
 
 _ROWS_AT_ONCE = 1 << 16
 
@@ -18,7 +18,7 @@ def check_vectors(vectors: NDArray[np.float32], items: int, dimension: int) -> N
         _require_finite(vectors[begin : begin + _ROWS_AT_ONCE])
 
 
-def check_index(index: Approximate, items: int, dimension: int) -> None:
+def check_index(index: IvfIndex, items: int, dimension: int) -> None:
     """Require an index of all items; raises ValueError."""
     if (len(index), index.dimension) != (items, dimension):
         raise ValueError(f"it holds {len(index)} vectors of {index.dimension} numbers, not {items} of {dimension}")
@@ -30,12 +30,12 @@ def check_popularity(popularity: NDArray[np.float32], items: int) -> None:
     _require_finite(popularity)
 
 
-def check_lenders(lenders: Lenders, items: int) -> None:
-    """Require lenders that are items, -1 for none; raises ValueError."""
-    _require(lenders.rows, (items, LENDERS), np.int32)
-    _require(lenders.shares, (items, LENDERS), np.float32)
-    _require_rows(lenders.rows, -1, items)
-    _require_finite(lenders.shares)
+def check_neighbours(neighbours: ColdStartNeighbours, items: int) -> None:
+    """Require neighbours that are items, -1 for none; raises ValueError."""
+    _require(neighbours.rows, (items, MAX_NEIGHBOURS), np.int32)
+    _require(neighbours.weights, (items, MAX_NEIGHBOURS), np.float32)
+    _require_rows(neighbours.rows, -1, items)
+    _require_finite(neighbours.weights)
 
 
 def check_associations(associations: Associations, items: int) -> None:
@@ -50,7 +50,7 @@ def check_associations(associations: Associations, items: int) -> None:
     _require_finite(associations.weights)
 
 
-def check_profiles(profiles: Profiles, dimension: int) -> None:
+def check_profiles(profiles: ProfileDistribution, dimension: int) -> None:
     """Require mean and covariance of vectors; raises ValueError."""
     for values, shape in (
         (profiles.mean, (dimension,)),

@@ -13,25 +13,25 @@ from numpy.typing import NDArray
 
 from portrait.features.candidates.associations import Associations
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
-from portrait.features.candidates.cold_start import LENDERS, Lenders
+from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
 from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.features.histories.history_arrays import EVENT_NUMBERS
 from portrait.features.histories.statistics import STATISTICS
-from portrait.features.items.item_table import ItemTable, mapped_array
+from portrait.features.items.item_table import ItemTable, map_array
 from portrait.features.items.prices import PriceScale
 from portrait.features.population.population import Population
-from portrait.features.population.profile_distribution import Profiles, read_profiles
+from portrait.features.population.profile_distribution import ProfileDistribution, read_profile_distribution
 from portrait.features.release import layout as release_layout
-from portrait.features.release.manifest import Manifest, ReleaseError, read_whole
+from portrait.features.release.manifest import Manifest, ReleaseError, read_verified_manifest
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.ivf import Approximate
-from portrait.features.search.row_bitmap import Bits
-from portrait.features.text.idf import Rarity
+from portrait.features.search.ivf import IvfIndex
+from portrait.features.search.row_bitmap import RowBitmap
+from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.release.checks import (
     check_associations,
     check_index,
-    check_lenders,
+    check_neighbours,
     check_popularity,
     check_profiles,
     check_vectors,
@@ -53,26 +53,26 @@ class Release:
     items: ItemTable
     vectors: NDArray[np.float32]
     """`[items, dimension]`, unit length; float16 in a release with an index."""
-    index: Approximate | None
+    index: IvfIndex | None
     """Finds the nearest of the items, where they are too many to look at each."""
     popularity: NDArray[np.float32]
     """`[items]`, 0 to 1."""
-    lenders: Lenders
+    neighbours: ColdStartNeighbours
     """The cold-start neighbours of each item."""
     associations: Associations
     """Items that follow other items, by row."""
     price_scale: PriceScale
-    rarity: Rarity
+    rarity: InverseDocumentFrequency
     """Rarity of the words of its items."""
     population: Population | None = None
     """Statistics of its shoppers; None if another version wrote them."""
-    profiles: Profiles | None = None
+    profiles: ProfileDistribution | None = None
     """Mean and covariance of their profiles."""
 
     @cached_property
-    def newcomer(self) -> NDArray[np.bool_]:
+    def is_cold(self) -> NDArray[np.bool_]:
         """`[items]`: whether training had no event of the item, so that others lend to it."""
-        return self.lenders.rows[:, 0] != np.arange(len(self.items))
+        return self.neighbours.rows[:, 0] != np.arange(len(self.items))
 
     @cached_property
     def by_popularity(self) -> NDArray[np.int64]:
@@ -80,19 +80,19 @@ class Release:
         return np.argsort(-self.popularity, kind="stable")
 
     @cached_property
-    def _known(self) -> Bits:
-        return bits.packed(~self.newcomer)
+    def _known(self) -> RowBitmap:
+        return bits.pack_rows(~self.is_cold)
 
-    def lenders_to(self, words: NDArray[np.float32]) -> Lenders:
+    def find_neighbours(self, words: NDArray[np.float32]) -> ColdStartNeighbours:
         """Find the neighbours of cold items.
 
         Args:
-            words: `[newcomers, dimension]`, embeddings of their texts.
+            words: `[cold items, dimension]`, embeddings of their texts.
         """
         if self.index is None or not len(words):
-            return Lenders.nearest(words, self.vectors, ~self.newcomer)
-        share = float(1.0 - self.newcomer.mean())
-        return Lenders.near(*self.index.search(words, LENDERS, self._known, share))
+            return ColdStartNeighbours.find_nearest(words, self.vectors, ~self.is_cold)
+        share = float(1.0 - self.is_cold.mean())
+        return ColdStartNeighbours.from_cosines(*self.index.search(words, MAX_NEIGHBOURS, self._known, share))
 
     @cached_property
     def traits(self) -> list[Trait]:
@@ -101,7 +101,7 @@ class Release:
 
     def row_of(self, event: Event) -> int:
         """Row of the item that an event was done to, -1 if the release does not hold it."""
-        if event.item_id is None or not event.is_of(DEFAULT_CATALOGUE):
+        if event.item_id is None or not event.targets_catalogue(DEFAULT_CATALOGUE):
             return -1
         return self.items.row(DEFAULT_CATALOGUE, event.item_id)
 
@@ -123,8 +123,8 @@ class Release:
         Raises:
             ReleaseError: it is missing or damaged, or was made for other features.
         """
-        folder = release_layout.folder(repository, number)
-        manifest = read_whole(repository, number)
+        folder = release_layout.release_folder(repository, number)
+        manifest = read_verified_manifest(repository, number)
         _check_features(manifest)
 
         def read(name: str, reader: Callable[[Path], T]) -> T:
@@ -139,15 +139,15 @@ class Release:
             manifest=manifest,
             tokenizer=read(release_layout.TOKENIZER, TextTokenizer.load),
             items=read(release_layout.ITEMS, lambda path: ItemTable.load(path.parent, scale)),
-            vectors=read(release_layout.ITEM_VECTORS, mapped_array),
-            index=read(release_layout.ITEM_INDEX, Approximate.open) if manifest.has_index else None,
-            popularity=read(release_layout.ITEM_POPULARITY, mapped_array),
-            lenders=read(release_layout.LENDERS, lambda path: Lenders.load(path.parent)),
+            vectors=read(release_layout.ITEM_VECTORS, map_array),
+            index=read(release_layout.ITEM_INDEX, IvfIndex.open) if manifest.has_item_index else None,
+            popularity=read(release_layout.ITEM_POPULARITY, map_array),
+            neighbours=read(release_layout.COLD_START_NEIGHBOURS, lambda path: ColdStartNeighbours.load(path.parent)),
             associations=read(release_layout.ASSOCIATIONS, Associations.load),
             price_scale=scale,
-            rarity=read(release_layout.KEYWORDS, _read_rarity),
+            rarity=read(release_layout.DOCUMENT_FREQUENCIES, _read_rarity),
             population=read(release_layout.POPULATION, Population.read),
-            profiles=read(release_layout.PROFILES, read_profiles),
+            profiles=read(release_layout.PROFILE_DISTRIBUTION, read_profile_distribution),
         )
         for name, check in loaded._checks():
             read(name, check)
@@ -157,23 +157,23 @@ class Release:
         """Yield the check of each file; a check raises ValueError, or the error of its reader."""
         items, index, profiles = len(self.items), self.index, self.profiles
         yield release_layout.MANIFEST, lambda _: self.traits
-        yield release_layout.TOKENIZER, lambda _: self.tokenizer.pad(self.tokenizer.token_ids(["a", "\u2603", ""]))
-        yield release_layout.ITEMS, lambda _: self.items.check()
+        yield release_layout.TOKENIZER, lambda _: self.tokenizer.pad(self.tokenizer.encode(["a", "\u2603", ""]))
+        yield release_layout.ITEMS, lambda _: self.items.verify()
         yield release_layout.ITEM_VECTORS, lambda _: check_vectors(self.vectors, items, self.dimension)
         yield release_layout.ITEM_POPULARITY, lambda _: check_popularity(self.popularity, items)
-        yield release_layout.LENDERS, lambda _: check_lenders(self.lenders, items)
+        yield release_layout.COLD_START_NEIGHBOURS, lambda _: check_neighbours(self.neighbours, items)
         yield release_layout.ASSOCIATIONS, lambda _: check_associations(self.associations, items)
         if index is not None:
             yield release_layout.ITEM_INDEX, lambda _: check_index(index, items, self.dimension)
         if profiles is not None:
-            yield release_layout.PROFILES, lambda _: check_profiles(profiles, self.dimension)
+            yield release_layout.PROFILE_DISTRIBUTION, lambda _: check_profiles(profiles, self.dimension)
 
 
 def _check_features(manifest: Manifest) -> None:
     for name, wanted, made in (
         ("event numbers", EVENT_NUMBERS, manifest.event_numbers),
         ("candidate features", CANDIDATE_FEATURES, manifest.candidate_features),
-        ("statistics", STATISTICS if manifest.has_heads else (), manifest.statistics),
+        ("statistics", STATISTICS if manifest.has_trait_heads else (), manifest.statistics),
     ):
         if list(wanted) != list(made):
             raise ReleaseError(f"release {manifest.release} was trained with other {name}: {', '.join(made)}")
@@ -183,9 +183,9 @@ def _read_scale(path: Path) -> PriceScale:
     return PriceScale.from_json(json.loads(path.read_text(encoding="utf-8")))
 
 
-def _read_rarity(path: Path) -> Rarity:
+def _read_rarity(path: Path) -> InverseDocumentFrequency:
     words = json.loads(path.read_text(encoding="utf-8"))
-    return Rarity.of(words["documents"], words["frequencies"])
+    return InverseDocumentFrequency.from_counts(words["documents"], words["frequencies"])
 
 
 def _told(error: Exception) -> str:

@@ -8,7 +8,7 @@ from numpy import float32
 from numpy.typing import NDArray
 
 from portrait.features.events import Event
-from portrait.features.histories.statistics import counted
+from portrait.features.histories.statistics import select_counted_events
 from portrait.features.release.manifest import Manifest
 
 MODELS_AWAY = "the models did not answer"
@@ -71,7 +71,7 @@ def values(
         as_of: the moment of the profile.
     """
     given = iter([] if probabilities is None else probabilities.tolist())
-    told, found = counted(history), []
+    told, found = select_counted_events(history), []
     for trait in traits:
         chance = None if trait.absent else next(given, None)
         absent = trait.absent or _unfit(trait, told, as_of) or (MODELS_AWAY if chance is None else "")

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from portrait.features.release.layout import releases
-from portrait.features.release.manifest import ReleaseError, read_whole
+from portrait.features.release.layout import list_releases
+from portrait.features.release.manifest import ReleaseError, read_verified_manifest
 from portrait.server.rollout.gateway_status import Gateway, GatewayError
 from portrait.server.rollout.traffic import Traffic, TrafficError
 
@@ -43,7 +43,7 @@ def list_(repository: Repository = _REPOSITORY, gateway: Gateways = None) -> Non
     except (OSError, ReleaseError, TrafficError) as error:
         raise _wrong(error) from error
     typer.echo(f"{'release':<9}{'created':<27}{'traffic':<16}files")
-    for number in releases(repository):
+    for number in list_releases(repository):
         created, state = _state(repository, number)
         typer.echo(f"{number:<9}{created:<27}{_part(traffic, number):<16}{state}")
     for url in gateway or ():
@@ -125,7 +125,7 @@ def _now(repository: Path, beside: int | None) -> Traffic:
     traffic = Traffic.read(repository)
     if traffic is not None:
         return traffic
-    found = [number for number in releases(repository) if number != beside]
+    found = [number for number in list_releases(repository) if number != beside]
     if beside is None or not found:
         return Traffic.of(repository)
     return Traffic(found[-1])
@@ -133,16 +133,16 @@ def _now(repository: Path, beside: int | None) -> Traffic:
 
 def _check(repository: Path, number: int) -> None:
     """Raises ReleaseError if there is no such release, or its files are not what they were."""
-    if number not in (found := releases(repository)):
+    if number not in (found := list_releases(repository)):
         there = ", ".join(map(str, found)) or "none"
         raise ReleaseError(f"{repository} holds no release {number}; those there are: {there}")
-    read_whole(repository, number)
+    read_verified_manifest(repository, number)
 
 
 def _state(repository: Path, number: int) -> tuple[str, str]:
     """Return the creation time of a release and the state of its files."""
     try:
-        manifest = read_whole(repository, number)
+        manifest = read_verified_manifest(repository, number)
     except ReleaseError as error:
         return "", str(error)
     return manifest.created_at[:25], "whole"

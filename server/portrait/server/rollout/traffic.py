@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.features.files.regular_files import read_bytes
-from portrait.features.release.layout import MAX_RELEASE, releases
+from portrait.features.files.regular_files import read_regular_file
+from portrait.features.release.layout import MAX_RELEASE, list_releases
 from portrait.features.release.manifest import ReleaseError
 
 FILE = "traffic.json"
@@ -107,7 +107,7 @@ class Traffic:
         """
         path = file_of(repository)
         try:
-            fields: dict[str, Any] = json.loads(read_bytes(path, None, _MAX_BYTES).decode())
+            fields: dict[str, Any] = json.loads(read_regular_file(path, None, _MAX_BYTES).decode())
             return cls(**fields)
         except FileNotFoundError:
             return None
@@ -126,7 +126,7 @@ class Traffic:
         traffic = cls.read(repository)
         if traffic is not None:
             return traffic
-        found = releases(repository)
+        found = list_releases(repository)
         if not found:
             raise ReleaseError(f"{repository} holds no release: run `portrait export` first")
         return cls(found[-1])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from portrait.features.release.manifest import ReleaseError, read_whole
+from portrait.features.release.manifest import ReleaseError, read_verified_manifest
 from portrait.server.rollout.gateway_status import GatewayError
 from portrait.server.rollout.rollout import Triton
 from portrait.server.rollout.traffic import Traffic, TrafficError
@@ -101,7 +101,7 @@ class TritonReleaseManager:
 
     async def _check_and_load(self, release: int) -> None:
         """Load a release whose files are what they were: Triton would wait for ever for a graph that is a pipe."""
-        await asyncio.to_thread(read_whole, self._repository, release)
+        await asyncio.to_thread(read_verified_manifest, self._repository, release)
         await self._triton.load(release)
 
     def _refuse(self, release: int, error: ReleaseError | TritonError) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from portrait.features.release.layout import MODELS, TRAIT_HEADS, models
+from portrait.features.release.layout import MODELS, TRAIT_HEADS, list_models
 from portrait.server.runtime.background import Background
 from portrait.server.triton.configuration import adapt_to_this_machine, load_model
 from portrait.server.triton.errors import TritonError
@@ -253,7 +253,7 @@ class EmbeddedTriton:
         assert self._workspace is not None
         async with connect(self.url) as client:
             held = {
-                model: [number for number in releases if model in models(self._repository, number)]
+                model: [number for number in releases if model in list_models(self._repository, number)]
                 for model in (*MODELS, TRAIT_HEADS)
             }
             # At the same time: most of it is each model's process that imports its runtime.

@@ -11,7 +11,7 @@ import structlog
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
-from portrait.features.release.layout import MODELS, TRAIT_HEADS, models
+from portrait.features.release.layout import MODELS, TRAIT_HEADS, list_models
 from portrait.server.triton.configuration import load_model
 from portrait.server.triton.connection import open_client
 from portrait.server.triton.errors import TritonError
@@ -51,7 +51,7 @@ class RemoteTriton:
                 held = await self._held(client)
             except InferenceServerException as error:
                 raise TritonError(_refusal(self.url, str(error.message()))) from error
-            for model in models(self._repository, release):
+            for model in list_models(self._repository, release):
                 if release not in held[model]:
                     versions = sorted({*held[model], release})
                     await load_model(client, self._repository, model, versions, headers=self._headers)
@@ -88,7 +88,7 @@ class RemoteTriton:
 
     async def _has(self, client: InferenceServerClient, release: int) -> bool:
         """Return True if all models of a release answer; this needs no admin rights."""
-        for model in models(self._repository, release):
+        for model in list_models(self._repository, release):
             if not await client.is_model_ready(model, str(release), client_timeout=_SECONDS):
                 return False
         return True

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from portrait.features.release.layout import models
+from portrait.features.release.layout import list_models
 from portrait.server.triton.configuration import instances
 from portrait.server.triton.errors import TritonError
 
@@ -20,7 +20,7 @@ def require_shared_memory(repository: Path, release: int) -> None:
     Raises:
         TritonError: it does not; the message says how much is missing. Or its models can't be read.
     """
-    processes = sum(instances(repository, model) for model in models(repository, release))
+    processes = sum(instances(repository, model) for model in list_models(repository, release))
     needed = processes * _PROCESS_MIB
     free = _free_mib()
     if free is not None and free < needed:

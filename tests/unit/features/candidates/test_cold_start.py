@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from portrait.features.candidates.associations import Associated
-from portrait.features.candidates.cold_start import LENDERS, Lenders, with_lent
+from portrait.features.candidates.associations import AssociatedItems
+from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours, blend_neighbours
 from portrait.features.release import layout as release_layout
 
 KNOWN, NEW = 40, 3
 
 
-def unit(random: np.random.Generator, count: int, towers: int = 1) -> NDArray[np.float32]:
-    made = random.normal(size=(count, towers, 8 // towers)).astype(np.float32)
-    made /= np.linalg.norm(made, axis=-1, keepdims=True) * towers**0.5
+def unit(random: np.random.Generator, count: int, subspaces: int = 1) -> NDArray[np.float32]:
+    made = random.normal(size=(count, subspaces, 8 // subspaces)).astype(np.float32)
+    made /= np.linalg.norm(made, axis=-1, keepdims=True) * subspaces**0.5
     return made.reshape(count, 8)
 
 
@@ -27,43 +27,43 @@ def test_the_nearest_known_items_lend_and_their_shares_add_up(seed: int, known_c
     vectors, words = unit(random, KNOWN), unit(random, NEW)
     known = np.zeros(KNOWN, dtype=bool)
     known[random.choice(KNOWN, known_count, replace=False)] = True
-    lenders = Lenders.nearest(words, vectors, known)
-    assert len(lenders) == NEW
-    expected = sorted(np.flatnonzero(known), key=lambda row: -float(vectors[row] @ words[0]))[:LENDERS]
-    assert set(lenders.rows[0].tolist()) - {-1} == {int(row) for row in expected}
-    assert np.allclose(lenders.shares.sum(1), 1.0 if known_count else 0.0, atol=1e-5)
-    assert not lenders.shares[lenders.rows < 0].any()
+    neighbours = ColdStartNeighbours.find_nearest(words, vectors, known)
+    assert len(neighbours) == NEW
+    expected = sorted(np.flatnonzero(known), key=lambda row: -float(vectors[row] @ words[0]))[:MAX_NEIGHBOURS]
+    assert set(neighbours.rows[0].tolist()) - {-1} == {int(row) for row in expected}
+    assert np.allclose(neighbours.weights.sum(1), 1.0 if known_count else 0.0, atol=1e-5)
+    assert not neighbours.weights[neighbours.rows < 0].any()
 
 
 def test_a_known_item_lends_to_itself_alone() -> None:
-    lenders = Lenders.themselves(np.array([2, -1]))
+    neighbours = ColdStartNeighbours.of_known_items(np.array([2, -1]))
     values = np.array([0.1, 0.2, 0.3], dtype=np.float32)
-    assert lenders.mean(values) == pytest.approx([0.3, 0.0])
-    associated = Associated(np.array([0, 2]), np.array([0.5, 0.25], dtype=np.float32))
-    assert lenders.associated(associated) == pytest.approx([0.25, 0.0])
+    assert neighbours.average(values) == pytest.approx([0.3, 0.0])
+    associated = AssociatedItems(np.array([0, 2]), np.array([0.5, 0.25], dtype=np.float32))
+    assert neighbours.average_associations(associated) == pytest.approx([0.25, 0.0])
 
 
 @given(st.integers(0, 2**16), st.sampled_from([1, 2, 4]))
-def test_what_is_lent_keeps_every_tower_at_one_length(seed: int, towers: int) -> None:
+def test_what_is_lent_keeps_every_tower_at_one_length(seed: int, subspaces: int) -> None:
     random = np.random.default_rng(seed)
-    vectors, words = unit(random, KNOWN, towers), unit(random, NEW, towers)
-    lenders = Lenders.nearest(words, vectors, np.ones(KNOWN, dtype=bool))
-    lent = with_lent(words, lenders, vectors, towers)
-    assert np.allclose(np.linalg.norm(lent.reshape(NEW, towers, -1), axis=-1), towers**-0.5, atol=1e-5)
-    assert ((lent * lenders.mean(vectors)).sum(1) > (words * lenders.mean(vectors)).sum(1) - 1e-5).all()
+    vectors, words = unit(random, KNOWN, subspaces), unit(random, NEW, subspaces)
+    neighbours = ColdStartNeighbours.find_nearest(words, vectors, np.ones(KNOWN, dtype=bool))
+    blended = blend_neighbours(words, neighbours, vectors, subspaces)
+    assert np.allclose(np.linalg.norm(blended.reshape(NEW, subspaces, -1), axis=-1), subspaces**-0.5, atol=1e-5)
+    assert ((blended * neighbours.average(vectors)).sum(1) > (words * neighbours.average(vectors)).sum(1) - 1e-5).all()
 
 
-def test_without_lenders_words_stay_what_they_are() -> None:
+def test_without_neighbours_words_stay_what_they_are() -> None:
     words = unit(np.random.default_rng(0), NEW)
     vectors = unit(np.random.default_rng(1), KNOWN)
-    assert np.allclose(with_lent(words, Lenders.none(NEW), vectors, 1), words, atol=1e-6)
-    assert with_lent(words[:0], Lenders.none(0), vectors, 2).shape == (0, 8)
+    assert np.allclose(blend_neighbours(words, ColdStartNeighbours.empty(NEW), vectors, 1), words, atol=1e-6)
+    assert blend_neighbours(words[:0], ColdStartNeighbours.empty(0), vectors, 2).shape == (0, 8)
 
 
 def test_they_are_read_as_they_were_written(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    lenders = Lenders.nearest(unit(random, NEW), unit(random, KNOWN), np.ones(KNOWN, dtype=bool))
-    lenders.save(tmp_path / release_layout.LENDERS)
-    read = Lenders.load(tmp_path)
-    assert np.array_equal(read.rows, lenders.rows)
-    assert np.array_equal(read.shares, lenders.shares)
+    neighbours = ColdStartNeighbours.find_nearest(unit(random, NEW), unit(random, KNOWN), np.ones(KNOWN, dtype=bool))
+    neighbours.save(tmp_path / release_layout.COLD_START_NEIGHBOURS)
+    read = ColdStartNeighbours.load(tmp_path)
+    assert np.array_equal(read.rows, neighbours.rows)
+    assert np.array_equal(read.weights, neighbours.weights)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from portrait.features.events import EVENT_TYPE_CODES, EVENT_TYPES, Event, EventType
 from portrait.features.histories.history_arrays import (
     EVENT_NUMBERS,
-    columns_of,
-    leading_searches,
-    numbers,
-    search_seconds,
+    build_event_columns,
+    compute_event_numbers,
+    compute_search_seconds,
+    find_leading_searches,
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,7 +26,7 @@ def _events(*rows: tuple[EventType, float, str | None]) -> list[Event]:
 
 
 def _seconds(events: list[Event]) -> list[float | None]:
-    found = columns_of(events, lambda _: float("nan")).search_seconds
+    found = build_event_columns(events, lambda _: float("nan")).search_seconds
     return [None if np.isnan(value) else round(float(value), 3) for value in found]
 
 
@@ -61,7 +61,7 @@ def test_a_search_leads_to_nothing_of_its_own_moment_or_an_hour_later() -> None:
 
 def test_numbers_tell_whether_the_search_is_known() -> None:
     events = _events((EventType.SEARCH, 0, "halo"), (EventType.CLICK, 3600, None))
-    told = numbers(columns_of(events, lambda _: float("nan")))
+    told = compute_event_numbers(build_event_columns(events, lambda _: float("nan")))
     place = EVENT_NUMBERS.index("search_seconds")
     assert told[:, place : place + 2].tolist() == [[0.0, 0.0], [1.0, 1.0]]
 
@@ -76,13 +76,13 @@ def test_histories_side_by_side_are_as_each_alone(rows: list[list[tuple[EventTyp
     histories = [sorted(history, key=lambda row: row[1]) for history in rows]
     together = [row for history in histories for row in history]
     time = np.array([seconds for _, seconds, _ in together], dtype=np.float64)
-    searches = leading_searches(
+    searches = find_leading_searches(
         np.cumsum([0, *(len(history) for history in histories)]),
         np.array([EVENT_TYPE_CODES[kind] for kind, _, _ in together], dtype=np.int64),
         time,
         [query for _, _, query in together],
     )
-    found = search_seconds(time, searches)
+    found = compute_search_seconds(time, searches)
     alone = [value for history in histories for value in _seconds(_events(*history))]
     assert [None if np.isnan(value) else round(float(value), 3) for value in found] == alone
 

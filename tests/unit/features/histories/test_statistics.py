@@ -8,8 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait.features.events import EVENT_TYPES, Event, EventType
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS, SECONDS_PER_DAY
-from portrait.features.histories.statistics import RFM, STATISTICS, of_history, spent, statistics
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS, SECONDS_PER_DAY
+from portrait.features.histories.statistics import (
+    RFM,
+    STATISTICS,
+    compute_history_statistics,
+    compute_spending,
+    compute_statistics,
+)
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 
@@ -19,7 +25,7 @@ def bought(days_ago: float, price: float | None = 10.0, quantity: float | None =
 
 
 def told(events: list[Event]) -> dict[str, float]:
-    found = of_history(events, NOW)
+    found = compute_history_statistics(events, NOW)
     assert found is not None
     return dict(zip(STATISTICS, np.expm1(found.astype(np.float64)).round(4).tolist(), strict=True))
 
@@ -57,7 +63,7 @@ def test_counts_no_money_where_the_price_is_unknown() -> None:
 
 
 def test_has_none_of_a_history_without_times() -> None:
-    assert of_history([Event("e", EventType.PURCHASE, None, "i")], NOW) is None
+    assert compute_history_statistics([Event("e", EventType.PURCHASE, None, "i")], NOW) is None
 
 
 def test_the_baseline_reads_some_of_them() -> None:
@@ -75,20 +81,20 @@ def test_are_the_same_from_columns_as_from_a_history(drawn: list[float], data: s
         for kind, age in zip(kinds, drawn, strict=True)
     ]
     times = [event.time.timestamp() for event in events if event.time]
-    found = statistics(
+    found = compute_statistics(
         np.array(times),
         np.array([kind is EventType.PURCHASE for kind in kinds]),
-        spent(np.array(drawn), np.full(len(drawn), 2.0)),
+        compute_spending(np.array(drawn), np.full(len(drawn), 2.0)),
         NOW.timestamp(),
     )
-    np.testing.assert_array_equal(found, of_history(events, NOW))
+    np.testing.assert_array_equal(found, compute_history_statistics(events, NOW))
     assert np.isfinite(found).all()
 
 
 def test_look_at_the_remembered_events_only() -> None:
-    time = NOW.timestamp() - SECONDS_PER_DAY * np.arange(REMEMBERED_EVENTS + 50, 0, -1)
+    time = NOW.timestamp() - SECONDS_PER_DAY * np.arange(MAX_REMEMBERED_EVENTS + 50, 0, -1)
     every = np.ones(len(time), dtype=bool)
-    latest = slice(-REMEMBERED_EVENTS, None)
-    whole = statistics(time, every, np.ones(len(time)), NOW.timestamp())
-    part = statistics(time[latest], every[latest], np.ones(REMEMBERED_EVENTS), NOW.timestamp())
+    latest = slice(-MAX_REMEMBERED_EVENTS, None)
+    whole = compute_statistics(time, every, np.ones(len(time)), NOW.timestamp())
+    part = compute_statistics(time[latest], every[latest], np.ones(MAX_REMEMBERED_EVENTS), NOW.timestamp())
     np.testing.assert_array_equal(whole, part)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait.features.events import Item
-from portrait.features.items.item_table import ItemTable, line, write_lines
+from portrait.features.items.item_table import ItemTable, format_item_line, write_item_lines
 from portrait.features.items.prices import PriceScale
 
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -47,7 +47,7 @@ def same(table: ItemTable, items: list[Item], scale: PriceScale) -> None:
 @given(items, words)
 def test_items_come_back_and_are_found(items: list[Item], other: str) -> None:
     scale = scale_of(items)
-    table = ItemTable.of("".join(map(line, items)).encode(), scale)
+    table = ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale)
     same(table, items, scale)
     held = {(item.catalogue, item.item_id) for item in items}
     assert (table.row("products", other) >= 0) == (("products", other) in held)
@@ -57,7 +57,7 @@ def test_items_come_back_and_are_found(items: list[Item], other: str) -> None:
 def test_columns_are_read_as_they_were_written(tmp_path: Path) -> None:
     items = [Item(f"i{row}", f"Item {row}", category_path=("A", f"B{row % 3}"), price=float(row)) for row in range(200)]
     scale = scale_of(items)
-    write_lines(items, tmp_path / "items.jsonl")
+    write_item_lines(items, tmp_path / "items.jsonl")
     made = ItemTable.load(tmp_path, scale)
     same(made, items, scale)
     made.save(tmp_path)
@@ -66,4 +66,4 @@ def test_columns_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 def test_a_row_that_is_not_there_is_an_error() -> None:
     with pytest.raises(IndexError):
-        ItemTable.of(b"", PriceScale({}))[0]
+        ItemTable.from_lines(b"", PriceScale({}))[0]

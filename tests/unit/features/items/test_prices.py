@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait.features.events import Item
-from portrait.features.items.item_table import ItemTable, line
+from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale, known_price
 
 
@@ -31,7 +31,7 @@ def test_serving_sees_an_items_price_as_training_does() -> None:
     items = [Item("free", "Free", price=0.0), Item("dear", "Dear", price=9.0), Item("unknown", "Unknown")]
     scale = PriceScale.fit([()] * 3, np.array([1.0, 9.0, 5.0]))
     trained = [scale.percentile(item.category_path, item.price) for item in items]
-    served = ItemTable.of("".join(map(line, items)).encode(), scale).columns.percentile
+    served = ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale).columns.percentile
     assert np.array_equal(served, np.array(trained), equal_nan=True)
     assert np.isnan(served).tolist() == [True, False, True]
 

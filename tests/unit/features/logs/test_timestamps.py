@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.features.logs.timestamps import MAXIMUM, MINIMUM, read_time
+from portrait.features.logs.timestamps import MAX_TIME, MIN_TIME, read_time
 
 TIME = datetime(2024, 1, 15, 15, 30, tzinfo=UTC)
 
@@ -53,11 +53,11 @@ def test_one_moment_however_it_is_written(text: str) -> None:
         ("01.02.2024", datetime(2024, 2, 1, tzinfo=UTC)),
         ("2024-01-15T10:30:00.123456789Z", datetime(2024, 1, 15, 10, 30, 0, 123456, tzinfo=UTC)),
         ("2024-11-03 01:30 America/New_York", datetime(2024, 11, 3, 5, 30, tzinfo=UTC)),
-        ("infinity", MAXIMUM),
-        ("1e300", MAXIMUM),
-        ("-1e300", MINIMUM),
-        ("9999-12-31T23:59:59-05:00", MAXIMUM),
-        ("0001-01-01T00:00:00+05:00", MINIMUM),
+        ("infinity", MAX_TIME),
+        ("1e300", MAX_TIME),
+        ("-1e300", MIN_TIME),
+        ("9999-12-31T23:59:59-05:00", MAX_TIME),
+        ("0001-01-01T00:00:00+05:00", MIN_TIME),
         ("", None),
         ("\u200b", None),
     ],
@@ -102,7 +102,7 @@ def test_what_python_writes_is_read_back(time: datetime) -> None:
     offset = time.utcoffset()
     if offset is not None and not offset.seconds % 60:
         read = read_time(time.isoformat())
-        assert read in (MINIMUM, MAXIMUM, time.astimezone(UTC) if 2 < time.year < 9999 else read)
+        assert read in (MIN_TIME, MAX_TIME, time.astimezone(UTC) if 2 < time.year < 9999 else read)
 
 
 @given(st.text(max_size=30) | st.text("0123456789-/.: TZ+[]eEAPMamp", max_size=30))

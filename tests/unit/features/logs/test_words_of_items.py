@@ -2,7 +2,7 @@
 
 import pytest
 
-from portrait.features.logs.descriptions import decode_entities, read_brand, read_categories, read_words
+from portrait.features.logs.descriptions import decode_entities, read_brand, read_categories, read_description
 from portrait.features.logs.identifiers import read_id, read_text
 
 
@@ -47,11 +47,11 @@ def test_text_stays_as_it_stands_unless_it_shows_nothing() -> None:
     ],
 )
 def test_entities_are_decoded_once(text: str, read: str) -> None:
-    assert decode_entities(text) == read_words(text) == read
+    assert decode_entities(text) == read_description(text) == read
 
 
 def test_words_that_show_nothing_are_none() -> None:
-    assert read_words("&nbsp;") is read_words("\u200b") is read_brand("N/A") is None
+    assert read_description("&nbsp;") is read_description("\u200b") is read_brand("N/A") is None
     assert read_brand(" Procter &amp; Gamble ") == "Procter & Gamble"
 
 

@@ -39,12 +39,12 @@ def test_what_is_left_counts_as_if_the_rest_had_never_been(
     history.sort(key=lambda each: each.time or NOW)
     removed = [each for each in history if drawn[int(each.event_id[1:])][1]]
     kept = [each for each in history if each not in removed]
-    left = Evidence.of(history, NOW, item).without(removed)
+    left = Evidence.from_history(history, NOW, item).without(removed)
     refunded = {each.item_id for each in history if each.type is EventType.REFUND}
     if left is None:
         assert refunded.intersection(each.item_id for each in removed)
         return
-    fresh = Evidence.of(kept, NOW, item)
+    fresh = Evidence.from_history(kept, NOW, item)
     assert [each[:2] for each in left.events] == [each[:2] for each in fresh.events]
     assert np.array([each[2:] for each in left.events]) == pytest.approx(np.array([each[2:] for each in fresh.events]))
     np.testing.assert_array_equal(left.seconds, fresh.seconds)
@@ -52,4 +52,4 @@ def test_what_is_left_counts_as_if_the_rest_had_never_been(
 
 def test_events_without_times_count_by_their_order_and_so_anew() -> None:
     history = [event(number, EventType.VIEW, None, "lamp") for number in range(3)]
-    assert Evidence.of(history, NOW, item).without(history[:1]) is None
+    assert Evidence.from_history(history, NOW, item).without(history[:1]) is None

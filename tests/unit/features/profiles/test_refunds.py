@@ -32,7 +32,7 @@ def event(number: int, kind: EventType, item: str, seconds: int | None) -> Event
 
 def taken_back(history: list[Event]) -> set[str]:
     """Ids of purchases that count nothing."""
-    evidence = Evidence.of(history, NOW, lambda _: None)
+    evidence = Evidence.from_history(history, NOW, lambda _: None)
     bought = (each for each in evidence.events if each.event.type is EventType.PURCHASE)
     return {each.event.event_id for each in bought if each.long == 0.0}
 

@@ -5,16 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.features.text.keywords import Keyword, keywords, without
+from portrait.features.text.keywords import Keyword, extract_keywords, remove_word
 from portrait.features.text.normalisation import normalise_text
 
 
 def stems(text: str) -> list[str]:
-    return [keyword.stem for keyword in keywords(text)]
+    return [keyword.stem for keyword in extract_keywords(text)]
 
 
 def test_inflected_forms_share_a_stem_and_keep_their_spelling() -> None:
-    assert keywords("Running Shoe") == [Keyword("run", "Running"), Keyword("shoe", "Shoe")]
+    assert extract_keywords("Running Shoe") == [Keyword("run", "Running"), Keyword("shoe", "Shoe")]
     assert stems("run shoes") == stems("Running Shoe")
 
 
@@ -28,16 +28,16 @@ def test_units_are_left_out_and_what_they_measure_is_not() -> None:
 
 @pytest.mark.parametrize("goods", ["ring", "TV", "mug", "men", "Computer", "home"])
 def test_goods_are_no_stop_words(goods: str) -> None:
-    assert len(keywords(goods)) == 1
+    assert len(extract_keywords(goods)) == 1
 
 
 def test_chinese_is_cut_into_words_without_stop_words() -> None:
-    surfaces = [keyword.surface for keyword in keywords("苹果手机的保护套")]
+    surfaces = [keyword.surface for keyword in extract_keywords("苹果手机的保护套")]
     assert surfaces == ["苹果", "手机", "保护套"]
 
 
 def test_scripts_mix_in_one_title() -> None:
-    surfaces = [keyword.surface for keyword in keywords("PHILIPS飞利浦HQ912/15电动剃须刀")]
+    surfaces = [keyword.surface for keyword in extract_keywords("PHILIPS飞利浦HQ912/15电动剃须刀")]
     assert {"PHILIPS", "飞利浦", "HQ912", "剃须刀"} <= set(surfaces)
     assert stems("Crème brûlée Straße") == ["crème", "brûlée", "strass"]
 
@@ -56,7 +56,7 @@ def test_scripts_mix_in_one_title() -> None:
     ],
 )
 def test_chinese_titles_are_cut_as_a_shopper_reads_them(title: str, expected: list[str]) -> None:
-    assert [keyword.surface for keyword in keywords(title)] == expected
+    assert [keyword.surface for keyword in extract_keywords(title)] == expected
 
 
 def test_possessives_lose_their_ending() -> None:
@@ -65,16 +65,16 @@ def test_possessives_lose_their_ending() -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "😀🎧", "!!! --- ...", "\x00\x07", "的 了"])
 def test_a_text_that_says_nothing_has_none(text: str) -> None:
-    assert keywords(text) == []
+    assert extract_keywords(text) == []
 
 
 @given(st.text())
 def test_any_text_gives_keywords_that_stand_in_it(text: str) -> None:
     normalised = normalise_text(text)
-    for keyword in keywords(text):
+    for keyword in extract_keywords(text):
         assert keyword.stem
         assert keyword.surface in normalised
-    assert keywords(text) == keywords(normalised)
+    assert extract_keywords(text) == extract_keywords(normalised)
 
 
 def test_threads_agree() -> None:
@@ -86,10 +86,10 @@ def test_threads_agree() -> None:
 def test_thousands_of_titles_take_less_than_a_request() -> None:
     titles = [f"Stainless Steel Water Bottle {number} with Straw, 飞利浦电动剃须刀" for number in range(5000)]
     for title in titles[:10]:
-        keywords(title)
+        extract_keywords(title)
     start = time.process_time()
     for title in titles:
-        keywords(title)
+        extract_keywords(title)
     assert time.process_time() - start < 1.0
 
 
@@ -105,10 +105,10 @@ def test_thousands_of_titles_take_less_than_a_request() -> None:
     ],
 )
 def test_a_text_without_a_word_keeps_all_others(text: str, word: str, rest: str) -> None:
-    assert without(text, word) == rest
+    assert remove_word(text, word) == rest
 
 
 @given(st.text())
 def test_any_keyword_can_be_left_out(text: str) -> None:
-    for word in {each.surface for each in keywords(text)}:
-        assert without(text, word) != normalise_text(text)
+    for word in {each.surface for each in extract_keywords(text)}:
+        assert remove_word(text, word) != normalise_text(text)

@@ -5,11 +5,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from portrait.features.text.normalisation import normalise_text
-from portrait.features.text.salient_words import NAMES, is_of_note, words_of_note
+from portrait.features.text.salient_words import KNOWN_NAMES, extract_salient_keywords, is_salient
 
 
 def said(text: str) -> list[str]:
-    return [word.surface for word in words_of_note(text)]
+    return [word.surface for word in extract_salient_keywords(text)]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_says_how_much_is_not_of_note(title: str, expected: list[str]) -> N
     ],
 )  # fmt: skip
 def test_units_and_codes_are_not_of_note(word: str) -> None:
-    assert not is_of_note(word)
+    assert not is_salient(word)
 
 
 @pytest.mark.parametrize(
@@ -64,18 +64,18 @@ def test_units_and_codes_are_not_of_note(word: str) -> None:
     ["milk", "Lamp", "café", "台灯", "牛奶", "包", "молоко", "γάλα", "חלב", "TV", "rhythm", "精装", "ぎゅうにゅう"],
 )
 def test_goods_are_of_note(word: str) -> None:
-    assert is_of_note(word)
+    assert is_salient(word)
 
 
 @given(st.integers(1, 999), st.text("bcdfghjklmnpqrstvwxz", min_size=2, max_size=6), st.sampled_from([" ", "", "-"]))
 def test_no_unit_that_nobody_listed_is_told(count: int, unit: str, space: str) -> None:
     """Every shop has its own."""
-    assume(unit not in NAMES)
+    assume(unit not in KNOWN_NAMES)
     assert said(f"Fresh milk {count}{space}{unit}") == ["Fresh", "milk"]
 
 
 @given(st.text(max_size=60))
 def test_words_of_note_stand_in_their_text(text: str) -> None:
-    for word in words_of_note(text):
+    for word in extract_salient_keywords(text):
         assert word.surface in normalise_text(text)
-        assert is_of_note(word.surface, shouted=not word.surface.isupper())
+        assert is_salient(word.surface, shouted=not word.surface.isupper())

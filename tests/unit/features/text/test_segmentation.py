@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from portrait.features.text.keywords import keywords
+from portrait.features.text.keywords import extract_keywords
 from portrait.features.text.normalisation import normalise_text
 from portrait.features.text.segmentation import split_words
 
@@ -37,7 +37,7 @@ def test_words_stay_whole(text: str, words: list[str]) -> None:
 
 @pytest.mark.parametrize("text", ["साड़ी", "சட்டை", "শাড়ি", "เสื้อ", "فُسْتَان"])
 def test_a_word_of_any_script_is_a_keyword(text: str) -> None:
-    assert [keyword.surface for keyword in keywords(text)] == [normalise_text(text)]
+    assert [keyword.surface for keyword in extract_keywords(text)] == [normalise_text(text)]
 
 
 @given(st.text())

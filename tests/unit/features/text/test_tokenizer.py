@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 
-from portrait.features.text.tokenizer import MAXIMUM_TOKENS, TextTokenizer
+from portrait.features.text.tokenizer import MAX_TOKENS, TextTokenizer
 
 VOCABULARY = [
     "[PAD]",
@@ -42,11 +42,11 @@ WORDS = st.sampled_from(
 @given(st.lists(st.lists(WORDS, max_size=200).map(" ".join), max_size=5))
 def test_long_texts_have_the_tokens_of_all_of_their_words(texts: list[str]) -> None:
     whole = tokenizer()
-    whole.enable_truncation(MAXIMUM_TOKENS)
+    whole.enable_truncation(MAX_TOKENS)
     expected = [encoding.ids for encoding in whole.encode_batch(texts)]
-    assert TextTokenizer(tokenizer()).token_ids(texts) == expected
+    assert TextTokenizer(tokenizer()).encode(texts) == expected
 
 
 def test_a_long_text_whose_first_words_do_not_fill_all_places_is_read_to_its_end() -> None:
     texts = ["extraordinarily " * 60 + "lamp", "x" * 1_000 + " lamp", "\u200b " * 500 + "lamp"]
-    assert all(VOCABULARY.index("lamp") in ids for ids in TextTokenizer(tokenizer()).token_ids(texts))
+    assert all(VOCABULARY.index("lamp") in ids for ids in TextTokenizer(tokenizer()).encode(texts))

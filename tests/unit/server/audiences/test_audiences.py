@@ -24,7 +24,7 @@ from support.audience_fixtures import (
     make_value,
 )
 
-from portrait.features.population.profile_distribution import Profiles
+from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.server.audiences.criteria import (
     ActivityCriterion,
     Audience,
@@ -54,7 +54,7 @@ from portrait.server.rpc.services.page_tokens import PageToken, fingerprint
 from portrait.v1 import audience_service_pb2
 
 PATHS = [("Home",), ("Home", "Lamps"), ("Garden",), ("Kitchen", "Pans")]
-CLOUD = Profiles(
+CLOUD = ProfileDistribution(
     mean=np.array([0.1, 0.0, 0.0, 0.2], dtype=np.float32),
     covariance=np.diag([0.5, 0.2, 0.3, 0.1]).astype(np.float32),
     item_mean=np.zeros(DIMENSION, dtype=np.float32),

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from portrait.export.nearest import inverted_file
-from portrait.features.candidates.cold_start import Lenders
+from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.events import Event, EventType, Item
-from portrait.features.items.item_table import ItemTable, line
+from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
-from portrait.features.search.ivf import Approximate
+from portrait.features.search.ivf import IvfIndex
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.catalogue import Catalogue, Catalogues, Snapshot
 from portrait.server.catalogue.filters import Filter
@@ -38,13 +38,13 @@ def release_of(items: Sequence[Item]) -> Release:
     return cast(
         Release,
         SimpleNamespace(
-            items=ItemTable.of("".join(map(line, items)).encode(), scale),
+            items=ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
             index=None,
             vectors=vectors(*range(len(items))),
             popularity=popularity,
             by_popularity=np.argsort(-popularity, kind="stable"),
-            newcomer=np.zeros(len(items), dtype=bool),
-            lenders=Lenders.themselves(np.arange(len(items))),
+            is_cold=np.zeros(len(items), dtype=bool),
+            neighbours=ColdStartNeighbours.of_known_items(np.arange(len(items))),
             price_scale=scale,
             dimension=2,
         ),
@@ -56,7 +56,7 @@ def vectors(*values: float) -> NDArray[np.float32]:
     return np.array([(value, 1.0) for value in values], dtype=np.float32).reshape(-1, 2)
 
 
-def newcomers(items: Sequence[Item], *values: float) -> CandidateSet:
+def cold_items(items: Sequence[Item], *values: float) -> CandidateSet:
     """Items that nobody lends to, with a vector for each value."""
     count = len(items)
     return CandidateSet(
@@ -65,7 +65,7 @@ def newcomers(items: Sequence[Item], *values: float) -> CandidateSet:
         vectors(*values),
         np.zeros(count, dtype=np.float32),
         np.ones(count, dtype=bool),
-        Lenders.none(count),
+        ColdStartNeighbours.empty(count),
         np.full(count, np.nan),
     )
 
@@ -108,7 +108,7 @@ def test_a_filter_lets_through_what_it_says(catalogue: Catalogue, wanted: Filter
 
 
 def test_a_new_item_is_there_at_once(catalogue: Catalogue) -> None:
-    catalogue.upsert(newcomers([Item("pan", "Pan", category_path=("Kitchen",), brand="Acme", price=30.0)], 7))
+    catalogue.upsert(cold_items([Item("pan", "Pan", category_path=("Kitchen",), brand="Acme", price=30.0)], 7))
     now = catalogue.now
     row = now.row("pan")
     assert row is not None
@@ -122,12 +122,12 @@ def test_a_new_item_is_there_at_once(catalogue: Catalogue) -> None:
     assert [item.item_id for item in chosen.items] == ["pan", "desk"]
     assert chosen.vectors.tolist() == vectors(7, 0).tolist()
     assert chosen.popularity.tolist() == [0.0, 1.0]
-    assert chosen.newcomer.tolist() == [True, False]
-    assert chosen.lenders.rows[:, 0].tolist() == [-1, 0]
+    assert chosen.is_cold.tolist() == [True, False]
+    assert chosen.neighbours.rows[:, 0].tolist() == [-1, 0]
 
 
 def test_a_replaced_item_is_there_once(catalogue: Catalogue) -> None:
-    catalogue.upsert(newcomers([replace(ITEMS[1], title="New", price=1.0), replace(ITEMS[1], title="Newer")], 8, 9))
+    catalogue.upsert(cold_items([replace(ITEMS[1], title="New", price=1.0), replace(ITEMS[1], title="Newer")], 8, 9))
     now = catalogue.now
     assert passing(now, Filter(categories=[("Home", "Lamps")])) == ["desk", "floor"]
     item, row = now.item("floor"), now.row("floor")
@@ -142,14 +142,14 @@ def test_a_removed_item_is_gone_until_it_is_added_again(catalogue: Catalogue) ->
     assert catalogue.delete(["floor"]) == 0
     assert catalogue.now.item("floor") is None
     assert "floor" not in passing(catalogue.now, Filter())
-    catalogue.upsert(newcomers([ITEMS[1]], 1))
+    catalogue.upsert(cold_items([ITEMS[1]], 1))
     assert catalogue.now.item("floor") == ITEMS[1]
 
 
 def test_a_snapshot_is_not_disturbed(catalogue: Catalogue) -> None:
     before = catalogue.now
     changed = [replace(ITEMS[1], title="New", brand="Acme"), Item("pan", "Pan", brand="Acme")]
-    catalogue.upsert(newcomers(changed, 8, 9))
+    catalogue.upsert(cold_items(changed, 8, 9))
     catalogue.delete(["desk"])
     assert passing(before, Filter(brands=["acme"])) == ["desk"]
     assert before.item("floor") == ITEMS[1]
@@ -215,7 +215,7 @@ def test_after_any_changes_it_holds_what_a_dictionary_would(
         for number, change in enumerate(changes, start=10):
             if isinstance(change, list):
                 values = [number + place / 8 for place in range(len(change))]
-                catalogue.upsert(newcomers(change, *values))
+                catalogue.upsert(cold_items(change, *values))
                 reference.items |= {item.item_id: (item, v) for item, v in zip(change, values, strict=True)}
             else:
                 gone = change & reference.items.keys()
@@ -241,22 +241,22 @@ def both() -> tuple[Catalogue, Catalogue]:
     drawn = random.normal(size=(COUNT, DIMENSION))
     vectors = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
     exact = release_of(items)
-    exact.__dict__.update(vectors=vectors, dimension=DIMENSION, newcomer=np.arange(COUNT) % 5 == 0)
+    exact.__dict__.update(vectors=vectors, dimension=DIMENSION, is_cold=np.arange(COUNT) % 5 == 0)
     index = inverted_file(vectors)
     index.nprobe = index.nlist
-    indexed = cast(Release, SimpleNamespace(**(vars(exact) | {"index": Approximate(index)})))
+    indexed = cast(Release, SimpleNamespace(**(vars(exact) | {"index": IvfIndex(index)})))
     made = Catalogue("products", exact), Catalogue("products", indexed)
     for catalogue in made:
-        new = newcomers(items[:40], *range(40))
+        new = cold_items(items[:40], *range(40))
         catalogue.upsert(replace(new, vectors=vectors[100:140]))
         catalogue.delete([str(row) for row in range(200, 300)])
     return made
 
 
 @pytest.mark.parametrize("wanted", [Filter(), Filter(categories=[("A",)]), Filter(brands=["7"])])
-@pytest.mark.parametrize("newcomers", [False, True])
+@pytest.mark.parametrize("cold_only", [False, True])
 def test_an_index_finds_what_looking_at_each_finds(
-    both: tuple[Catalogue, Catalogue], wanted: Filter, newcomers: bool
+    both: tuple[Catalogue, Catalogue], wanted: Filter, cold_only: bool
 ) -> None:
     # Else nothing is looked up in the index.
     with pytest.MonkeyPatch.context() as patch:
@@ -264,7 +264,7 @@ def test_an_index_finds_what_looking_at_each_finds(
         left_out = np.arange(400, 450)
         wish, found = np.ones(DIMENSION, dtype=np.float32), []
         for catalogue in both:
-            selection = catalogue.now.select(wanted, left_out, newcomers=newcomers)
+            selection = catalogue.now.select(wanted, left_out, cold_only=cold_only)
             [rows] = catalogue.now.nearest(wish, [(30, selection)])
             assert catalogue.now.holds(selection, rows).all()
             found.append(set(catalogue.now.take(rows).item_ids))
@@ -275,7 +275,7 @@ def test_an_index_finds_what_looking_at_each_finds(
 
 def test_one_item_changed_again_and_again_takes_no_more_room(catalogue: Catalogue) -> None:
     for _ in range(5_000):
-        catalogue.upsert(newcomers([Item("pan", "Pan")], 1))
+        catalogue.upsert(cold_items([Item("pan", "Pan")], 1))
     assert len(catalogue.now) < 1_100
 
 
@@ -287,7 +287,7 @@ def test_catalogues_are_apart() -> None:
     with pytest.raises(NotFound):
         catalogues["help_articles"]
     article = Item("returns", "How to return", catalogue="help_articles")
-    catalogues.upsert("help_articles", newcomers([article], 1))
+    catalogues.upsert("help_articles", cold_items([article], 1))
     assert len(catalogues["help_articles"].now) == 1
 
     snapshots = catalogues.now()
@@ -303,7 +303,7 @@ def test_a_catalogue_of_no_release_goes_with_its_last_item() -> None:
     catalogues = Catalogues(release_of(ITEMS))
     article = Item("returns", "How to return", catalogue="help_articles")
     for _ in range(2):
-        catalogues.upsert("help_articles", newcomers([article], 1))
+        catalogues.upsert("help_articles", cold_items([article], 1))
         assert len(catalogues) == 3
         assert catalogues.delete("help_articles", ["returns"]) == 1
         assert "help_articles" not in catalogues.now().by_name
@@ -317,7 +317,7 @@ def test_a_catalogue_of_no_release_goes_with_its_last_item() -> None:
 def test_ever_new_catalogues_that_are_emptied_take_no_room() -> None:
     catalogues = Catalogues(release_of(ITEMS))
     for number in range(3_000):
-        catalogues.upsert(f"c{number}", newcomers([Item("a", "A", catalogue=f"c{number}")], 1))
+        catalogues.upsert(f"c{number}", cold_items([Item("a", "A", catalogue=f"c{number}")], 1))
         catalogues.delete(f"c{number}", ["a"])
     assert len(catalogues) == 2
     assert len(catalogues["c2999"].now) == 0

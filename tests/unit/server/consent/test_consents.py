@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.server.consent.consents import Consent, ConsentRule, Permissions, Purpose
 from portrait.server.demographics import AGE_BANDS, Demographics, find_age_band, select_demographics
 from portrait.server.storage.sqlite import SqliteStore, open_store
@@ -176,4 +176,4 @@ def test_what_is_declared_later_is_not_seen() -> None:
     assert select_demographics(ANN, NOON) == ANN
     for unknown in (select_demographics(ANN, NOON - timedelta(days=1)), select_demographics(None, NOON)):
         assert isinstance(unknown, Absence)
-        assert unknown.reason is Reason.NOT_RECORDED
+        assert unknown.reason is AbsenceReason.NOT_RECORDED

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from support import tiny_release
 
-from portrait.features.text.tokenizer import MAXIMUM_TOKENS, TextTokenizer
+from portrait.features.text.tokenizer import MAX_TOKENS, TextTokenizer
 from portrait.server.batching.caller_key import CallerKey, set_caller_key
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DeadlineExceeded, Unavailable
@@ -77,7 +77,7 @@ async def settle() -> None:
 async def test_texts_come_back_in_their_order_whatever_their_lengths(encoder: TextEncoder, release: Release) -> None:
     texts = ["red lamp", "a " * 50, "rug", "red lamp", "  RED\tlamp ", "红色台灯"]
     embeddings = await encoder.encode(texts, None)
-    tokens = release.tokenizer.token_ids([" ".join(text.split()) for text in texts])
+    tokens = release.tokenizer.encode([" ".join(text.split()) for text in texts])
     assert embeddings[:, 0].tolist() == [sum(row) for row in tokens]
 
 
@@ -162,7 +162,7 @@ def test_a_full_batch_fills_its_budget(length: int) -> None:
     assert 0.9 * SHAPES.budget <= SHAPES.max_rows(length) * length <= SHAPES.budget
 
 
-@given(st.integers(1, MAXIMUM_TOKENS))
+@given(st.integers(1, MAX_TOKENS))
 def test_a_text_is_padded_by_a_third_at_most(length: int) -> None:
     padded = SHAPES.padded_length(length)
     assert length <= padded <= max(8, 4 * length / 3)
@@ -174,14 +174,14 @@ async def test_texts_that_come_while_others_are_tokenised_are_read_together(rele
     class Tokenizer:
         def token_ids(self, texts: list[str]) -> list[list[int]]:
             read.append(len(texts))
-            return release.tokenizer.token_ids(texts)
+            return release.tokenizer.encode(texts)
 
     tokeniser = Tokeniser(cast(TextTokenizer, Tokenizer()))
     waits = [asyncio.create_task(tokeniser.token_ids(["red", f"lamp {place}"])) for place in range(5)]
     waits[3].cancel()
     found = await asyncio.gather(*waits, return_exceptions=True)
     assert isinstance(found.pop(3), asyncio.CancelledError)
-    assert found == [release.tokenizer.token_ids(["red", f"lamp {place}"]) for place in (0, 1, 2, 4)]
+    assert found == [release.tokenizer.encode(["red", f"lamp {place}"]) for place in (0, 1, 2, 4)]
     assert sum(read) == 8
     assert len(read) < 4
 

@@ -11,8 +11,8 @@ import pytest
 from support.example_shop import COFFEE, LAMPS, NOW, PANS, RUGS, TOOLS, find_item, make_release, past_event
 
 from portrait.features.events import EventType
-from portrait.features.generators import run_at_once
-from portrait.features.profiles.absence import Reason
+from portrait.features.generators import run_to_completion
+from portrait.features.profiles.absence import AbsenceReason
 from portrait.server.profiles.customer_value import ValueSegment, ValueTier
 from portrait.server.profiles.profile import ModelOutputs, Profile, build_profile
 from portrait.server.profiles.recent_queries import QueryOutcome
@@ -47,7 +47,7 @@ def near(value: float) -> object:
 
 @pytest.fixture(scope="module")
 def profile() -> Profile:
-    return run_at_once(build_profile(HISTORY, NOW, find_item, make_release(), FIELDS, ModelOutputs()))
+    return run_to_completion(build_profile(HISTORY, NOW, find_item, make_release(), FIELDS, ModelOutputs()))
 
 
 def test_interests(profile: Profile) -> None:
@@ -177,8 +177,8 @@ def test_value(profile: Profile) -> None:
 
 def test_what_is_absent_says_why(profile: Profile) -> None:
     assert {name: absence.reason for name, absence in profile.absent.items()} == {
-        "activity_pattern": Reason.TOO_LITTLE_EVIDENCE,
-        "demographics": Reason.NO_CONSENT,
+        "activity_pattern": AbsenceReason.TOO_LITTLE_EVIDENCE,
+        "demographics": AbsenceReason.NO_CONSENT,
     }
     assert profile.absent["activity_pattern"].explanation == "too few days with events: 5, and at least 8 are needed"
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.example_shop import ITEMS, NOW, find_item, make_release
 
 from portrait.features.events import Event, EventType
-from portrait.features.generators import run_at_once
+from portrait.features.generators import run_to_completion
 from portrait.server.profiles.profile import ModelOutputs, Profile, build_profile
 
 PARTS = (
@@ -51,7 +51,7 @@ def _events(draw: st.DrawFn) -> list[Event]:
 
 
 def profile(history: list[Event], as_of: datetime = NOW) -> Profile:
-    return run_at_once(build_profile(history, as_of, find_item, RELEASE, frozenset(PARTS), ModelOutputs()))
+    return run_to_completion(build_profile(history, as_of, find_item, RELEASE, frozenset(PARTS), ModelOutputs()))
 
 
 def said(made: Profile) -> list[object]:

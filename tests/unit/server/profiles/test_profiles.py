@@ -7,12 +7,12 @@ import pytest
 
 from portrait.features.events import Event, EventType, Item
 from portrait.features.items.prices import PriceScale
-from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.features.profiles.evidence import DEFAULT_DECAY_BY_ORDER, DEFAULT_DECAY_BY_TIME, Evidence
-from portrait.features.profiles.interests import interests
-from portrait.features.profiles.keywords import keywords
-from portrait.features.profiles.price_bands import price_bands
-from portrait.features.text.idf import Rarity
+from portrait.features.profiles.interests import compute_interests
+from portrait.features.profiles.keywords import compute_keywords
+from portrait.features.profiles.price_bands import compute_price_bands
+from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.server.profiles.aversions import find_aversions
 from portrait.server.profiles.recent_queries import QueryIntent, QueryOutcome, find_recent_queries
 from portrait.server.profiles.summary import summarise_profile
@@ -31,7 +31,7 @@ def item(event: Event) -> Item | None:
 
 
 def read(history: list[Event]) -> Evidence:
-    return Evidence.of(history, NOW, item)
+    return Evidence.from_history(history, NOW, item)
 
 
 def did(name: str, kind: EventType, item_id: str | None = None, days: float = 0.0, price: float | None = None) -> Event:
@@ -50,7 +50,7 @@ HISTORY = [
 
 
 def test_interests_share_the_weight_of_what_was_seen() -> None:
-    found = interests(read(HISTORY), None)
+    found = compute_interests(read(HISTORY), None)
     assert not isinstance(found, Absence)
     assert [(each.category_path, each.evidence_event_ids) for each in found] == [
         (("Home",), ("bought", "look")),
@@ -64,8 +64,8 @@ def test_interests_share_the_weight_of_what_was_seen() -> None:
 
 
 def test_more_of_the_same_is_surer_and_names_ten_events() -> None:
-    once = interests(read([did("00", EventType.PURCHASE, "desk")]), None)
-    often = interests(read([did(f"{n:02}", EventType.PURCHASE, "desk", days=30 - n) for n in range(30)]), None)
+    once = compute_interests(read([did("00", EventType.PURCHASE, "desk")]), None)
+    often = compute_interests(read([did(f"{n:02}", EventType.PURCHASE, "desk", days=30 - n) for n in range(30)]), None)
     assert not isinstance(once, Absence)
     assert not isinstance(often, Absence)
     assert often[0].confidence > once[0].confidence
@@ -79,7 +79,7 @@ def test_without_times_the_order_counts() -> None:
     history = [did(str(n), EventType.PURCHASE, "desk")._replace(time=None) for n in range(half_life + 1)]
     evidence = read(history)
     assert [evidence.events[0].long, evidence.events[-1].long] == pytest.approx([0.5, 1.0])
-    assert evidence.halves_at is None
+    assert evidence.short_term_expires_at is None
 
 
 @pytest.mark.parametrize(("rating", "weight"), [(1.0, 0.0), (2.0, 0.0), (3.5, 0.5), (5.0, 1.0), (None, 1.0)])
@@ -122,7 +122,9 @@ def test_a_refund_of_something_else_takes_nothing_back() -> None:
 
 def test_keywords_are_those_the_catalogue_has_few_of() -> None:
     frequencies = {"red": 2, "lamp": 5, "desk": 1, "acm": 5, "acme": 5}
-    found = keywords(read([HISTORY[-2], HISTORY[-1]._replace(event_id="zz")]), Rarity.of(99, frequencies))
+    found = compute_keywords(
+        read([HISTORY[-2], HISTORY[-1]._replace(event_id="zz")]), InverseDocumentFrequency.from_counts(99, frequencies)
+    )
     assert not isinstance(found, Absence)
     # red: 1.5 ln(100/3), lamp: 1.5 ln(100/6), desk: ln(100/2)
     assert [each.word for each in found[:3]] == ["Red", "lamp", "desk"]
@@ -134,13 +136,13 @@ def test_keywords_are_those_the_catalogue_has_few_of() -> None:
 
 def test_words_that_have_faded_are_left_out() -> None:
     history = [did("long ago", EventType.PURCHASE, "pan", days=8 * DEFAULT_DECAY_BY_TIME.long), HISTORY[5]]
-    found = keywords(read(history), Rarity.of(4, {}))
+    found = compute_keywords(read(history), InverseDocumentFrequency.from_counts(4, {}))
     assert not isinstance(found, Absence)
     assert {each.word for each in found} == {"Red", "desk", "lamp", "Acme"}
 
 
 def test_a_log_without_purchases_says_nothing_of_their_lack_nor_of_what_everybody_wants() -> None:
-    found = interests(read(HISTORY), None)
+    found = compute_interests(read(HISTORY), None)
     assert not isinstance(found, Absence)
     usual = [replace(each, population_weight=1.0 if "Kitchen" in each.category_path else 0.3) for each in found]
     asked = [QueryIntent("lamp", 1, NOW, QueryOutcome.VIEWED, (), 0.5, ("asked",), None)]
@@ -150,7 +152,7 @@ def test_a_log_without_purchases_says_nothing_of_their_lack_nor_of_what_everybod
         "interests": "Seems to care most for Home (72%; above all Lamps 56%).",
         "recent_queries": "Asked for “lamp” without buying.",
     }
-    clicks_only = parts | {"customer_value": Absence(Reason.NO_STATISTICS, "nobody bought")}
+    clicks_only = parts | {"customer_value": Absence(AbsenceReason.NO_STATISTICS, "nobody bought")}
     assert {each.field: each.english for each in summarise_profile(clicks_only)}[
         "recent_queries"
     ] == "Asked for “lamp”."
@@ -177,14 +179,14 @@ def test_a_query_led_to_what_follows_it_in_the_session_where_only_searches_carry
 
 
 def test_a_disliked_item_gives_no_keyword() -> None:
-    assert isinstance(keywords(read([HISTORY[4]]), Rarity.of(99, {})), Absence)
+    assert isinstance(compute_keywords(read([HISTORY[4]]), InverseDocumentFrequency.from_counts(99, {})), Absence)
 
 
 def test_price_bands_say_where_the_shopper_stands() -> None:
     asked = PriceScale.fit([("Home", "Lamps")] * 100, np.arange(1.0, 101.0))
     history = [did(str(n), EventType.PURCHASE, "desk", price=price) for n, price in enumerate((80.0, 70.0, 90.0))]
     history += [did("few", EventType.PURCHASE, "pan", price=5.0), did("free", EventType.VIEW, "desk")]
-    bands = price_bands(read(history), None, asked)
+    bands = compute_price_bands(read(history), None, asked)
     assert not isinstance(bands, Absence)
     assert [band.category_path for band in bands] == [("Home",), ("Home", "Lamps")]
     lamps = bands[1]
@@ -196,10 +198,10 @@ def test_price_bands_say_where_the_shopper_stands() -> None:
 def test_a_price_is_never_compared_with_those_of_other_categories() -> None:
     history = [did(str(n), EventType.PURCHASE, "desk", price=9.0) for n in range(5)]
     everything = PriceScale.fit([("Kitchen",)] * 100, np.arange(1.0, 101.0))
-    assert isinstance(price_bands(read(history), None, everything), Absence)
+    assert isinstance(compute_price_bands(read(history), None, everything), Absence)
 
 
 def test_nothing_is_said_of_nobody() -> None:
-    assert isinstance(interests(read([]), None), Absence)
-    assert isinstance(keywords(read([]), Rarity.of(99, {})), Absence)
-    assert isinstance(price_bands(read([]), None, PriceScale({})), Absence)
+    assert isinstance(compute_interests(read([]), None), Absence)
+    assert isinstance(compute_keywords(read([]), InverseDocumentFrequency.from_counts(99, {})), Absence)
+    assert isinstance(compute_price_bands(read([]), None, PriceScale({})), Absence)

@@ -7,8 +7,8 @@ import pytest
 from support.example_shop import COFFEE, NOW, RUGS, find_item, make_release, past_event
 
 from portrait.features.events import Event, EventType
-from portrait.features.generators import run_at_once
-from portrait.features.profiles.absence import too_few
+from portrait.features.generators import run_to_completion
+from portrait.features.profiles.absence import explain_too_few
 from portrait.features.profiles.interests import Interest
 from portrait.features.profiles.keywords import WeightedKeyword
 from portrait.features.profiles.price_bands import PriceBand
@@ -31,7 +31,7 @@ def said(field: str, value: object) -> list[str]:
 
 
 def profile(history: list[Event], as_of: datetime = NOW) -> Profile:
-    return run_at_once(build_profile(history, as_of, find_item, make_release(), FIELDS, ModelOutputs()))
+    return run_to_completion(build_profile(history, as_of, find_item, make_release(), FIELDS, ModelOutputs()))
 
 
 GROCERY, CANDY, SODA, DRUG = ("Grocery",), ("Grocery", "Candy"), ("Grocery", "Soft drinks"), ("Drug",)
@@ -206,7 +206,7 @@ def test_what_was_looked_at_is_not_told_as_bought(
     ],
 )
 def test_what_is_missing_is_told_in_plain_english(there: int, needed: int, expected: str) -> None:
-    assert too_few(there, needed, "purchases").explanation == expected
+    assert explain_too_few(there, needed, "purchases").explanation == expected
 
 
 def test_a_brand_that_is_told_is_no_word_of_note() -> None:

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait.features.candidates.associations import Associations
-from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, RETRIEVED
-from portrait.features.candidates.cold_start import Lenders
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, NEAREST_CANDIDATES
+from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
-from portrait.features.items.item_table import ItemTable, line
+from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.release.manifest import Manifest
-from portrait.features.text.idf import Rarity
+from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.server.catalogue.candidate_set import candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogue
 from portrait.server.catalogue.filters import Filter
@@ -43,7 +43,7 @@ def test_scores_that_differ_by_little_are_told_apart() -> None:
     assert found.tolist() == np.argsort(-scores, kind="stable")[:100].tolist()
 
 
-COUNT = 3 * RETRIEVED
+COUNT = 3 * NEAREST_CANDIDATES
 FAR = COUNT - 1
 """The item that is farthest from the shopper, and that the history leads to."""
 
@@ -55,18 +55,18 @@ def release() -> Release:
     angles = np.linspace(0.0, np.pi / 2, COUNT)
     scale = PriceScale({})
     held = {
-        "items": ItemTable.of("".join(map(line, items)).encode(), scale),
+        "items": ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
         "index": None,
         "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
         "popularity": np.zeros(COUNT, dtype=np.float32),
-        "lenders": Lenders.themselves(np.arange(COUNT)),
+        "neighbours": ColdStartNeighbours.of_known_items(np.arange(COUNT)),
         "price_scale": scale,
         "associations": Associations(
             np.minimum(np.arange(COUNT + 1), 1), np.array([FAR], dtype=np.int32), np.array([0.5], np.float32), 0.7
         ),
     }
-    rest = {"number": 1, "tokenizer": None, "rarity": Rarity.of(0, {})}
-    return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, towers=1)), **held, **rest)
+    rest = {"number": 1, "tokenizer": None, "rarity": InverseDocumentFrequency.from_counts(0, {})}
+    return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, subspaces=1)), **held, **rest)
 
 
 def shopper(release: Release) -> Shopper:
@@ -78,7 +78,7 @@ def shopper(release: Release) -> Shopper:
 def test_what_the_history_leads_to_is_a_candidate_however_far_it_is(release: Release) -> None:
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
     found = generate_candidates(catalogue.now, shopper(release), 10, Filter(), ())
-    assert {item.item_id for item in found.items} == {*map(str, range(RETRIEVED)), str(FAR)}
+    assert {item.item_id for item in found.items} == {*map(str, range(NEAREST_CANDIDATES)), str(FAR)}
     told = compute_features(found, shopper(release), DEFAULT_CATALOGUE, datetime.now(UTC))
     column = told[:, CANDIDATE_FEATURES.index("association")]
     assert [item.item_id for item, value in zip(found.items, column, strict=True) if value] == [str(FAR)]
@@ -99,15 +99,15 @@ def test_what_the_history_leads_to_passes_filters_and_changes_like_any_item(rele
     assert str(FAR) not in found(Filter())
 
 
-def test_a_newcomer_is_a_candidate_however_many_known_items_are_nearer(release: Release) -> None:
+def test_a_cold_item_is_a_candidate_however_many_known_items_are_nearer(release: Release) -> None:
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
     words = release.vectors[[FAR - 1]]
     catalogue.upsert(candidates_from_text(release, DEFAULT_CATALOGUE, [Item("new", "New")], words))
     found = generate_candidates(catalogue.now, shopper(release), 10, Filter(), ())
     assert "new" in {item.item_id for item in found.items}
     told = compute_features(found, shopper(release), DEFAULT_CATALOGUE, datetime.now(UTC))
-    newcomers = told[:, CANDIDATE_FEATURES.index("newcomer")]
-    assert [item.item_id for item, new in zip(found.items, newcomers, strict=True) if new] == ["new"]
+    cold_items = told[:, CANDIDATE_FEATURES.index("cold_item")]
+    assert [item.item_id for item, new in zip(found.items, cold_items, strict=True) if new] == ["new"]
     # What leads to its neighbour leads to it.
     association = told[[item.item_id for item in found.items].index("new"), CANDIDATE_FEATURES.index("association")]
     assert association > 0.0

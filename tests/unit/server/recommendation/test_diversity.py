@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait.features.candidates.associations import Associations
-from portrait.features.candidates.candidate_features import RETRIEVED
-from portrait.features.candidates.cold_start import Lenders
+from portrait.features.candidates.candidate_features import NEAREST_CANDIDATES
+from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.events import DEFAULT_CATALOGUE, Item
-from portrait.features.items.item_table import ItemTable, line
+from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.release.manifest import Manifest
-from portrait.features.text.idf import Rarity
+from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.server.catalogue.candidate_set import candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogue, Snapshot
 from portrait.server.catalogue.filters import Filter
@@ -27,7 +27,7 @@ from portrait.server.recommendation.fallback_ranking import generate_fallback_ca
 from portrait.server.release.release import Release
 
 PATHS = ((), ("Dairy",), ("Dairy", "Milk"), ("Dairy", "Cheese"), ("Bread",))
-SIDE = RETRIEVED + 50
+SIDE = NEAREST_CANDIDATES + 50
 """So many milks are nearer than anything else: retrieval finds nothing else by itself."""
 
 
@@ -37,18 +37,18 @@ def released(paths: list[tuple[str, ...]]) -> Release:
     items = [Item(f"{row:04}", f"Item {row}", category_path=path) for row, path in enumerate(paths)]
     angles = np.linspace(0.0, np.pi / 2, count)
     held = {
-        "items": ItemTable.of("".join(map(line, items)).encode(), scale),
+        "items": ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
         "index": None,
         "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
         "popularity": np.linspace(1.0, 0.5, count, dtype=np.float32),
-        "lenders": Lenders.themselves(np.arange(count)),
+        "neighbours": ColdStartNeighbours.of_known_items(np.arange(count)),
         "price_scale": scale,
         "associations": Associations(
             np.zeros(count + 1, dtype=np.int64), np.empty(0, np.int32), np.empty(0, np.float32), 0.7
         ),
     }
-    rest = {"number": 1, "tokenizer": None, "rarity": Rarity.of(0, {})}
-    return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, towers=1)), **held, **rest)
+    rest = {"number": 1, "tokenizer": None, "rarity": InverseDocumentFrequency.from_counts(0, {})}
+    return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, subspaces=1)), **held, **rest)
 
 
 def shopper(release: Release, known: bool) -> Shopper:
@@ -110,4 +110,4 @@ def test_without_a_limit_nothing_changes() -> None:
     now = Catalogue(DEFAULT_CATALOGUE, release).now
     plain, none = (generate_candidates(now, shopper(release, True), 12, Filter(), (), *limit) for limit in ((), (0,)))
     assert plain.item_ids == none.item_ids
-    assert len(plain.item_ids) == RETRIEVED
+    assert len(plain.item_ids) == NEAREST_CANDIDATES

@@ -48,7 +48,7 @@ def run(repository: Path, *arguments: str) -> Result:
 
 
 def held(repository: Path, name: str) -> Path:
-    return release_layout.folder(repository, 2) / name
+    return release_layout.release_folder(repository, 2) / name
 
 
 def manifest_of(repository: Path) -> Path:
@@ -148,7 +148,7 @@ def nan(values: Any) -> Any:
     return values
 
 
-def other_lender(values: Any) -> Any:
+def other_neighbour(values: Any) -> Any:
     values = values.copy()
     values["rows"][0, 0] = 10_000
     return values
@@ -192,21 +192,36 @@ HOSTILE: dict[str, tuple[Damage, str]] = {
         lambda repository: (repository / "ranker" / "2" / "model.onnx.data").touch(),
         "ranker/2/model.onnx.data",
     ),
-    "a missing file": (lambda repository: held(repository, release_layout.PROFILES).unlink(), "profiles.npz"),
+    "a missing file": (
+        lambda repository: held(repository, release_layout.PROFILE_DISTRIBUTION).unlink(),
+        "profile_distribution.npz",
+    ),
     "a missing model": (lambda repository: shutil.rmtree(repository / "ranker" / "2"), "ranker/2/model.onnx"),
     "missing columns": (
         lambda repository: shutil.rmtree(held(repository, release_layout.ITEM_COLUMNS)),
         "item_columns/",
     ),
     # what stands in a file's place
-    "a wrong hash": (hashed(lambda hashes: hashes.update({"releases/2/keywords.json": "0" * 64})), "keywords.json"),
-    "a hash that is none": (hashed(lambda hashes: hashes.update({"releases/2/keywords.json": "x"})), "keywords.json"),
-    "a link that leads out": (
-        replaced(release_layout.KEYWORDS, lambda path: path.symlink_to(outside(path))),
-        "keywords.json",
+    "a wrong hash": (
+        hashed(lambda hashes: hashes.update({"releases/2/document_frequencies.json": "0" * 64})),
+        "document_frequencies.json",
     ),
-    "a link to itself": (replaced(release_layout.KEYWORDS, lambda path: path.symlink_to(path)), "keywords.json"),
-    "a link to nothing": (replaced(release_layout.KEYWORDS, lambda path: path.symlink_to("nothing")), "keywords.json"),
+    "a hash that is none": (
+        hashed(lambda hashes: hashes.update({"releases/2/document_frequencies.json": "x"})),
+        "document_frequencies.json",
+    ),
+    "a link that leads out": (
+        replaced(release_layout.DOCUMENT_FREQUENCIES, lambda path: path.symlink_to(outside(path))),
+        "document_frequencies.json",
+    ),
+    "a link to itself": (
+        replaced(release_layout.DOCUMENT_FREQUENCIES, lambda path: path.symlink_to(path)),
+        "document_frequencies.json",
+    ),
+    "a link to nothing": (
+        replaced(release_layout.DOCUMENT_FREQUENCIES, lambda path: path.symlink_to("nothing")),
+        "document_frequencies.json",
+    ),
     "a folder of columns elsewhere": (linked_folder, "item_columns/"),
     "a folder of a model elsewhere": (linked_model, "ranker/2/model.onnx"),
     "a pipe": (replaced(release_layout.TOKENIZER, os.mkfifo), "tokenizer.json"),
@@ -225,8 +240,8 @@ HOSTILE: dict[str, tuple[Damage, str]] = {
     "a dimension that is a switch": (edited(dimension=True), "dimension"),
     "no dimension at all": (edited(dimension=float("nan")), "manifest.json"),
     "a dimension without end": (edited(dimension=float("inf")), "manifest.json"),
-    "towers of nothing": (edited(towers=0), "towers"),
-    "towers that do not fit": (edited(towers=5), "towers"),
+    "subspaces of nothing": (edited(subspaces=0), "subspaces"),
+    "subspaces that do not fit": (edited(subspaces=5), "subspaces"),
     "a field more": (edited(more=1), "more"),
     "a date over two lines": (edited(created_at="2026\nrelease 2 is whole"), "created_at"),
     "traits that are numbers": (edited(traits=[1]), "traits"),
@@ -276,7 +291,10 @@ UNSOUND: dict[str, tuple[Damage, str]] = {
     ),
     "a single popularity": (array(release_layout.ITEM_POPULARITY, lambda values: values[0]), "item_popularity.npy"),
     "a popularity that is no number": (array(release_layout.ITEM_POPULARITY, nan), "item_popularity.npy"),
-    "a lender that is not there": (array(release_layout.LENDERS, other_lender), "lenders.npy"),
+    "a neighbour that is not there": (
+        array(release_layout.COLD_START_NEIGHBOURS, other_neighbour),
+        "cold_start_neighbours.npy",
+    ),
     "associations that are none": (rewritten(release_layout.ASSOCIATIONS, lambda _: b"none"), "associations.npz"),
     "a quantile less": (
         rewritten(release_layout.PRICE_SCALE, lambda scale: json.dumps({"": json.loads(scale)[""][1:]}).encode()),
@@ -290,19 +308,25 @@ UNSOUND: dict[str, tuple[Damage, str]] = {
     ),
     "prices that are none": (rewritten(release_layout.PRICE_SCALE, lambda _: b"[]"), "price_scale.json"),
     "words of a negative number": (
-        rewritten(release_layout.KEYWORDS, lambda _: b'{"documents": -5, "frequencies": {}}'),
-        "keywords.json",
+        rewritten(release_layout.DOCUMENT_FREQUENCIES, lambda _: b'{"documents": -5, "frequencies": {}}'),
+        "document_frequencies.json",
     ),
-    "deep words": (rewritten(release_layout.KEYWORDS, lambda _: b"[" * 100_000), "keywords.json"),
+    "deep words": (
+        rewritten(release_layout.DOCUMENT_FREQUENCIES, lambda _: b"[" * 100_000),
+        "document_frequencies.json",
+    ),
     "a population that is none": (rewritten(release_layout.POPULATION, lambda _: b'{"version": 1}'), "population.json"),
-    "profiles that are none": (rewritten(release_layout.PROFILES, lambda _: b"none"), "profiles.npz"),
+    "profiles that are none": (
+        rewritten(release_layout.PROFILE_DISTRIBUTION, lambda _: b"none"),
+        "profile_distribution.npz",
+    ),
 }
 """Files that are as the manifest says, and were never sound."""
 
 
 def test_what_is_built_is_whole(repository: Path) -> None:
     for number in (1, 2):
-        manifest = Manifest.read(release_layout.folder(repository, number))
+        manifest = Manifest.read(release_layout.release_folder(repository, number))
         assert manifest.hashes.keys() == manifest.required_files
         assert Release.load(repository, number).number == number
     assert "2        2026-01-01T00:00:00+00:00                  whole" in run(repository, "list").output
@@ -362,15 +386,15 @@ def test_no_command_takes_a_damaged_release(repository: Path, case: str) -> None
 def test_other_folders_are_no_releases(repository: Path, folder: str, name: str) -> None:
     path = repository / folder / (name[:255] or ".hidden")
     shutil.copytree(repository / folder / "1", path)
-    assert release_layout.releases(repository) == [1, 2]
+    assert release_layout.list_releases(repository) == [1, 2]
     assert Traffic.of(repository) == Traffic(1)
     assert run(repository, "list").exit_code == 0
 
 
 @pytest.mark.parametrize("number", [MAX_RELEASE + 1, 2**63, 10**30])
 def test_a_number_that_triton_can_not_have_is_no_release(repository: Path, number: int) -> None:
-    shutil.copytree(release_layout.folder(repository, 2), repository / "releases" / str(number))
-    assert release_layout.releases(repository) == [1, 2]
+    shutil.copytree(release_layout.release_folder(repository, 2), repository / "releases" / str(number))
+    assert release_layout.list_releases(repository) == [1, 2]
     done = run(repository, "promote", str(number))
     assert (done.exit_code, Traffic.read(repository)) == (2, Traffic(1))
     with pytest.raises(TrafficError, match="a release is a number"):
@@ -379,7 +403,7 @@ def test_a_number_that_triton_can_not_have_is_no_release(repository: Path, numbe
 
 def test_a_file_named_like_a_release_is_none(repository: Path) -> None:
     (repository / "releases" / "3").touch()
-    assert release_layout.releases(repository) == [1, 2]
+    assert release_layout.list_releases(repository) == [1, 2]
     done = run(repository, "promote", "3")
     assert done.exit_code == 2
     assert "holds no release 3" in done.output

@@ -11,7 +11,7 @@ import pytest
 from support import tiny_release
 
 from portrait.export import nearest
-from portrait.features.candidates.cold_start import Lenders
+from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.events import Item
 from portrait.features.files.integrity import sha256
 from portrait.features.release import layout as release_layout
@@ -29,7 +29,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def edit_manifest(repository: Path, edit: Callable[[dict[str, Any]], object]) -> None:
-    path = release_layout.folder(repository, 1) / release_layout.MANIFEST
+    path = release_layout.release_folder(repository, 1) / release_layout.MANIFEST
     manifest = json.loads(path.read_text(encoding="utf-8"))
     edit(manifest)
     path.write_text(json.dumps(manifest), encoding="utf-8")
@@ -40,8 +40,8 @@ def test_a_release_is_loaded_as_it_was_made(repository: Path) -> None:
     assert list(release.items) == tiny_release.ITEMS
     assert release.vectors.shape == (len(release.items), release.dimension)
     assert np.allclose(np.linalg.norm(release.vectors, axis=1), 1.0, atol=1e-6)
-    assert release.rarity.unknown == pytest.approx(math.log(1 + len(release.items)))
-    assert release.rarity.known["lamp"] == pytest.approx(math.log((1 + len(release.items)) / 14))
+    assert release.rarity.unseen == pytest.approx(math.log(1 + len(release.items)))
+    assert release.rarity.by_stem["lamp"] == pytest.approx(math.log((1 + len(release.items)) / 14))
 
 
 def test_a_release_that_is_not_there_is_refused(repository: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_release_that_is_not_there_is_refused(repository: Path) -> None:
     ],
 )
 def test_a_file_that_changed_is_refused(repository: Path, name: str) -> None:
-    with (release_layout.folder(repository, 1) / name).open("ab") as file:
+    with (release_layout.release_folder(repository, 1) / name).open("ab") as file:
         file.write(b"\n")
     with pytest.raises(ReleaseError, match=name):
         Release.load(repository, 1)
@@ -71,13 +71,13 @@ def test_a_file_that_changed_is_refused(repository: Path, name: str) -> None:
         release_layout.ITEMS,
         release_layout.ITEM_VECTORS,
         release_layout.TOKENIZER,
-        release_layout.LENDERS,
+        release_layout.COLD_START_NEIGHBOURS,
         release_layout.ASSOCIATIONS,
         release_layout.PRICE_SCALE,
     ],
 )
 def test_a_file_that_was_never_whole_is_refused(repository: Path, name: str) -> None:
-    path = release_layout.folder(repository, 1) / name
+    path = release_layout.release_folder(repository, 1) / name
     path.write_bytes(b"nothing that can be read")
     edit_manifest(
         repository,
@@ -109,30 +109,30 @@ def test_vectors_of_another_dimension_are_refused(repository: Path) -> None:
 @pytest.fixture
 def indexed(repository: Path) -> Path:
     """The same release as a larger catalogue has it: with an index, and vectors in half precision."""
-    folder = release_layout.folder(repository, 1)
+    folder = release_layout.release_folder(repository, 1)
     vectors = np.load(folder / release_layout.ITEM_VECTORS)
     retrieval = nearest.write(vectors, lambda count: vectors[:count], folder, exact=0)
-    hashes = {str(path.relative_to(repository)): sha256(path) for path in release_layout.written(folder)}
+    hashes = {str(path.relative_to(repository)): sha256(path) for path in release_layout.list_files(folder)}
     del hashes[f"releases/1/{release_layout.MANIFEST}"]
     edit_manifest(repository, lambda manifest: manifest["hashes"].update(hashes))
     edit_manifest(repository, lambda manifest: manifest.update(export={"retrieval": asdict(retrieval)}))
     return repository
 
 
-def test_an_index_is_loaded_and_finds_who_lends_to_newcomers(indexed: Path) -> None:
+def test_an_index_is_loaded_and_finds_who_lends_to_cold_items(indexed: Path) -> None:
     release = Release.load(indexed, 1)
     assert release.index is not None
     assert release.vectors.dtype == np.float16
     words = np.asarray(release.vectors[[7, 30]], dtype=np.float32)
     lent, exact = (
-        release.lenders_to(words),
-        Lenders.nearest(words, release.vectors.astype(np.float32), ~release.newcomer),
+        release.find_neighbours(words),
+        ColdStartNeighbours.find_nearest(words, release.vectors.astype(np.float32), ~release.is_cold),
     )
     assert [set(rows) for rows in lent.rows.tolist()] == [set(rows) for rows in exact.rows.tolist()]
-    np.testing.assert_allclose(np.sort(lent.shares), np.sort(exact.shares), atol=1e-2)
+    np.testing.assert_allclose(np.sort(lent.weights), np.sort(exact.weights), atol=1e-2)
     new = candidates_from_text(release, "products", [Item("new", "New"), release.items[7]], words)
     assert new.vectors.dtype == np.float32
-    assert new.newcomer.tolist() == [True, False]
+    assert new.is_cold.tolist() == [True, False]
     catalogue = Catalogues(release)["products"]
     catalogue.upsert(new)
     selection = catalogue.now.select(Filter(), np.empty(0, dtype=np.int64))
@@ -141,7 +141,7 @@ def test_an_index_is_loaded_and_finds_who_lends_to_newcomers(indexed: Path) -> N
 
 
 def test_an_index_of_other_items_is_refused(indexed: Path) -> None:
-    folder = release_layout.folder(indexed, 1)
+    folder = release_layout.release_folder(indexed, 1)
     vectors = np.load(folder / release_layout.ITEM_VECTORS).astype(np.float32)
     faiss.write_index(nearest.inverted_file(vectors[:-1]), str(folder / release_layout.ITEM_INDEX))
     name = f"releases/1/{release_layout.ITEM_INDEX}"

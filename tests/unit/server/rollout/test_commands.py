@@ -48,7 +48,7 @@ def test_a_canary_is_begun_changed_and_ended(repository: Path) -> None:
 
 def test_the_list_shows_what_serves_and_what_is_damaged(repository: Path) -> None:
     Traffic(1, 2, 3, 2.5).write(repository)
-    (release_layout.folder(repository, 3) / release_layout.ITEMS).write_text("", encoding="utf-8")
+    (release_layout.release_folder(repository, 3) / release_layout.ITEMS).write_text("", encoding="utf-8")
     shown = run(repository, "list")
     assert shown.exit_code == 0
     _, one, two, three = shown.output.splitlines()
@@ -76,7 +76,7 @@ def test_the_list_shows_what_serves_and_what_is_damaged(repository: Path) -> Non
 )
 def test_what_makes_no_sense_is_refused_and_changes_nothing(repository: Path, arguments: list[str], said: str) -> None:
     Traffic(1).write(repository)
-    (release_layout.folder(repository, 3) / release_layout.ITEMS).write_text("", encoding="utf-8")
+    (release_layout.release_folder(repository, 3) / release_layout.ITEMS).write_text("", encoding="utf-8")
     done = run(repository, *arguments)
     assert done.exit_code == 2, done.output
     assert said in done.output

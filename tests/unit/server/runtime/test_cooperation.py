@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from portrait.features.generators import run_at_once
+from portrait.features.generators import run_to_completion
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
 
 
@@ -17,7 +17,7 @@ def counting(count: int) -> Generator[None, None, int]:
 
 
 async def test_work_ends_with_its_result_wherever_it_runs() -> None:
-    assert run_at_once(counting(3)) == 3
+    assert run_to_completion(counting(3)) == 3
     assert await run_in_steps(counting(3)) == 3
     assert await asyncio.gather(run_in_steps(counting(2)), run_in_steps(counting(0))) == [2, 0]
 

@@ -23,7 +23,7 @@ from transformers import (
     RobertaConfig,
 )  # fmt: skip
 
-from portrait.features.text.tokenizer import MAXIMUM_TOKENS, TextTokenizer
+from portrait.features.text.tokenizer import MAX_TOKENS, TextTokenizer
 from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.encoders.text_encoder import TextEncoder
 from portrait.training.enums import Preset
@@ -85,12 +85,12 @@ def test_of_a_decoder_the_last_token_stands_for_the_text(config: PreTrainedConfi
 def test_a_tokenizer_without_padding_or_added_tokens_ends_texts(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(str(tiny_data.write_gpt(tmp_path / "gpt")))
     end = tiny_data.VOCABULARY["[SEP]"]
-    rows = tokenizer.token_ids(["red lamps", "", "red " * 200])
+    rows = tokenizer.encode(["red lamps", "", "red " * 200])
     assert rows[0] == [tiny_data.VOCABULARY["red"], tiny_data.VOCABULARY["lamps"], end]
     assert rows[1] == [end]
-    assert (len(rows[2]), rows[2][-1]) == (MAXIMUM_TOKENS, end)
+    assert (len(rows[2]), rows[2][-1]) == (MAX_TOKENS, end)
     tokenizer.save(tmp_path / "tokenizer.json")
-    assert TextTokenizer.load(tmp_path / "tokenizer.json").token_ids(["red lamps", ""]) == rows[:2]
+    assert TextTokenizer.load(tmp_path / "tokenizer.json").encode(["red lamps", ""]) == rows[:2]
     batch = tokenizer.pad(rows[:2])
     np.testing.assert_array_equal(batch.attention_mask, [[1, 1, 1], [1, 0, 0]])
 

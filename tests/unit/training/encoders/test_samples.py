@@ -12,7 +12,7 @@ from support import tiny_data
 
 from portrait.features.events import EVENT_TYPES, Event
 from portrait.features.histories import history_arrays as histories
-from portrait.features.histories.history_arrays import ENCODED_EVENTS
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
 from portrait.training.dataset.splits import hold_out
 from portrait.training.encoders.samples import Batcher, Samples, build_serving_samples, build_training_samples
@@ -23,12 +23,12 @@ from portrait.training.errors import TrainingError
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     # Histories longer than a window, so that windows overlap.
-    return load_corpus(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=25, events=3 * ENCODED_EVENTS))
+    return load_corpus(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=25, events=3 * MAX_ENCODED_EVENTS))
 
 
 def _context_end(corpus: Corpus, event: int) -> int:
     """Index of the first event of an event's own moment, found one by one."""
-    start = corpus.starts[event // (3 * ENCODED_EVENTS)]
+    start = corpus.starts[event // (3 * MAX_ENCODED_EVENTS)]
     while event > start and corpus.columns.time[event - 1] == corpus.columns.time[event]:
         event -= 1
     return event
@@ -61,7 +61,7 @@ def test_no_sample_sees_its_own_time_or_later(corpus: Corpus, cut: Callable[...,
 def test_every_target_with_a_past_is_learnt_from_once(corpus: Corpus) -> None:
     targets = _with_item(corpus)
     samples = build_training_samples(corpus, targets)
-    with_past = [t for t in targets.tolist() if _context_end(corpus, t) > corpus.starts[t // (3 * ENCODED_EVENTS)]]
+    with_past = [t for t in targets.tolist() if _context_end(corpus, t) > corpus.starts[t // (3 * MAX_ENCODED_EVENTS)]]
     assert samples.target.tolist() == with_past
 
 
@@ -94,7 +94,7 @@ def test_training_and_serving_encode_a_history_alike(corpus: Corpus, data: st.Da
     batcher = Batcher(corpus, targets, batch_events=4096, max_pairs=1)
     batch = batcher.build_batch(np.array([pair]), np.random.default_rng(0))
     target = int(targets.target[pair])
-    start = int(corpus.starts[target // (3 * ENCODED_EVENTS)])
+    start = int(corpus.starts[target // (3 * MAX_ENCODED_EVENTS)])
     events = [_event(corpus, place) for place in range(start, _context_end(corpus, target))]
     items = {item.item_id: item for item in corpus.items}
 
@@ -102,8 +102,10 @@ def test_training_and_serving_encode_a_history_alike(corpus: Corpus, data: st.Da
         item = items.get(event.item_id or "")
         return corpus.price_scale.percentile(item.category_path, event.price) if item else float("nan")
 
-    columns = histories.columns_of(events, percentile)
-    served = histories.pad([histories.encode(columns, float(corpus.columns.time[target]))], batch.event.shape[1])
+    columns = histories.build_event_columns(events, percentile)
+    served = histories.pad_histories(
+        [histories.encode_history(columns, float(corpus.columns.time[target]))], batch.event.shape[1]
+    )
     np.testing.assert_array_equal(batch.event_type, served.event_type)
     np.testing.assert_array_equal(batch.event_numbers, served.event_numbers)
     np.testing.assert_array_equal(batch.mask, served.mask)

@@ -11,7 +11,7 @@ import pytest
 from support.example_shop import POPULATION
 
 from portrait.features.candidates.associations import Associations
-from portrait.features.population.population import Attention, Population
+from portrait.features.population.population import InterestDynamics, Population
 from portrait.training.dataset import corpus as corpora
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.population import cycles, interest_dynamics, sessions, spending
@@ -62,7 +62,7 @@ def last_events(corpus: Corpus) -> np.ndarray[Any, np.dtype[np.int64]]:
     return corpus.starts[1:] - 1
 
 
-def fitted(corpus: Corpus) -> Attention:
+def fitted(corpus: Corpus) -> InterestDynamics:
     nothing = Associations(np.zeros(5, dtype=np.int64), np.empty(0, np.int32), np.empty(0, np.float32), 0.7)
     train = everything(corpus)
     train[last_events(corpus)] = False
@@ -88,8 +88,8 @@ def test_who_moves_on_has_shorter_half_lives_than_who_stays(tmp_path: Path) -> N
     assert moved.by_time.short <= 4.0 < stayed.by_time.long
     assert moved.by_time.short < stayed.by_time.long
     assert (moved.by_order.short, moved.by_order.prior) == (pytest.approx(2.0, abs=2.0), 0.25)
-    assert moved.usual["Home"] == pytest.approx(1.0)
-    assert sum(moved.usual[f"Home > {name}"] for name in CATEGORIES) == pytest.approx(1.0)
+    assert moved.population_weights["Home"] == pytest.approx(1.0)
+    assert sum(moved.population_weights[f"Home > {name}"] for name in CATEGORIES) == pytest.approx(1.0)
 
 
 def test_without_times_only_the_order_is_known(tmp_path: Path) -> None:
@@ -234,10 +234,10 @@ def test_a_population_comes_back_from_its_file(tmp_path: Path) -> None:
     POPULATION.write(tmp_path / "population.json")
     read = Population.read(tmp_path / "population.json")
     assert read is not None
-    assert (read.attention, read.brands) == (POPULATION.attention, POPULATION.brands)
-    assert read.cycles is not None
-    assert read.cycles.categories["Kitchen > Coffee"].log_days == pytest.approx(math.log(20.0), rel=1e-5)
-    assert read.paid is not None
-    assert read.paid.quantiles.keys() == {"Kitchen > Coffee"}
+    assert (read.interest_dynamics, read.brand_shares) == (POPULATION.interest_dynamics, POPULATION.brand_shares)
+    assert read.purchase_cycles is not None
+    assert read.purchase_cycles.categories["Kitchen > Coffee"].log_days == pytest.approx(math.log(20.0), rel=1e-5)
+    assert read.paid_prices is not None
+    assert read.paid_prices.quantiles.keys() == {"Kitchen > Coffee"}
     (tmp_path / "later.json").write_text('{"version": 99}', encoding="utf-8")
     assert Population.read(tmp_path / "later.json") is None

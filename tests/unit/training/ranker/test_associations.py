@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support import tiny_data
 
-from portrait.features.candidates.associations import decayed
+from portrait.features.candidates.associations import compute_moment_decay
 from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
 from portrait.training.ranker import associations
 from portrait.training.settings import TrainSettings
@@ -26,7 +26,7 @@ def _written_out(corpus: Corpus, events: np.ndarray) -> np.ndarray:
         times = corpus.columns.time[own]
         for moment in np.unique(times)[1:]:
             source, target = np.zeros(size), np.zeros(size)
-            np.add.at(source, corpus.event_item[own[times < moment]], decayed(times[times < moment], 0.7))
+            np.add.at(source, corpus.event_item[own[times < moment]], compute_moment_decay(times[times < moment], 0.7))
             later = times[times >= moment]
             steps = np.unique(later, return_inverse=True)[1]
             np.add.at(target, corpus.event_item[own[times >= moment]], 0.5**steps)
@@ -41,7 +41,7 @@ def test_fit_is_the_formula(corpus: Corpus) -> None:
     fitted = associations.fit_associations(corpus, events, SETTINGS)
     expected = np.maximum(_written_out(corpus, events), 0.0)
     for row in range(len(corpus.items)):
-        found = fitted.of_history([row], [0.0]).scores_of(np.arange(len(corpus.items)))
+        found = fitted.score_history([row], [0.0]).scores_of(np.arange(len(corpus.items)))
         # Shares below a hundredth are left out of the fit.
         assert np.allclose(found, expected[row], atol=0.02)
 
@@ -50,5 +50,5 @@ def test_an_item_without_events_leads_nowhere_and_nothing_leads_to_it(corpus: Co
     events = np.flatnonzero(corpus.event_item != NO_ITEM)
     unknown = int(corpus.event_item[events[0]])
     fitted = associations.fit_associations(corpus, events[corpus.event_item[events] != unknown], SETTINGS)
-    assert len(fitted.of_history([unknown], [0.0]).rows) == 0
+    assert len(fitted.score_history([unknown], [0.0]).rows) == 0
     assert unknown not in fitted.items

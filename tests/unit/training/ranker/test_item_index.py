@@ -1,4 +1,4 @@
-"""The item index: newcomers borrow, in the index as in the model's own vectors, and known items stay themselves."""
+"""The item index: cold items borrow, in the index as in the model's own vectors, and known items stay themselves."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_the_model_lends_what_the_index_says(corpus: Corpus, bert: str, counts: 
     assert np.allclose(again.vectors, index.vectors, atol=1e-6)
 
 
-def test_a_pretended_newcomer_looks_like_one(corpus: Corpus, bert: str, counts: np.ndarray) -> None:
+def test_a_pretended_cold_item_looks_like_one(corpus: Corpus, bert: str, counts: np.ndarray) -> None:
     model, cache = _model(corpus, bert, counts, subspaces=1)
     before = counts.copy()
     index = indexes.build_item_index(model, cache, corpus, counts, simulated_cold=np.array([3]))
@@ -73,7 +73,7 @@ def test_a_pretended_newcomer_looks_like_one(corpus: Corpus, bert: str, counts: 
     assert np.array_equal(counts, before)
 
 
-def test_only_known_items_are_pretended_newcomers() -> None:
+def test_only_known_items_are_pretended_cold_items() -> None:
     counts = np.ones(200)
     counts[:50] = 0.0
     chosen = choose_simulated_cold(counts, seed=0)
@@ -81,11 +81,11 @@ def test_only_known_items_are_pretended_newcomers() -> None:
     assert (counts[chosen] > 0).all()
 
 
-def test_the_boost_lifts_newcomers_and_no_chances() -> None:
+def test_the_boost_lifts_cold_items_and_no_chances() -> None:
     torch.manual_seed(0)
     ranker = Ranker(20.0, 0.01)
     features = torch.zeros(1, 2, ranker.correction[0].in_features - 3)
-    features[0, 1, 1] = 1.0  # the second candidate is a newcomer
+    features[0, 1, 1] = 1.0  # the second candidate is a cold item
     arguments = (torch.zeros(1, 4), torch.zeros(1, 4), torch.zeros(1, 2, 4), features)
     before = ranker(*arguments)
     ranker.cold_item_boost.fill_(1.5)

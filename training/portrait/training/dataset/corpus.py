@@ -10,8 +10,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, EVENT_TYPES, Item
-from portrait.features.histories.history_arrays import EventColumns, leading_searches, numbers, search_seconds
-from portrait.features.histories.statistics import spent
+from portrait.features.histories.history_arrays import (
+    EventColumns,
+    compute_event_numbers,
+    compute_search_seconds,
+    find_leading_searches,
+)
+from portrait.features.histories.statistics import compute_spending
 from portrait.features.items.prices import PriceScale
 from portrait.features.text.normalisation import item_text, normalise_text
 from portrait.training.dataset import tables
@@ -85,7 +90,7 @@ class Corpus:
     @cached_property
     def event_numbers(self) -> NDArray[np.float32]:
         """`[events, len(EVENT_NUMBERS)]`."""
-        return numbers(self.columns)
+        return compute_event_numbers(self.columns)
 
 
 def load_corpus(folder: Path) -> Corpus:
@@ -139,15 +144,15 @@ def _make_corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
     lengths = events.group_by("shopper_id", maintain_order=True).len()
     starts = np.concatenate([[0], np.cumsum(lengths["len"].to_numpy())]).astype(np.int64)
     columns = _event_columns(events, event_item, items, scale)
-    event_search = leading_searches(starts, columns.type_code, columns.time, queries)
+    event_search = find_leading_searches(starts, columns.type_code, columns.time, queries)
     return Corpus(
         shopper_ids=lengths["shopper_id"].to_list(),
         starts=starts,
-        columns=dataclasses.replace(columns, search_seconds=search_seconds(columns.time, event_search)),
+        columns=dataclasses.replace(columns, search_seconds=compute_search_seconds(columns.time, event_search)),
         event_item=event_item,
         event_text=event_text,
         event_search=event_search,
-        event_spent=spent(_number_column(events, "price"), _number_column(events, "quantity")),
+        event_spent=compute_spending(_number_column(events, "price"), _number_column(events, "quantity")),
         event_price=events["price"].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64),
         items=items,
         item_text=item_rows,

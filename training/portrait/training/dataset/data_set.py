@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.training.dataset.identity import read_identity
 from portrait.training.errors import TrainingError
 from portrait.training.files import read_json_object
@@ -37,7 +37,7 @@ class DataSet:
             if read_data_record(part.parent)["identity"] == self.identity
         ]
         for folder in (run, *parts):
-            with replacing(folder / DATA_RECORD_FILE) as temporary:
+            with atomic_write(folder / DATA_RECORD_FILE) as temporary:
                 temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def require_trained(self, run: Path) -> None:

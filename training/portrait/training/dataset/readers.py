@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from portrait.features.files.path_names import utf8_name
+from portrait.features.files.path_names import utf8_path
 from portrait.training.dataset.sql import literal
 from portrait.training.errors import TrainingError
 
@@ -81,7 +81,7 @@ def scan_parquet(file: Path) -> pl.LazyFrame:
     """
     if not file.is_file():
         raise FileNotFoundError(f"{file} is no file")
-    return pl.scan_parquet(utf8_name(file), glob=False, hive_partitioning=False)
+    return pl.scan_parquet(utf8_path(file), glob=False, hive_partitioning=False)
 
 
 def _quote_path(file: Path) -> str:

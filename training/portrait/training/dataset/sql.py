@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from portrait.features.files.path_names import utf8_name
+from portrait.features.files.path_names import utf8_path
 from portrait.training.errors import TrainingError
 
 
@@ -13,7 +13,7 @@ def literal(value: object) -> str:
         TrainingError: the name is not UTF-8.
     """
     try:
-        text = utf8_name(value) if isinstance(value, Path) else str(value)
+        text = utf8_path(value) if isinstance(value, Path) else str(value)
     except OSError as error:
         raise TrainingError(str(error)) from None
     return "'" + text.replace("'", "''") + "'"

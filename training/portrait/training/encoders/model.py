@@ -34,7 +34,7 @@ class TextCache:
     def __init__(self, encoder: TextEncoder, tokenizer: TextTokenizer, texts: Sequence[str]) -> None:
         self._encoder = encoder
         self._tokenizer = tokenizer
-        self._tokens = tokenizer.token_ids(texts)
+        self._tokens = tokenizer.encode(texts)
         self.pooled = torch.zeros(len(texts), encoder.project.in_features)
         self._fresh_index = torch.full((len(texts),), -1)
         self._fresh: Tensor | None = None

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from portrait.features.text.tokenizer import MAXIMUM_TOKENS
+from portrait.features.text.tokenizer import MAX_TOKENS
 
 PREFIX_TOKENS = 8
 """Length of the prefix."""
@@ -32,7 +32,7 @@ class PrefixTunedModel(nn.Module):
         config = PrefixTuningConfig(task_type=TaskType.FEATURE_EXTRACTION, num_virtual_tokens=PREFIX_TOKENS)
         self.adapted = get_peft_model(bert, config)
         nn.init.normal_(self.adapted.get_parameter("prompt_encoder.default.embedding.weight"), std=_INITIAL_STD)
-        longest = torch.zeros(1, MAXIMUM_TOKENS, dtype=torch.int64)
+        longest = torch.zeros(1, MAX_TOKENS, dtype=torch.int64)
         with torch.no_grad():
             self(longest, torch.ones_like(longest))
 

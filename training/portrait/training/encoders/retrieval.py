@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from portrait.features.histories.history_arrays import ENCODED_EVENTS, ages
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, compute_ages
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.samples import Batcher, build_serving_samples
@@ -138,10 +138,10 @@ def encode_shoppers(
         as_of: `[moments]`, seconds since 1970; no event of the history is later.
     """
     model.eval()
-    starts = np.maximum(corpus.shopper_start[ends - 1], ends - ENCODED_EVENTS)
+    starts = np.maximum(corpus.shopper_start[ends - 1], ends - MAX_ENCODED_EVENTS)
     order = np.argsort(ends - starts, kind="stable")
     profiles = np.zeros((len(ends), model.residual.embedding_dim), dtype=np.float32)
-    for rows in np.array_split(order, max(1, len(order) * ENCODED_EVENTS // _BATCH_EVENTS)):
+    for rows in np.array_split(order, max(1, len(order) * MAX_ENCODED_EVENTS // _BATCH_EVENTS)):
         width = int((ends[rows] - starts[rows]).max(initial=1))
         event = ends[rows, None] - width + np.arange(width)
         real = event >= starts[rows, None]
@@ -149,7 +149,9 @@ def encode_shoppers(
         profiles[rows] = model.profile(
             model.encode_events(cache, corpus, event),
             torch.from_numpy(np.where(real, corpus.columns.type_code[event], 0)),
-            torch.from_numpy(np.where(real, ages(corpus.columns.time[event], as_of[rows, None]), np.float32(0.0))),
+            torch.from_numpy(
+                np.where(real, compute_ages(corpus.columns.time[event], as_of[rows, None]), np.float32(0.0))
+            ),
             torch.from_numpy(np.where(real[..., None], corpus.event_numbers[event], np.float32(0.0))),
             torch.from_numpy(real.astype(np.int64)),
         ).numpy()

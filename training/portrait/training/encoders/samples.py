@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories.history_arrays import ENCODED_EVENTS, ages
+from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, compute_ages
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 
-STRIDE = ENCODED_EVENTS // 2
+STRIDE = MAX_ENCODED_EVENTS // 2
 """Windows of a long history overlap by half, so that a target sees at least this many events."""
 
 
@@ -23,7 +23,7 @@ class Samples:
     window_start: NDArray[np.int64]
     """`[windows]`: first event of each window."""
     window_end: NDArray[np.int64]
-    """`[windows]`: end of each window; at most `ENCODED_EVENTS` later."""
+    """`[windows]`: end of each window; at most `MAX_ENCODED_EVENTS` later."""
     pair_start: NDArray[np.int64]
     """`[windows + 1]`: the pairs of window w are `pair_start[w]:pair_start[w + 1]`."""
     last: NDArray[np.int64]
@@ -63,9 +63,9 @@ def build_training_samples(corpus: Corpus, targets: NDArray[np.int64]) -> Sample
 
 
 def build_serving_samples(corpus: Corpus, targets: NDArray[np.int64]) -> Samples:
-    """Samples as serving sees them: each target has a window of its own, of the latest `ENCODED_EVENTS` events."""
+    """Samples as serving sees them: each target has a window of its own, of the latest `MAX_ENCODED_EVENTS` events."""
     last, target, shopper_start = _pair_contexts(corpus, targets)
-    start = np.maximum(shopper_start, last + 1 - ENCODED_EVENTS)
+    start = np.maximum(shopper_start, last + 1 - MAX_ENCODED_EVENTS)
     return Samples(start, last + 1, np.arange(len(target) + 1), last, target)
 
 
@@ -138,12 +138,12 @@ class Batcher:
         return Batch(
             event=event,
             event_type=np.where(real, corpus.columns.type_code[event], 0),
-            event_age=np.where(real, ages(time[event], time[end - 1][:, None]), 0.0).astype(np.float32),
+            event_age=np.where(real, compute_ages(time[event], time[end - 1][:, None]), 0.0).astype(np.float32),
             event_numbers=np.where(real[..., None], corpus.event_numbers[event], 0.0).astype(np.float32),
             mask=real.astype(np.int64),
             pair_row=row,
             pair_position=last - end[row] + width,
-            pair_gap=ages(time[last], time[target]),
+            pair_gap=compute_ages(time[last], time[target]),
             target=corpus.event_item[target],
             target_event=target,
         )

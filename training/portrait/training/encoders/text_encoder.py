@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModel
 
-from portrait.features.text.tokenizer import MAXIMUM_TOKENS, TextTokenizer
+from portrait.features.text.tokenizer import MAX_TOKENS, TextTokenizer
 from portrait.training.encoders.base_model import load_config, load_weights
 from portrait.training.encoders.subspaces import normalise_subspaces
 from portrait.training.errors import TrainingError, to_one_line
@@ -18,7 +18,7 @@ def is_causal(bert: nn.Module, vocabulary: int) -> bool:
     The model's output decides, since configurations name the property in many ways: of two texts that share their
     first token, a decoder gives that token the same state.
     """
-    ids = torch.randint(vocabulary, (2, MAXIMUM_TOKENS), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(vocabulary, (2, MAX_TOKENS), generator=torch.Generator().manual_seed(0))
     ids[:, 0] = ids[0, 0]
     training = bert.training
     with torch.no_grad():
@@ -56,7 +56,7 @@ class TextEncoder(nn.Module):
             self.project = nn.Linear(self.bert.config.hidden_size, dimension, bias=False)
         except (ValueError, TypeError, AttributeError, IndexError, RuntimeError) as error:
             raise TrainingError(
-                f"the base model {base_model!r} can't encode texts of {MAXIMUM_TOKENS} tokens ({to_one_line(error)})"
+                f"the base model {base_model!r} can't encode texts of {MAX_TOKENS} tokens ({to_one_line(error)})"
             ) from error
         nn.init.orthogonal_(self.project.weight)
 
@@ -66,7 +66,7 @@ class TextEncoder(nn.Module):
         Raises:
             TrainingError: it has not: they are not of one base model.
         """
-        if (tokens := tokenizer.token_count) > self.vocabulary_size:
+        if (tokens := tokenizer.vocabulary_size) > self.vocabulary_size:
             raise TrainingError(
                 f"the tokenizer of the base model has {tokens} tokens, its weights are for {self.vocabulary_size}; "
                 "they are not of one model"

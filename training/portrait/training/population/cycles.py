@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.items.prices import category_key
-from portrait.features.population.population import Cycles
+from portrait.features.population.population import PurchaseCycles
 from portrait.features.population.purchase_cycles import (
     CategoryCycle,
     CycleScale,
-    cycle,
-    due_probability,
+    compute_due_probability,
+    compute_raw_due_probability,
+    estimate_cycle,
     logit,
-    raw_probability,
 )
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.population.calibration import Predictions, fit_platt
@@ -68,7 +68,7 @@ class PurchaseDays:
         return follows
 
 
-def fit_cycles(corpus: Corpus, taxonomy: Taxonomy, train: NDArray[np.bool_], seed: int) -> Cycles | None:
+def fit_cycles(corpus: Corpus, taxonomy: Taxonomy, train: NDArray[np.bool_], seed: int) -> PurchaseCycles | None:
     """Cycles of the categories that are bought again; None if the window is too short or nothing is.
 
     The calibration is fitted to the last horizon of the training window, by what was known at its beginning.
@@ -85,7 +85,9 @@ def fit_cycles(corpus: Corpus, taxonomy: Taxonomy, train: NDArray[np.bool_], see
     return estimate_cycles(bought, taxonomy, calibration)
 
 
-def estimate_cycles(bought: PurchaseDays, taxonomy: Taxonomy, calibration: tuple[float, float]) -> Cycles | None:
+def estimate_cycles(
+    bought: PurchaseDays, taxonomy: Taxonomy, calibration: tuple[float, float]
+) -> PurchaseCycles | None:
     """Cycles by moments: within and between shoppers as in a one-way analysis of variance."""
     followed = bought.followed
     begins = np.flatnonzero(followed)
@@ -108,7 +110,7 @@ def estimate_cycles(bought: PurchaseDays, taxonomy: Taxonomy, calibration: tuple
     returns = _return_rates(bought, followed, log_days)
     scale = CycleScale(max(within, 1e-4) ** 0.5, max(between, 1e-4) ** 0.5, calibration, HORIZON_DAYS)
     known = np.flatnonzero(intervals >= MIN_INTERVALS).tolist()
-    return Cycles(
+    return PurchaseCycles(
         scale,
         {
             category_key(taxonomy.paths[code]): CategoryCycle(
@@ -132,7 +134,7 @@ def _return_rates(
 
 
 def predict_purchases(
-    bought: PurchaseDays, taxonomy: Taxonomy, cycles: Cycles, as_of: float, seed: int, *, calibrate: bool = True
+    bought: PurchaseDays, taxonomy: Taxonomy, cycles: PurchaseCycles, as_of: float, seed: int, *, calibrate: bool = True
 ) -> Predictions:
     """The chance of each shopper's repeated categories to be bought within the horizon, and whether they were.
 
@@ -161,11 +163,11 @@ def predict_purchases(
     chances, labels = [], []
     for begin, end in chosen:
         days, code = before.day[begin:end], int(before.category[begin])
-        known = cycle(np.diff(days).tolist(), cycles.categories[keys[code]], cycles.scale)
+        known = estimate_cycle(np.diff(days).tolist(), cycles.categories[keys[code]], cycles.scale)
         elapsed = as_of - float(days[-1])
         if calibrate:
-            chances.append(due_probability(known, elapsed, cycles.scale))
+            chances.append(compute_due_probability(known, elapsed, cycles.scale))
         else:
-            chances.append(raw_probability(known, elapsed, cycles.scale.horizon_days))
+            chances.append(compute_raw_due_probability(known, elapsed, cycles.scale.horizon_days))
         labels.append((int(before.shopper[begin]), code) in came)
     return Predictions(np.array(chances), np.array(labels, dtype=bool))

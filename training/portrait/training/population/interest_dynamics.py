@@ -7,9 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.candidates.associations import Associations
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS, SECONDS_PER_DAY
-from portrait.features.population.interest_dynamics import Decay, decayed, event_weights, next_event_probability
-from portrait.features.population.population import Attention
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS, SECONDS_PER_DAY
+from portrait.features.population.interest_dynamics import (
+    InterestDecay,
+    compute_event_weights,
+    compute_next_event_probability,
+    decay_by_age,
+)
+from portrait.features.population.population import InterestDynamics
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.population.calibration import Predictions, fit_platt
 from portrait.training.population.taxonomy import Taxonomy
@@ -48,7 +53,7 @@ class Contexts:
             (taxonomy.of_event[targets] >= 0) & (corpus.context_end[targets] > corpus.shopper_start[targets])
         ]
         end = corpus.context_end[targets]
-        begin = np.maximum(corpus.shopper_start[targets], end - REMEMBERED_EVENTS)
+        begin = np.maximum(corpus.shopper_start[targets], end - MAX_REMEMBERED_EVENTS)
         owner = np.repeat(np.arange(len(targets)), end - begin)
         event = np.arange(len(owner)) - np.repeat(np.cumsum(end - begin) - (end - begin), end - begin) + begin[owner]
         known = taxonomy.of_event[event] >= 0
@@ -59,14 +64,14 @@ class Contexts:
             target_category=taxonomy.of_event[targets],
             owner=owner,
             category=taxonomy.of_event[event],
-            weight=event_weights(columns.type_code[event], columns.rating[event], columns.dwell_seconds[event]),
+            weight=compute_event_weights(columns.type_code[event], columns.rating[event], columns.dwell_seconds[event]),
             days=np.maximum(columns.time[targets][owner] - columns.time[event], 0.0) / SECONDS_PER_DAY,
             later=later.astype(np.float64),
         )
 
     def masses(self, age: NDArray[np.float64], half_life: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """`[targets]` each: evidence for the target's own category, and all evidence."""
-        weight = self.weight * decayed(age, half_life)
+        weight = self.weight * decay_by_age(age, half_life)
         same = weight * (self.category == self.target_category[self.owner])
         count = len(self.target_category)
         return _sum_by(self.owner, same, count), _sum_by(self.owner, weight, count)
@@ -84,7 +89,7 @@ def fit_interest_dynamics(
     validation: NDArray[np.int64],
     associations: Associations,
     seed: int,
-) -> Attention | None:
+) -> InterestDynamics | None:
     """Estimate from the training events how attention moves, choosing by held-out ones.
 
     Args:
@@ -101,17 +106,17 @@ def fit_interest_dynamics(
         return None
     shares = category_shares(corpus, taxonomy, train)
     timed = not np.isnan(contexts.days).any()
-    return Attention(
+    return InterestDynamics(
         by_order=_fit_decay(contexts, contexts.later, HALF_LIFE_EVENTS, shares),
         by_time=_fit_decay(contexts, contexts.days, HALF_LIFE_DAYS, shares) if timed else None,
-        usual=taxonomy.by_key(shares),
-        inferred=_fit_inferred(corpus, taxonomy, targets, associations),
+        population_weights=taxonomy.by_key(shares),
+        inferred_calibration=_fit_inferred(corpus, taxonomy, targets, associations),
     )
 
 
 def category_shares(corpus: Corpus, taxonomy: Taxonomy, train: NDArray[np.bool_]) -> NDArray[np.float64]:
     """`[categories]`: share of each in the evidence of the training events."""
-    weights = event_weights(corpus.columns.type_code, corpus.columns.rating, corpus.columns.dwell_seconds)
+    weights = compute_event_weights(corpus.columns.type_code, corpus.columns.rating, corpus.columns.dwell_seconds)
     return taxonomy.shares(np.where(train, weights, 0.0))
 
 
@@ -124,18 +129,18 @@ def sample_targets(targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 def _fit_decay(
     contexts: Contexts, age: NDArray[np.float64], tried: tuple[float, ...], shares: NDArray[np.float64]
-) -> Decay:
+) -> InterestDecay:
     """The decay under which the held-out events are likeliest, of all on the grid."""
     masses = {half_life: contexts.masses(age, half_life) for half_life in tried}
     usual = shares[contexts.target_category]
 
-    def log_likelihood(decay: Decay) -> float:
+    def log_likelihood(decay: InterestDecay) -> float:
         (short, short_total), (long, long_total) = masses[decay.short], masses[decay.long]
-        return float(np.log(next_event_probability(short, short_total, long, long_total, usual, decay)).mean())
+        return float(np.log(compute_next_event_probability(short, short_total, long, long_total, usual, decay)).mean())
 
     return max(
         (
-            Decay(short, long, share, prior)
+            InterestDecay(short, long, share, prior)
             for short, long in itertools.combinations(tried, 2)
             for share in SHORT_SHARES
             for prior in PRIORS
@@ -145,7 +150,11 @@ def _fit_decay(
 
 
 def predict_categories(
-    corpus: Corpus, taxonomy: Taxonomy, targets: NDArray[np.int64], shares: NDArray[np.float64], attention: Attention
+    corpus: Corpus,
+    taxonomy: Taxonomy,
+    targets: NDArray[np.int64],
+    shares: NDArray[np.float64],
+    attention: InterestDynamics,
 ) -> Predictions:
     """The chance of each category that a target's context holds, and whether the target was of it."""
     contexts = Contexts.of(corpus, taxonomy, targets)
@@ -155,10 +164,10 @@ def predict_categories(
     owner, category = np.divmod(pair, len(taxonomy.paths))
     mass, total = {}, {}
     for half_life in (decay.short, decay.long):
-        weight = contexts.weight * decayed(age, half_life)
+        weight = contexts.weight * decay_by_age(age, half_life)
         mass[half_life] = _sum_by(inverse, weight, len(pair))
         total[half_life] = _sum_by(contexts.owner, weight, len(contexts.target_category))[owner]
-    chances = next_event_probability(
+    chances = compute_next_event_probability(
         mass[decay.short], total[decay.short], mass[decay.long], total[decay.long], shares[category], decay
     )
     return Predictions(chances, contexts.target_category[owner] == category)
@@ -171,7 +180,7 @@ def score_inferred(
     scores, labels = [], []
     for target in targets[taxonomy.of_event[targets] >= 0].tolist():
         context = slice(corpus.shopper_start[target], corpus.context_end[target])
-        associated = associations.of_history(corpus.event_item[context], corpus.columns.time[context])
+        associated = associations.score_history(corpus.event_item[context], corpus.columns.time[context])
         category = taxonomy.of_item[associated.rows]
         by_category = np.bincount(
             category[category >= 0], associated.scores[category >= 0], minlength=len(taxonomy.paths)

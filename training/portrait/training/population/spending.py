@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.items.prices import PriceScale, category_key
-from portrait.features.population.interest_dynamics import event_weights
-from portrait.features.population.population import DISCOUNTED, Spending
+from portrait.features.population.interest_dynamics import compute_event_weights
+from portrait.features.population.population import MAX_DISCOUNTED_RATIO, SpendingFifths
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 
 MAX_WINDOW_DAYS = 365.0
@@ -31,7 +31,7 @@ def _find_purchases(corpus: Corpus, train: NDArray[np.bool_]) -> NDArray[np.int6
     return np.flatnonzero(train & (corpus.columns.type_code == _PURCHASE))
 
 
-def fit_spending(corpus: Corpus, train: NDArray[np.bool_]) -> Spending | None:
+def fit_spending(corpus: Corpus, train: NDArray[np.bool_]) -> SpendingFifths | None:
     """Fifths of recency, frequency and spending at the end of the training window, over its buyers.
 
     None without times, or with too few buyers.
@@ -57,7 +57,7 @@ def fit_spending(corpus: Corpus, train: NDArray[np.bool_]) -> Spending | None:
     spent = np.nan_to_num(price * np.nan_to_num(corpus.columns.quantity[events], nan=1.0), nan=0.0)
     monetary = np.bincount(shopper[within], spent[within], minlength=len(last))
     priced = float(np.mean(price > 0.0))
-    return Spending(
+    return SpendingFifths(
         window_days=window,
         recency_days=_quintile_edges((end - last[buyers]) / SECONDS_PER_DAY),
         frequency=_quintile_edges(frequency[buyers]),
@@ -91,7 +91,7 @@ def discounted_shares(corpus: Corpus, train: NDArray[np.bool_]) -> list[float] |
     if not _has_stable_prices(ratio, item, len(usual)):
         return None
     count = np.bincount(shopper, minlength=len(corpus.shopper_ids))
-    below = np.bincount(shopper, (ratio <= DISCOUNTED).astype(np.float64), minlength=len(count))
+    below = np.bincount(shopper, (ratio <= MAX_DISCOUNTED_RATIO).astype(np.float64), minlength=len(count))
     buyers = count >= MIN_PURCHASES
     if buyers.sum() < MIN_SHOPPERS:
         return None
@@ -119,7 +119,7 @@ def brand_shares(corpus: Corpus, train: NDArray[np.bool_]) -> dict[str, dict[str
     """Share of each brand among the evidence with a brand, by category key; `""` is the whole catalogue."""
     events = np.flatnonzero(train & (corpus.event_item != NO_ITEM))
     columns = corpus.columns
-    weights = event_weights(columns.type_code[events], columns.rating[events], columns.dwell_seconds[events])
+    weights = compute_event_weights(columns.type_code[events], columns.rating[events], columns.dwell_seconds[events])
     by_item = np.bincount(corpus.event_item[events], weights, minlength=len(corpus.items))
     mass: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for item, weight in zip(corpus.items, by_item.tolist(), strict=True):

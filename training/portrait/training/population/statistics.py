@@ -7,7 +7,7 @@ import numpy as np
 from portrait.features.candidates.associations import Associations
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.population.population import Population
-from portrait.features.population.profile_distribution import Profiles
+from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.features.release import layout as release_layout
 from portrait.training.dataset.splits import Holdout, hold_out
 from portrait.training.encoders.retrieval import encode_targets
@@ -44,24 +44,24 @@ def estimate_population(trained: TrainedRun) -> Population:
     timed = bool(len(time)) and not np.isnan(time).any()
     return Population(
         window_days=float(np.ptp(time)) / SECONDS_PER_DAY if timed else 0.0,
-        attention=interest_dynamics.fit_interest_dynamics(
+        interest_dynamics=interest_dynamics.fit_interest_dynamics(
             corpus, taxonomy, train, basis.holdout.validation, basis.associations, seed
         ),
-        brands=spending.brand_shares(corpus, train),
+        brand_shares=spending.brand_shares(corpus, train),
         session_gap_minutes=sessions.estimate_session_gap(corpus, train, seed),
         times_are_days=sessions.times_are_days(corpus),
-        cycles=cycles.fit_cycles(corpus, taxonomy, train, seed) if timed else None,
+        purchase_cycles=cycles.fit_cycles(corpus, taxonomy, train, seed) if timed else None,
         spending=spending.fit_spending(corpus, train),
-        paid=spending.fit_paid_prices(corpus, train),
+        paid_prices=spending.fit_paid_prices(corpus, train),
         discounted_shares=spending.discounted_shares(corpus, train),
     )
 
 
-def estimate_profile_distribution(trained: TrainedRun) -> Profiles:
+def estimate_profile_distribution(trained: TrainedRun) -> ProfileDistribution:
     """Mean and covariance of the shoppers' profiles at the time of the validation."""
     targets = interest_dynamics.sample_targets(EstimationBasis.of(trained).holdout.validation, trained.settings.seed)[
         :MAX_PROFILES
     ]
     vectors = encode_targets(trained.model, trained.cache, trained.corpus, targets, trained.index.vectors)
     covariance = np.cov(vectors.profiles.astype(np.float64), rowvar=False)
-    return Profiles(vectors.profiles.mean(0), covariance.astype(np.float32), vectors.items.mean(0))
+    return ProfileDistribution(vectors.profiles.mean(0), covariance.astype(np.float32), vectors.items.mean(0))

@@ -1,7 +1,7 @@
 """SQL of the rules of `portrait.features.logs.event_types`: names of types, and what a minus sign says."""
 
 from portrait.features.events import EventType
-from portrait.features.logs.event_types import LETTERS, SEPARATORS
+from portrait.features.logs.event_types import FOLDED_LETTERS, SEPARATOR_PATTERN
 from portrait.training.dataset.sql import literal
 
 _PURCHASE, _REFUND = literal(EventType.PURCHASE), literal(EventType.REFUND)
@@ -9,8 +9,8 @@ _PURCHASE, _REFUND = literal(EventType.PURCHASE), literal(EventType.REFUND)
 
 def normalised_type_sql(column: str) -> str:
     """A type's name as `normalise_type_name` writes it."""
-    lower = f"translate({column}, {literal(LETTERS)}, {literal(LETTERS.lower())})"
-    return f"regexp_replace({lower}, {literal(SEPARATORS)}, '', 'g')"
+    lower = f"translate({column}, {literal(FOLDED_LETTERS)}, {literal(FOLDED_LETTERS.lower())})"
+    return f"regexp_replace({lower}, {literal(SEPARATOR_PATTERN)}, '', 'g')"
 
 
 SIGNED_EVENTS_SQL = f"""

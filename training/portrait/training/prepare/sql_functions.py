@@ -24,7 +24,7 @@ def register_functions(connection: duckdb.DuckDBPyConnection) -> None:
         ("log_text", identifiers.read_text, "VARCHAR"),
         ("log_brand", descriptions.read_brand, "VARCHAR"),
         ("log_currency_name", amounts.read_currency, "VARCHAR"),
-        ("log_words", descriptions.read_words, "VARCHAR"),
+        ("log_words", descriptions.read_description, "VARCHAR"),
         ("log_categories", descriptions.read_categories, "VARCHAR[]"),
     ):
         connection.create_function(

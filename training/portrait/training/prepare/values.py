@@ -4,7 +4,7 @@ What is plainly written the engine reads by itself, in the same way; for all els
 (`functions`). What says nothing, or can't be read, becomes null: `tables.Table.require_readable` tells the two apart.
 """
 
-from portrait.features.logs.identifiers import MISSING
+from portrait.features.logs.identifiers import MISSING_MARKERS
 from portrait.training.dataset.sql import literal
 
 _PLAIN_NUMBER = r"-?\d{1,15}(\.\d{1,15})?"
@@ -25,7 +25,9 @@ def text(column: str) -> str:
 def record_id(column: str) -> str:
     """An id, trimmed; null where it is blank or stands for none."""
     read = _plainly(column, _PLAIN_TEXT, column, f"log_id({column})")
-    return f"CASE WHEN lower({column}) IN ({', '.join(map(literal, sorted(MISSING)))}) THEN NULL ELSE {read} END"
+    return (
+        f"CASE WHEN lower({column}) IN ({', '.join(map(literal, sorted(MISSING_MARKERS)))}) THEN NULL ELSE {read} END"
+    )
 
 
 def words(column: str) -> str:

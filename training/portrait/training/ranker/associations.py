@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from portrait.features.candidates.associations import REMEMBERED_ITEMS, Associations
+from portrait.features.candidates.associations import MAX_ASSOCIATION_EVENTS, Associations
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.settings import TrainSettings
 
@@ -53,7 +53,7 @@ def _moment_matrices(
     if len(begins) > MAX_MOMENTS:
         begins = np.sort(np.random.default_rng(settings.seed).choice(begins, MAX_MOMENTS, replace=False))
     item = place[corpus.event_item[events]]
-    lags = np.arange(REMEMBERED_ITEMS)
+    lags = np.arange(MAX_ASSOCIATION_EVENTS)
 
     def rows(index: NDArray[np.int64], steps_from: int, decay: float) -> sparse.csr_matrix:
         inside = (index >= 0) & (index < len(events))

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from portrait.features.candidates.candidate_features import popularity_scale
-from portrait.features.candidates.cold_start import Lenders, with_lent
+from portrait.features.candidates.candidate_features import scale_popularity
+from portrait.features.candidates.cold_start import ColdStartNeighbours, blend_neighbours
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.retrieval import embed_texts, encode_items
@@ -23,7 +23,7 @@ class ItemIndex:
     """`[items]`, 0 to 1; of a cold item, the mean of its neighbours."""
     is_cold: NDArray[np.bool_]
     """`[items]`: whether training had no event of it."""
-    neighbours: Lenders
+    neighbours: ColdStartNeighbours
     """Neighbours of each item; a known item is its own."""
 
 
@@ -46,14 +46,14 @@ def build_item_index(
     is_cold = item_counts == 0
     if simulated_cold is not None:
         is_cold[simulated_cold] = True
-    vectors, popularity = encode_items(model, cache, corpus), popularity_scale(item_counts)
+    vectors, popularity = encode_items(model, cache, corpus), scale_popularity(item_counts)
     rows = np.flatnonzero(is_cold)
     words = embed_texts(model, cache).numpy()[corpus.item_text[rows]]
-    neighbours = Lenders.nearest(words, vectors, ~is_cold)
-    vectors[rows] = with_lent(words, neighbours, vectors, model.subspaces)
-    popularity[rows] = neighbours.mean(popularity)
-    blended = Lenders.themselves(np.arange(len(is_cold)))
-    blended.rows[rows], blended.shares[rows] = neighbours.rows, neighbours.shares
+    neighbours = ColdStartNeighbours.find_nearest(words, vectors, ~is_cold)
+    vectors[rows] = blend_neighbours(words, neighbours, vectors, model.subspaces)
+    popularity[rows] = neighbours.average(popularity)
+    blended = ColdStartNeighbours.of_known_items(np.arange(len(is_cold)))
+    blended.rows[rows], blended.weights[rows] = neighbours.rows, neighbours.weights
     return ItemIndex(vectors, popularity, is_cold, blended)
 
 
@@ -63,6 +63,6 @@ def fill_cold_residuals(
     """Set the residuals of cold items to their neighbours' mean, for events of cold items in histories."""
     index = build_item_index(model, cache, corpus, item_counts)
     rows = np.flatnonzero(index.is_cold)
-    neighbours = index.neighbours.take(rows).mean(index.vectors) * np.float32(model.subspaces**0.5)
+    neighbours = index.neighbours.select(rows).average(index.vectors) * np.float32(model.subspaces**0.5)
     with torch.no_grad():
         model.residual.weight[torch.from_numpy(rows)] = torch.from_numpy(neighbours)

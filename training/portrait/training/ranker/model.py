@@ -9,7 +9,7 @@ from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 
 _ASSOCIATION = CANDIDATE_FEATURES.index("association")
 _HAS_QUERY = CANDIDATE_FEATURES.index("has_query")
-_IS_COLD = CANDIDATE_FEATURES.index("newcomer")
+_IS_COLD = CANDIDATE_FEATURES.index("cold_item")
 
 
 class Ranker(nn.Module):

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from portrait.features.candidates.associations import Associated, Associations
+from portrait.features.candidates.associations import AssociatedItems, Associations
 from portrait.features.candidates.candidate_features import (
-    ASSOCIATED,
+    ASSOCIATED_CANDIDATES,
     CANDIDATE_FEATURES,
-    FAMILIAR,
-    NEWEST,
-    RETRIEVED,
-    candidate_features,
-    memory,
+    COLD_CANDIDATES,
+    FAMILIAR_CANDIDATES,
+    NEAREST_CANDIDATES,
+    compute_candidate_features,
+    summarise_interactions,
 )
 from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
@@ -93,9 +93,9 @@ def build_candidates(
     random: np.random.Generator,
 ) -> Candidates:
     """Candidates of each target, as serving would retrieve them, and a sample of the rest of the catalogue."""
-    retrieved = rank_catalogue(corpus, vectors, RETRIEVED, holdout.mask_seen)
-    newest = rank_catalogue(corpus, vectors, NEWEST, holdout.mask_seen, np.flatnonzero(index.is_cold))
-    width = retrieved.shape[1] + newest.shape[1] + ASSOCIATED + FAMILIAR + UNIFORM_ITEMS + 1
+    retrieved = rank_catalogue(corpus, vectors, NEAREST_CANDIDATES, holdout.mask_seen)
+    newest = rank_catalogue(corpus, vectors, COLD_CANDIDATES, holdout.mask_seen, np.flatnonzero(index.is_cold))
+    width = retrieved.shape[1] + newest.shape[1] + ASSOCIATED_CANDIDATES + FAMILIAR_CANDIDATES + UNIFORM_ITEMS + 1
     shape = (len(vectors.targets), width)
     items = np.full(shape, -1)
     features = np.zeros((*shape, len(CANDIDATE_FEATURES)), dtype=np.float32)
@@ -103,7 +103,7 @@ def build_candidates(
     query = np.full(len(vectors.targets), -1)
     for row, target in enumerate(vectors.targets.tolist()):
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
-        associated = associations.of_history(corpus.event_item[start:end], corpus.columns.time[start:end])
+        associated = associations.score_history(corpus.event_item[start:end], corpus.columns.time[start:end])
         asked = corpus.event_item[end - 1] == NO_ITEM
         ranked = _served_items(corpus, holdout, index, np.append(retrieved[row], newest[row]), associated, target)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM_ITEMS), ranked)
@@ -129,38 +129,43 @@ def build_candidates(
 
 
 def _served_items(
-    corpus: Corpus, holdout: Holdout, index: ItemIndex, nearest: NDArray[np.int64], associated: Associated, target: int
+    corpus: Corpus,
+    holdout: Holdout,
+    index: ItemIndex,
+    nearest: NDArray[np.int64],
+    associated: AssociatedItems,
+    target: int,
 ) -> NDArray[np.int64]:
     """Return the items that serving would rank, each once: nearest, associated and familiar ones."""
     # Associations know no cold items, and are not to know those that only look like it.
-    best = associated.best_first()
+    best = associated.rows_by_score()
     best = best[~index.is_cold[best]]
     known = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]][::-1]
-    familiar = np.array(list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR], dtype=np.int64)
+    familiar = np.array(list(dict.fromkeys(known[known != NO_ITEM].tolist()))[:FAMILIAR_CANDIDATES], dtype=np.int64)
     if holdout.mask_seen:
         masked = find_masked_items(corpus, target)
         nearest, best, familiar = (rows[~np.isin(rows, masked)] for rows in (nearest, best, familiar))
-    together = np.concatenate([nearest, best[:ASSOCIATED], familiar])
+    together = np.concatenate([nearest, best[:ASSOCIATED_CANDIDATES], familiar])
     _, first = np.unique(together, return_index=True)
     return together[np.sort(first)]
 
 
 def _candidate_features(
-    corpus: Corpus, index: ItemIndex, items: NDArray[np.int64], associated: Associated,
+    corpus: Corpus, index: ItemIndex, items: NDArray[np.int64], associated: AssociatedItems,
     start: int, end: int, target: int, has_query: bool,
 ) -> NDArray[np.float32]:  # fmt: skip
     known = corpus.event_item[start:end].tolist()
-    remembered = memory(
+    remembered = summarise_interactions(
         [None if item == NO_ITEM else str(item) for item in known],
         corpus.columns.time[start:end].tolist(),
         corpus.columns.price_percentile[start:end],
     )
-    return candidate_features(
+    return compute_candidate_features(
         [str(item) for item in items.tolist()],
         index.popularity[items],
         index.is_cold[items],
         corpus.item_percentile[items],
-        index.neighbours.take(items).associated(associated),
+        index.neighbours.select(items).average_associations(associated),
         remembered,
         float(corpus.columns.time[target]),
         has_query,

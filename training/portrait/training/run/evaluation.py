@@ -11,8 +11,8 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from portrait.features.files.atomic_write import replacing
-from portrait.features.files.path_names import utf8_name
+from portrait.features.files.atomic_write import atomic_write
+from portrait.features.files.path_names import utf8_path
 from portrait.training import metrics, tracking
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders.retrieval import TargetVectors, embed_texts, encode_targets, find_ranks, rank_catalogue
@@ -186,8 +186,8 @@ def write_rankings(trained: TrainedRun, ranked: RankedTargets, path: Path) -> No
             "score": ranked.scores[row, place],
         }
     )
-    with replacing(path) as temporary:
-        table.write_parquet(utf8_name(temporary))
+    with atomic_write(path) as temporary:
+        table.write_parquet(utf8_path(temporary))
 
 
 def metrics_file(folder: Path, split: Split) -> Path:
@@ -197,7 +197,7 @@ def metrics_file(folder: Path, split: Split) -> Path:
 
 def write_metrics(measured: dict[str, Any], folder: Path) -> None:
     """Write what `compute_metrics` found into the run's folder."""
-    with replacing(metrics_file(folder, Split(measured["split"]))) as temporary:
+    with atomic_write(metrics_file(folder, Split(measured["split"]))) as temporary:
         temporary.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
 
 

@@ -165,7 +165,7 @@ UntrainedModel = tuple[PortraitModel, TextCache, TextTokenizer]
 def _make_untrained_model(corpus: Corpus, holdout: Holdout, settings: TrainSettings) -> UntrainedModel:
     torch.manual_seed(settings.seed)
     tokenizer = load_tokenizer(settings.base_model)
-    _require_known_tokens(tokenizer.unknown_share(corpus.texts), settings.base_model)
+    _require_known_tokens(tokenizer.unknown_token_share(corpus.texts), settings.base_model)
     model = PortraitModel(settings, len(corpus.items))
     model.text.require_vocabulary(tokenizer)
     model.zero_residuals(holdout.item_counts == 0)

@@ -16,7 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.training.dataset.data_set import open_data_set
 from portrait.training.enums import FineTuning, Preset
 from portrait.training.errors import TrainingError, to_one_line
@@ -167,5 +167,5 @@ def _retry_interrupted(study: optuna.Study, folder: Path) -> None:
 
 
 def _write_settings(path: Path, settings: dict[str, Any]) -> None:
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.features.installation import explain_install
 from portrait.training.enums import TrackerKind
 from portrait.training.errors import TrainingError
@@ -140,5 +140,5 @@ def _find_backend(kind: TrackerKind) -> Callable[[Path, str, str, Mapping[str, o
 
 
 def _write_record(run: Path, chosen: dict[str, str]) -> None:
-    with replacing(run / TRACKING_FILE) as temporary:
+    with atomic_write(run / TRACKING_FILE) as temporary:
         temporary.write_text(json.dumps(chosen, indent=2) + "\n", encoding="utf-8")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from portrait.features.files.atomic_write import replacing
+from portrait.features.files.atomic_write import atomic_write
 from portrait.features.histories.statistics import STATISTICS
 from portrait.training import checkpoints
 from portrait.training.errors import TrainingError
@@ -54,7 +54,7 @@ def save_traits(traits: FittedTraits, folder: Path, dimension: int) -> None:
     if traits.heads is not None:
         checkpoints.save_state(traits.heads.state_dict(), folder / HEADS_FILE)
     content = {"dimension": dimension, "statistics": list(STATISTICS), "traits": traits.declared}
-    with replacing(folder / REPORT_FILE) as temporary:
+    with atomic_write(folder / REPORT_FILE) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

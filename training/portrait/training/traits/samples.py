@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import EVENT_TYPE_CODES, EventType
-from portrait.features.histories.statistics import STATISTICS, statistics
+from portrait.features.histories.statistics import STATISTICS, compute_statistics
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders import retrieval
 from portrait.training.encoders.model import PortraitModel, TextCache
@@ -75,5 +75,5 @@ def compute_head_inputs(
     features = np.zeros((len(shopper), len(STATISTICS)), dtype=np.float32)
     for row, (start, end, moment) in enumerate(zip(starts, ends, as_of.tolist(), strict=True)):
         part = slice(start, end)
-        features[row] = statistics(time[part], purchase[part], corpus.event_spent[part], moment)
+        features[row] = compute_statistics(time[part], purchase[part], corpus.event_spent[part], moment)
     return HeadInputs(retrieval.encode_shoppers(model, cache, corpus, ends, as_of), features)

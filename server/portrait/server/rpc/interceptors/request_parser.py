@@ -7,7 +7,7 @@ import numpy as np
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError
 
-from portrait.features.generators import run_at_once
+from portrait.features.generators import run_to_completion
 from portrait.server.admission.charges import set_units
 from portrait.server.admission.request_units import count_units
 from portrait.server.error_reasons import ErrorReason
@@ -44,7 +44,7 @@ def parse_request(method: Method, call_next: Handler) -> Handler:
             raise InvalidRequest([Violation("", _UNREADABLE)], ErrorReason.REQUEST_UNREADABLE) from None
         short = size <= _LONG_BYTES
         if short:  # before the charge: a request that breaks a limit is invalid, not too expensive
-            _refuse_broken(run_at_once(validate(message)))
+            _refuse_broken(run_to_completion(validate(message)))
         if (units := count_units(message, size)) is not None:
             await set_units(units)
         if not short:

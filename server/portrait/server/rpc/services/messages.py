@@ -11,7 +11,7 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from numpy.typing import NDArray
 
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
-from portrait.features.generators import run_at_once
+from portrait.features.generators import run_to_completion
 from portrait.server.catalogue.filters import Filter
 from portrait.server.engine import FEW_ITEMS
 from portrait.server.errors import InvalidRequest, PortraitError, Violation
@@ -143,7 +143,7 @@ async def _translate_all(translate: Callable[[T], R], entries: Sequence[T]) -> l
             translated.append(translate(entry))
         return translated
 
-    return run_at_once(work()) if len(entries) <= FEW_ITEMS else await run_in_steps(work())
+    return run_to_completion(work()) if len(entries) <= FEW_ITEMS else await run_in_steps(work())
 
 
 def vector_to_message(vector: NDArray[np.float32]) -> profile_pb2.Vector:

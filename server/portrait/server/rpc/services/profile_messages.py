@@ -13,7 +13,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from portrait.features.profiles.absence import Absence, Reason
+from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.server.demographics import Demographics
 from portrait.server.profiles.profile import Profile
 from portrait.server.release.traits import TraitValue
@@ -25,7 +25,7 @@ _DEMOGRAPHICS = cast(Descriptor, demographics_pb2.Demographics.DESCRIPTOR)
 _ALWAYS = frozenset({"degraded", "absent"})
 _BY_DEFAULT = frozenset(_PROFILE.fields_by_name) - {"embedding", "traits"}
 _WELL_KNOWN_TYPES = "google.protobuf."
-_REASONS = {reason: f"ABSENCE_REASON_{reason.name}" for reason in Reason}
+_REASONS = {reason: f"ABSENCE_REASON_{reason.name}" for reason in AbsenceReason}
 
 
 def select_fields(paths: Iterable[str]) -> frozenset[str]:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import structlog
 
 from portrait.features.events import Event
-from portrait.features.generators import run_at_once
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.generators import run_to_completion
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.features.profiles.absence import Absence
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, shopper_key
@@ -90,7 +90,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         try:
             checking = validate(entry.shopper, entry.path)
             short = len(entry.shopper.history.events) <= MAX_INLINE_EVENTS
-            if broken := run_at_once(checking) if short else await run_in_steps(checking):
+            if broken := run_to_completion(checking) if short else await run_in_steps(checking):
                 raise InvalidRequest(broken)
             profile = await self._profile(engine, entry.shopper, entry.path, as_of, paths, allow_degraded)
         except PortraitError as error:
@@ -112,7 +112,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
                 if key not in read:
                     path = f"label_examples[{place}].shoppers[{nth}]"
                     history = await require_history(
-                        self._store, self._permissions, shopper, as_of, path, REMEMBERED_EVENTS
+                        self._store, self._permissions, shopper, as_of, path, MAX_REMEMBERED_EVENTS
                     )
                     await charge_searches(history.events)
                     read[key] = history.events, history.as_of

@@ -2,7 +2,7 @@
 
 import structlog
 
-from portrait.features.histories.history_arrays import REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.server.consent.consents import Permissions
 from portrait.server.recommendation import ranking
 from portrait.server.rollout.engine_registry import EngineRegistry
@@ -45,7 +45,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             # To exclude seen items, the whole history is read, and not only the events that the models remember.
             if request.exclude_seen:
                 await charge_history(self._store, request.shopper, as_of)
-            limit = MAX_HISTORY_EVENTS if request.exclude_seen else REMEMBERED_EVENTS
+            limit = MAX_HISTORY_EVENTS if request.exclude_seen else MAX_REMEMBERED_EVENTS
             history = await load_history(self._store, self._permissions, request.shopper, as_of, limit)
             await charge_searches(history.events)
             ranked = await ranking.recommend(
@@ -77,7 +77,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         """Order the candidates of the caller."""
         with self._registry.routes as routes:
             as_of = requested_as_of(request)
-            history = await load_history(self._store, self._permissions, request.shopper, as_of, REMEMBERED_EVENTS)
+            history = await load_history(self._store, self._permissions, request.shopper, as_of, MAX_REMEMBERED_EVENTS)
             await charge_searches(history.events)
             catalogue = catalogue_name(request.catalogue)
             ranked = await ranking.rank(

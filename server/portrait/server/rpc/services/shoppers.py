@@ -8,8 +8,8 @@ from datetime import datetime
 from operator import attrgetter
 
 from portrait.features.events import Event
-from portrait.features.generators import run_at_once
-from portrait.features.profiles.keywords import READ_EVENTS
+from portrait.features.generators import run_to_completion
+from portrait.features.profiles.keywords import MAX_KEYWORD_EVENTS
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, search_units
 from portrait.server.consent.consents import Permissions, Purpose
@@ -43,7 +43,7 @@ async def load_history(
     if shopper.WhichOneof("shopper") == "history":
         reading = _inline_events(shopper.history, visible_until(as_of))
         short = len(shopper.history.events) <= MAX_INLINE_EVENTS
-        return History.up_to(run_at_once(reading) if short else await run_in_steps(reading), as_of)
+        return History.up_to(run_to_completion(reading) if short else await run_in_steps(reading), as_of)
     if await permissions.allows(shopper.shopper_id, Purpose.PERSONALISATION):
         return await read_history(store, shopper.shopper_id, as_of, limit)
     return History.up_to((), as_of)
@@ -77,7 +77,7 @@ async def charge_searches(history: Sequence[Event]) -> None:
         FailedPrecondition: no call may have so many units.
         Overloaded: the gate has no room for so many units now.
     """
-    await add_units(search_units(sum(len(event.query or "") for event in history[-READ_EVENTS:])))
+    await add_units(search_units(sum(len(event.query or "") for event in history[-MAX_KEYWORD_EVENTS:])))
 
 
 async def require_history(

@@ -1,4 +1,4 @@
-"""Candidates: what of a catalogue is worth ranking for a shopper, and what the ranker is told of it."""
+"""Candidate generation: selects the items that the ranker scores for a shopper, and computes their features."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -35,12 +35,12 @@ def generate_candidates(
     Where neither profile nor query is known, the popular ones.
 
     Args:
-        catalogue: what there is.
-        shopper: whom it is for.
-        k: at least this many, if so many pass.
-        wanted: what may be shown.
-        left_out: events whose items may not.
-        max_per_category: how many of them may be of one category; 0 for any number.
+        catalogue: the items to choose from.
+        shopper: the encoded shopper.
+        k: minimum number of candidates, if so many pass the filter.
+        wanted: the filter that candidates must pass.
+        left_out: events whose items are excluded.
+        max_per_category: maximum items of one category path in the response; 0 for no limit.
     """
     unwanted = catalogue.rows_of(left_out)
     allowed = catalogue.select(wanted, unwanted)
@@ -70,12 +70,12 @@ def _find_associated(catalogue: Snapshot, shopper: Shopper, allowed: Selection) 
 
 
 def compute_features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: datetime) -> NDArray[np.float32]:
-    """`[candidates, len(CANDIDATE_FEATURES)]`.
+    """Compute the features of candidates, `[candidates, len(CANDIDATE_FEATURES)]`.
 
     Args:
         chosen: the candidates.
-        shopper: whom they are for.
-        catalogue: the one they are of; a like id of another catalogue is another item.
+        shopper: the encoded shopper.
+        catalogue: the catalogue of the candidates; the same id in another catalogue is another item.
         as_of: the moment of the request.
     """
     remembered = summarise_interactions(

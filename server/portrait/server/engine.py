@@ -194,7 +194,7 @@ class Engine:
         return item
 
     async def encode_items(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> CandidateSet:
-        """Items by their words; finding who lends to cold items reads the whole release."""
+        """Encode items by their texts. The search for cold-start neighbours reads all vectors of the release."""
         texts = await run_in_steps(_texts(items)) if len(items) > FEW_ITEMS else run_to_completion(_texts(items))
         words = await self.texts.encode(texts, deadline)
         if len(self.release.items) * len(items) <= SHORT_ROWS:

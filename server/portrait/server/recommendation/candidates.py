@@ -30,9 +30,10 @@ def generate_candidates(
     left_out: Sequence[Event],
     max_per_category: int = 0,
 ) -> CandidateSet:
-    """The nearest to profile and query, among all and among cold items, what the history leads to, and what is known.
+    """Collect candidates from four sources.
 
-    Where neither profile nor query is known, the popular ones.
+    These are the items and the cold items nearest to the profile and to the query, the items associated with the
+    history, and the items of the history. Popular items replace the nearest ones if there is neither profile nor query.
 
     Args:
         catalogue: the items to choose from.
@@ -46,18 +47,18 @@ def generate_candidates(
     allowed = catalogue.select(wanted, unwanted)
     cold_items = catalogue.select(wanted, unwanted, cold_only=True)
     count = max(NEAREST_CANDIDATES, k)
-    wishes = [vector for vector in (shopper.profile, shopper.query) if vector.any()]
+    vectors = [each for each in (shopper.profile, shopper.query) if each.any()]
     found = []
-    for wish in wishes:
-        found += catalogue.nearest(wish, [(count, allowed), (COLD_CANDIDATES, cold_items)])
-    if not wishes:
+    for vector in vectors:
+        found += catalogue.nearest(vector, [(count, allowed), (COLD_CANDIDATES, cold_items)])
+    if not vectors:
         found.append(catalogue.popular(count, allowed))
     found.append(_find_associated(catalogue, shopper, allowed))
     familiar = catalogue.rows_of(shopper.events)
     found.append(familiar[catalogue.holds(allowed, familiar)][:FAMILIAR_CANDIDATES])
     rows = np.unique(np.concatenate(found))
     if max_per_category:
-        rows = np.sort(add_other_categories(catalogue, rows, allowed, wishes, k, max_per_category))
+        rows = np.sort(add_other_categories(catalogue, rows, allowed, vectors, k, max_per_category))
     return catalogue.take(rows)
 
 

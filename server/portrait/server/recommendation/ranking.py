@@ -90,8 +90,8 @@ async def recommend(engine: Engine, request: RecommendRequest, *, deadline: floa
     """
     if not request.allow_degraded:
         return await _recommend(engine, request, deadline)
-    spare = partial(_recommend_fallback, engine, request)
-    return await engine.fallback.answer(partial(_recommend, engine, request), spare, deadline)
+    without_models = partial(_recommend_fallback, engine, request)
+    return await engine.fallback.answer(partial(_recommend, engine, request), without_models, deadline)
 
 
 async def _recommend(engine: Engine, request: RecommendRequest, deadline: float | None) -> Ranking:
@@ -151,8 +151,8 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
     """
     if not request.allow_degraded:
         return await _rank(engine, request, deadline)
-    spare = partial(_rank_fallback, engine, request)
-    return await engine.fallback.answer(partial(_rank, engine, request), spare, deadline)
+    without_models = partial(_rank_fallback, engine, request)
+    return await engine.fallback.answer(partial(_rank, engine, request), without_models, deadline)
 
 
 async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
@@ -227,13 +227,13 @@ async def _rank_candidates(
 
     The ranker learnt from queries for products only. In other catalogues text similarity alone scores a query.
     """
-    told = compute_features(chosen, shopper, request.catalogue, request.as_of)
-    scores = await engine.ranker.score(shopper.profile, shopper.query, chosen.vectors, told, deadline)
-    told_by_words = request.catalogue != DEFAULT_CATALOGUE and shopper.query.any()
-    decides = chosen.vectors @ shopper.query if told_by_words else scores.score
-    score, click, purchase = decides.tolist(), scores.click.tolist(), scores.purchase.tolist()
-    least = np.partition(decides, -k)[-k] if k < len(score) else -math.inf
-    contenders = np.flatnonzero(decides >= least).tolist()  # more than k if some tie with the last
+    features = compute_features(chosen, shopper, request.catalogue, request.as_of)
+    scores = await engine.ranker.score(shopper.profile, shopper.query, chosen.vectors, features, deadline)
+    by_similarity = request.catalogue != DEFAULT_CATALOGUE and shopper.query.any()
+    deciding = chosen.vectors @ shopper.query if by_similarity else scores.score
+    score, click, purchase = deciding.tolist(), scores.click.tolist(), scores.purchase.tolist()
+    threshold = np.partition(deciding, -k)[-k] if k < len(score) else -math.inf
+    contenders = np.flatnonzero(deciding >= threshold).tolist()  # more than k if some tie with the last
     order = sorted(contenders, key=lambda place: (-score[place], chosen.item_ids[place]))
     return [RankedItem(chosen.items[place], score[place], click[place], purchase[place]) for place in order[:k]]
 

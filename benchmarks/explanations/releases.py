@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks.explanations.randomisation import Depth, randomise_run
 from portrait.export.precision import Precision
-from portrait.export.release import make
+from portrait.export.release import export_release
 from portrait.features.release import layout as release_layout
 from portrait.training.run import run as runs
 from portrait.training.run.run import TrainedRun
@@ -24,9 +24,9 @@ def export_releases(trained: TrainedRun, other_seed: Path, repository: Path) -> 
     """
     there = set(release_layout.list_releases(repository))
     if TRAINED not in there:
-        make(trained, {}, repository, Precision.FP32, print)
+        export_release(trained, {}, repository, Precision.FP32, print)
     if OTHER_SEED not in there:
-        make(runs.load_run(other_seed), {}, repository, Precision.FP32, print)
+        export_release(runs.load_run(other_seed), {}, repository, Precision.FP32, print)
     for depth, number in RANDOMISED.items():
         if number not in there:
-            make(randomise_run(trained, depth), {}, repository, Precision.FP32, print)
+            export_release(randomise_run(trained, depth), {}, repository, Precision.FP32, print)

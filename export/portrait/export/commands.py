@@ -27,7 +27,7 @@ def export(
     """Make a release of a run: ONNX graphs, checked against the model in ONNX Runtime and Triton, and item index."""
     from portrait.export.errors import ExportError, RepositoryError
     from portrait.export.nearest import Retrieval
-    from portrait.export.release import make
+    from portrait.export.release import export_release
     from portrait.training.errors import TrainingError
     from portrait.training.files import read_json_object
     from portrait.training.run.run import load_run
@@ -39,7 +39,7 @@ def export(
                 raise RepositoryError(f"{repository} is a file; name a folder")
             trained = load_run(run)
             metrics = {path.stem: read_json_object(path) for path in sorted(run.glob("metrics-*.json"))}
-            manifest, checks = make(trained, metrics, repository, precision, status.update)
+            manifest, checks = export_release(trained, metrics, repository, precision, status.update)
     except (TrainingError, ExportError, OSError) as error:
         _print_error(errors, error)
         raise typer.Exit(2 if isinstance(error, TrainingError | RepositoryError | OSError) else 1) from None

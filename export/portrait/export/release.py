@@ -1,4 +1,7 @@
-"""A run to a release: exported, checked, and named by a manifest that is written last."""
+"""Export of a run as a release: graphs and indexes, compared with PyTorch, and a manifest that is written last.
+
+The manifest makes the folders a release: a gateway ignores folders without it, so an interrupted export does no harm.
+"""
 
 import asyncio
 import dataclasses
@@ -36,31 +39,34 @@ from portrait.server.triton.connection import CHANNEL_OPTIONS
 from portrait.training.run.run import TrainedRun
 
 
-def make(
+def export_release(
     trained: TrainedRun,
     metrics: dict[str, Any],
     repository: Path,
     precision: Precision,
     report: Callable[[str], None],
 ) -> tuple[Manifest, list[Parity]]:
-    """Make the next release of a repository.
+    """Export a run as the next release of a repository.
 
-    Everything is built and checked in a folder beside the repository and moved into place when all holds.
+    Everything is built and checked in a staging folder beside the repository, and moved only if every check passes.
 
     Args:
         trained: the run.
-        metrics: what was measured of it, by split.
-        repository: the Triton repository; made if missing.
+        metrics: metrics of the run, by split.
+        repository: Triton's model repository; created if missing.
         precision: number format of the graphs.
-        report: told what is done next.
+        report: called with a description of each step before it begins.
+
+    Returns:
+        The manifest, and the parity of each graph in ONNX Runtime and in Triton.
 
     Raises:
-        RepositoryError: the repository holds releases of other dimensions, or a configuration that can't be read.
-        ExportError: a graph does not agree with the model, Triton can't load it, or no number is left.
+        RepositoryError: the repository has releases of other dimensions, or a configuration that can't be read.
+        ExportError: a graph does not agree with the model, Triton can't load it, or no release number is left.
     """
     dimension = trained.settings.dimension
-    made = graphs(trained)
-    dims = {graph.name: graph.dims(dimension=dimension, traits=_trait_count(trained)) for graph in made}
+    exported = graphs(trained)
+    dims = {graph.name: graph.dims(dimension=dimension, traits=_count_traits(trained)) for graph in exported}
     for model in dims:
         configurations.require_room(repository, model, dims[model])
     repository.mkdir(parents=True, exist_ok=True)
@@ -68,7 +74,7 @@ def make(
     with tempfile.TemporaryDirectory(dir=repository.parent, prefix=".release-") as name:
         staging = Path(name)
         checks = []
-        for graph in made:
+        for graph in exported:
             report(f"{graph.name}: ONNX, opset {OPSET}, {precision.of(graph.name)}")
             path = release_layout.model_file(staging, graph.name, number)
             path.parent.mkdir(parents=True)
@@ -78,7 +84,7 @@ def make(
             checks.append(parity.check_runtime(graph, path, dimension, precision))
         parity.require(checks)
         report("Triton: loading and comparing all graphs")
-        checks.extend(_check_triton(made, staging, number, dimension, precision))
+        checks.extend(_check_triton(exported, staging, number, dimension, precision))
         parity.require(checks)
         report("item index")
         folder = release_layout.release_folder(staging, number)
@@ -87,20 +93,20 @@ def make(
         shutil.copy(trained.folder / release_layout.TOKENIZER, folder / release_layout.TOKENIZER)
         if (trained.folder / release_layout.REPORT).exists():
             shutil.copy(trained.folder / release_layout.REPORT, folder / release_layout.REPORT)
-        names = [graph.name for graph in made]
-        manifest = _manifest(trained, metrics, staging, number, precision, names, checks, retrieval)
-        _move(staging, repository, number, dims)
+        names = [graph.name for graph in exported]
+        manifest = _make_manifest(trained, metrics, staging, number, precision, names, checks, retrieval)
+        _move_into_place(staging, repository, number, dims)
     manifest.write(release_layout.release_folder(repository, number))
     return manifest, checks
 
 
-def _trait_count(trained: TrainedRun) -> int:
+def _count_traits(trained: TrainedRun) -> int:
     heads = trained.traits.heads if trained.traits else None
     return len(heads.heads) if heads else 0
 
 
 def _next_number(repository: Path) -> int:
-    """One more than the highest that stands there, even of a release that was never finished."""
+    """Return one more than the highest number in the repository, unfinished releases included."""
     folders = (path for model in (*MODELS, TRAIT_HEADS) for path in (repository / model).glob("*/"))
     versions = (parse_folder_number(path.name, release_layout.MAX_RELEASE) for path in folders)
     number = 1 + max(
@@ -112,18 +118,22 @@ def _next_number(repository: Path) -> int:
 
 
 def _require_dims(graph: Graph, path: Path, dims: Dims) -> None:
-    """Require that ONNX Runtime sees the dimensions that the configuration will have."""
+    """Require that the exported file has the dimensions that Triton's configuration will state."""
     found = configurations.read_dims(path)
     if found != dims:
         raise ExportError(f"the exported {graph.name} has the dimensions {found}, not {dims}")
 
 
-def _check_triton(made: list[Graph], staging: Path, number: int, dimension: int, precision: Precision) -> list[Parity]:
+def _check_triton(
+    exported: list[Graph], staging: Path, number: int, dimension: int, precision: Precision
+) -> list[Parity]:
     async def check() -> list[Parity]:
         async with EmbeddedTriton(staging, staging / "triton.log") as triton:
             await triton.load(number)
-            infer = _infer(triton.url, number)
-            return [await asyncio.to_thread(parity.check_triton, graph, infer, dimension, precision) for graph in made]
+            infer = _make_infer(triton.url, number)
+            return [
+                await asyncio.to_thread(parity.check_triton, graph, infer, dimension, precision) for graph in exported
+            ]
 
     try:
         return asyncio.run(check())
@@ -131,7 +141,7 @@ def _check_triton(made: list[Graph], staging: Path, number: int, dimension: int,
         raise ExportError(str(error)) from error
 
 
-def _infer(url: str, number: int) -> Infer:
+def _make_infer(url: str, number: int) -> Infer:
     client = InferenceServerClient(url, channel_args=list(CHANNEL_OPTIONS))
 
     def infer(
@@ -143,13 +153,13 @@ def _infer(url: str, number: int) -> Infer:
             tensor.set_data_from_numpy(value)
             tensors.append(tensor)
         wanted = [InferRequestedOutput(name) for name in outputs]
-        answer = client.infer(model, tensors, model_version=str(number), outputs=wanted)
-        return {name: answer.as_numpy(name) for name in outputs}
+        response = client.infer(model, tensors, model_version=str(number), outputs=wanted)
+        return {name: response.as_numpy(name) for name in outputs}
 
     return infer
 
 
-def _manifest(
+def _make_manifest(
     trained: TrainedRun,
     metrics: dict[str, Any],
     staging: Path,
@@ -194,7 +204,7 @@ def _manifest(
     )
 
 
-def _move(staging: Path, repository: Path, number: int, dims: dict[str, Dims]) -> None:
+def _move_into_place(staging: Path, repository: Path, number: int, dims: dict[str, Dims]) -> None:
     for model in dims:
         configurations.place(repository, model, dims[model])
         (staging / model / str(number)).rename(repository / model / str(number))

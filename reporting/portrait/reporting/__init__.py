@@ -1,1 +1,1 @@
-"""The report of a run, as one page that a person reads: figures gathered, plots drawn, HTML written."""
+"""The report of a run: gathers figures, draws plots and writes one HTML page that states the quality of the run."""

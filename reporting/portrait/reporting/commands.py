@@ -19,7 +19,7 @@ def report(
 ) -> None:
     """Write what a run is worth as one HTML page: ranking, calibration, slices, examples, limits."""
     from portrait.reporting import page
-    from portrait.reporting.figures import gather
+    from portrait.reporting.figures import gather_figures
     from portrait.training.errors import TrainingError
     from portrait.training.files import require_writable_file
     from portrait.training.run.run import load_run
@@ -33,8 +33,8 @@ def report(
             trained = load_run(run)
             require_writable_file(path)
             status.update("ranking the test and measuring")
-            figures = gather(trained, results or [])
-        page.write(figures, path)
+            figures = gather_figures(trained, results or [])
+        page.write_page(figures, path)
     except (TrainingError, OSError) as error:
         message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
         errors.print(f"[red]error:[/red] {escape(' '.join(message.split()))}", highlight=False, soft_wrap=True)

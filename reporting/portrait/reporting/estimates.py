@@ -1,4 +1,4 @@
-"""A mean and how far it can be trusted."""
+"""Estimates with 95% intervals."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,37 +19,37 @@ class Estimate:
 
     @classmethod
     def of_mean(cls, values: NDArray[np.float64]) -> "Estimate":
-        """The mean of `[shoppers]` with its bootstrap interval."""
+        """Compute the mean of `[shoppers]` values and its bootstrap interval."""
         return cls(float(values.mean()), *metrics.bootstrap_interval(values))
 
     @classmethod
     def of_difference(cls, ours: NDArray[np.float64], others: NDArray[np.float64]) -> "Estimate":
-        """The mean of `[shoppers]` minus that of other shoppers, with its bootstrap interval."""
+        """Compute the mean of `[shoppers]` values minus that of other shoppers, and its bootstrap interval."""
         return cls(float(ours.mean() - others.mean()), *metrics.bootstrap_difference_interval(ours, others))
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> "Estimate":
-        """From `{"value": …, "interval": [low, high]}`; a difference stands under its own name."""
+        """Read `{"value": …, "interval": [low, high]}`; a difference has the key `difference` instead of `value`."""
         low, high = row["interval"]
         return cls(float(row["value"] if "value" in row else row["difference"]), float(low), float(high))
 
     def __neg__(self) -> "Estimate":
-        """The same difference, seen from the other side."""
+        """Negate a difference: the other side minus this one."""
         return Estimate(-self.value, -self.high, -self.low)
 
     @property
     def is_clear(self) -> bool:
-        """True if the interval leaves out 0."""
+        """True if the interval excludes 0."""
         return self.low > 0.0 or self.high < 0.0
 
 
 @dataclass(frozen=True)
 class ReliabilityPoint:
-    """Chances that are about alike: what they said and what came true."""
+    """Predictions with similar probabilities: mean probability and observed frequency."""
 
     predicted: float
-    """Mean chance."""
+    """Mean probability."""
     rate: Estimate
-    """Share that came true, with an exact interval of the count."""
+    """Observed frequency, with the exact interval of its count."""
     count: float
     """Number of predictions that came true."""

@@ -1,7 +1,7 @@
-"""Three shoppers of the test: what the model says of them, by which evidence, and what it would show them.
+"""Three shoppers of the test: statements of their profiles with evidence, and their recommendations.
 
-They have letters for names. No id of theirs, of an event or of an item is kept, moments are told from the profile's
-own, and the words of searches are left out.
+To protect them, they have letters as names, and the report has no id of a shopper, event or item, no words of
+searches, and no dates: times count back from the moment of the profile.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Event, EventType, Item
 from portrait.features.population.population import Population
 from portrait.features.profiles.absence import Absence
-from portrait.features.profiles.evidence import Evidence as Weighed
+from portrait.features.profiles.evidence import Evidence as WeightedHistory
 from portrait.features.profiles.interests import Interest, compute_interests
 from portrait.features.profiles.keywords import WeightedKeyword, compute_keywords
 from portrait.features.profiles.price_bands import compute_price_bands
@@ -30,11 +30,11 @@ from portrait.training.population import statistics as population
 from portrait.training.run.evaluation import RankedTargets
 from portrait.training.run.run import TrainedRun
 
-MINIMUM_EVENTS = 3
-"""With items; of less, a profile says next to nothing."""
+MIN_EVENTS = 3
+"""Events with items that an example needs; with fewer, a profile has hardly a statement."""
 _SHOWN_EVENTS = 5
 _SHOWN_ITEMS = 5
-_MOST = {"interest": 4, "word": 5, "price": 2}
+_MAX_STATEMENTS = {"interest": 4, "word": 5, "price": 2}
 _MAX_EVIDENCE = 3
 
 _DID = {
@@ -48,7 +48,7 @@ _DID = {
 }
 _TYPES = {code: kind for kind, code in EVENT_TYPE_CODES.items()}
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
-"""Stand-in moment for events without times: weights count events then, and the moment means nothing."""
+"""Moment of a profile whose events have no times; it has no effect, since the weights then decay by event."""
 
 T = TypeVar("T")
 C = TypeVar("C", Interest, WeightedKeyword)
@@ -56,17 +56,17 @@ C = TypeVar("C", Interest, WeightedKeyword)
 
 @dataclass(frozen=True)
 class Evidence:
-    """An event, told without ids."""
+    """An event, described without ids."""
 
     did: str
     what: str
-    """The item's title, or what stands for it."""
+    """The item's title, or a placeholder."""
     age: str
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One thing that the profile says."""
+    """One statement of the profile."""
 
     kind: str
     """`interest`, `faint interest`, `word` or `price`."""
@@ -74,12 +74,12 @@ class Statement:
     strength: str
     evidence: list[Evidence]
     more: int
-    """Further events that it rests on."""
+    """Number of further events that support it."""
 
 
 @dataclass(frozen=True)
 class Recommended:
-    """An item of the top, and the model's chances that it is acted on and bought next."""
+    """A recommended item, with the probabilities that it is acted on next and bought next."""
 
     title: str
     next: float
@@ -88,41 +88,41 @@ class Recommended:
 
 @dataclass(frozen=True)
 class Example:
-    """One shopper."""
+    """One shopper of the test."""
 
     name: str
     events: int
     days: float | None
     """From the first event to the moment of the profile; None where the log has no times."""
     latest: list[Evidence]
-    """The latest events, the latest first."""
+    """The latest events, latest first."""
     statements: list[Statement]
     recommended: list[Recommended]
     wanted: Evidence
-    """The shopper's true next events, which the model had not seen."""
+    """The target: the shopper's next event, which the model has not seen."""
     place: int | None
-    """1-based place of that item; None if it was not among the first hundred."""
+    """Rank of the target from 1; None if it is not among the first hundred."""
 
 
-def draw(trained: TrainedRun, ranked: RankedTargets) -> list[Example]:
-    """One shopper by lot of each third of those who left something to speak of: short, middle and long histories."""
+def draw_examples(trained: TrainedRun, ranked: RankedTargets) -> list[Example]:
+    """Draw one shopper each with a short, a medium and a long history, among those with enough events with items."""
     corpus, targets = trained.corpus, ranked.vectors.targets
     start, end = corpus.shopper_start[targets], corpus.context_end[targets]
     with_item = np.append(0, np.cumsum(corpus.event_item != NO_ITEM))
-    telling = np.flatnonzero(with_item[end] - with_item[start] >= MINIMUM_EVENTS)
-    drawn_from = telling if len(telling) >= 3 else np.arange(len(targets))
+    eligible = np.flatnonzero(with_item[end] - with_item[start] >= MIN_EVENTS)
+    drawn_from = eligible if len(eligible) >= 3 else np.arange(len(targets))
     by_length = drawn_from[np.argsort((end - start)[drawn_from], kind="stable")]
     random = np.random.default_rng(trained.settings.seed)
     rows = [int(random.choice(third)) for third in np.array_split(by_length, 3) if len(third)]
     rarity = InverseDocumentFrequency.from_counts(*count_document_frequencies(corpus.items))
     usual = population.estimate_population(trained)
     return [
-        _example(trained, ranked, row, f"Shopper {chr(ord('A') + number)}", rarity, usual)
+        _describe_shopper(trained, ranked, row, f"Shopper {chr(ord('A') + number)}", rarity, usual)
         for number, row in enumerate(rows)
     ]
 
 
-def _example(
+def _describe_shopper(
     trained: TrainedRun,
     ranked: RankedTargets,
     row: int,
@@ -133,29 +133,29 @@ def _example(
     corpus = trained.corpus
     target = int(ranked.vectors.targets[row])
     start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
-    *history, wanted = _events(trained, [*range(start, end), target])
+    *history, wanted = _read_events(trained, [*range(start, end), target])
     as_of = wanted.time or _NO_TIME
-    told = _Teller(trained, history, wanted.time)
+    describer = _EventDescriber(trained, history, wanted.time)
     place = int(find_ranks(ranked.items[row : row + 1], corpus.event_item[[target]])[0])
     first = history[0].time
     return Example(
         name=name,
         events=len(history),
         days=None if first is None or wanted.time is None else (wanted.time - first).total_seconds() / 86_400.0,
-        latest=[told.evidence(event.event_id) for event in history[: -_SHOWN_EVENTS - 1 : -1]],
-        statements=_statements(trained, history, as_of, told, rarity, usual),
-        recommended=_recommended(trained, ranked, row),
-        wanted=Evidence(_did(wanted), told.title(wanted), "next"),
+        latest=[describer.evidence(event.event_id) for event in history[: -_SHOWN_EVENTS - 1 : -1]],
+        statements=_make_statements(trained, history, as_of, describer, rarity, usual),
+        recommended=_list_recommended(trained, ranked, row),
+        wanted=Evidence(_describe_action(wanted), describer.title(wanted), "next"),
         place=place + 1 if place >= 0 else None,
     )
 
 
-def _events(trained: TrainedRun, rows: Sequence[int]) -> list[Event]:
-    """Events of one shopper, named by their place; the words of searches are left out."""
+def _read_events(trained: TrainedRun, rows: Sequence[int]) -> list[Event]:
+    """Read events of one shopper; their ids are their positions, and searches have no words."""
     corpus = trained.corpus
     columns = corpus.columns
     shopper = int(corpus.event_shopper[rows[0]])
-    prices = _prices(Path(trained.data["path"]), corpus.shopper_ids[shopper])
+    prices = _read_prices(Path(trained.data["path"]), corpus.shopper_ids[shopper])
     return [
         Event(
             event_id=str(place),
@@ -169,8 +169,8 @@ def _events(trained: TrainedRun, rows: Sequence[int]) -> list[Event]:
     ]
 
 
-def _prices(data: Path, shopper_id: str) -> list[float | None]:
-    """Price of each event of a shopper, in the order of the corpus, which keeps only where it stands among others."""
+def _read_prices(data: Path, shopper_id: str) -> list[float | None]:
+    """Read the price of each event of a shopper in the order of the corpus, which itself keeps only percentiles."""
     events = readers.scan_parquet(data / "events.parquet").filter(
         (pl.col("shopper_id") == shopper_id)
         & (pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
@@ -178,8 +178,8 @@ def _prices(data: Path, shopper_id: str) -> list[float | None]:
     return events.sort("sequence").select("price").collect()["price"].to_list()
 
 
-class _Teller:
-    """Tells events of one history in words."""
+class _EventDescriber:
+    """Describes events of one history in words."""
 
     def __init__(self, trained: TrainedRun, history: Sequence[Event], as_of: datetime | None) -> None:
         self._items = {item.item_id: item for item in trained.corpus.items}
@@ -195,7 +195,7 @@ class _Teller:
 
     def evidence(self, event_id: str) -> Evidence:
         event = self._history[event_id]
-        return Evidence(_did(event), self.title(event), self._age(event))
+        return Evidence(_describe_action(event), self.title(event), self._age(event))
 
     def _age(self, event: Event) -> str:
         if event.time is None or self._as_of is None:
@@ -203,15 +203,15 @@ class _Teller:
             return (
                 "the latest event" if later == 0 else f"{later} {'event' if later == 1 else 'events'} before the latest"
             )
-        return _ago((self._as_of - event.time).total_seconds())
+        return _format_age((self._as_of - event.time).total_seconds())
 
 
 def title(item: Item) -> str:
-    """An item's title; not the id that stands for one where the catalogue has none."""
+    """Return an item's title, or a placeholder if its title is only its id."""
     return "(an item without a title)" if item.title == item.item_id else item.title
 
 
-def _did(event: Event) -> str:
+def _describe_action(event: Event) -> str:
     return (
         f"rated {event.rating:g} of 5"
         if event.rating is not None and event.type is EventType.RATE
@@ -219,8 +219,8 @@ def _did(event: Event) -> str:
     )
 
 
-def _ago(seconds: float) -> str:
-    """Time that has gone by in full: 23 hours are no day."""
+def _format_age(seconds: float) -> str:
+    """Describe a duration in whole units, rounded down: 23 hours are not a day."""
     for unit, length in (("day", 86_400.0), ("hour", 3600.0), ("minute", 60.0)):
         count = int(seconds // length)
         if count >= 1:
@@ -228,19 +228,19 @@ def _ago(seconds: float) -> str:
     return "just before"
 
 
-def _statements(
+def _make_statements(
     trained: TrainedRun,
     history: Sequence[Event],
     as_of: datetime,
-    told: _Teller,
+    describer: _EventDescriber,
     rarity: InverseDocumentFrequency,
     usual: Population,
 ) -> list[Statement]:
     def statement(kind: str, what: str, strength: str, evidence: Sequence[str], count: int) -> Statement:
-        shown = [told.evidence(event_id) for event_id in evidence[:_MAX_EVIDENCE]]
+        shown = [describer.evidence(event_id) for event_id in evidence[:_MAX_EVIDENCE]]
         return Statement(kind, what, strength, shown, count - len(shown))
 
-    seen = Weighed.from_history(history, as_of, told.item, usual.interest_dynamics)
+    weighted = WeightedHistory.from_history(history, as_of, describer.item, usual.interest_dynamics)
     return [
         *(
             statement(
@@ -248,14 +248,16 @@ def _statements(
                 " › ".join(each.category_path), f"{each.weight:.0%} of attention, confidence {each.confidence:.0%}",
                 each.evidence_event_ids, each.evidence_count,
             )
-            for each in _claimed(compute_interests(seen, usual.interest_dynamics))[: _MOST["interest"]]
+            for each in _list_certain(
+                compute_interests(weighted, usual.interest_dynamics)
+            )[: _MAX_STATEMENTS["interest"]]
         ),
         *(
             statement(
                 "word", each.word, f"{each.weight:.0%} of the strongest word", each.evidence_event_ids,
                 each.evidence_count,
             )
-            for each in _claimed(compute_keywords(seen, rarity))[: _MOST["word"]]
+            for each in _list_certain(compute_keywords(weighted, rarity))[: _MAX_STATEMENTS["word"]]
         ),
         *(
             statement(
@@ -263,24 +265,24 @@ def _statements(
                 f"pays {each.low:,.2f} to {each.high:,.2f}, dearer than {each.percentile:.0%} of the category",
                 each.evidence_event_ids, each.event_count,
             )
-            for each in _said(
-                compute_price_bands(seen, usual.paid_prices, trained.corpus.price_scale)
-            )[: _MOST["price"]]
+            for each in _list_statements(
+                compute_price_bands(weighted, usual.paid_prices, trained.corpus.price_scale)
+            )[: _MAX_STATEMENTS["price"]]
         ),
     ]  # fmt: skip
 
 
-def _said(part: list[T] | Absence) -> list[T]:
-    """Entries of a field; none if it is absent."""
+def _list_statements(part: list[T] | Absence) -> list[T]:
+    """Return the statements of a field; none if it is absent."""
     return [] if isinstance(part, Absence) else part
 
 
-def _claimed(part: list[C] | Absence) -> list[C]:
-    """Entries of a field that are certain enough to be told."""
-    return [each for each in _said(part) if rate_certainty(each.confidence)]
+def _list_certain(part: list[C] | Absence) -> list[C]:
+    """Return the statements of a field that are certain enough to be shown."""
+    return [each for each in _list_statements(part) if rate_certainty(each.confidence)]
 
 
-def _recommended(trained: TrainedRun, ranked: RankedTargets, row: int) -> list[Recommended]:
+def _list_recommended(trained: TrainedRun, ranked: RankedTargets, row: int) -> list[Recommended]:
     candidates: NDArray[np.int64] = ranked.chosen.items[row]
     found = []
     for item in ranked.items[row, :_SHOWN_ITEMS]:

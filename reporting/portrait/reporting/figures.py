@@ -1,4 +1,4 @@
-"""All that the report says, as values: gathered from a run that has ended."""
+"""All figures of the report as values, gathered from a run that has ended."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ from portrait.training.run.run import TrainedRun
 
 _GAIN_POINTS = 80
 _GAIN_TABLE = (1, 5, 10, 20, 50, 100)
-"""Items shown to each shopper."""
+"""Numbers of items shown to each shopper."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """The trained model, and its training."""
+    """The model and its training."""
 
     base_model: str
     tuning: str
@@ -47,12 +47,12 @@ class Model:
     seed: int
     trained_at: datetime
     minutes: float | None
-    """Minutes of training the encoders; None if the run kept no scalars."""
+    """Minutes of the encoders' training; None if the run kept no scalars."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """The data that it learnt from. A count that the data set's report does not hold is None."""
+    """The data set of the run. A count is None if the data set's report does not state it."""
 
     source: str
     read: int | None
@@ -69,8 +69,8 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One measure of ours and of popularity."""
+class MetricPair:
+    """One metric of Portrait and of the popularity baseline."""
 
     name: str
     ours: Estimate
@@ -79,31 +79,33 @@ class Measured:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Ranking quality on the test by one split."""
+    """Quality of the ranking on the test of one split."""
 
     split: str
     shoppers: int
     items: int
     seen_items: str
     """`masked` or `ranked`."""
-    measures: dict[str, Measured]
+    measures: dict[str, MetricPair]
 
 
 @dataclass(frozen=True)
-class Gained:
-    """Gains of the likeliest pairs of shopper and item, if so many are shown."""
+class GainPoint:
+    """A point of the cumulative gain: what is found if the most probable pairs of shopper and item are shown."""
 
     shown: float
     """Items shown, on average over shoppers."""
     ours: float
     """Share of the next items among them."""
     popularity: float
+    """The same share if the most popular items are shown."""
     random: float
+    """The same share for a random choice."""
 
 
 @dataclass(frozen=True)
-class Chances:
-    """Calibration of the probabilities of one kind."""
+class ProbabilityQuality:
+    """Quality of the predicted probabilities of one kind."""
 
     kind: str
     """`click` or `purchase`."""
@@ -112,8 +114,8 @@ class Chances:
     log_loss: float
     calibration_error: float
     reliability: list[ReliabilityPoint]
-    curve: list[Gained]
-    table: list[Gained]
+    curve: list[GainPoint]
+    table: list[GainPoint]
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,16 @@ class Figures:
     model: Model
     data: Data
     ranking: Ranking
-    """By the run's own split, and from events that it has not seen."""
+    """On the test of the run's own split."""
     other_rankings: list[Ranking]
-    """By other splits, of twins."""
+    """On the tests of other splits, by second runs that were trained on these (`evaluation.load_run_for_split`)."""
     comparisons: list[Comparison]
     findings: list[Finding]
-    """Findings of all other benchmarks."""
-    chances: list[Chances]
-    """Only kinds that came true in the test."""
+    """Results of all benchmarks that are not in `comparisons`."""
+    chances: list[ProbabilityQuality]
+    """One entry per kind that occurs in the test."""
     only_purchases: bool
-    """True if every event of the test is a purchase, so that to act on an item is to buy it."""
+    """True if every event of the test is a purchase, so that both kinds of probabilities mean the same."""
     traits: list[Trait]
     absent_traits: list[AbsentTrait]
     slices: list[Slicing]
@@ -142,64 +144,66 @@ class Figures:
 
     @property
     def weakest(self) -> tuple[str, Slice] | None:
-        """The slice with the lowest hit rate, and of which slicing."""
-        found = [(cut.title, each) for cut in self.slices for each in cut.slices]
-        return min(found, key=lambda pair: pair[1].ours.value, default=None)
+        """Title of the slicing and slice with the lowest hit rate; None if there are no slices."""
+        titled = [(slicing.title, each) for slicing in self.slices for each in slicing.slices]
+        return min(titled, key=lambda pair: pair[1].ours.value, default=None)
 
     @property
-    def foresees_purchases(self) -> bool:
-        """True if the test says anything of the probability of a purchase."""
+    def has_purchases(self) -> bool:
+        """True if the test has purchases, so that their probabilities could be checked."""
         return any(chances.kind == "purchase" for chances in self.chances)
 
     @property
     def clear_groups(self) -> int:
-        """Number of groups that differ from all others by more than the sample explains."""
+        """Number of groups whose difference from all other shoppers has an interval that excludes 0."""
         return sum(
             bool(each.against_others and each.against_others.is_clear) for cut in self.groups for each in cut.slices
         )
 
 
-def gather(trained: TrainedRun, results: Sequence[Path]) -> Figures:
-    """Rank the test and gather all figures; the metrics are kept in the run's folder as `portrait evaluate` does.
+def gather_figures(trained: TrainedRun, results: Sequence[Path]) -> Figures:
+    """Rank the test and gather all figures; write the metrics to the run's folder as `portrait evaluate` does.
 
     Args:
         trained: the run.
-        results: files or folders that the benchmarks wrote.
+        results: JSON files or folders that the benchmarks wrote.
 
     Raises:
         TrainingError: a result can't be read or is of another data set.
     """
     source = trained.data["report"].get("source", "unknown")
-    given = benchmarks.read(results, DataSet(source, len(trained.holdout.test), len(trained.corpus.items)))
-    compared = {result.path: comparisons.read(result) for result in given}
+    given = benchmarks.read_results(results, DataSet(source, len(trained.holdout.test), len(trained.corpus.items)))
+    compared = {result.path: comparisons.read_comparisons(result) for result in given}
     ranked = evaluation.rank_test_targets(trained)
     targets = trained.corpus.event_item[ranked.vectors.targets]
     measured = evaluation.compute_metrics(trained, ranked)
     evaluation.write_metrics(measured, trained.folder)
     hits = metrics.hit_rate(find_ranks(ranked.items, targets), 10)
-    learnt, absent = traits.gather(trained.traits)
+    learnt, absent = traits.collect_traits(trained.traits)
     popular_hits = metrics.hit_rate(find_ranks(evaluation.rank_by_popularity(trained, ranked), targets), 10)
     return Figures(
         written_at=datetime.now(UTC),
-        model=_model(trained),
-        data=_data(trained),
-        ranking=_ranking(measured),
+        model=_describe_model(trained),
+        data=_describe_data(trained),
+        ranking=_read_ranking(measured),
         other_rankings=[
-            _ranking(other) for other in evaluation.read_metrics(trained.folder) if other["split"] != measured["split"]
+            _read_ranking(other)
+            for other in evaluation.read_metrics(trained.folder)
+            if other["split"] != measured["split"]
         ],
         comparisons=[table for tables in compared.values() for table in tables],
-        findings=[findings.read(result.words) for result in given if not compared[result.path]],
-        chances=_chances(trained, ranked, measured["probabilities"]),
+        findings=[findings.read_finding(result.markdown) for result in given if not compared[result.path]],
+        chances=_assess_probabilities(trained, ranked, measured["probabilities"]),
         only_purchases=bool(ranked.chosen.bought.all()),
         traits=learnt,
         absent_traits=absent,
-        slices=slices.by_behaviour(trained, ranked, hits, popular_hits),
-        groups=slices.by_declaration(trained, ranked, hits, popular_hits),
-        examples=examples.draw(trained, ranked),
+        slices=slices.slice_by_behaviour(trained, ranked, hits, popular_hits),
+        groups=slices.slice_by_declaration(trained, ranked, hits, popular_hits),
+        examples=examples.draw_examples(trained, ranked),
     )
 
 
-def _model(trained: TrainedRun) -> Model:
+def _describe_model(trained: TrainedRun) -> Model:
     settings = trained.settings
     trained_at, minutes = _training_time(trained.folder)
     return Model(
@@ -218,7 +222,7 @@ def _model(trained: TrainedRun) -> Model:
 
 
 def _training_time(folder: Path) -> tuple[datetime, float | None]:
-    """End of training, and its minutes by the scalars: pauses between stop and resume are not counted."""
+    """Return the end of training, and its minutes by the times of the scalars, without pauses before a resume."""
     spans = []
     for part in (folder, folder / runs.TRAIN_ONLY_FOLDER):
         for file in (part / "tensorboard").rglob("events.out.tfevents.*"):
@@ -230,7 +234,7 @@ def _training_time(folder: Path) -> tuple[datetime, float | None]:
     return datetime.fromtimestamp(max(end for _, end in spans), UTC), sum(end - begin for begin, end in spans) / 60.0
 
 
-def _data(trained: TrainedRun) -> Data:
+def _describe_data(trained: TrainedRun) -> Data:
     report = trained.data["report"]
     kept = report.get("kept")
     first, last = report.get("first_time"), report.get("last_time")
@@ -251,7 +255,7 @@ def _data(trained: TrainedRun) -> Data:
     )
 
 
-def _ranking(measured: dict[str, Any]) -> Ranking:
+def _read_ranking(measured: dict[str, Any]) -> Ranking:
     ours, popularity = measured["ranking"]["portrait"], measured["ranking"]["popularity"]
     return Ranking(
         split=measured["split"],
@@ -259,50 +263,52 @@ def _ranking(measured: dict[str, Any]) -> Ranking:
         items=measured["items"],
         seen_items=measured["seen_items"],
         measures={
-            name: Measured(name, Estimate.from_json(row), Estimate.from_json(popularity[name]))
+            name: MetricPair(name, Estimate.from_json(row), Estimate.from_json(popularity[name]))
             for name, row in ours.items()
         },
     )
 
 
-def _chances(trained: TrainedRun, ranked: RankedTargets, measured: dict[str, dict[str, float]]) -> list[Chances]:
-    foreseen = evaluation.collect_predictions(trained, ranked)
-    popularity = foreseen["popularity"].chances
+def _assess_probabilities(
+    trained: TrainedRun, ranked: RankedTargets, measured: dict[str, dict[str, float]]
+) -> list[ProbabilityQuality]:
+    predictions = evaluation.collect_predictions(trained, ranked)
+    popularity = predictions["popularity"].chances
     items = len(trained.corpus.items)
     return [
-        Chances(
+        ProbabilityQuality(
             kind=kind,
-            positives=int(foreseen[kind].labels.sum()),
+            positives=int(predictions[kind].labels.sum()),
             auc=measured[kind]["auc"],
             log_loss=measured[kind]["log_loss"],
             calibration_error=measured[kind]["calibration_error"],
-            reliability=_reliability(foreseen[kind]),
-            curve=_gained(foreseen[kind], popularity, items, np.geomspace(1.0, items, _GAIN_POINTS)),
-            table=_gained(
-                foreseen[kind], popularity, items, np.array([float(count) for count in _GAIN_TABLE if count < items])
+            reliability=_compute_reliability(predictions[kind]),
+            curve=_compute_gain(predictions[kind], popularity, items, np.geomspace(1.0, items, _GAIN_POINTS)),
+            table=_compute_gain(
+                predictions[kind], popularity, items, np.array([float(count) for count in _GAIN_TABLE if count < items])
             ),
         )
         for kind in ("click", "purchase")
-        if foreseen[kind].labels.any()
+        if predictions[kind].labels.any()
     ]
 
 
-def _reliability(foreseen: Predictions) -> list[ReliabilityPoint]:
-    """With the exact Poisson interval of each count (Garwood 1936)."""
+def _compute_reliability(predictions: Predictions) -> list[ReliabilityPoint]:
+    """Compute the reliability curve, with the exact Poisson interval of each count (Garwood 1936)."""
     points = []
-    for each in metrics.reliability_bins(foreseen.chances, foreseen.labels, foreseen.weights):
+    for each in metrics.reliability_bins(predictions.chances, predictions.labels, predictions.weights):
         low, high = chi2.ppf([0.025, 0.975], [2 * each.observed, 2 * each.observed + 2]) / 2
         rate = Estimate(each.observed / each.weight, float(np.nan_to_num(low)) / each.weight, float(high) / each.weight)
         points.append(ReliabilityPoint(each.expected / each.weight, rate, each.observed))
     return points
 
 
-def _gained(
-    foreseen: Predictions, popularity: NDArray[np.float64], items: int, shown: NDArray[np.float64]
-) -> list[Gained]:
+def _compute_gain(
+    predictions: Predictions, popularity: NDArray[np.float64], items: int, shown: NDArray[np.float64]
+) -> list[GainPoint]:
     shares = shown / items
     ours, popular = (
-        metrics.cumulative_gain(scores, foreseen.labels, foreseen.weights, shares)
-        for scores in (foreseen.chances, popularity)
+        metrics.cumulative_gain(scores, predictions.labels, predictions.weights, shares)
+        for scores in (predictions.chances, popularity)
     )
-    return [Gained(*row) for row in np.stack([shown, ours, popular, shares], axis=1).tolist()]
+    return [GainPoint(*row) for row in np.stack([shown, ours, popular, shares], axis=1).tolist()]

@@ -1,7 +1,7 @@
-"""Findings of a benchmark, in its own words and tables: the Markdown that it wrote beside its figures.
+"""Findings of a benchmark: the Markdown that it wrote beside its JSON file, as HTML.
 
-Read are headings, paragraphs, lists and tables, and in their text code, emphasis and links; of a link the text stays,
-as the page leads nowhere. All else is text.
+Headings, paragraphs, lists and tables are read, and in their text code and emphasis. A link becomes its text, since
+the page has no links to other pages. Everything else stays plain text.
 """
 
 import re
@@ -25,63 +25,63 @@ _RULE = re.compile(r"[|:\- ]+")
 
 @dataclass(frozen=True)
 class Part:
-    """A heading, a paragraph, a list's entry or a table."""
+    """A heading, a paragraph, an entry of a list or a table."""
 
     kind: str
     """`heading`, `text`, `entry` or `table`."""
     lines: list[list[Markup]]
-    """The cells of each row of a table, the first its columns; of all else, one line of one cell."""
+    """Rows of a table, as cells; the first row names the columns. Other kinds have one row of one cell."""
 
     @property
     def text(self) -> Markup:
-        """All that it says."""
+        """Text of a part that is not a table."""
         return self.lines[0][0]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """All that one benchmark tells."""
+    """The Markdown of one benchmark."""
 
     title: Markup
     parts: list[Part]
 
 
-def read(file: Path) -> Finding:
-    """Read a Markdown file; its title is the heading that it begins with, else its name."""
+def read_finding(file: Path) -> Finding:
+    """Read a Markdown file. Its title is the heading in its first line, or else the name of the file."""
     text = file.read_text(encoding="utf-8")
     first, _, rest = text.partition("\n")
-    title, told = (first.lstrip("# "), rest) if first.startswith("#") else (file.stem, text)
-    return Finding(_inline(title), list(_parts(told)))
+    title, body = (first.lstrip("# "), rest) if first.startswith("#") else (file.stem, text)
+    return Finding(_render_inline(title), list(_split_parts(body)))
 
 
-def _parts(text: str) -> Iterator[Part]:
+def _split_parts(text: str) -> Iterator[Part]:
     for blank, block in groupby(_IMAGE.sub("", text).splitlines(), key=lambda line: not line.strip()):
         if not blank:
-            for kind, lines in groupby(block, key=_kind):
-                yield from _of(kind, [line.strip() for line in lines])
+            for kind, lines in groupby(block, key=_detect_kind):
+                yield from _make_parts(kind, [line.strip() for line in lines])
 
 
-def _kind(line: str) -> str:
+def _detect_kind(line: str) -> str:
     begins = {"#": "heading", "|": "table", "-": "entry"}
     return begins.get(line[0], "text")
 
 
-def _of(kind: str, lines: list[str]) -> Iterator[Part]:
+def _make_parts(kind: str, lines: list[str]) -> Iterator[Part]:
     if kind == "table":
-        yield Part(kind, [_cells(line) for line in lines if not _RULE.fullmatch(line)])
+        yield Part(kind, [_split_cells(line) for line in lines if not _RULE.fullmatch(line)])
     elif kind == "text":
-        yield Part(kind, [[_inline(" ".join(lines))]])
+        yield Part(kind, [[_render_inline(" ".join(lines))]])
     else:
         for line in lines:
-            yield Part(kind, [[_inline(line.lstrip("#- "))]])
+            yield Part(kind, [[_render_inline(line.lstrip("#- "))]])
 
 
-def _cells(line: str) -> list[Markup]:
-    return [_inline(cell.strip().replace(r"\|", "|")) for cell in _CELL.split(line)[1:-1]]
+def _split_cells(line: str) -> list[Markup]:
+    return [_render_inline(cell.strip().replace(r"\|", "|")) for cell in _CELL.split(line)[1:-1]]
 
 
-def _inline(text: str) -> Markup:
-    told = str(escape(text))
-    for written, shown in _INLINE:
-        told = written.sub(shown, told)
-    return Markup(told)  # noqa: S704 - escaped above; the marks put in are our own
+def _render_inline(text: str) -> Markup:
+    html = str(escape(text))
+    for pattern, replacement in _INLINE:
+        html = pattern.sub(replacement, html)
+    return Markup(html)  # noqa: S704 - escaped above; the marks put in are our own

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from portrait.reporting.estimates import Estimate, ReliabilityPoint
-from portrait.reporting.figures import Gained
+from portrait.reporting.figures import GainPoint
 
 WIDTH = 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 14, 14, 46
@@ -23,7 +23,7 @@ OURS, OTHERS, INK, FAINT = "#0b4f9e", "#6b6b6b", "#222222", "#d4d4d4"
 
 @dataclass(frozen=True)
 class _Scale:
-    """Values to pixels, on a linear or a logarithmic axis."""
+    """Maps values to pixels, on a linear or a logarithmic axis."""
 
     low: float
     high: float
@@ -32,7 +32,9 @@ class _Scale:
     logarithmic: bool = False
 
     def at(self, value: float) -> float:
-        low, high, value = (self._read(each) for each in (self.low, self.high, min(max(value, self.low), self.high)))
+        low, high, value = (
+            self._transform(each) for each in (self.low, self.high, min(max(value, self.low), self.high))
+        )
         return round(self.begin + (value - low) / (high - low) * (self.end - self.begin), 1)
 
     def ticks(self) -> list[float]:
@@ -45,29 +47,29 @@ class _Scale:
         first = math.ceil(self.low / step - 1e-9)
         return [step * count for count in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
-    def _read(self, value: float) -> float:
+    def _transform(self, value: float) -> float:
         return math.log10(value) if self.logarithmic else value
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a `whiskers` plot."""
+    """A row of a plot of intervals."""
 
     name: str
     ours: Estimate
     other: Estimate | None = None
-    """Drawn as a square below."""
+    """Value to compare with, drawn as a square below."""
     stands_out: bool = True
-    """In colour."""
+    """True to draw the row in colour."""
 
 
-def reliability(points: Sequence[ReliabilityPoint], label: str, logarithmic: bool = True) -> Markup:
-    """Plot predictions against outcomes; on the diagonal they agree.
+def draw_reliability(points: Sequence[ReliabilityPoint], label: str, logarithmic: bool = True) -> Markup:
+    """Draw observed frequencies against predicted probabilities; on the diagonal they agree.
 
     Args:
-        points: with ascending chances.
-        label: what the plot shows, for who can't see it.
-        logarithmic: axes for small chances, as far as these go; else both go from 0 to 1.
+        points: points with ascending probabilities.
+        label: description of the plot for screen readers.
+        logarithmic: use logarithmic axes that fit small probabilities; otherwise both axes go from 0 to 1.
     """
     low, high = 0.0, 1.0
     if logarithmic:
@@ -76,7 +78,7 @@ def reliability(points: Sequence[ReliabilityPoint], label: str, logarithmic: boo
     x = _Scale(low, high, _LEFT, WIDTH - _RIGHT, logarithmic)
     y = _Scale(low, high, _HEIGHT - _BOTTOM, _TOP + _LEGEND, logarithmic)
     parts = [
-        *_axes(x, y, mark, mark, "chance that the model gave", "share that came true"),
+        *_axes(x, y, format_axis_share, format_axis_share, "chance that the model gave", "share that came true"),
         _line(x.at(low), y.at(low), x.at(high), y.at(high), OTHERS, "5 4"),
         _line(_LEFT, _TOP, _LEFT + 26, _TOP, OTHERS, "5 4"),
         _text(_LEFT + 32, _TOP + 4, "where prediction and truth agree", OTHERS),
@@ -88,8 +90,8 @@ def reliability(points: Sequence[ReliabilityPoint], label: str, logarithmic: boo
     return _svg(_HEIGHT, label, parts)
 
 
-def gain(curve: Sequence[Gained], label: str) -> Markup:
-    """Share of what was wanted among the items shown, by how many are shown."""
+def draw_gain(curve: Sequence[GainPoint], label: str) -> Markup:
+    """Draw the cumulative gain: share of the targets among the items shown, by their number."""
     x = _Scale(curve[0].shown, curve[-1].shown, _LEFT, WIDTH - _RIGHT, logarithmic=True)
     y = _Scale(0.0, 1.0, _HEIGHT - _BOTTOM, _TOP + _LEGEND)
     series = [
@@ -97,7 +99,9 @@ def gain(curve: Sequence[Gained], label: str) -> Markup:
         ("popularity", [point.popularity for point in curve], OTHERS, "7 3"),
         ("at random", [point.random for point in curve], OTHERS, "2 4"),
     ]
-    parts = _axes(x, y, count, mark, "items shown to each shopper, on average", "of the next items among them")
+    parts = _axes(
+        x, y, format_count, format_axis_share, "items shown to each shopper, on average", "of the next items among them"
+    )
     for place, (name, values, colour, dash) in enumerate(series):
         line = " ".join(f"{x.at(point.shown)},{y.at(value)}" for point, value in zip(curve, values, strict=True))
         parts.append(
@@ -111,18 +115,18 @@ def gain(curve: Sequence[Gained], label: str) -> Markup:
     return _svg(_HEIGHT, label, parts)
 
 
-def whiskers(rows: Sequence[Row], unit: Callable[[float], str], axis: str, label: str) -> Markup:
-    """Values with their 95% intervals, a row each.
+def draw_intervals(rows: Sequence[Row], unit: Callable[[float], str], axis: str, label: str) -> Markup:
+    """Draw values with their 95% intervals, one row each.
 
     Args:
-        rows: from top to bottom.
-        unit: writes a value at the axis.
-        axis: what the values are.
-        label: what the plot shows, for who can't see it.
+        rows: rows from top to bottom.
+        unit: formats a value for the axis.
+        axis: title of the axis.
+        label: description of the plot for screen readers.
     """
-    most = max(estimate.high for row in rows for estimate in (row.ours, row.other) if estimate)
+    maximum = max(estimate.high for row in rows for estimate in (row.ours, row.other) if estimate)
     bottom = _TOP + _ROW * len(rows)
-    x = _Scale(0.0, most * 1.05 or 1.0, 12, WIDTH - 24)
+    x = _Scale(0.0, maximum * 1.05 or 1.0, 12, WIDTH - 24)
     parts = []
     for tick in x.ticks():
         parts.append(_line(x.at(tick), _TOP, x.at(tick), bottom, FAINT))
@@ -132,24 +136,24 @@ def whiskers(rows: Sequence[Row], unit: Callable[[float], str], axis: str, label
         top = _TOP + _ROW * place
         parts.append(_text(12, top + 11, row.name, INK, halo=True))
         if row.other:
-            parts += _whisker(x, row.other, top + 31, OTHERS, square=True)
-        parts += _whisker(x, row.ours, top + 22, OURS if row.stands_out else OTHERS)
+            parts += _draw_interval(x, row.other, top + 31, OTHERS, square=True)
+        parts += _draw_interval(x, row.ours, top + 22, OURS if row.stands_out else OTHERS)
     return _svg(bottom + _BOTTOM, label, parts)
 
 
-def share(value: float) -> str:
-    """A share in percent, with two digits that say something."""
+def format_share(value: float) -> str:
+    """Format a share in percent, with two significant digits below 10%."""
     digits = 0 if value <= 0 or value >= 0.1 else -math.floor(math.log10(value)) - 1
     return f"{value:.{digits}%}"
 
 
-def mark(value: float) -> str:
-    """A round share at an axis."""
+def format_axis_share(value: float) -> str:
+    """Format a round share for an axis."""
     return f"{100 * value:g}%"
 
 
-def count(value: float) -> str:
-    """A whole number."""
+def format_count(value: float) -> str:
+    """Format a whole number."""
     return f"{value:,.0f}"
 
 
@@ -173,7 +177,7 @@ def _axes(
     return parts
 
 
-def _whisker(x: _Scale, estimate: Estimate, height: float, colour: str, square: bool = False) -> Iterator[Markup]:
+def _draw_interval(x: _Scale, estimate: Estimate, height: float, colour: str, square: bool = False) -> Iterator[Markup]:
     yield _line(x.at(estimate.low), height, x.at(estimate.high), height, colour)
     if square:
         yield Markup('<rect x="{}" y="{}" width="7" height="7" fill="white" stroke="{}" stroke-width="2"/>').format(

@@ -1,4 +1,4 @@
-"""Files that benchmarks wrote: which of them are of the run's own data set."""
+"""Results that benchmarks wrote, limited to those of the run's data set."""
 
 import json
 from collections.abc import Sequence
@@ -11,29 +11,29 @@ from portrait.training.errors import TrainingError
 
 @dataclass(frozen=True)
 class Result:
-    """Result of one benchmark: figures for programs, and beside them the same in words and tables."""
+    """Result of one benchmark: a JSON file with figures, and beside it a Markdown file that explains them."""
 
     path: Path
     """The JSON file."""
     content: Any
 
     @property
-    def words(self) -> Path:
+    def markdown(self) -> Path:
         """The Markdown file."""
         return self.path.with_suffix(".md")
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Identity of a data set."""
+    """Properties by which a result is matched to a data set."""
 
     source: str
     shoppers: int
-    """Number of shoppers of the test."""
+    """Shoppers in the test."""
     items: int
 
-    def is_of(self, content: Any) -> bool:
-        """Tell whether a result may be of this data set: it says so by its numbers or its name, or it says nothing."""
+    def matches(self, content: Any) -> bool:
+        """Return True if a result states the counts or the name of this data set, or states neither."""
         if not isinstance(content, dict):
             return True
         if "items" in content:
@@ -41,29 +41,31 @@ class DataSet:
         return content.get("data", self.source) == self.source
 
 
-def read(paths: Sequence[Path], data: DataSet) -> list[Result]:
-    """The results in files, and those of folders that may be of a data set.
+def read_results(paths: Sequence[Path], data: DataSet) -> list[Result]:
+    """Read results of a data set from files and folders. Other results in a folder are skipped.
 
     Args:
-        paths: JSON files that `benchmarks` wrote, or folders of such.
-        data: the run's.
+        paths: JSON files that `benchmarks` wrote, or folders of such files.
+        data: data set of the run.
 
     Raises:
-        TrainingError: a path is missing, or a file that was named is no result of this data set.
+        TrainingError: a path is missing, or a file in `paths` is not a result of this data set.
     """
     found: list[Result] = []
     for path in paths:
         if not path.exists():
             raise TrainingError(f"{path} does not exist")
         files = sorted(path.glob("*.json")) if path.is_dir() else [path]
-        results = [result for result in map(_read, files) if result.words.exists() and data.is_of(result.content)]
+        results = [
+            result for result in map(_read_result, files) if result.markdown.exists() and data.matches(result.content)
+        ]
         if not results and not path.is_dir():
             raise TrainingError(f"{path} holds no benchmark's result of the run's data set ({data.items:,} items)")
         found += results
     return found
 
 
-def _read(file: Path) -> Result:
+def _read_result(file: Path) -> Result:
     try:
         return Result(file, json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Parts of the test: how shoppers fare by what they did, what they wanted and who they say they are."""
+"""Slices of the test: hit rates by behaviour, by the wanted item, and by what shoppers declared."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ from portrait.training.dataset import readers
 from portrait.training.run.evaluation import RankedTargets
 from portrait.training.run.run import TrainedRun
 
-MINIMUM_SLICE = 10
-"""Test shoppers; of fewer, an interval says nothing."""
-MINIMUM_GROUP = 50
-"""Test shoppers of a declared group; a smaller one might tell of single people."""
+MIN_SLICE_SHOPPERS = 10
+"""Test shoppers in a slice by behaviour; with fewer, the interval is too wide to mean anything."""
+MIN_GROUP_SHOPPERS = 50
+"""Test shoppers in a declared group; a smaller one could reveal something about single people."""
 
 DECLARED = {"gender": "Gender", "age_band": "Age", "region": "Region"}
-"""Columns of shoppers.parquet, and what they are called."""
+"""Columns of shoppers.parquet, and their titles in the report."""
 
 
 @dataclass(frozen=True)
@@ -30,22 +30,22 @@ class Slice:
     ours: Estimate
     popularity: Estimate
     against_others: Estimate | None
-    """Ours minus that of all other test shoppers; None if there are no others."""
+    """Portrait's hit rate here minus that for all other test shoppers; None if there are no others."""
 
 
 @dataclass(frozen=True)
 class Slicing:
-    """The test shoppers in parts."""
+    """The test shoppers, divided by one property."""
 
     title: str
     slices: list[Slice]
     small: int
-    """Parts that are left out, as too few shoppers are in them or would be left without them."""
+    """Number of slices that are left out, so that no group below the minimum is shown or can be computed."""
     unknown: int
-    """Shoppers who are in no part, or in one that is left out."""
+    """Shoppers in no slice, or in one that is left out."""
 
 
-def slicing(
+def cut_into_slices(
     title: str,
     names: list[str],
     part: NDArray[np.int64],
@@ -53,19 +53,19 @@ def slicing(
     popularity: NDArray[np.float64],
     minimum: int,
 ) -> Slicing:
-    """Cut the test into parts.
+    """Cut the test into slices.
 
     Args:
-        title: of the whole.
-        names: of the parts, in the order to show.
-        part: `[shoppers]`, part of each, -1 for none.
-        ours: `[shoppers]`, 1 where the item was hit.
-        popularity: the same of popularity.
-        minimum: parts with fewer shoppers are left out, and so is who would be alone with them.
+        title: title of the slicing.
+        names: names of the slices, in the order to show.
+        part: `[shoppers]`, slice of each shopper, -1 for none.
+        ours: `[shoppers]`, 1 where Portrait's first ten have the target, else 0.
+        popularity: `[shoppers]`, the same for the popularity baseline.
+        minimum: slices with fewer shoppers are left out; see `_choose_shown`.
     """
     counts = np.bincount(part[part >= 0], minlength=len(names))
-    chosen = _shown(counts, minimum, len(part))
-    against = _against_others(part, chosen, ours)
+    chosen = _choose_shown(counts, minimum, len(part))
+    against = _compare_with_others(part, chosen, ours)
     slices = [
         Slice(
             name=names[number],
@@ -80,11 +80,11 @@ def slicing(
     return Slicing(title, slices, int((counts > 0).sum()) - len(slices), len(part) - shown)
 
 
-def _shown(counts: NDArray[np.int64], minimum: int, shoppers: int) -> list[int]:
-    """Parts to show: all but the small ones.
+def _choose_shown(counts: NDArray[np.int64], minimum: int, shoppers: int) -> list[int]:
+    """Choose the slices to show: all but the small ones.
 
-    What is left out is the whole less what is shown, so anybody can work it out: it must be nobody or `minimum`
-    shoppers too, and the smallest parts join it until it is.
+    A reader can subtract the shown slices from the whole test. So the shoppers who are left out must be none, or at
+    least `minimum`: further slices are left out, smallest first, until that holds.
     """
     shown = np.flatnonzero((counts >= minimum) & (counts > 0)).tolist()
     while shown and 0 < shoppers - counts[shown].sum() < minimum:
@@ -92,8 +92,12 @@ def _shown(counts: NDArray[np.int64], minimum: int, shoppers: int) -> list[int]:
     return shown
 
 
-def _against_others(part: NDArray[np.int64], numbers: list[int], ours: NDArray[np.float64]) -> dict[int, Estimate]:
-    """Compute the lead of each part over all others; two parts differ equally, and must not be judged apart."""
+def _compare_with_others(part: NDArray[np.int64], numbers: list[int], ours: NDArray[np.float64]) -> dict[int, Estimate]:
+    """Compute the hit rate of each slice minus that of all other shoppers.
+
+    If two slices are the whole test, their differences are opposite: one bootstrap serves both, so that they can't
+    contradict each other.
+    """
     if len(numbers) == 2 and np.isin(part, numbers).all():
         first, second = numbers
         difference = Estimate.of_difference(ours[part == first], ours[part == second])
@@ -105,7 +109,7 @@ def _against_others(part: NDArray[np.int64], numbers: list[int], ours: NDArray[n
     }
 
 
-def by_behaviour(
+def slice_by_behaviour(
     trained: TrainedRun, ranked: RankedTargets, ours: NDArray[np.float64], popularity: NDArray[np.float64]
 ) -> list[Slicing]:
     """Slices by length of history, by how well the wanted item is known, and by whether it was searched for.
@@ -130,14 +134,14 @@ def by_behaviour(
     asked = ranked.chosen.query >= 0
     if asked.any() and not asked.all():
         cuts.append(("Search", ["right after a search", "without a search"], np.where(asked, 0, 1)))
-    found = (slicing(title, names, part, ours, popularity, MINIMUM_SLICE) for title, names, part in cuts)
+    found = (cut_into_slices(title, names, part, ours, popularity, MIN_SLICE_SHOPPERS) for title, names, part in cuts)
     return [cut for cut in found if cut.slices]
 
 
-def by_declaration(
+def slice_by_declaration(
     trained: TrainedRun, ranked: RankedTargets, ours: NDArray[np.float64], popularity: NDArray[np.float64]
 ) -> list[Slicing]:
-    """Slices by what shoppers declared; none where the data set knows nothing of the kind."""
+    """Cut the test by what shoppers declared; no slices where the data set has no such declarations."""
     path = Path(trained.data["path"]) / "shoppers.parquet"
     if not path.exists():
         return []
@@ -151,7 +155,7 @@ def by_declaration(
         names = declared[column].drop_nulls().unique().sort().to_list()
         rows = {name: row for row, name in enumerate(names)}
         part = np.array([rows.get(name, -1) for name in declared[column]], dtype=np.int64)
-        cut = slicing(title, names, part, ours, popularity, MINIMUM_GROUP)
+        cut = cut_into_slices(title, names, part, ours, popularity, MIN_GROUP_SHOPPERS)
         if cut.slices:
             found.append(cut)
     return found

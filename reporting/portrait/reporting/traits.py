@@ -1,4 +1,4 @@
-"""The report's part on traits, from the measurements of `portrait train-traits`."""
+"""Traits in the report: the metrics that `portrait train-traits` measured."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,19 +11,19 @@ from portrait.training.traits.artifacts import FittedTraits
 
 @dataclass(frozen=True)
 class Trait:
-    """A trait that the run has learnt."""
+    """A trait that the run has learnt, measured on its test."""
 
     name: str
     description: str
     horizon_days: int
     samples: int
     positives: int
-    """Positives of the test."""
     first_day: str
+    """Day of the first sample."""
     last_day: str
-    """Days of the test: its first moment, and the end of its last label window."""
+    """Day on which the last label window ends."""
     by_profile: bool
-    """True if validation chose a head that reads the profile, and not only the statistics."""
+    """True if validation chose a head that reads the profile, and not only the statistics of the history."""
     auc: Estimate
     rfm_auc: Estimate
     above_rfm: Estimate
@@ -33,22 +33,22 @@ class Trait:
 
 @dataclass(frozen=True)
 class AbsentTrait:
-    """One that it could not learn."""
+    """A trait that the run could not learn, and the reason."""
 
     name: str
     reason: str
 
 
-def gather(traits: FittedTraits | None) -> tuple[list[Trait], list[AbsentTrait]]:
-    """Gather the learnt traits and the absent ones; none for a run without traits."""
+def collect_traits(traits: FittedTraits | None) -> tuple[list[Trait], list[AbsentTrait]]:
+    """Collect the traits that were learnt and those that could not be; a run without traits has none of either."""
     declared = traits.declared if traits else []
     return (
-        [_trait(entry) for entry in declared if entry["absent"] is None],
+        [_read_trait(entry) for entry in declared if entry["absent"] is None],
         [AbsentTrait(entry["name"], entry["absent"]) for entry in declared if entry["absent"] is not None],
     )
 
 
-def _trait(entry: dict[str, Any]) -> Trait:
+def _read_trait(entry: dict[str, Any]) -> Trait:
     test = entry["samples"]["test"]
     return Trait(
         name=entry["name"],
@@ -63,12 +63,12 @@ def _trait(entry: dict[str, Any]) -> Trait:
         rfm_auc=Estimate.from_json(entry["rfm"]["auc"]),
         above_rfm=Estimate.from_json(entry["auc_above_rfm"]),
         calibration_error=Estimate.from_json(entry["test"]["calibration_error"]),
-        reliability=[_point(**point) for point in entry["reliability"]],
+        reliability=[_make_point(**point) for point in entry["reliability"]],
     )
 
 
-def _point(samples: int, predicted: float, rate: float) -> ReliabilityPoint:
-    """With the exact binomial interval (Clopper and Pearson 1934)."""
+def _make_point(samples: int, predicted: float, rate: float) -> ReliabilityPoint:
+    """Make a point with the exact binomial interval of its rate (Clopper and Pearson 1934)."""
     count = round(samples * rate)
     low = float(beta.ppf(0.025, count, samples - count + 1)) if count else 0.0
     high = float(beta.ppf(0.975, count + 1, samples - count)) if count < samples else 1.0

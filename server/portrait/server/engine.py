@@ -1,6 +1,6 @@
-"""The engine: one release, opened: its encoders, and its catalogues as they are now.
+"""The engine: all that serves one release in a process: its encoders, its ranker and its current catalogues.
 
-What is made of them stands beside it: `ranking` and `profiling`. None knows gRPC or the stores.
+`recommendation`, `profiles` and `explanation` compute their results with it. None of them imports gRPC or the stores.
 """
 
 import asyncio
@@ -34,14 +34,14 @@ from portrait.server.runtime.cooperation import run_in_steps
 from portrait.server.triton.configuration import instances
 
 SHORT_ROWS = 20_000
-"""Work over more rows than these goes to a thread, so that it does not hold up other requests."""
+"""Work over more rows runs in a thread, so that it does not block the event loop."""
 FEW_ITEMS = 16
-"""More items are read, written and told apart in a thread: each may have tens of kilobytes of words."""
+"""More items are converted and compared in a thread: each may have tens of kilobytes of text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Texts as vectors."""
+    """Embeddings of texts, and the release that made them."""
 
     embeddings: NDArray[np.float32]
     """`[texts, dimension]`, unit length."""
@@ -52,11 +52,11 @@ class Engine:
     """Serves one release.
 
     Args:
-        release: what is served.
-        models: its graphs in Triton.
-        catalogues: the release's items.
+        release: the release to serve.
+        models: the graphs of the release, in Triton.
+        catalogues: the items of the release, and those changed since.
         text_cache_bytes: memory for embeddings of texts.
-        text_instances: of the text encoder in Triton, until `count_instances` has asked.
+        text_instances: assumed instances of the text encoder in Triton, until `count_instances` asks Triton.
     """
 
     def __init__(
@@ -73,13 +73,13 @@ class Engine:
         self.catalogues = catalogues
         self.shoppers = ShopperEncoder(models, release, self.texts)
         self.ranker = Ranker(models)
-        learnt = _count_trained_traits(release)
-        self.heads = TraitHeads(models, learnt) if learnt else None
+        trait_count = _count_trained_traits(release)
+        self.heads = TraitHeads(models, trait_count) if trait_count else None
         self.fallback = Fallback()
 
     @property
     def snapshots(self) -> CatalogueSnapshots:
-        """All catalogues as they are now."""
+        """Immutable snapshots of all catalogues; a request takes them once, so that changes do not disturb it."""
         return self.catalogues.now()
 
     @property
@@ -134,15 +134,15 @@ class Engine:
         return await self._models.is_ready(seconds)
 
     async def check_models(self, seconds: float) -> ModelStatus:
-        """Tell how the graphs of the release do; waits no longer than some seconds."""
+        """Return the status of the graphs; waits for at most some seconds."""
         return await self._models.check_models(seconds)
 
     def pop_unhealthy(self) -> list[str]:
-        """List the graphs whose process in Triton was called unhealthy again and again; each is told of once."""
+        """List the graphs whose process in Triton stays unhealthy, and forget them: each finding is reported once."""
         return self._models.pop_unhealthy()
 
     async def count_instances(self) -> None:
-        """Send each graph as many batches at one time as Triton, which has loaded it, runs on all its devices.
+        """Ask Triton how many instances of each graph it runs on all devices, and set the batchers accordingly.
 
         Raises:
             TritonError: Triton does not answer, or has not loaded a graph.
@@ -161,17 +161,17 @@ class Engine:
         return Encoded(await self.texts.encode(texts, deadline), self.release.number)
 
     async def upsert_items(self, catalogue: str, items: Sequence[Item], *, deadline: float | None) -> None:
-        """Add or replace items; they are recommendable when this returns. The first item makes a catalogue.
+        """Add or replace items; they can be recommended when this returns. The first item creates a catalogue.
 
         Args:
-            catalogue: its name.
-            items: of two with one id the last counts.
+            catalogue: the name of the catalogue.
+            items: if two have the same id, the last one counts.
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
         self.put_items(catalogue, await self.encode_items(catalogue, items, deadline))
 
     def put_items(self, catalogue: str, items: CandidateSet) -> None:
-        """Add or replace items that are encoded; they are recommendable when this returns."""
+        """Add or replace encoded items; they can be recommended when this returns."""
         self.catalogues.upsert(catalogue, items)
 
     def delete_items(self, catalogue: str, item_ids: Sequence[str]) -> int:
@@ -183,7 +183,7 @@ class Engine:
         return self.catalogues.delete(catalogue, item_ids)
 
     def get_item(self, catalogue: str, item_id: str) -> Item:
-        """One item.
+        """Return one item.
 
         Raises:
             NotFound: there is no such catalogue or item.
@@ -194,7 +194,7 @@ class Engine:
         return item
 
     async def encode_items(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> CandidateSet:
-        """Items by their words; finding who lends to cold items reads the whole release."""
+        """Encode items by their texts. The search for cold-start neighbours reads all vectors of the release."""
         texts = await run_in_steps(_texts(items)) if len(items) > FEW_ITEMS else run_to_completion(_texts(items))
         words = await self.texts.encode(texts, deadline)
         if len(self.release.items) * len(items) <= SHORT_ROWS:
@@ -203,7 +203,7 @@ class Engine:
 
 
 def _count_trained_traits(release: Release) -> int:
-    """Count the traits that a release's `trait_heads` gives."""
+    """Count the outputs of `trait_heads`: the declared traits that the release has learnt."""
     return sum(not trait.absent for trait in release.traits)
 
 

@@ -9,7 +9,7 @@ import pytest
 from support import tiny_data
 
 from portrait.export.precision import Precision
-from portrait.export.release import make
+from portrait.export.release import export_release
 from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine
 from portrait.server.recommendation.ranking import RecommendRequest, recommend
@@ -29,7 +29,7 @@ async def test_a_decoder_serves_like_an_encoder(tmp_path: Path, tuning: FineTuni
     assert trained.model.text.pools_last_token
     repository = tmp_path / "model_repository"
     # `make` starts an event loop of its own.
-    manifest, checks = await asyncio.to_thread(make, trained, {}, repository, Precision.FP32, lambda _: None)
+    manifest, checks = await asyncio.to_thread(export_release, trained, {}, repository, Precision.FP32, lambda _: None)
     assert {check.runtime for check in checks if check.graph == "text_encoder"} == {"onnxruntime", "triton"}
     assert all(check.holds for check in checks)
     async with EmbeddedTriton(repository, tmp_path / "triton.log") as triton:

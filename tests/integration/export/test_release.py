@@ -20,7 +20,7 @@ from portrait.export.errors import ExportError, RepositoryError
 from portrait.export.formats import converted
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import LARGE, Precision
-from portrait.export.release import make
+from portrait.export.release import export_release
 from portrait.features.histories.statistics import STATISTICS
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import ReleaseError
@@ -38,9 +38,9 @@ def test_releases_are_numbered_and_agree_with_the_model(
     with recording_proxy() as proxy, monkeypatch.context() as patch:
         for name, value in proxy.environment.items():
             patch.setenv(name, value)
-        first, checks = make(trained, {"metrics-loo": {}}, repository, Precision.FP32, lambda _: None)
+        first, checks = export_release(trained, {"metrics-loo": {}}, repository, Precision.FP32, lambda _: None)
     assert proxy.requests == []  # Triton is on this machine
-    second, _ = make(trained, {}, repository, Precision.FP32, lambda _: None)
+    second, _ = export_release(trained, {}, repository, Precision.FP32, lambda _: None)
     assert (first.release, second.release) == (1, 2)
     assert release_layout.list_releases(repository) == [1, 2]
     assert {check.runtime for check in checks} == {"onnxruntime", "triton"}
@@ -66,7 +66,7 @@ def test_every_number_format_agrees_with_the_model(trained: TrainedRun, tmp_path
 
 
 def test_only_the_large_graph_is_quantised(trained: TrainedRun, tmp_path: Path) -> None:
-    manifest, checks = make(trained, {}, tmp_path, Precision.INT8, lambda _: None)
+    manifest, checks = export_release(trained, {}, tmp_path, Precision.INT8, lambda _: None)
     assert manifest.export["precision"] == "int8"
     assert all(check.holds for check in checks)
     bounds = {check.graph: check.bound for check in checks if check.runtime == "onnxruntime"}
@@ -100,8 +100,8 @@ def test_traits_are_a_graph_of_their_own(trained: TrainedRun, tmp_path: Path) ->
         {"name": name, "description": "", "horizon_days": 30, "window_days": 90, "absent": reason}
         for name, reason in absent.items()
     ]
-    plain, _ = make(trained, {}, tmp_path, Precision.FP32, lambda _: None)
-    manifest, checks = make(
+    plain, _ = export_release(trained, {}, tmp_path, Precision.FP32, lambda _: None)
+    manifest, checks = export_release(
         dataclasses.replace(trained, traits=FittedTraits(declared, heads)), {}, tmp_path, Precision.FP32, lambda _: None
     )
     assert {check.runtime for check in checks if check.graph == release_layout.TRAIT_HEADS} == {"onnxruntime", "triton"}
@@ -116,7 +116,7 @@ def test_traits_are_a_graph_of_their_own(trained: TrainedRun, tmp_path: Path) ->
     before = _contents(tmp_path)
     fewer = dataclasses.replace(trained, traits=FittedTraits(declared, TraitHeads(list(heads.heads)[:1]).eval()))
     with pytest.raises(RepositoryError, match=r"trait_heads 2 whose probability is \[2\], not \[1\]"):
-        make(fewer, {}, tmp_path, Precision.FP32, lambda _: None)
+        export_release(fewer, {}, tmp_path, Precision.FP32, lambda _: None)
     assert _contents(tmp_path) == before
 
 
@@ -148,7 +148,7 @@ def _contents(folder: Path) -> dict[Path, bytes]:
 
 
 def test_a_file_that_was_changed_is_noticed(trained: TrainedRun, tmp_path: Path) -> None:
-    manifest, _ = make(trained, {}, tmp_path, Precision.FP32, lambda _: None)
+    manifest, _ = export_release(trained, {}, tmp_path, Precision.FP32, lambda _: None)
     model = release_layout.model_file(tmp_path, "ranker", manifest.release)
     model.write_bytes(model.read_bytes() + b"x")
     with pytest.raises(ReleaseError, match="ranker"):
@@ -161,7 +161,7 @@ def test_a_graph_that_disagrees_stops_the_release(
     """A bound that nothing can meet stands for a graph that came out wrong."""
     monkeypatch.setitem(parity.BOUNDS, Precision.FP32, 0.0)
     with pytest.raises(ExportError, match="text_encoder in onnxruntime"):
-        make(trained, {}, tmp_path / "model_repository", Precision.FP32, lambda _: None)
+        export_release(trained, {}, tmp_path / "model_repository", Precision.FP32, lambda _: None)
     assert release_layout.list_releases(tmp_path / "model_repository") == []
     assert not list((tmp_path / "model_repository").glob("*/1"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model_repository"]

@@ -10,11 +10,11 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from portrait.export.precision import Precision
-from portrait.export.release import make
+from portrait.export.release import export_release
 from portrait.features.files.integrity import sha256
 from portrait.features.release import layout as release_layout
 from portrait.reporting import commands, page
-from portrait.reporting.figures import Figures, gather
+from portrait.reporting.figures import Figures, gather_figures
 from portrait.training.run.run import TrainedRun
 from portrait.training.traits.artifacts import FittedTraits
 
@@ -36,7 +36,9 @@ def figures(trained: TrainedRun) -> Figures:
             {"samples": 10, "predicted": 0.1, "rate": 0.0}, {"samples": 10, "predicted": 0.9, "rate": 0.8}
         ],
     }  # fmt: skip
-    return gather(replace(hostile, traits=FittedTraits([learnt, {"name": "rare", "absent": "too few"}], None)), [])
+    return gather_figures(
+        replace(hostile, traits=FittedTraits([learnt, {"name": "rare", "absent": "too few"}], None)), []
+    )
 
 
 def report(*arguments: str | Path) -> Result:
@@ -69,7 +71,7 @@ class _Tags(HTMLParser):
 
 
 def test_traits_are_told_with_their_curves_or_reasons(figures: Figures) -> None:
-    text = page.render(figures)
+    text = page.render_page(figures)
     assert "20 samples, 8 came true" in text
     assert "buys: probabilities given against shares that came true" in text
     assert "rare is absent: too few" in text
@@ -80,7 +82,7 @@ def test_traits_are_told_with_their_curves_or_reasons(figures: Figures) -> None:
 
 
 def test_the_page_loads_nothing_and_titles_are_escaped(figures: Figures) -> None:
-    text = page.render(figures)
+    text = page.render_page(figures)
     tags = _Tags(text)
     assert tags.open == []
     assert not tags.names & {"script", "link", "img", "iframe", "b"}
@@ -90,7 +92,7 @@ def test_the_page_loads_nothing_and_titles_are_escaped(figures: Figures) -> None
 
 
 def test_the_page_names_nobody(figures: Figures, trained: TrainedRun) -> None:
-    text = page.render(figures)
+    text = page.render_page(figures)
     assert [shopper for shopper in trained.corpus.shopper_ids if shopper in text] == []
     assert [item for item in trained.corpus.item_ids if f"{item}<" in text] == []
     assert str(trained.folder.parent) not in text
@@ -131,8 +133,8 @@ def test_examples_have_evidence_and_no_words_of_searches(figures: Figures, train
 
 
 def test_what_other_benchmarks_found_stands_in_their_own_words(trained: TrainedRun) -> None:
-    found = gather(trained, [RESULTS])
-    text = page.render(found)
+    found = gather_figures(trained, [RESULTS])
+    text = page.render_page(found)
     tags = _Tags(text)
     assert not tags.open
     assert not [address for address in tags.addresses if address and not address.startswith("#")]
@@ -148,7 +150,7 @@ def test_the_command_writes_the_page_into_the_run_and_export_takes_it_along(
     ended = report(trained.folder)
     assert ended.exit_code == 0, ended.output
     written = trained.folder / release_layout.REPORT
-    manifest, _ = make(trained, {}, tmp_path, Precision.FP32, lambda _: None)
+    manifest, _ = export_release(trained, {}, tmp_path, Precision.FP32, lambda _: None)
     copied = release_layout.release_folder(tmp_path, manifest.release) / release_layout.REPORT
     assert copied.read_bytes() == written.read_bytes()
     assert manifest.hashes[str(copied.relative_to(tmp_path))] == sha256(copied)

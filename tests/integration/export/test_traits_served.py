@@ -10,7 +10,7 @@ import polars as pl
 import torch
 
 from portrait.export.precision import Precision
-from portrait.export.release import make
+from portrait.export.release import export_release
 from portrait.features.events import Event, EventType
 from portrait.features.histories.statistics import STATISTICS
 from portrait.server.engine import Engine
@@ -39,7 +39,9 @@ def test_probabilities_are_those_of_training(trained: TrainedRun, tmp_path: Path
     heads = TraitHeads([TraitHead(dimension, range(len(STATISTICS)), shape) for shape in shapes]).eval()
     entry = {"description": "", "horizon_days": 30, "window_days": 90, "absent": None}
     traits = FittedTraits([entry | {"name": name} for name in ("one", "two")], heads)
-    manifest, _ = make(dataclasses.replace(trained, traits=traits), {}, tmp_path, Precision.FP32, lambda _: None)
+    manifest, _ = export_release(
+        dataclasses.replace(trained, traits=traits), {}, tmp_path, Precision.FP32, lambda _: None
+    )
 
     data = Path(trained.data["path"])
     shoppers = np.arange(0, len(trained.corpus.shopper_ids), 20)

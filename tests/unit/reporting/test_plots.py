@@ -6,7 +6,7 @@ import pytest
 
 from portrait.reporting import plots
 from portrait.reporting.estimates import Estimate, ReliabilityPoint
-from portrait.reporting.figures import Gained
+from portrait.reporting.figures import GainPoint
 from portrait.reporting.plots import Row
 
 HOSTILE = """</text><script src="http://x">'&"""
@@ -21,14 +21,14 @@ def texts(svg: str) -> list[str]:
 
 def test_names_are_escaped() -> None:
     row = Row(HOSTILE, Estimate(0.2, 0.1, 0.3), Estimate(0.1, 0.1, 0.1))
-    svg = plots.whiskers([row], plots.mark, "share", HOSTILE)
+    svg = plots.draw_intervals([row], plots.format_axis_share, "share", HOSTILE)
     assert HOSTILE in texts(svg)
     assert ElementTree.fromstring(svg).get("aria-label") == HOSTILE
 
 
 def test_a_plot_of_nothing_but_zeros_is_drawn() -> None:
     zero = Estimate(0.0, 0.0, 0.0)
-    assert "none" in texts(plots.whiskers([Row("none", zero, zero)], plots.mark, "share", "zeros"))
+    assert "none" in texts(plots.draw_intervals([Row("none", zero, zero)], plots.format_axis_share, "share", "zeros"))
 
 
 def test_reliability_draws_a_dot_for_each_bin_even_where_nothing_came_true() -> None:
@@ -36,7 +36,7 @@ def test_reliability_draws_a_dot_for_each_bin_even_where_nothing_came_true() -> 
         ReliabilityPoint(0.001, Estimate(0.0, 0.0, 0.002), 0.0),
         ReliabilityPoint(0.1, Estimate(0.11, 0.09, 0.13), 40.0),
     ]
-    root = ElementTree.fromstring(plots.reliability(points, "reliability"))
+    root = ElementTree.fromstring(plots.draw_reliability(points, "reliability"))
     empty, full = root.findall("circle")
     assert empty.get("fill") == "white"
     assert float(full.get("cx", 0)) > float(empty.get("cx", 0))
@@ -44,12 +44,12 @@ def test_reliability_draws_a_dot_for_each_bin_even_where_nothing_came_true() -> 
 
 
 def test_gain_names_its_lines() -> None:
-    curve = [Gained(1, 0.1, 0.05, 0.01), Gained(100, 1, 1, 1)]
-    assert {"Portrait", "popularity", "at random"} <= set(texts(plots.gain(curve, "gain")))
+    curve = [GainPoint(1, 0.1, 0.05, 0.01), GainPoint(100, 1, 1, 1)]
+    assert {"Portrait", "popularity", "at random"} <= set(texts(plots.draw_gain(curve, "gain")))
 
 
 @pytest.mark.parametrize(
     ("value", "told"), [(0.0, "0%"), (0.5, "50%"), (0.0605, "6.0%"), (0.00021, "0.021%"), (1.0, "100%")]
 )
 def test_shares_have_two_digits_that_say_something(value: float, told: str) -> None:
-    assert plots.share(value) == told
+    assert plots.format_share(value) == told

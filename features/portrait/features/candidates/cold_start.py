@@ -1,8 +1,8 @@
-"""Neighbours: the known items that lend a cold item, an item without events, what behaviour taught about them.
+"""Cold-start neighbours: known items whose behaviour stands in for that of a cold item, an item without events.
 
-Words say what an item is, behaviour what it is wanted with. A cold item has words only, so the known items whose
-vectors are nearest to its words stand for it: their vectors are mixed into its own, and it is as popular and as
-associated as they are on average. A known item lends to itself alone.
+A text says what an item is; behaviour says what it is wanted with. A cold item has only its text, so the known items
+whose vectors are nearest to its text embedding represent it: their vectors are mixed into its own, and its popularity
+and associations are the weighted mean of theirs. A known item is its own and only neighbour.
 """
 
 from dataclasses import dataclass
@@ -16,60 +16,60 @@ from portrait.features.files.atomic_write import atomic_write
 from portrait.features.release import layout as release_layout
 
 MAX_NEIGHBOURS = 10
-"""A cold item has so many neighbours at most."""
+"""Maximum number of neighbours of a cold item."""
 _SHARPNESS = 10.0
-"""A neighbour's share grows with `exp` of so many times its cosine."""
+"""Inverse temperature of the softmax over cosines that weights the neighbours."""
 _MAX_COSINES = 2**23
-"""So many cosines are held at once."""
+"""Cosines that are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColdStartNeighbours:
-    """The neighbours that lend to each of some items, by row of the release."""
+    """The neighbours of some items, as rows of the release's items, with weights."""
 
     rows: NDArray[np.int32]
     """`[items, MAX_NEIGHBOURS]`; -1 where there is no neighbour."""
     weights: NDArray[np.float32]
-    """`[items, MAX_NEIGHBOURS]`: what each neighbour counts; they add up to 1, or are 0 where there is no neighbour."""
+    """`[items, MAX_NEIGHBOURS]`: weight of each neighbour; they sum to 1 per item, or are 0 without neighbours."""
 
     @classmethod
     def empty(cls, count: int) -> "ColdStartNeighbours":
-        """Items that nobody lends to."""
+        """Make `count` items without neighbours."""
         return cls(
             np.full((count, MAX_NEIGHBOURS), -1, dtype=np.int32), np.zeros((count, MAX_NEIGHBOURS), dtype=np.float32)
         )
 
     @classmethod
     def of_known_items(cls, rows: NDArray[np.int64]) -> "ColdStartNeighbours":
-        """Known items, by row; nobody lends to row -1."""
+        """Make each known item, `[items]` rows, its own neighbour; row -1 has none."""
         neighbours = cls.empty(len(rows))
         neighbours.rows[:, 0], neighbours.weights[:, 0] = rows, rows >= 0
         return neighbours
 
     @classmethod
     def find_nearest(
-        cls, words: NDArray[np.float32], vectors: NDArray[np.float32], known: NDArray[np.bool_]
+        cls, text_vectors: NDArray[np.float32], vectors: NDArray[np.float32], known: NDArray[np.bool_]
     ) -> "ColdStartNeighbours":
-        """The known items that are nearest to cold items.
+        """Find the known items nearest to cold items, by exact search.
 
         Args:
-            words: `[cold items, dimension]`, embeddings of their texts, unit length.
+            text_vectors: `[cold items, dimension]`, embeddings of their texts, unit length.
             vectors: `[items, dimension]`, vectors of the release's items, unit length.
-            known: `[items]`, which of them have events.
+            known: `[items]`, True for items with events.
         """
-        neighbours, count = cls.empty(len(words)), min(MAX_NEIGHBOURS, int(known.sum()))
+        neighbours, count = cls.empty(len(text_vectors)), min(MAX_NEIGHBOURS, int(known.sum()))
         block = max(1, _MAX_COSINES // max(1, len(known)))
-        for begin in range(0, len(words) if count else 0, block):
+        for begin in range(0, len(text_vectors) if count else 0, block):
             part = slice(begin, begin + block)
-            cosines = np.where(known, words[part] @ vectors.T, -np.inf)
-            places = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-            near = cls.from_cosines(places, np.take_along_axis(cosines, places, 1))
+            cosines = np.where(known, text_vectors[part] @ vectors.T, -np.inf)
+            nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+            near = cls.from_cosines(nearest, np.take_along_axis(cosines, nearest, 1))
             neighbours.rows[part, :count], neighbours.weights[part, :count] = near.rows, near.weights
         return neighbours
 
     @classmethod
     def from_cosines(cls, rows: NDArray[np.int64], cosines: NDArray[np.float32]) -> "ColdStartNeighbours":
-        """Known items that are near to cold items, each with a share that grows with its nearness.
+        """Weight known items that are near to cold items by the softmax of their cosines.
 
         Args:
             rows: `[cold items, neighbours]`; -1 where there is none.
@@ -83,11 +83,11 @@ class ColdStartNeighbours:
         return len(self.rows)
 
     def select(self, places: NDArray[np.int64]) -> "ColdStartNeighbours":
-        """Those of some of the items."""
+        """Select the neighbours of some of the items, by index."""
         return ColdStartNeighbours(self.rows[places], self.weights[places])
 
     def concatenate(self, other: "ColdStartNeighbours") -> "ColdStartNeighbours":
-        """These and others after them."""
+        """Append the neighbours of other items."""
         return ColdStartNeighbours(
             np.concatenate([self.rows, other.rows]), np.concatenate([self.weights, other.weights])
         )
@@ -99,38 +99,43 @@ class ColdStartNeighbours:
         return averaged
 
     def average_associations(self, associated: AssociatedItems) -> NDArray[np.float32]:
-        """`[items]`: what a history leads to, of each item its neighbours' mean."""
+        """Average the association scores of a history over the neighbours: `[items]`, 0 without any."""
         scores = associated.scores_of(self.rows.ravel().astype(np.int64)).reshape(self.rows.shape)
         averaged: NDArray[np.float32] = (scores * self.weights).sum(1)
         return averaged
 
     def save(self, path: Path) -> None:
-        """Write to a file, all of it or nothing."""
-        held = np.empty(
+        """Write to a file, atomically."""
+        neighbours_on_disk = np.empty(
             len(self), dtype=[("rows", np.int32, (MAX_NEIGHBOURS,)), ("weights", np.float32, (MAX_NEIGHBOURS,))]
         )
-        held["rows"], held["weights"] = self.rows, self.weights
+        neighbours_on_disk["rows"], neighbours_on_disk["weights"] = self.rows, self.weights
         with atomic_write(path) as temporary, temporary.open("wb") as file:
-            np.save(file, held)
+            np.save(file, neighbours_on_disk)
 
     @classmethod
     def load(cls, folder: Path) -> "ColdStartNeighbours":
-        """Read those of a release's folder, mapped into memory."""
-        held = np.asarray(np.load(folder / release_layout.COLD_START_NEIGHBOURS, mmap_mode="r"))
-        return cls(held["rows"], held["weights"])
+        """Load the neighbours of a release's cold items from its folder, mapped into memory."""
+        neighbours_on_disk = np.asarray(np.load(folder / release_layout.COLD_START_NEIGHBOURS, mmap_mode="r"))
+        return cls(neighbours_on_disk["rows"], neighbours_on_disk["weights"])
 
 
 def blend_neighbours(
-    words: NDArray[np.float32], neighbours: ColdStartNeighbours, vectors: NDArray[np.float32], subspaces: int
+    text_vectors: NDArray[np.float32], neighbours: ColdStartNeighbours, vectors: NDArray[np.float32], subspaces: int
 ) -> NDArray[np.float32]:
-    """Vectors of items that borrow: each subspace the direction of words and lent vector together; unit length.
+    """Add the mean vector of the neighbours to the text embedding of each item, and normalise each subspace.
 
     Args:
-        words: `[items, dimension]`, embeddings of their texts, unit length.
-        neighbours: of these items.
+        text_vectors: `[items, dimension]`, embeddings of their texts, unit length.
+        neighbours: neighbours of these items.
         vectors: `[rows, dimension]`, vectors of the release's items, unit length.
-        subspaces: equal parts of the vectors that are compared each by itself.
+        subspaces: number of equal parts of the vectors that are compared on their own.
+
+    Returns:
+        `[items, dimension]`, unit length.
     """
-    mixed = (words + neighbours.average(vectors)).reshape(len(words), subspaces, words.shape[1] // subspaces)
+    mixed = (text_vectors + neighbours.average(vectors)).reshape(
+        len(text_vectors), subspaces, text_vectors.shape[1] // subspaces
+    )
     mixed /= np.maximum(np.linalg.norm(mixed, axis=-1, keepdims=True), 1e-12) * np.float32(subspaces**0.5)
-    return mixed.reshape(words.shape).astype(np.float32)
+    return mixed.reshape(text_vectors.shape).astype(np.float32)

@@ -1,4 +1,7 @@
-"""Interests: which parts of the taxonomy a shopper's attention goes to."""
+"""Interests: the shares of a shopper's attention on the nodes of the taxonomy.
+
+`InterestDecay` defines the formula. "Mass" is a sum of decayed event weights.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +14,10 @@ from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 
 MAX_INTERESTS = 20
+"""Interests in a profile, the largest weights first."""
 
 Path = tuple[str, ...]
+"""A node of the taxonomy: its categories, widest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,27 +26,27 @@ class Interest:
 
     category_path: Path
     weight: float
-    """Share of the attention: of late, as far as there is evidence of late, else in the long run; 0 to 1."""
+    """Share of the shopper's attention, 0 to 1, by both half-lives; see `compute_interest_share`."""
     confidence: float
-    """Evidence over itself plus the prior, 0 to 1; of an inferred interest its probability."""
+    """Mass under the node divided by itself plus the prior, 0 to 1; for an inferred interest, its probability."""
     evidence_event_ids: tuple[str, ...]
-    """The strongest first, of equal ones the latest."""
+    """Strongest event first; among equally strong ones, the latest first."""
     short_term_weight: float
-    """Share of the evidence by the short half-life alone."""
+    """Share of the mass under the short half-life alone."""
     long_term_weight: float
-    """Share of the evidence by the long half-life alone."""
+    """Share of the mass under the long half-life alone."""
     next_event_probability: float | None
-    """Chance that the next event falls under the node; None without statistics."""
+    """Probability that the next event falls under the node; None without population statistics."""
     population_weight: float | None
-    """The node's share of all shoppers' attention; None without statistics."""
+    """The node's share of all shoppers' attention; None without population statistics."""
     expires_at: datetime | None
     inferred: bool = False
     evidence_count: int = 0
-    """Number of events that speak for it."""
+    """Number of events that support the interest."""
 
     @property
     def lift(self) -> float:
-        """Lift over the average shopper of the probability to come to the node next; 1 if it is not known."""
+        """Ratio of the shopper's probability to that of the average shopper; 1 if either is unknown."""
         return (
             self.next_event_probability / self.population_weight
             if self.next_event_probability and self.population_weight
@@ -50,17 +55,17 @@ class Interest:
 
     @property
     def trend(self) -> float:
-        """-1 (fades) to 1 (new): the difference of weight and long-term weight over their sum."""
+        """-1 (fading) to 1 (new): the difference of weight and long-term weight, divided by their sum."""
         total = self.weight + self.long_term_weight
         return (self.weight - self.long_term_weight) / total if total > 0.0 else 0.0
 
 
 def compute_interests(evidence: Evidence, attention: InterestDynamics | None) -> list[Interest] | Absence:
-    """Observed interests, the strongest first; of equal ones the wider first.
+    """Compute the observed interests, the largest weight first; among equal ones, the wider category first.
 
     Args:
         evidence: the weighted history.
-        attention: what is usual among shoppers; None if the release has no statistics.
+        attention: population weights of the categories; None if the release has no statistics.
     """
     observed = _sum_masses(evidence)
     if not observed.masses:
@@ -70,12 +75,12 @@ def compute_interests(evidence: Evidence, attention: InterestDynamics | None) ->
     chosen = _choose_paths(weights)
     cited = _cite_events(evidence, chosen)
 
-    def interest(path: Path) -> Interest:
+    def make_interest(path: Path) -> Interest:
         short, long = masses[path]
-        usual = None if attention is None else attention.population_weights.get(category_key(path), 0.0)
-        chance = None
-        if usual is not None:
-            chance = compute_next_event_probability(short, short_total, long, long_total, usual, decay)
+        population_weight = None if attention is None else attention.population_weights.get(category_key(path), 0.0)
+        probability = None
+        if population_weight is not None:
+            probability = compute_next_event_probability(short, short_total, long, long_total, population_weight, decay)
         return Interest(
             category_path=path,
             weight=weights[path],
@@ -84,20 +89,20 @@ def compute_interests(evidence: Evidence, attention: InterestDynamics | None) ->
             evidence_count=len(cited[path]),
             short_term_weight=short / short_total if short_total > 0.0 else 0.0,
             long_term_weight=long / long_total,
-            next_event_probability=chance,
-            population_weight=usual,
+            next_event_probability=probability,
+            population_weight=population_weight,
             expires_at=evidence.short_term_expires_at,
         )
 
-    return [interest(path) for path in chosen]
+    return [make_interest(path) for path in chosen]
 
 
 def compute_interest_weight(evidence: Evidence, path: Path) -> float:
-    """The weight of one interest as `compute_interests` has it; 0 if it is not among them.
+    """Compute the weight of one interest alone, as `compute_interests` does; 0 if the profile does not name it.
 
     Args:
         evidence: the weighted history.
-        path: the node of the taxonomy.
+        path: node of the taxonomy.
     """
     weights = _sum_masses(evidence).weights
     return weights[path] if path in _choose_paths(weights) else 0.0
@@ -105,10 +110,10 @@ def compute_interest_weight(evidence: Evidence, path: Path) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _ObservedMasses:
-    """Sums of a history, by node of the taxonomy."""
+    """Masses of a history, by node of the taxonomy. An event counts for its category and all categories above it."""
 
     masses: dict[Path, tuple[float, float]]
-    """Sums by the short and by the long half-life."""
+    """Masses under the short and under the long half-life."""
     short_total: float
     long_total: float
     weights: dict[Path, float]
@@ -117,7 +122,7 @@ class _ObservedMasses:
 def _sum_masses(evidence: Evidence) -> _ObservedMasses:
     sums: dict[Path, list[float]] = {}
     sums_above: dict[Path, list[list[float]]] = {}
-    """Sums of the nodes of each category, the widest first."""
+    """The sums of a category and of all above it, widest first: looked up once per category, not once per event."""
     short_total = long_total = 0.0
     for _, item, short, long, _ in evidence.events:
         if item is None or not item.category_path or long <= 0.0:
@@ -142,12 +147,12 @@ def _choose_paths(weights: Mapping[Path, float]) -> list[Path]:
 
 
 def _cite_events(evidence: Evidence, paths: Sequence[Path]) -> dict[Path, list[tuple[float, int, str]]]:
-    """Weight, place and id of the events of each of some nodes."""
+    """Collect weight, position in the history and id of the events under each node."""
     cited: dict[Path, list[tuple[float, int, str]]] = {path: [] for path in paths}
-    for place, each in enumerate(evidence.events):
+    for position, each in enumerate(evidence.events):
         if each.item is None or each.long <= 0.0:
             continue
         for depth in range(1, len(each.item.category_path) + 1):
             if (of_node := cited.get(each.item.category_path[:depth])) is not None:
-                of_node.append((each.long, place, each.event.event_id))
+                of_node.append((each.long, position, each.event.event_id))
     return cited

@@ -1,4 +1,8 @@
-"""Catalogues: a release's items and those changed since, as a request sees them without being disturbed."""
+"""Catalogues: the items of a release and the items changed since, as immutable snapshots.
+
+Row numbers first count the items of the release (`stock`), then those of the delta: items added or replaced since
+(`added`). A deleted or replaced item keeps its row, which a bit marks as not live. Each change makes a new `Snapshot`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,26 +28,26 @@ from portrait.server.search.exact import top_k
 T = TypeVar("T", bound=np.generic)
 
 _MAX_DELETED_ROWS = 1_000
-"""Rows of replaced and removed items are swept out when there are more of them than this, and than of living ones."""
+"""The delta is compacted when it has more deleted rows than this, and more than live ones."""
 _MAX_EMPTIED = 1_000
-"""So many emptied catalogues are remembered by name, so that a repeated `DeleteItems` is still answered."""
+"""Maximum emptied catalogues whose names are remembered, so that a repeated `DeleteItems` still succeeds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Some rows of a snapshot."""
+    """A set of rows of a snapshot."""
 
     stock: RowBitmap
-    """Those of the release."""
+    """The selected rows of the release, as a bitmap."""
     added: NDArray[np.bool_]
-    """`[added]`: which of those added since."""
+    """`[delta rows]`: True for the selected rows of the delta."""
 
     def holds(self, rows: NDArray[np.int64], stock: int) -> NDArray[np.bool_]:
-        """`[rows]`: which of some rows are among these.
+        """Tell which rows are in the selection, as `[rows]`.
 
         Args:
-            rows: of the snapshot.
-            stock: how many of its rows are the release's.
+            rows: rows of the snapshot.
+            stock: number of the snapshot's rows that belong to the release.
         """
         held = np.empty(len(rows), dtype=bool)
         of_stock = rows < stock
@@ -52,15 +56,15 @@ class Selection:
         return held
 
     def within(self, other: "Selection") -> "Selection":
-        """The rows that are in both."""
+        """Return the intersection with another selection."""
         return Selection(self.stock & other.stock, self.added & other.added)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A catalogue at one moment: the rows of the release, if any is of this catalogue, then those added since.
+    """A catalogue at one moment: the rows of the release, if it has items of this catalogue, then those of the delta.
 
-    What a row holds never changes, and every row lives or is dead.
+    The content of a row never changes. A row is live, or it is deleted or replaced.
     """
 
     name: str
@@ -83,7 +87,7 @@ class Snapshot:
         return int(np.count_nonzero(self._live_delta_rows))
 
     def row(self, item_id: str) -> int | None:
-        """Row of an item, None if the catalogue does not hold it."""
+        """Find the live row of an item; None if the catalogue does not hold it."""
         place = self._added.place(item_id, len(self._live_delta_rows))
         if place >= 0:
             return self._stock.rows + place if self._live_delta_rows[place] else None
@@ -91,19 +95,19 @@ class Snapshot:
         return row if row >= 0 and self._live_release_rows.item(row >> 3) >> (row & 7) & 1 else None
 
     def row_of(self, event: Event) -> int | None:
-        """Row of the item that an event was done to, None if the catalogue does not hold it."""
+        """Find the row of the item of an event; None without one, or if the catalogue does not hold it."""
         return self.row(event.item_id) if event.item_id is not None and event.targets_catalogue(self.name) else None
 
     def rows_of(self, events: Sequence[Event]) -> NDArray[np.int64]:
-        """Rows of the items that events were done to, each once, the latest first."""
+        """Find the distinct rows of the items of events, the latest first."""
         rows = dict.fromkeys(self.row_of(event) for event in reversed(events))
         return np.array([row for row in rows if row is not None], dtype=np.int64)
 
     def current_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Rows where items of the release stand now, in their order; those that are gone are left out.
+        """Map rows of the release to the live rows of the same items, in order; deleted items are left out.
 
         Args:
-            rows: of the release, of items of this catalogue.
+            rows: rows of the release whose items belong to this catalogue.
         """
         now, moved = rows.copy(), np.flatnonzero(~bits.contains_rows(self._live_release_rows, rows))
         for place in moved.tolist():
@@ -112,12 +116,12 @@ class Snapshot:
         return now[now >= 0]
 
     def item(self, item_id: str) -> Item | None:
-        """An item by its id."""
+        """Find an item by its id."""
         row = self.row(item_id)
         return None if row is None else self._item(row)
 
     def item_of(self, event: Event) -> Item | None:
-        """The item that an event was done to."""
+        """Find the item of an event."""
         row = self.row_of(event)
         return None if row is None else self._item(row)
 
@@ -126,26 +130,26 @@ class Snapshot:
         return self._stock.release.items[row] if row < stock else self._added.item(row - stock)
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """`[rows, dimension]`."""
+        """Return the vectors of rows, `[rows, dimension]`."""
         return self._column(rows, self._stock.release.vectors, self._added.vectors).astype(np.float32, copy=False)
 
     def popularity(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """`[rows]`."""
+        """Return the popularity of rows, `[rows]`."""
         return self._column(rows, self._stock.release.popularity, self._added.numbers["popularity"])
 
     def categories(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """`[rows]`: the whole category path of each as a number, `NO_CATEGORY` if it has none."""
+        """Return a number for the whole category path of each row, `[rows]`; `NO_CATEGORY` without a path."""
         items, first = self._stock.release.items, self._stock.rows
         paths, of_stock = items.codes.paths, rows < first
         numbers = np.empty(len(rows), dtype=np.int64)
         numbers[of_stock] = items.columns.path[rows[of_stock]]
         numbers[~of_stock] = self._added.categories(rows[~of_stock] - first, paths)
-        if paths[:1] == [()]:  # they are in ascending order
+        if paths[:1] == [()]:  # paths are sorted, so only the first can be empty
             numbers[numbers == 0] = NO_CATEGORY
         return numbers
 
     def rows_in(self, selection: Selection) -> NDArray[np.int64]:
-        """The rows of a selection, ascending."""
+        """List the rows of a selection, ascending."""
         stock = np.flatnonzero(bits.unpack_rows(selection.stock, self._stock.rows))
         return np.concatenate([stock, np.flatnonzero(selection.added) + self._stock.rows])
 
@@ -169,7 +173,7 @@ class Snapshot:
         )
 
     def _column(self, rows: NDArray[np.int64], stock: NDArray[T], added: NDArray[T]) -> NDArray[T]:
-        """Values of some rows, from those of the release's rows and those of the added ones."""
+        """Gather values of rows from a column of the release and the same column of the delta."""
         of_stock = rows < self._stock.rows
         if of_stock.all():
             return np.asarray(stock[rows])
@@ -204,13 +208,16 @@ class Snapshot:
         return selection.holds(rows, self._stock.rows)
 
     def nearest(self, vector: NDArray[np.float32], wants: Sequence[tuple[int, Selection]]) -> list[NDArray[np.int64]]:
-        """Rows whose vectors have the largest inner products with another one, best first.
+        """Find the rows whose vectors have the largest inner product with a vector, best first.
 
-        Those of the release may come from its index, which misses a few; those added since are all looked at.
+        Rows of the release may come from its approximate index, which misses a few; the delta is searched exactly.
 
         Args:
             vector: `[dimension]`.
-            wants: how many at most, of which rows; each is answered.
+            wants: one search each: the maximum number of rows, and the selection to search.
+
+        Returns:
+            the rows of each search.
         """
         of_stock = self._stock.nearest(vector, [(k, selection.stock) for k, selection in wants])
         count = len(self._live_delta_rows)
@@ -223,7 +230,7 @@ class Snapshot:
         return answers
 
     def popular(self, k: int, selection: Selection) -> NDArray[np.int64]:
-        """The most popular of some rows, at most `k`; equally popular ones by row."""
+        """Find the `k` most popular rows of a selection; equally popular ones are ordered by row."""
         rows = self._stock.popular(k, selection.stock)
         popularity = self._added.numbers["popularity"][: len(self._live_delta_rows)]
         places = top_k(popularity, k, selection.added)
@@ -235,13 +242,13 @@ class Snapshot:
         stock: tuple[NDArray[np.int64], NDArray[np.float32]],
         added: tuple[NDArray[np.int64], NDArray[np.float32]],
     ) -> NDArray[np.int64]:
-        """The best of the release's rows and of added places, each with its scores; equal ones by row."""
+        """Merge the best rows of the release and of the delta, each with scores; equal scores are ordered by row."""
         rows = np.concatenate([stock[0], added[0] + self._stock.rows])
         return rows[np.argsort(-np.concatenate([stock[1], added[1]]), kind="stable")[:k]]
 
 
 class _Shown(Sequence[Item]):
-    """Items of some rows, each made when it is asked for."""
+    """Items of some rows; each is created on access, since most candidates are never shown."""
 
     def __init__(self, rows: list[int], items: ItemTable, added: CatalogueDelta, stock: int) -> None:
         self._rows, self._items, self._added, self._stock = rows, items, added, stock
@@ -265,11 +272,11 @@ class _Shown(Sequence[Item]):
 class Catalogue:
     """A named set of items.
 
-    A change costs what it changes, and a bit for each item of the catalogue: 125 KB copied for a million.
+    The cost of a change is proportional to the changed items, plus a copy of the live bits: 125 KB for a million items.
 
     Args:
-        name: its name.
-        release: whose items it begins with.
+        name: the name of the catalogue.
+        release: provides the first items.
     """
 
     def __init__(self, name: str, release: Release) -> None:
@@ -280,7 +287,7 @@ class Catalogue:
         self._publish()
 
     def upsert(self, candidates: CandidateSet) -> None:
-        """Add or replace items; of two with one id the last counts."""
+        """Add or replace items; if two have the same id, the last one counts."""
         places = np.array(
             list({each: place for place, each in enumerate(candidates.item_ids)}.values()), dtype=np.int64
         )
@@ -298,7 +305,7 @@ class Catalogue:
         return gone
 
     def _mark_deleted(self, item_ids: Sequence[str]) -> int:
-        """Let the rows of items be dead, if there are any; returns how many there were."""
+        """Mark the live rows of items as deleted; returns their number."""
         rows = np.array([row for each in set(item_ids) if (row := self.now.row(each)) is not None], dtype=np.int64)
         first = self._stock.rows
         if (rows < first).any():
@@ -309,23 +316,23 @@ class Catalogue:
 
     def _publish(self) -> None:
         self.now = Snapshot(self._name, self._stock, self._added, self._live_release_rows, self._live_delta_rows)
-        """The catalogue as it is now."""
+        """The current snapshot."""
 
     def _compact(self) -> None:
-        """Give up the dead rows beyond the release's own, if there are many."""
+        """Rebuild the delta without its deleted rows, if there are many."""
         living = np.flatnonzero(self._live_delta_rows)
         if len(self._added) - len(living) <= max(_MAX_DELETED_ROWS, len(living)):
             return
-        swept = CatalogueDelta(self._stock.release.dimension)
-        swept.append(self._added.take(living))
-        self._added, self._live_delta_rows = swept, np.ones(len(living), dtype=bool)
+        compacted = CatalogueDelta(self._stock.release.dimension)
+        compacted.append(self._added.take(living))
+        self._added, self._live_delta_rows = compacted, np.ones(len(living), dtype=bool)
 
 
 class Catalogues:
-    """All catalogues: the release's, and those begun since.
+    """All catalogues: those of the release, and those created since.
 
     Args:
-        release: whose items they begin with.
+        release: provides the first items.
     """
 
     def __init__(self, release: Release) -> None:
@@ -333,7 +340,7 @@ class Catalogues:
         self._own = frozenset({DEFAULT_CATALOGUE, *release.items.codes.catalogues})
         self._by_name = {name: Catalogue(name, release) for name in sorted(self._own)}
         self._emptied: dict[str, None] = {}
-        """The names of those that were emptied, the last one last."""
+        """Names of created catalogues that were emptied, in order; a dict serves as an ordered set."""
 
     def __len__(self) -> int:
         return len(self._by_name)
@@ -342,10 +349,10 @@ class Catalogues:
         return name in self._by_name
 
     def __getitem__(self, name: str) -> Catalogue:
-        """A catalogue by its name; one that was emptied has no items.
+        """Return a catalogue by its name; an emptied one has no items.
 
         Raises:
-            NotFound: there is none.
+            NotFound: there is no such catalogue.
         """
         known = self._by_name.get(name)
         if known is not None:
@@ -355,14 +362,14 @@ class Catalogues:
         raise NotFound("catalogue", "there is no such catalogue", ErrorReason.CATALOGUE_UNKNOWN)
 
     def upsert(self, name: str, candidates: CandidateSet) -> None:
-        """Add or replace items; the first item makes a catalogue."""
+        """Add or replace items; the first item creates a catalogue."""
         catalogue = self._by_name.get(name) or Catalogue(name, self._release)
         catalogue.upsert(candidates)
         self._by_name[name] = catalogue
         self._emptied.pop(name, None)
 
     def delete(self, name: str, item_ids: Sequence[str]) -> int:
-        """Remove items; returns how many were there. A catalogue that is not the release's goes with its last item.
+        """Remove items; returns how many existed. A catalogue that the release lacks is removed with its last item.
 
         Raises:
             NotFound: there is no such catalogue.
@@ -376,8 +383,8 @@ class Catalogues:
         return deleted
 
     def now(self) -> "CatalogueSnapshots":
-        """All of them as they are now."""
-        # One step, since other threads look while new catalogues come in.
+        """Return snapshots of all catalogues."""
+        # `tuple` copies in one step, since other threads call this while catalogues are added.
         return CatalogueSnapshots({name: catalogue.now for name, catalogue in tuple(self._by_name.items())})
 
 
@@ -388,6 +395,6 @@ class CatalogueSnapshots:
     by_name: Mapping[str, Snapshot]
 
     def item(self, event: Event) -> Item | None:
-        """The item that an event was done to; None for a search, and if no catalogue holds it."""
+        """Find the item of an event; None for a search, or if no catalogue holds the item."""
         snapshot = self.by_name.get(event.catalogue)
         return snapshot.item_of(event) if snapshot is not None else None

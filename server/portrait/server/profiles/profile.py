@@ -1,4 +1,7 @@
-"""A profile: everything that is said of one shopper at one moment, by one release."""
+"""A profile: all statements about one shopper at one moment, computed with one release.
+
+The functions here are pure: they read a history and a release, and call neither models nor stores.
+"""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +40,7 @@ class Profile:
     """A shopper's profile. A field that was not requested, or is absent, is empty or None."""
 
     embedding: NDArray[np.float32] | None
-    """`[dimension]`, unit length; None if it was not asked for, and of an empty history."""
+    """`[dimension]`, unit length; None if it was not requested, or if the history is empty."""
     event_count: int
     first_event_time: datetime | None
     last_event_time: datetime | None
@@ -47,7 +50,7 @@ class Profile:
     degraded: bool
     """True if the models did not answer: the embedding is that of an earlier state of the history, or None."""
     absent: Mapping[str, Absence]
-    """Why the fields that were asked for and are not there are not, by name."""
+    """Reason for each requested field that has no value, by name of the field."""
     interests: Sequence[Interest] = ()
     keywords: Sequence[WeightedKeyword] = ()
     price_bands: Sequence[PriceBand] = ()
@@ -63,7 +66,7 @@ class Profile:
     label_interests: Sequence[LabelInterest] = ()
     summary: Sequence[Sentence] = field(default=())
     traits: Sequence[TraitValue] = ()
-    """Empty if they were not asked for."""
+    """Empty if they were not requested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +74,23 @@ class ModelOutputs:
     """The outputs of the models for a shopper, as far as requested."""
 
     embedding: NDArray[np.float32] | None = None
-    """`[dimension]`; None if it was not asked for, or the models were not there."""
+    """`[dimension]`; None if it was not requested, or if the models did not answer."""
     degraded: bool = False
     """True if the models were needed but did not answer."""
     labels: Sequence[Label] = ()
     encoded_events: EncodedEvents = field(default_factory=lambda: EncodedEvents((), np.zeros((0, 0), dtype=np.float32)))
-    """The events that labels are held against."""
+    """Events, with vectors, that are cited as evidence for labels."""
     traits: Sequence[TraitValue] = ()
-    """Empty if they were not asked for."""
+    """Empty if they were not requested."""
 
 
 def _make_consent_absence(purpose: Purpose) -> Absence:
-    """The shopper does not allow a purpose."""
+    """Make the absence of a field whose purpose the shopper does not allow."""
     return Absence(AbsenceReason.NO_CONSENT, f"no consent of the shopper for the purpose `{purpose}` is in force")
 
 
 DEMOGRAPHICS_DENIED = _make_consent_absence(Purpose.DEMOGRAPHICS)
-"""In place of what a shopper declared, unless they allow that it is shown."""
+"""Stands in for a shopper's demographics, unless they allow that these are shown."""
 
 
 def build_profile(
@@ -96,35 +99,38 @@ def build_profile(
     item: Callable[[Event], Item | None],
     release: Release,
     fields: frozenset[str],
-    asked: ModelOutputs,
+    outputs: ModelOutputs,
     declared: Demographics | Absence = DEMOGRAPHICS_DENIED,
 ) -> Generator[None, None, Profile]:
-    """Compute the fields of a profile that are asked for, and nothing else; may pause in between (`stepwise`).
+    """Compute the requested fields of a profile, and no others.
+
+    A generator that yields where the work may pause, so that a long history does not block other calls; see
+    `runtime.cooperation`. It returns the profile.
 
     Args:
-        history: oldest first; events later than `as_of` are not seen.
-        as_of: the moment of the profile.
-        item: looks up what an event was done to, None if it is unknown.
-        release: what it is compared with.
-        fields: names of fields.
-        asked: what the models say.
-        declared: what the shopper declared, or why it is not shown. Nothing else is made of it.
+        history: events, oldest first; those later than `as_of` are ignored.
+        as_of: the moment that the profile describes.
+        item: returns the item of an event, None if it is unknown.
+        release: release whose population statistics and catalogue are used.
+        fields: names of the requested fields.
+        outputs: outputs of the models.
+        declared: the shopper's demographics, or why they are not shown. No other field uses them.
     """
     population = release.population
     evidence = Evidence.from_history(history, as_of, item, population.interest_dynamics if population else None)
     needed = fields | set(SUMMARISED_FIELDS) if "summary" in fields else fields
     parts: dict[str, Any] = {}
-    for name, say in FIELD_FUNCTIONS.items():
+    for name, compute in FIELD_FUNCTIONS.items():
         if name in needed:
             yield
-            said = say(evidence, release)
-            parts[name] = (yield from said) if isinstance(said, Generator) else said
+            result = compute(evidence, release)
+            parts[name] = (yield from result) if isinstance(result, Generator) else result
     yield
-    if asked.labels:
+    if outputs.labels:
         arguments = (
-            asked.labels,
-            asked.embedding,
-            asked.encoded_events,
+            outputs.labels,
+            outputs.embedding,
+            outputs.encoded_events,
             release.profiles,
             evidence.short_term_expires_at,
         )
@@ -136,16 +142,16 @@ def build_profile(
     absent = {name: part for name, part in parts.items() if isinstance(part, Absence) and name in fields}
     times = [each.event.time for each in evidence.events if each.event.time is not None]
     return Profile(
-        embedding=asked.embedding,
+        embedding=outputs.embedding,
         event_count=len(evidence.events),
         first_event_time=min(times, default=None),
         last_event_time=max(times, default=None),
         release=release.number,
         as_of=as_of,
         computed_at=datetime.now(UTC),
-        degraded=asked.degraded,
+        degraded=outputs.degraded,
         absent=absent,
-        traits=asked.traits,
+        traits=outputs.traits,
         **{name: part for name, part in parts.items() if name in fields and not isinstance(part, Absence)},
     )
 
@@ -153,13 +159,13 @@ def build_profile(
 def build_denied_profile(
     release: int, as_of: datetime, fields: frozenset[str], declared: Demographics | Absence
 ) -> Profile:
-    """The profile of a shopper who does not allow one: every field is absent but what they declared.
+    """Build the profile of a shopper who does not allow one: all fields but `demographics` are absent.
 
     Args:
-        release: number of the release that would have computed it.
+        release: number of the release that would have computed the profile.
         as_of: the moment of the profile.
-        fields: names of the fields that are asked for.
-        declared: what the shopper declared, or why it is not shown.
+        fields: names of the requested fields.
+        declared: the shopper's demographics, or why they are not shown.
     """
     absent = dict.fromkeys(sorted(fields & _EVENT_FIELDS), _make_consent_absence(Purpose.PERSONALISATION))
     shown = declared if "demographics" in fields and not isinstance(declared, Absence) else None
@@ -210,7 +216,7 @@ FIELD_FUNCTIONS: dict[str, Callable[[Evidence, Release], Any]] = {
 }
 """The function that computes each field: it returns the value, or a generator of the value that may pause."""
 _EVENT_FIELDS = frozenset({*FIELD_FUNCTIONS, "summary", "label_interests", "traits", "embedding"})
-"""Fields that say something about what the shopper did."""
+"""Fields that depend on the shopper's events, so that they need the consent to `personalisation`."""
 ALL_FIELDS = frozenset({*FIELD_FUNCTIONS, "summary", "demographics", "embedding"})
 """Fields that can be computed without a request for labels or traits."""
 COMPUTED_FIELDS = _EVENT_FIELDS | {"demographics"}

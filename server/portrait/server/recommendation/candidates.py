@@ -1,4 +1,4 @@
-"""Candidates: what of a catalogue is worth ranking for a shopper, and what the ranker is told of it."""
+"""Candidate generation: selects the items that the ranker scores for a shopper, and computes their features."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,34 +30,35 @@ def generate_candidates(
     left_out: Sequence[Event],
     max_per_category: int = 0,
 ) -> CandidateSet:
-    """The nearest to profile and query, among all and among cold items, what the history leads to, and what is known.
+    """Collect candidates from four sources.
 
-    Where neither profile nor query is known, the popular ones.
+    These are the items and the cold items nearest to the profile and to the query, the items associated with the
+    history, and the items of the history. Popular items replace the nearest ones if there is neither profile nor query.
 
     Args:
-        catalogue: what there is.
-        shopper: whom it is for.
-        k: at least this many, if so many pass.
-        wanted: what may be shown.
-        left_out: events whose items may not.
-        max_per_category: how many of them may be of one category; 0 for any number.
+        catalogue: the items to choose from.
+        shopper: the encoded shopper.
+        k: minimum number of candidates, if so many pass the filter.
+        wanted: the filter that candidates must pass.
+        left_out: events whose items are excluded.
+        max_per_category: maximum items of one category path in the response; 0 for no limit.
     """
     unwanted = catalogue.rows_of(left_out)
     allowed = catalogue.select(wanted, unwanted)
     cold_items = catalogue.select(wanted, unwanted, cold_only=True)
     count = max(NEAREST_CANDIDATES, k)
-    wishes = [vector for vector in (shopper.profile, shopper.query) if vector.any()]
+    vectors = [each for each in (shopper.profile, shopper.query) if each.any()]
     found = []
-    for wish in wishes:
-        found += catalogue.nearest(wish, [(count, allowed), (COLD_CANDIDATES, cold_items)])
-    if not wishes:
+    for vector in vectors:
+        found += catalogue.nearest(vector, [(count, allowed), (COLD_CANDIDATES, cold_items)])
+    if not vectors:
         found.append(catalogue.popular(count, allowed))
     found.append(_find_associated(catalogue, shopper, allowed))
     familiar = catalogue.rows_of(shopper.events)
     found.append(familiar[catalogue.holds(allowed, familiar)][:FAMILIAR_CANDIDATES])
     rows = np.unique(np.concatenate(found))
     if max_per_category:
-        rows = np.sort(add_other_categories(catalogue, rows, allowed, wishes, k, max_per_category))
+        rows = np.sort(add_other_categories(catalogue, rows, allowed, vectors, k, max_per_category))
     return catalogue.take(rows)
 
 
@@ -70,12 +71,12 @@ def _find_associated(catalogue: Snapshot, shopper: Shopper, allowed: Selection) 
 
 
 def compute_features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: datetime) -> NDArray[np.float32]:
-    """`[candidates, len(CANDIDATE_FEATURES)]`.
+    """Compute the features of candidates, `[candidates, len(CANDIDATE_FEATURES)]`.
 
     Args:
         chosen: the candidates.
-        shopper: whom they are for.
-        catalogue: the one they are of; a like id of another catalogue is another item.
+        shopper: the encoded shopper.
+        catalogue: the catalogue of the candidates; the same id in another catalogue is another item.
         as_of: the moment of the request.
     """
     remembered = summarise_interactions(

@@ -90,8 +90,8 @@ async def recommend(engine: Engine, request: RecommendRequest, *, deadline: floa
     """
     if not request.allow_degraded:
         return await _recommend(engine, request, deadline)
-    spare = partial(_recommend_fallback, engine, request)
-    return await engine.fallback.answer(partial(_recommend, engine, request), spare, deadline)
+    without_models = partial(_recommend_fallback, engine, request)
+    return await engine.fallback.answer(partial(_recommend, engine, request), without_models, deadline)
 
 
 async def _recommend(engine: Engine, request: RecommendRequest, deadline: float | None) -> Ranking:
@@ -130,7 +130,7 @@ def _recommend_fallback(engine: Engine, request: RecommendRequest) -> Ranking | 
 
 
 def _diversify(catalogue: Snapshot, ranked: list[RankedItem], request: RecommendRequest) -> list[RankedItem]:
-    """The best `k`, of each category no more than are asked for."""
+    """Take the best `k`, with at most `max_per_category` of each category path."""
     if not request.max_per_category:
         return ranked[: request.k]
     rows = [catalogue.row(each.item.item_id) for each in ranked]
@@ -151,8 +151,8 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
     """
     if not request.allow_degraded:
         return await _rank(engine, request, deadline)
-    spare = partial(_rank_fallback, engine, request)
-    return await engine.fallback.answer(partial(_rank, engine, request), spare, deadline)
+    without_models = partial(_rank_fallback, engine, request)
+    return await engine.fallback.answer(partial(_rank, engine, request), without_models, deadline)
 
 
 async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
@@ -161,7 +161,7 @@ async def _rank(engine: Engine, request: RankRequest, deadline: float | None) ->
     work = _group_duplicates(request.candidates)
     copies, distinct = run_to_completion(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
     known = await _collect_candidates(engine, catalogue, list(distinct.values()), deadline)
-    # A candidate with words is still the same object, one that the catalogue holds has got words from there.
+    # A candidate with its own text is still the same object; one without was replaced by the item of the catalogue.
     by_words = {id(item): copies[key] for key, item in distinct.items() if item.title}
     once = await _rank_candidates(engine, known, shopper, request, len(known.items), deadline)
     ranked = [each for each in once for _ in range(by_words.get(id(each.item), copies[each.item.item_id,]))]
@@ -171,7 +171,7 @@ async def _rank(engine: Engine, request: RankRequest, deadline: float | None) ->
 
 
 def _rank_fallback(engine: Engine, request: RankRequest) -> Ranking:
-    """Candidates of equal scores keep the caller's order, as do all if nothing is known of the query."""
+    """Rank without the models; equal scores keep the caller's order, as do all if the query has no known embedding."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
     shopper = engine.shoppers.encode_cached(request.history, request.query, request.as_of, snapshots)
     score: dict[str, float] = {}
@@ -190,7 +190,7 @@ def _rank_fallback(engine: Engine, request: RankRequest) -> Ranking:
 async def _collect_candidates(
     engine: Engine, catalogue: Snapshot, candidates: Sequence[Item], deadline: float | None
 ) -> CandidateSet:
-    """The candidates by their own words, or else as the catalogue holds them; those it does not hold are left out."""
+    """Build candidates from their own text, or else from the catalogue; leave out items that have neither."""
     wordless = [item for item in candidates if not item.title]
     worded = [item for item in candidates if item.title]
     by_words = await engine.encode_items(catalogue.name, worded, deadline)
@@ -201,7 +201,7 @@ async def _collect_candidates(
 def _group_duplicates(
     candidates: Sequence[Item],
 ) -> Generator[None, None, tuple[Counter[tuple[object, ...]], dict[tuple[object, ...], Item]]]:
-    """Count the candidates that are ranked alike, and keep one of each."""
+    """Count equal candidates and keep one of each, so that the models score it once."""
     copies: Counter[tuple[object, ...]] = Counter()
     distinct = {}
     for item in candidates:
@@ -213,7 +213,7 @@ def _group_duplicates(
 
 
 def _key(item: Item) -> tuple[object, ...]:
-    """The same of candidates that are ranked alike."""
+    """Return a key that is equal for candidates with the same model inputs."""
     if not item.title:
         return (item.item_id,)
     attributes = frozenset(item.attributes.items())
@@ -223,15 +223,17 @@ def _key(item: Item) -> tuple[object, ...]:
 async def _rank_candidates(
     engine: Engine, chosen: CandidateSet, shopper: Shopper, request: RankingRequest, k: int, deadline: float | None
 ) -> list[RankedItem]:
-    """The best `k` first; equal scores by item id. Other catalogues answer a query by nearness of words."""
-    told = compute_features(chosen, shopper, request.catalogue, request.as_of)
-    scores = await engine.ranker.score(shopper.profile, shopper.query, chosen.vectors, told, deadline)
-    told_by_words = request.catalogue != DEFAULT_CATALOGUE and shopper.query.any()
-    # The ranker has learnt how products answer queries. Of other catalogues it knows no event: there words decide.
-    decides = chosen.vectors @ shopper.query if told_by_words else scores.score
-    score, click, purchase = decides.tolist(), scores.click.tolist(), scores.purchase.tolist()
-    least = np.partition(decides, -k)[-k] if k < len(score) else -math.inf
-    contenders = np.flatnonzero(decides >= least).tolist()  # more than k if some tie with the last
+    """Rank the best `k` candidates; equal scores are ordered by item id.
+
+    The ranker learnt from queries for products only. In other catalogues text similarity alone scores a query.
+    """
+    features = compute_features(chosen, shopper, request.catalogue, request.as_of)
+    scores = await engine.ranker.score(shopper.profile, shopper.query, chosen.vectors, features, deadline)
+    by_similarity = request.catalogue != DEFAULT_CATALOGUE and shopper.query.any()
+    deciding = chosen.vectors @ shopper.query if by_similarity else scores.score
+    score, click, purchase = deciding.tolist(), scores.click.tolist(), scores.purchase.tolist()
+    threshold = np.partition(deciding, -k)[-k] if k < len(score) else -math.inf
+    contenders = np.flatnonzero(deciding >= threshold).tolist()  # more than k if some tie with the last
     order = sorted(contenders, key=lambda place: (-score[place], chosen.item_ids[place]))
     return [RankedItem(chosen.items[place], score[place], click[place], purchase[place]) for place in order[:k]]
 

@@ -36,6 +36,6 @@ class Routes:
         """The engine of all shoppers but those of the canary."""
         return self._engines[self.traffic.serving]
 
-    def of(self, shopper_id: str) -> Engine:
-        """The engine of a shopper; empty for one without id."""
+    def engine_for(self, shopper_id: str) -> Engine:
+        """Return the engine that serves a shopper; an inline history has the empty id."""
         return self._engines[self.traffic.release_of(shopper_id)]

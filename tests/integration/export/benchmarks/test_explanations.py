@@ -13,7 +13,7 @@ from benchmarks.explanations.deletion import DeletionEffect
 from benchmarks.explanations.randomisation import Depth, randomise_run
 from benchmarks.explanations.sanity import Agreement
 from portrait.export.precision import Precision
-from portrait.export.release import make
+from portrait.export.release import export_release
 from portrait.server.engine import Engine
 from portrait.server.triton import EmbeddedTriton
 from portrait.training.metrics import bootstrap_interval
@@ -37,7 +37,7 @@ class Found:
 def found(trained: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> list[Found]:
     repository = tmp_path_factory.mktemp("explanations")
     for run in (trained, randomise_run(trained, Depth.ALL)):
-        make(run, {}, repository, Precision.FP32, lambda _: None)
+        export_release(run, {}, repository, Precision.FP32, lambda _: None)
     cases = draw_cases(trained, Path(trained.data["path"]), SHOPPERS)
     return asyncio.run(_explain(repository, cases))
 

@@ -57,9 +57,9 @@ def test_a_request_ends_on_the_release_it_began_with() -> None:
     held = loaded(one, two)
     with held.routes as before:
         held.switch(Traffic(2, 1))
-        assert before.of("ann") is before.serving is one
+        assert before.engine_for("ann") is before.serving is one
         with held.routes as after:
-            assert after.of("ann") is two
+            assert after.engine_for("ann") is two
         assert held.in_use == {1, 2}
     assert held.in_use == {2}
 
@@ -95,9 +95,9 @@ def test_shoppers_of_a_canary_have_its_engine() -> None:
     held.switch(Traffic(1, canary=2, percent=30))
     shoppers = [f"shopper-{number}" for number in range(100)]
     for shopper in shoppers:
-        assert held.routes.of(shopper) is (one if held.routes.traffic.release_of(shopper) == 1 else two)
-    assert {held.routes.of(shopper) for shopper in shoppers} == {one, two}
-    assert held.routes.of("") is held.routes.serving is one
+        assert held.routes.engine_for(shopper) is (one if held.routes.traffic.release_of(shopper) == 1 else two)
+    assert {held.routes.engine_for(shopper) for shopper in shoppers} == {one, two}
+    assert held.routes.engine_for("") is held.routes.serving is one
     assert held.in_use == {1, 2}
 
 

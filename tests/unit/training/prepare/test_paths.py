@@ -15,7 +15,9 @@ from portrait.training.prepare.report import Report
 from portrait.training.prepare.sources import events
 
 ROOT = Path(__file__).parents[4]
-READ_BY_NAME = re.compile(r"\b(read_csv|read_parquet|scan_parquet|scan_csv|read_ndjson\w*|parquet_scan|read_json\w*)\(")
+READ_BY_NAME = re.compile(
+    r"\b(read_csv|read_parquet|scan_parquet|scan_csv|read_ndjson\w*|parquet_scan|read_json(?!_object\()\w*)\("
+)
 NAMES = [
     "shop*", "shop?", "{shop,other}", "sh'op", 'sh"op', "100%", "$HOME", "~", "a=b", "**", "[!a]", "[]", "sp  ace",
     "商店 👟", "item_id=zzz", "shopper_id=x", "catalogue=other", "price=3", "back\\slash", "#x?y",

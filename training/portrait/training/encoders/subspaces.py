@@ -14,12 +14,12 @@ from portrait.training.encoders.profile_encoder import ProfileEncoder
 
 
 def normalise_subspaces(vectors: Tensor, subspaces: int) -> Tensor:
-    """`[…, dimension]` → the same shape: each subspace of one length, the whole of length one."""
+    """Normalise `[…, dimension]` → the same shape: all subspaces have equal length, the whole has length one."""
     return functional.normalize(split_subspaces(vectors, subspaces), dim=-1).flatten(-2) * subspaces**-0.5
 
 
 def split_subspaces(vectors: Tensor, subspaces: int) -> Tensor:
-    """`[…, dimension]` → `[…, subspaces, dimension / subspaces]`."""
+    """Split `[…, dimension]` → `[…, subspaces, dimension / subspaces]`."""
     return vectors.unflatten(-1, (subspaces, -1))
 
 
@@ -27,7 +27,7 @@ class SubspaceProfileEncoder(nn.Module):
     """A profile encoder for each subspace; see `ProfileEncoder` for shapes and arguments.
 
     Args:
-        subspaces: how many.
+        subspaces: number of subspaces.
         dimension: length of event embeddings and profiles, over all subspaces.
         layers: number of blocks of each.
         heads: attention heads of a block.
@@ -41,7 +41,7 @@ class SubspaceProfileEncoder(nn.Module):
         )
 
         self.eraser: nn.Module | None = None
-        """The last step, if profiles shall conceal something; see `Concealment`."""
+        """Last step of the profile encoder if the run erases concepts (`ConceptEraser`), else None."""
 
     def _encoders(self) -> list[ProfileEncoder]:
         return cast(list[ProfileEncoder], list(self.encoders))

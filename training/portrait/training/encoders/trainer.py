@@ -32,28 +32,31 @@ BEST_FILE = "best.pt"
 
 _WARM_UP_STEPS = 50
 _MIN_RATE_FACTOR = 0.05
+"""Linear decay of the learning rate ends at this share of it."""
 _MAX_GRADIENT_NORM = 5.0
 _MAX_VALIDATION_SHOPPERS = 5_000
 _CHECKPOINT_STEPS = 200
-
+"""A checkpoint is written every so many steps, and at the end of each epoch."""
 
 EpochCallback = Callable[[int, float], None]
+"""Gets the number of an epoch, from 0, and its validation NDCG@10."""
 
 
 @dataclass
 class TrainerState:
-    """Progress of a training run."""
+    """Progress of a training run; a checkpoint holds it."""
 
     epoch: int = 0
     batch: int = 0
-    """Batches of the epoch that are done."""
+    """Batches of the current epoch that are done."""
     step: int = 0
+    """Optimiser steps that are done, over all epochs."""
     best: float = -1.0
     """Best validation NDCG@10 so far."""
     stale_epochs: int = 0
-    """Epochs since the best."""
+    """Epochs since the best one."""
     history: list[dict[str, float]] = field(default_factory=list)
-    """One entry an epoch."""
+    """One entry per validated epoch: its number, step, validation NDCG@10 and mean loss."""
 
 
 class Trainer:
@@ -61,13 +64,13 @@ class Trainer:
 
     Args:
         corpus: the events.
-        holdout: which of them are targets.
+        holdout: split of the events into training, validation and test.
         targets: events to learn from, ascending.
-        model: what is trained.
-        cache: the corpus' texts.
-        settings: how.
-        run: folder for checkpoints and scalars.
-        epochs: train so many, without validation; None for as many as validation likes.
+        model: the model to train; `train` changes its weights.
+        cache: outputs of the text encoder for the texts of the corpus.
+        settings: settings of the run.
+        run: the run's folder, for checkpoints and scalars.
+        epochs: number of epochs, without validation; None to stop early by validation.
         on_epoch: called with the number and the validation NDCG@10 of each epoch; its errors end training.
     """
 
@@ -98,18 +101,20 @@ class Trainer:
         self._rank_budget = RankBudget(model.text.bert, bert_steps) if settings.finetune is FineTuning.ADALORA else None
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate_factor)
         self._sampler = NegativeSampler(holdout.item_counts, settings)
-        self._weight = torch.from_numpy(position_bias.inverse_propensity_weights(corpus, holdout.train, settings))
+        self._event_weights = torch.from_numpy(
+            position_bias.inverse_propensity_weights(corpus, holdout.train, settings)
+        )
         self._state = TrainerState()
         self._cache_is_stale = False
 
     def train(self, resume: bool) -> int:
-        """Train to the end; leaves the weights of the best epoch by validation in the model, or the last ones.
+        """Train to the end. The model then has the weights of the best validated epoch, or without validation the last.
 
         Args:
-            resume: go on from the run's last checkpoint, if there is one.
+            resume: continue from the run's last checkpoint, if there is one.
 
         Returns:
-            After how many epochs the model was as it is left.
+            The number of epochs after which the model had these weights.
         """
         if resume and (self._run / CHECKPOINT_FILE).exists():
             self._restore_checkpoint(checkpoints.load_state(self._run / CHECKPOINT_FILE))
@@ -135,13 +140,13 @@ class Trainer:
 
     @property
     def _trains_bert(self) -> bool:
-        """True if the BERT takes part in the next step."""
+        """True if the BERT is trained in the next step."""
         settings = self._settings
         late = self._state.step >= settings.frozen_bert_share * self._total_steps
         return late and self._state.step % settings.bert_every_steps == 0 and settings.finetune is not FineTuning.FROZEN
 
     def _count_bert_steps(self, end: int) -> int:
-        """In how many of the steps before `end` the BERT takes part."""
+        """Count the steps before `end` in which the BERT is trained; see `_trains_bert`."""
         first, every = math.ceil(self._settings.frozen_bert_share * self._total_steps), self._settings.bert_every_steps
         return max(0, math.ceil(end / every) - math.ceil(first / every))
 
@@ -151,7 +156,7 @@ class Trainer:
         over = self._state.step >= self._total_steps or self._state.epoch >= self._settings.max_epochs
         return over or self._state.stale_epochs > self._settings.patience
 
-    def _train_epoch(self, tracker: Tracker, report: Any) -> None:
+    def _train_epoch(self, tracker: Tracker, report_progress: Callable[[], None]) -> None:
         losses = []
         batches = self._batcher.split_epoch(self._make_generator(self._state.epoch))
         while self._state.batch < len(batches) and self._state.step < self._total_steps:
@@ -159,11 +164,11 @@ class Trainer:
             losses.append(self._train_step(group))
             rate = float(self._scheduler.get_last_lr()[0])
             tracker.log_scalars(self._state.step, {"train/loss": losses[-1], "train/rate": rate})
-            report()
+            report_progress()
             if self._state.step % _CHECKPOINT_STEPS == 0:
                 self._save_checkpoint()
         if self._cache_is_stale:
-            # What is validated, and goes on, are the vectors that would be exported now.
+            # Some cached texts were encoded by older weights. Validate the vectors that an export would have now.
             self._cache.recompute()
             self._cache_is_stale = False
         if self._epochs is None:
@@ -186,7 +191,7 @@ class Trainer:
             self._on_epoch(self._state.epoch, ndcg)
 
     def _train_step(self, group: list[NDArray[np.int64]]) -> float:
-        """One optimiser step over a group of batches; returns the mean loss of a pair, in nats."""
+        """Take one optimiser step over a group of batches; returns the mean loss of a pair, in nats."""
         self._model.train()
         self._optimizer.zero_grad()
         total, trains_bert = 0.0, self._trains_bert
@@ -213,10 +218,10 @@ class Trainer:
         return total
 
     def _require_finite(self, name: str, value: Tensor) -> None:
-        """End a training that has got lost, before the weights and the last checkpoint are.
+        """Stop a training that diverges, before it spoils the weights and the last checkpoint.
 
         Raises:
-            TrainingError: the value is infinite or no number.
+            TrainingError: the value is infinite or not a number.
         """
         if torch.isfinite(value):
             return
@@ -230,10 +235,11 @@ class Trainer:
         raise TrainingError(f"the {name} is {float(value)} at step {self._state.step + 1}, so training stops; {cause}")
 
     def _compute_loss(self, batch: Batch, random: np.random.Generator) -> Tensor:
-        """Softmax cross-entropy of the targets among all items, or among sampled ones with log-Q correction; weighted.
+        """Compute the mean softmax cross-entropy of the targets, weighted against position bias.
 
-        The correction subtracts the log of each sampled item's expected count (Bengio and Senecal 2008, and
-        Yi et al. 2019, section 3.2, for two-tower retrieval).
+        A target competes with all items, or in a large catalogue with sampled ones and log-Q correction
+        (`NegativeSampler`). The correction subtracts the log of each sampled item's expected count (Bengio and Senecal
+        2008, and Yi et al. 2019, section 3.2, for two-tower retrieval).
         """
         profiles = self._model.encode_profiles(self._cache, self._corpus, batch)
         items, log_q, labels = self._sampler.draw(batch.target, random)
@@ -248,14 +254,15 @@ class Trainer:
             functional.cross_entropy(scale * profile @ item.T - torch.from_numpy(log_q), target, reduction="none")
             for profile, item in pairs
         ]
-        return (torch.stack(losses).sum(0) * self._weight[batch.target_event]).mean()
+        return (torch.stack(losses).sum(0) * self._event_weights[batch.target_event]).mean()
 
     def _choose_texts(self, batch: Batch, random: np.random.Generator) -> NDArray[np.int64]:
-        """Texts of some of the batch's targets: they get the largest gradients."""
+        """Choose texts of the batch to encode with gradients: those of targets, which get the largest gradients."""
         rows = np.unique(self._corpus.item_text[batch.target])
         return random.choice(rows, min(self._settings.bert_texts_per_step, len(rows)), replace=False)
 
     def _validate(self) -> float:
+        """Compute NDCG@10 of the validation targets over the whole catalogue, by the profile's vector alone."""
         targets = self._holdout.validation
         if len(targets) > _MAX_VALIDATION_SHOPPERS:
             chosen = np.random.default_rng(self._settings.seed).choice(
@@ -267,12 +274,15 @@ class Trainer:
         ranks = retrieval.find_ranks(ranked, self._corpus.event_item[vectors.targets])
         return float(metrics.ndcg(ranks, 10).mean()) if len(ranks) else 0.0
 
-    def _make_generator(self, *place: int) -> np.random.Generator:
-        """Random numbers that depend on the seed and the place in the run only, so that a resumed run draws alike."""
-        return np.random.default_rng((self._settings.seed, *place))
+    def _make_generator(self, *position: int) -> np.random.Generator:
+        """Make a random generator for a position in the run: an epoch, or an epoch and a batch.
+
+        It depends on nothing else but the seed, so a resumed run draws the same numbers as one without a pause.
+        """
+        return np.random.default_rng((self._settings.seed, *position))
 
     def _rate_factor(self, step: int) -> float:
-        """Share of the learning rate at a step: linear warm-up, then linear decay."""
+        """Return the factor of the learning rate at a step: linear warm-up, then linear decay."""
         return min(1.0, (step + 1) / _WARM_UP_STEPS) * max(_MIN_RATE_FACTOR, 1.0 - step / self._total_steps)
 
     def _save_checkpoint(self) -> None:
@@ -302,37 +312,42 @@ class Trainer:
 
 
 class NegativeSampler:
-    """The items that a batch's targets compete with: all items with events, or the batch's targets and a sample.
+    """Draws the items that a batch's targets compete with.
 
-    Items without events are no negatives: nothing shows that they are not wanted. Half of the sample is drawn by
-    popularity, half uniformly.
+    In a small catalogue these are all items with events, in a large one the batch's targets and a sample: half of it
+    by popularity, half uniform. Items without events are never negatives, since nothing shows that shoppers reject
+    them.
     """
 
     def __init__(self, item_counts: NDArray[np.float64], settings: TrainSettings) -> None:
         self._known = np.flatnonzero(item_counts)
-        self._place = np.full(len(item_counts), -1)
-        self._place[self._known] = np.arange(len(self._known))
+        self._known_positions = np.full(len(item_counts), -1)
+        self._known_positions[self._known] = np.arange(len(self._known))
         self._sampled = 0 if len(self._known) <= settings.max_full_softmax_items else settings.sampled_negatives
         uniform = (item_counts > 0) / len(self._known)
         popular = item_counts / item_counts.sum()
-        self._chances = 0.5 * uniform + 0.5 * popular
-        self._cumulative = np.cumsum(self._chances)
+        self._probabilities = 0.5 * uniform + 0.5 * popular
+        self._cumulative = np.cumsum(self._probabilities)
 
     def draw(
         self, targets: NDArray[np.int64], random: np.random.Generator
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Items to score, the log-Q correction of each, and the place of each target among them.
+        """Draw the items to score for a batch.
 
         Args:
             targets: `[pairs]`, item rows.
-            random: where to draw from.
+            random: source of the random numbers.
+
+        Returns:
+            `[items]` rows of the items, `[items]` log-Q corrections, and `[pairs]` positions of the targets among the
+            items.
         """
         if not self._sampled:
-            return self._known, np.zeros(len(self._known), dtype=np.float32), self._place[targets]
+            return self._known, np.zeros(len(self._known), dtype=np.float32), self._known_positions[targets]
         drawn = np.searchsorted(self._cumulative, random.random(self._sampled) * self._cumulative[-1])
         items, labels = np.unique(np.concatenate([targets, drawn]), return_inverse=True)
-        # A batch's targets come by popularity as well: the expected count adds up both ways of being drawn.
-        expected = (self._sampled + len(targets)) * self._chances[items]
+        # A batch's targets are draws too, mostly by popularity: the expected count covers both kinds of draws.
+        expected = (self._sampled + len(targets)) * self._probabilities[items]
         return items, np.log(expected).astype(np.float32), labels[: len(targets)]
 
 

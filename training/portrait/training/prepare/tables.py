@@ -1,4 +1,8 @@
-"""Files as tables of text, with the row that each value stands in: CSV, JSON lines and Parquet."""
+"""Read CSV, JSON lines and Parquet files into tables of text that know the row of each value.
+
+All values are text at first, so that an id such as `007` stays as it is written. Later steps convert them, and
+report a value that they refuse by file, line and column.
+"""
 
 import csv
 import re
@@ -22,21 +26,21 @@ from portrait.training.prepare.engine import fetch_one
 
 _DELIMITERS = ",;\t|"
 _ChooseColumns = Callable[[Iterable[str]], dict[str, str]]
-"""Chooses columns among those of a file; see `column_names.choose_columns`."""
+"""Chooses columns among those of a file: name in the file by name in the table; see `column_names.choose_columns`."""
 _FLAT_COLUMNS = {*schema.EVENT_COLUMNS, *schema.ITEM_COLUMNS, *schema.SHOPPER_COLUMNS, "currency"} - {
     "category_path",
     "attributes",
 }
-"""Columns that hold one value."""
+"""Columns of the schema that hold one value, so that an object or a list in them is an error."""
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 
 
 @dataclass(frozen=True)
 class Table:
-    """A file as a temporary table: its columns as text, nested values as JSON, and `row`.
+    """A file as a temporary table: its columns as text, nested values as JSON text, and `row`.
 
-    `row` counts the file's records: the header of a CSV file is row 1, the first line of any other file is.
+    `row` counts the records of the file from 1. In a CSV file, row 1 is the header.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -45,25 +49,25 @@ class Table:
     columns: tuple[str, ...]
 
     def require(self, *names: str) -> None:
-        """Refuse a file in which one of these columns is missing.
+        """Require that the file has these columns.
 
         Raises:
-            DataError: naming the column.
+            DataError: a column is missing; the error names it.
         """
         for name in names:
             if name not in self.columns:
                 raise DataError(str(self.file), 1, name, "this column is required")
 
     def require_values(self, column: str, expression: str, wanted: str) -> None:
-        """Refuse a file in which text is no value of its column's kind: it is malformed, no mere odd row.
+        """Require that all text of a column can be converted. Other text means a malformed file, not a bad row.
 
         Args:
-            column: the column.
-            expression: SQL that makes the value of the text, null if it can't.
-            wanted: what the value should be, for the message.
+            column: name of the column.
+            expression: SQL that converts the text to the value, or to null if it can't.
+            wanted: description of a valid value, for the message.
 
         Raises:
-            DataError: naming the first such row.
+            DataError: some text can't be converted; the error names the first such line.
         """
         text = identifier(column)
         condition = f"trim({text}) <> '' AND ({expression}) IS NULL"
@@ -75,15 +79,15 @@ class Table:
             raise DataError(str(self.file), self._line(row), column, f"{value[:80]!r} is not {wanted}")
 
     def require_readable(self, column: str, expression: str, read: Callable[[str], object]) -> None:
-        """Refuse a file in which text can't be read as a value of its column's kind.
+        """Require that `read` accepts all text of a column.
 
         Args:
-            column: the column.
-            expression: SQL that makes the value of the text, null if it can't.
-            read: the definition of the kind; raises ValueError, with what is wrong, for text that can't be read.
+            column: name of the column.
+            expression: SQL that converts the text to the value; null where the text says nothing or is invalid.
+            read: tells the two apart: converts one text, and raises ValueError with the reason if it is invalid.
 
         Raises:
-            DataError: naming the first such row.
+            DataError: some text is invalid; the error names the first such line.
         """
         text = identifier(column)
         unread = self.connection.execute(
@@ -99,11 +103,11 @@ class Table:
 
     @property
     def decimal_comma(self) -> bool:
-        """True if numbers have decimal commas, as in files whose separator is a semicolon."""
+        """True if numbers have decimal commas: spreadsheets write a semicolon as separator where they do."""
         return parts.file_format(self.file) in (".csv", ".tsv") and _detect_delimiter(self.file) == ";"
 
     def _line(self, row: int) -> int:
-        """The line on which a record ends: not its number where values hold line breaks or lines are blank."""
+        """Find the line on which a record ends. It differs from `row` after blank lines or values with line breaks."""
         if parts.file_format(self.file) == ".parquet":
             return row
         with self.file.open(newline="", encoding="utf-8-sig") as lines:
@@ -128,11 +132,11 @@ def read_table(
     """Read a file with named columns into a temporary table.
 
     Args:
-        connection: the engine.
-        file: its ending says its format, one of `parts.FORMATS`; it is not packed.
-        name: of the table.
-        only: columns that are wanted, where the file has them, in whatever case; all but `row` if None.
-        known: columns that get these names in whatever case the file writes them.
+        connection: the DuckDB connection that gets the table.
+        file: an uncompressed file; its suffix states the format, one of `parts.FORMATS`.
+        name: name of the table.
+        only: columns to read if the file has them, in lower case; None for all but `row`.
+        known: columns whose names match without regard to case, in lower case; used if `only` is None.
 
     Raises:
         DataError: the file is missing or malformed.
@@ -163,7 +167,7 @@ def read_headerless_table(
 
 @contextmanager
 def translated_errors(file: Path, columns: tuple[str, ...] = (), delimiter: str = ",") -> Iterator[None]:
-    """Turn what the engine says of a malformed file into a `DataError` that names the place."""
+    """Translate DuckDB's error about a malformed file into a `DataError` that names line and column."""
     try:
         yield
     except duckdb.Error as error:
@@ -185,7 +189,11 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, file: Path, name: str, want
 
 
 def _read_lines(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _ChooseColumns) -> list[str]:
-    """JSON is split by key here, not by the engine's guess of types: an id stays as it is written."""
+    """Read JSON lines key by key. DuckDB's own reader guesses types, which would change an id such as `007`.
+
+    Returns:
+        The keys that have a value in some line.
+    """
     lines = readers.json_lines_relation(file)
     try:
         twice = "len(json_keys(json)) > len(list_distinct(list_transform(json_keys(json), lambda key: lower(key))))"
@@ -216,7 +224,7 @@ def _read_lines(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wa
 
 
 def _require_flat(connection: duckdb.DuckDBPyConnection, file: Path, lines: str, pointers: dict[str, str]) -> None:
-    """Refuse an object or a list where a column of the schema holds one value."""
+    """Require that no column of one value (`_FLAT_COLUMNS`) holds an object or a list."""
     flat = {key: pointer for key, pointer in pointers.items() if key in _FLAT_COLUMNS}
     if not flat:
         return
@@ -231,7 +239,7 @@ def _require_flat(connection: duckdb.DuckDBPyConnection, file: Path, lines: str,
 
 
 def _find_repeated_key(connection: duckdb.DuckDBPyConnection, file: Path, lines: str) -> DataError:
-    """Name the first key that stands in a line twice, or in an earlier line in another case."""
+    """Describe the first key that occurs twice in a line, or in another case in an earlier line."""
     known: dict[str, str] = {}
     found = connection.execute(f"SELECT row_number() OVER () AS row, json_keys(json) AS keys FROM {lines}")
     while row := found.fetchone():
@@ -270,16 +278,21 @@ def _read_parquet(connection: duckdb.DuckDBPyConnection, file: Path, name: str, 
 
 
 def _find_invalid_utf8(connection: duckdb.DuckDBPyConnection, file: Path, kinds: dict[str, str]) -> DataError | None:
-    """The first value of a Parquet file that is not UTF-8: the engine tells neither its column nor its row."""
+    """Describe the first value of a Parquet file that is not UTF-8, since DuckDB's error names no column or row.
+
+    Invalid bytes are replaced in one reading of the file and dropped in another: an invalid value differs.
+    """
     for column, kind in kinds.items():
         text = _as_text(column, kind)
-        mended = (
+        readings = (
             f"(SELECT row_number() OVER () AS row, {text} AS value FROM "
             f"{readers.parquet_relation(file, mending=mending)})"
             for mending in ("replace", "ignore")
         )
         row = connection.execute(
-            "SELECT min(row) FROM {} AS one JOIN {} AS other USING (row) WHERE one.value <> other.value".format(*mended)
+            "SELECT min(row) FROM {} AS one JOIN {} AS other USING (row) WHERE one.value <> other.value".format(
+                *readings
+            )
         ).fetchone()
         if row and row[0]:
             return DataError(str(file), row[0], column, "is not UTF-8")
@@ -306,7 +319,7 @@ def _create_table(
 
 
 def _detect_delimiter(file: Path) -> str:
-    """The separator that the header holds most of."""
+    """Detect the separator of a file: the one that occurs most often in its header."""
     return max(_DELIMITERS, key=_read_first_line(file).decode("utf-8-sig", errors="replace").count)
 
 
@@ -319,7 +332,7 @@ def _read_first_line(file: Path) -> bytes:
 
 
 def _bounded_lines(lines: BinaryIO, maximum: int) -> Iterator[bytes]:
-    """Lines of a file; of one that is longer than a maximum its beginning, one byte longer."""
+    """Yield the lines of a file; cut a line above the maximum one byte after it, so that its length shows the cut."""
     while line := lines.readline(maximum + 1):
         yield line
         while len(line) > maximum and not line.endswith(b"\n"):
@@ -346,7 +359,7 @@ def _read_header(file: Path, delimiter: str) -> tuple[str, ...]:
 def _diagnose(
     message: str, file: Path, columns: tuple[str, ...], delimiter: str, line: int | None
 ) -> tuple[str | None, str]:
-    """The column at fault, if one is, and what is wrong in one sentence."""
+    """Turn DuckDB's message into the column at fault, None if unknown, and the fault in one sentence."""
     if width := _WIDTH.search(message):
         expected = int(width.group(1))
         found = len(_read_fields(file, line, delimiter)) or int(width.group(2))
@@ -362,7 +375,7 @@ def _diagnose(
 
 
 def _read_fields(file: Path, line: int | None, delimiter: str) -> list[str]:
-    """The values of a line up to its first byte that is not UTF-8."""
+    """Read the values of a line up to its first byte that is not UTF-8."""
     if line is None:
         return []
     with file.open("rb") as lines:
@@ -378,12 +391,12 @@ def _read_fields(file: Path, line: int | None, delimiter: str) -> list[str]:
 
 
 def _last_column(file: Path, line: int | None, columns: tuple[str, ...], delimiter: str) -> str | None:
-    place = len(_read_fields(file, line, delimiter)) - 1
-    return columns[place] if 0 <= place < len(columns) else None
+    last = len(_read_fields(file, line, delimiter)) - 1
+    return columns[last] if 0 <= last < len(columns) else None
 
 
 def _find_broken_line(file: Path) -> DataError:
-    """Describe the first line that is no JSON object; the engine only reports that there is one."""
+    """Describe the first line that is not a JSON object, since DuckDB's error names no line."""
     with file.open("rb") as lines:
         for number, line in enumerate(_bounded_lines(lines, MAX_JSON_LINE), start=1):
             if len(line) > MAX_JSON_LINE:

@@ -1,4 +1,8 @@
-"""Candidates as serving builds them, and the ranker fitted on targets that the encoders never learnt from."""
+"""The fit of the ranker: candidates as serving generates them, for targets that the encoders never learnt from.
+
+On events that the encoders learnt from, their scores look better than they are; a ranker fitted there would trust
+them too much.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,22 +31,23 @@ from portrait.training.ranker.item_index import ItemIndex
 from portrait.training.ranker.model import Ranker
 
 UNIFORM_ITEMS = 32
-"""Items drawn uniformly beside the candidates, to stand for the rest of the catalogue."""
+"""Items per target that are drawn uniformly besides the candidates, to represent the rest of the catalogue."""
 RANKER_SHARE = 0.1
+"""Share of the shoppers, and of each one's training events, that give targets for the ranker."""
 MAX_RANKER_TARGETS = 4_000
 SIMULATED_COLD_SHARE = 0.1
-"""Share of the known items that look like cold items while the ranker is fitted, so that it learns their worth. It
-then expects a cold item to be wanted as often as a known item with equally similar text."""
+"""Share of the known items that are treated as cold items while the ranker is fitted. Real cold items have no events
+to learn from; by these, the ranker learns how often an item is wanted that has only a similar text."""
 
 _EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-3
 _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
 
 
 def choose_ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> NDArray[np.int64]:
-    """The last tenth of the training events, one at least, of a tenth of the shoppers who came back.
+    """Choose the ranker's targets: the last tenth of the training events, at least one, of a tenth of the shoppers.
 
-    Each can be predicted: its shopper did something strictly earlier. They are kept from the encoders, so that the
-    ranker learns how far these can be trusted with what they have not seen.
+    Only shoppers whose last training event has earlier events are drawn, and only such events are targets. The
+    encoders do not learn from these events.
     """
     random = np.random.default_rng(seed)
     events = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
@@ -63,23 +68,24 @@ class Candidates:
     """The ranker's input for some targets. Rows are padded with item -1, whose weight is 0."""
 
     items: NDArray[np.int64]
-    """`[targets, candidates]`: retrieved, cold items, associated, familiar, then uniformly drawn ones."""
+    """`[targets, candidates]`: nearest, cold, associated and familiar items, the target if none of these is it, then
+    items drawn uniformly."""
     features: NDArray[np.float32]
     """`[targets, candidates, len(CANDIDATE_FEATURES)]`."""
     shown: NDArray[np.bool_]
-    """`[targets, candidates]`: whether serving would rank it."""
+    """`[targets, candidates]`: True if serving would rank the item."""
     weight: NDArray[np.float32]
-    """`[targets, candidates]`: how many items of the catalogue it stands for."""
+    """`[targets, candidates]`: number of items of the catalogue that the item represents."""
     label: NDArray[np.bool_]
-    """`[targets, candidates]`: whether it is the target."""
+    """`[targets, candidates]`: True for the target."""
     bought: NDArray[np.bool_]
-    """`[targets]`: whether the target was bought, not only acted on."""
+    """`[targets]`: True if the target's event is a purchase."""
     query: NDArray[np.int64]
-    """`[targets]`: text of the search that the target followed at once, -1 if none."""
+    """`[targets]`: text row of the search directly before the target, -1 if there is none."""
 
 
 def choose_simulated_cold(item_counts: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
-    """Rows of the known items that look like cold items while a ranker is fitted."""
+    """Choose the known items, by row, that are treated as cold items while the ranker is fitted."""
     known = np.flatnonzero(item_counts)
     return np.random.default_rng(seed).choice(known, int(SIMULATED_COLD_SHARE * len(known)), replace=False)
 
@@ -92,10 +98,10 @@ def build_candidates(
     associations: Associations,
     random: np.random.Generator,
 ) -> Candidates:
-    """Candidates of each target, as serving would retrieve them, and a sample of the rest of the catalogue."""
+    """Build the candidates of each target as serving does, and add a uniform sample of the rest of the catalogue."""
     retrieved = rank_catalogue(corpus, vectors, NEAREST_CANDIDATES, holdout.mask_seen)
-    newest = rank_catalogue(corpus, vectors, COLD_CANDIDATES, holdout.mask_seen, np.flatnonzero(index.is_cold))
-    width = retrieved.shape[1] + newest.shape[1] + ASSOCIATED_CANDIDATES + FAMILIAR_CANDIDATES + UNIFORM_ITEMS + 1
+    cold = rank_catalogue(corpus, vectors, COLD_CANDIDATES, holdout.mask_seen, np.flatnonzero(index.is_cold))
+    width = retrieved.shape[1] + cold.shape[1] + ASSOCIATED_CANDIDATES + FAMILIAR_CANDIDATES + UNIFORM_ITEMS + 1
     shape = (len(vectors.targets), width)
     items = np.full(shape, -1)
     features = np.zeros((*shape, len(CANDIDATE_FEATURES)), dtype=np.float32)
@@ -104,8 +110,8 @@ def build_candidates(
     for row, target in enumerate(vectors.targets.tolist()):
         start, end = int(corpus.shopper_start[target]), int(corpus.context_end[target])
         associated = associations.score_history(corpus.event_item[start:end], corpus.columns.time[start:end])
-        asked = corpus.event_item[end - 1] == NO_ITEM
-        ranked = _served_items(corpus, holdout, index, np.append(retrieved[row], newest[row]), associated, target)
+        follows_search = corpus.event_item[end - 1] == NO_ITEM
+        ranked = _list_served_items(corpus, holdout, index, np.append(retrieved[row], cold[row]), associated, target)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM_ITEMS), ranked)
         drawn = drawn[drawn != corpus.event_item[target]]
         missed = np.setdiff1d(corpus.event_item[target], ranked)
@@ -116,7 +122,7 @@ def build_candidates(
         weight[row, len(ranked) + len(missed) : len(chosen)] = (len(corpus.items) - len(ranked) - len(missed)) / max(
             1, len(drawn)
         )
-        if asked:
+        if follows_search:
             query[row] = corpus.event_text[end - 1]
         features[row, : len(chosen)] = _candidate_features(
             corpus, index, chosen, associated, start, end, target, query[row] >= 0
@@ -128,7 +134,7 @@ def build_candidates(
     )  # fmt: skip
 
 
-def _served_items(
+def _list_served_items(
     corpus: Corpus,
     holdout: Holdout,
     index: ItemIndex,
@@ -137,7 +143,7 @@ def _served_items(
     target: int,
 ) -> NDArray[np.int64]:
     """Return the items that serving would rank, each once: nearest, associated and familiar ones."""
-    # Associations know no cold items, and are not to know those that only look like it.
+    # Associations know no cold items, so they must not find the items that are treated as cold either.
     best = associated.rows_by_score()
     best = best[~index.is_cold[best]]
     known = corpus.event_item[corpus.shopper_start[target] : corpus.context_end[target]][::-1]
@@ -173,24 +179,24 @@ def _candidate_features(
 
 
 def run_ranker(
-    ranker: Ranker, vectors: TargetVectors, chosen: Candidates, texts: Tensor, rows: NDArray[np.int64]
+    ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, rows: NDArray[np.int64]
 ) -> tuple[Tensor, Tensor]:
-    """Scores `[rows, candidates]` and log-odds `[rows, candidates, 2]` of some targets.
+    """Compute scores `[rows, candidates]` and log-odds `[rows, candidates, 2]` (click, purchase) of some targets.
 
     Args:
         ranker: the ranker.
-        vectors: profiles and items.
-        chosen: candidates of all targets.
+        vectors: vectors of profiles and items.
+        candidates: candidates of all targets.
         texts: `[texts, dimension]`, embeddings of the corpus' texts.
-        rows: which targets.
+        rows: indices of the targets.
     """
-    query = chosen.query[rows]
-    asked = texts[torch.from_numpy(np.maximum(query, 0))] * torch.from_numpy(query >= 0).unsqueeze(-1)
+    query = candidates.query[rows]
+    query_vectors = texts[torch.from_numpy(np.maximum(query, 0))] * torch.from_numpy(query >= 0).unsqueeze(-1)
     return ranker.logits(
         torch.from_numpy(vectors.profiles[rows]),
-        asked,
-        torch.from_numpy(vectors.items[chosen.items[rows]]),
-        torch.from_numpy(chosen.features[rows]),
+        query_vectors,
+        torch.from_numpy(vectors.items[candidates.items[rows]]),
+        torch.from_numpy(candidates.features[rows]),
     )
 
 
@@ -205,21 +211,21 @@ def fit_ranker(
     scale: float,
     seed: int,
 ) -> Ranker:
-    """Fit a ranker: order by a softmax over what serving would rank, probabilities by weighted cross-entropy.
+    """Fit a ranker: the order by a softmax over the items that serving ranks, the probabilities by cross-entropy.
 
-    `click` is the chance that the candidate is the item the shopper acts on next in any way, `purchase` that it
-    is the one bought next; both against the whole catalogue, of which the uniformly drawn items stand for the
-    part that was not retrieved. The binary cross-entropy is the usual one of click models. `weights`, `[targets]`,
-    are for the order alone: the chances are of what happens, position bias and all.
+    `click` is the probability that the candidate is the item on which the shopper acts next in any way, `purchase`
+    that it is the one bought next. Both are over the whole catalogue: the uniformly drawn items represent the part
+    that was not retrieved, by their weight in the binary cross-entropy. `weights`, `[targets]`, correct position bias
+    and apply to the order only; the probabilities predict what happens, position bias included.
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     ranker = Ranker(scale, 1.0 / len(corpus.items))
-    chosen = build_candidates(corpus, holdout, vectors, index, associations, random)
-    if not (chosen.query >= 0).any():
-        # Nobody asked for anything, so nothing can be fitted: what is asked for counts as much as what is liked.
+    candidates = build_candidates(corpus, holdout, vectors, index, associations, random)
+    if not (candidates.query >= 0).any():
+        # No target follows a search, so the weight of queries can't be fitted: set it equal to that of profiles.
         ranker.query_scale.data.fill_(scale)
-    # The chances are linear and start at a prior that is far off for popular items: they take longer steps.
+    # The probability heads are linear and start at a prior that is far off for popular items: they need larger steps.
     ordering = [value for name, value in ranker.named_parameters() if not name.startswith("probability_head")]
     groups: list[dict[str, Any]] = [
         {"params": ordering},
@@ -228,9 +234,9 @@ def fit_ranker(
     optimizer = torch.optim.AdamW(groups, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.05, total_iters=_EPOCHS)
     for _ in range(_EPOCHS):
-        for rows in np.array_split(random.permutation(len(chosen.items)), max(1, len(chosen.items) // _BATCH)):
+        for rows in np.array_split(random.permutation(len(candidates.items)), max(1, len(candidates.items) // _BATCH)):
             optimizer.zero_grad()
-            loss = _compute_loss(ranker, vectors, chosen, texts, weights, rows)
+            loss = _compute_loss(ranker, vectors, candidates, texts, weights, rows)
             loss.backward()
             optimizer.step()
         decay.step()
@@ -238,16 +244,16 @@ def fit_ranker(
 
 
 def _compute_loss(
-    ranker: Ranker, vectors: TargetVectors, chosen: Candidates, texts: Tensor, weights: NDArray[np.float32],
+    ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, weights: NDArray[np.float32],
     rows: NDArray[np.int64],
 ) -> Tensor:  # fmt: skip
-    score, chances = run_ranker(ranker, vectors, chosen, texts, rows)
-    shown, label = torch.from_numpy(chosen.shown[rows]), torch.from_numpy(chosen.label[rows])
+    score, chances = run_ranker(ranker, vectors, candidates, texts, rows)
+    shown, label = torch.from_numpy(candidates.shown[rows]), torch.from_numpy(candidates.label[rows])
     reachable = (shown & label).any(1)
     listwise = -(score.masked_fill(~shown, -1e4).log_softmax(-1) * (label & shown)).sum(-1)
-    bought = torch.from_numpy(chosen.bought[rows])
+    bought = torch.from_numpy(candidates.bought[rows])
     labels = torch.stack([label, label & bought.unsqueeze(-1)], -1).float()
     binary = functional.binary_cross_entropy_with_logits(chances, labels, reduction="none").sum(-1)
-    weighted = (binary * torch.from_numpy(chosen.weight[rows])).sum(-1)
+    weighted = (binary * torch.from_numpy(candidates.weight[rows])).sum(-1)
     listwise = listwise * torch.from_numpy(weights[rows])
     return (listwise * reachable).sum() / reachable.sum().clamp(min=1) + weighted.mean()

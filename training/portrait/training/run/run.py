@@ -1,15 +1,20 @@
 """A run: one training from a data set to a model in a folder.
 
-<run>/settings.json     what it was trained with
-<run>/data.json         which data set, its content identity and report; see `datasets`
-<run>/checkpoint.pt     where it stands
-<run>/associations.npz  which items follow which
-<run>/model.pt          written last: a run without it has not ended
+<run>/settings.json     settings of the training (`TrainSettings`)
+<run>/data.json         path, content identity and report of the data set; see `dataset.data_set`
+<run>/checkpoint.pt     state of the encoders' training, from which `--resume` continues
+<run>/best.pt           encoders of the epoch with the best validation so far
+<run>/tokenizer.json    tokenizer of the base model
+<run>/associations.npz  weights that say which items follow which
+<run>/model.pt          encoders and ranker, written last: a run without it has not ended
 <run>/tensorboard/      scalars
 <run>/tracking.json     tracker beside TensorBoard, if any
-<run>/metrics-<split>.json   what `portrait evaluate` measured
-<run>/traits.json, traits.pt  what `portrait train-traits` learnt
-<run>/train-only/       of a refit: the run, whole in itself, that chose epochs and fitted the ranker
+<run>/metrics-<split>.json   results of `portrait evaluate`
+<run>/traits.json, traits.pt  results of `portrait train-traits`
+<run>/train-only/       only in a refit: a complete run, which chose the epochs and fitted the ranker
+
+A run has two stages with separate targets. The encoders learn from most training events. The ranker learns from the
+rest (`ranking.choose_ranker_targets`), so that it sees the encoders' errors on events that they have not memorised.
 """
 
 import dataclasses
@@ -53,14 +58,14 @@ MODEL_FILE, TOKENIZER_FILE = "model.pt", "tokenizer.json"
 TRAIN_ONLY_FOLDER = "train-only"
 
 MAX_UNKNOWN_TOKEN_SHARE = 0.1
-"""Above this share of unknown tokens, the vectors of the base model say little about the catalogue."""
+"""Share of unknown tokens above which a warning says that the base model knows too few words of the texts."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class TrainedRun:
-    """A run that has ended, loaded."""
+    """A run that has ended, with everything that was trained loaded into memory."""
 
     folder: Path
     settings: TrainSettings
@@ -71,6 +76,7 @@ class TrainedRun:
     associations: Associations
     index: ItemIndex
     cache: TextCache
+    """Outputs of the text encoder for all texts of the corpus."""
     data: dict[str, Any]
     """Path, content identity and report of the data set."""
     traits: FittedTraits | None
@@ -80,30 +86,33 @@ class TrainedRun:
 def train_run(
     data: Path, folder: Path, settings: TrainSettings, resume: bool = False, tracker: TrackerConfig | None = None
 ) -> None:
-    """Train a run.
+    """Train a run and write it to its folder.
 
     Args:
         data: folder of a prepared data set.
         folder: the run's own folder; new, unless `resume`.
-        settings: how to train; on `resume` they must be those the run began with.
-        resume: go on from the run's last checkpoint.
-        tracker: where to tell its course beside TensorBoard; a resumed run goes on where it began.
+        settings: how to train; with `resume` they must equal those with which the run began.
+        resume: continue from the run's last checkpoint.
+        tracker: tracker that gets the scalars besides TensorBoard; a resumed run keeps the one with which it began.
 
     Raises:
-        TrainingError: data or folder do not allow it, or a tracker's library is missing.
+        TrainingError: the data set is too small, the folder can't be used, or a tracker's library is missing.
     """
     if folder.is_file():
         raise TrainingError(f"{folder} is a file; name a folder for the run")
     run = RunFolder(folder, open_data_set(data), settings, resume, tracker)
     run.require_usable()
     if (folder / MODEL_FILE).exists():
-        run.begin()  # it has ended: all that can be new is where its data set lies
+        run.begin()  # The run has ended. Only the path of its data set may have changed: record it.
         return
-    _train_begun(run)
+    _train_unfinished(run)
 
 
-def _train_begun(run: RunFolder) -> None:
-    """Train a run, whose folder is begun once nothing is left that could refuse it."""
+def _train_unfinished(run: RunFolder) -> None:
+    """Train a run that has no model yet.
+
+    `run.begin` writes the folder only after every check has passed, so that a refused run leaves nothing behind.
+    """
     corpus = corpora.load_corpus(run.data.folder)
     names = run.settings.erase
     declared = concept_erasure.read_declared_values(run.data.folder, corpus, names) if names else None
@@ -114,52 +123,62 @@ def _train_begun(run: RunFolder) -> None:
 
 
 def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -> None:
-    """Encoders and associations learn from the training events; the ranker from some that are kept from them."""
+    """Train encoders and associations on most training events, and the ranker on the others."""
     settings = run.settings
     holdout = hold_out(corpus, settings.split)
-    for_ranker = ranking.choose_ranker_targets(corpus, holdout, settings.seed)
-    targets = _choose_encoder_targets(corpus, holdout, for_ranker)
-    trainee = _make_untrained_model(corpus, holdout, settings)
+    ranker_targets = ranking.choose_ranker_targets(corpus, holdout, settings.seed)
+    encoder_targets = _choose_encoder_targets(corpus, holdout, ranker_targets)
+    untrained = _make_untrained_model(corpus, holdout, settings)
     run.begin()
-    model, cache, epochs = _train_encoders(run, trainee, corpus, holdout, targets)
+    model, cache, epochs = _train_encoders(run, untrained, corpus, holdout, encoder_targets)
     if declared is not None:
         concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
-    linked = associations.fit_associations(corpus, targets, settings)
-    unlike = ranking.choose_simulated_cold(holdout.item_counts, settings.seed)
-    index = indexes.build_item_index(model, cache, corpus, holdout.item_counts, unlike)
-    vectors = retrieval.encode_targets(model, cache, corpus, for_ranker, index.vectors)
+    fitted_associations = associations.fit_associations(corpus, encoder_targets, settings)
+    simulated_cold = ranking.choose_simulated_cold(holdout.item_counts, settings.seed)
+    index = indexes.build_item_index(model, cache, corpus, holdout.item_counts, simulated_cold)
+    vectors = retrieval.encode_targets(model, cache, corpus, ranker_targets, index.vectors)
     texts = retrieval.embed_texts(model, cache)
-    weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[for_ranker]
+    weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[ranker_targets]
     scale = float(model.scale.detach())
-    ranker = ranking.fit_ranker(corpus, holdout, vectors, index, linked, texts, weights, scale, settings.seed)
+    ranker = ranking.fit_ranker(
+        corpus, holdout, vectors, index, fitted_associations, texts, weights, scale, settings.seed
+    )
     ranker.cold_item_boost.fill_(settings.cold_item_boost)
-    _save(run.path, model, cache, ranker, linked, epochs)
+    _save(run.path, model, cache, ranker, fitted_associations, epochs)
 
 
 def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -> None:
-    """Encoders and associations learn from all that is earlier than the test, as a run without that chose."""
-    first, settings = run.path / TRAIN_ONLY_FOLDER, run.settings
-    if (first / MODEL_FILE).exists():
+    """Train the run twice: train only, then encoders and associations again on everything before the test.
+
+    The first training chooses the number of epochs by validation. The second includes the validation events, so it
+    can't choose; it trains for the same number of epochs and keeps the ranker of the first.
+    """
+    train_only_folder, settings = run.path / TRAIN_ONLY_FOLDER, run.settings
+    if (train_only_folder / MODEL_FILE).exists():
         run.begin()
     else:
-        resume = run.resume and (first / SETTINGS_FILE).exists()
-        inner = RunFolder(first, run.data, dataclasses.replace(settings, refit=False), resume, run.tracker, parent=run)
-        inner.require_usable()
-        _train_begun(inner)
-    chosen = checkpoints.load_state(first / MODEL_FILE)
+        resume = run.resume and (train_only_folder / SETTINGS_FILE).exists()
+        train_only = RunFolder(
+            train_only_folder, run.data, dataclasses.replace(settings, refit=False), resume, run.tracker, parent=run
+        )
+        train_only.require_usable()
+        _train_unfinished(train_only)
+    train_only_state = checkpoints.load_state(train_only_folder / MODEL_FILE)
     holdout = hold_out(corpus, settings.split, refit=True)
     targets = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
-    trainee = _make_untrained_model(corpus, holdout, settings)
-    model, cache, epochs = _train_encoders(run, trainee, corpus, holdout, targets, epochs=int(chosen["epochs"]))
+    untrained = _make_untrained_model(corpus, holdout, settings)
+    model, cache, epochs = _train_encoders(
+        run, untrained, corpus, holdout, targets, epochs=int(train_only_state["epochs"])
+    )
     if declared is not None:
         concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
     ranker = Ranker(1.0, 1.0)
-    ranker.load_state_dict(chosen["ranker"])
+    ranker.load_state_dict(train_only_state["ranker"])
     _save(run.path, model, cache, ranker, associations.fit_associations(corpus, targets, settings), epochs)
 
 
 UntrainedModel = tuple[PortraitModel, TextCache, TextTokenizer]
-"""A model that is not trained yet, the texts that it reads, and its tokenizer."""
+"""A model that is not trained yet, the cache of the texts that it encodes, and its tokenizer."""
 
 
 def _make_untrained_model(corpus: Corpus, holdout: Holdout, settings: TrainSettings) -> UntrainedModel:
@@ -173,14 +192,18 @@ def _make_untrained_model(corpus: Corpus, holdout: Holdout, settings: TrainSetti
 
 
 def _train_encoders(
-    run: RunFolder, trainee: UntrainedModel, corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64],
+    run: RunFolder, untrained: UntrainedModel, corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64],
     epochs: int | None = None, on_epoch: EpochCallback | None = None,
 ) -> tuple[PortraitModel, TextCache, int]:  # fmt: skip
-    """The encoders as they are to be exported, their texts, and after how many epochs."""
-    model, cache, tokenizer = trainee
+    """Train the encoders and merge their adapters, as the export expects them.
+
+    Returns:
+        The model, its cache of texts, and the number of epochs after which the model was as it is returned.
+    """
+    model, cache, tokenizer = untrained
     tokenizer.save(run.path / TOKENIZER_FILE)
-    loop = Trainer(corpus, holdout, targets, model, cache, run.settings, run.path, epochs, on_epoch)
-    epochs = loop.train(run.resume)
+    trainer = Trainer(corpus, holdout, targets, model, cache, run.settings, run.path, epochs, on_epoch)
+    epochs = trainer.train(run.resume)
     model.text.bert = merge_adapters(model.text.bert)
     model.eval()
     indexes.fill_cold_residuals(model, cache, corpus, holdout.item_counts)
@@ -188,7 +211,7 @@ def _train_encoders(
 
 
 def _require_known_tokens(share: float, base_model: str) -> None:
-    """Refuse a tokenizer that knows nothing of the texts; warn of one that knows little."""
+    """Refuse a tokenizer that knows no word of the texts; warn about one that knows few."""
     if share == 1.0:
         raise TrainingError(
             f"the tokenizer of the base model {base_model!r} knows none of the words of the data set; name a model of "
@@ -202,16 +225,16 @@ def _require_known_tokens(share: float, base_model: str) -> None:
 
 
 def _save(
-    folder: Path, model: PortraitModel, cache: TextCache, ranker: Ranker, linked: Associations, epochs: int
+    folder: Path, model: PortraitModel, cache: TextCache, ranker: Ranker, fitted_associations: Associations, epochs: int
 ) -> None:
     _require_finite(model, ranker)
-    linked.save(folder / release_layout.ASSOCIATIONS)
+    fitted_associations.save(folder / release_layout.ASSOCIATIONS)
     state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled, "epochs": epochs}
-    checkpoints.save_state(state, folder / MODEL_FILE)
+    checkpoints.save_state(state, folder / MODEL_FILE)  # last, since the file marks the run as ended
 
 
 def _require_finite(*trained: nn.Module) -> None:
-    """Refuse a model that is none; the loop checks each step, this what was fitted after it."""
+    """Refuse weights that are not finite. The trainer checks its own steps; this checks what is fitted after them."""
     for module in trained:
         for name, values in module.state_dict().items():
             if not torch.isfinite(values).all():
@@ -225,7 +248,7 @@ def require_trainable(data: Path, settings: TrainSettings) -> None:
     """Require that a data set can be trained on with some settings; writes nothing.
 
     Raises:
-        TrainingError: it can't: it is too small, or the base model can't be read.
+        TrainingError: the data set is too small, or the base model can't be read.
     """
     corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, settings.split)
@@ -236,20 +259,20 @@ def require_trainable(data: Path, settings: TrainSettings) -> None:
 def run_trial(
     data: Path, folder: Path, settings: TrainSettings, on_epoch: EpochCallback, tracker: TrackerConfig | None = None
 ) -> float:
-    """Train only the encoders of a new run, to score its settings by validation; leaves no model.
+    """Train only the encoders of a new run, to score its settings by validation; saves no model.
 
     Args:
         data: folder of a prepared data set.
         folder: the run's own, new folder.
         settings: how to train.
         on_epoch: called with the number and the validation NDCG@10 of each epoch; its errors end training.
-        tracker: where to tell its course beside TensorBoard.
+        tracker: tracker that gets the scalars besides TensorBoard.
 
     Returns:
         The best validation NDCG@10.
 
     Raises:
-        TrainingError: data or folder do not allow it.
+        TrainingError: the data set is too small, or the folder can't be used.
     """
     run = RunFolder(folder, open_data_set(data), settings, False, tracker)
     run.require_usable()
@@ -258,13 +281,13 @@ def run_trial(
     targets = _choose_encoder_targets(corpus, holdout, ranking.choose_ranker_targets(corpus, holdout, settings.seed))
     values: list[float] = []
 
-    def kept(epoch: int, ndcg: float) -> None:
+    def record_epoch(epoch: int, ndcg: float) -> None:
         values.append(ndcg)
         on_epoch(epoch, ndcg)
 
-    trainee = _make_untrained_model(corpus, holdout, settings)
+    untrained = _make_untrained_model(corpus, holdout, settings)
     run.begin()
-    _train_encoders(run, trainee, corpus, holdout, targets, on_epoch=kept)
+    _train_encoders(run, untrained, corpus, holdout, targets, on_epoch=record_epoch)
     return max(values)
 
 
@@ -272,7 +295,7 @@ def load_run(folder: Path) -> TrainedRun:
     """Load a run that has ended.
 
     Raises:
-        TrainingError: it has not, a file of it is broken, or its data set is gone or changed.
+        TrainingError: the run has not ended, one of its files is damaged, or its data set is gone or has changed.
     """
     if not (folder / MODEL_FILE).exists():
         raise TrainingError(f"{folder} holds no trained model; run `portrait train DATA {folder}` (or --resume) first")
@@ -299,33 +322,36 @@ def _load_parts(folder: Path, settings: TrainSettings, corpus: Corpus) -> Traine
     cache = TextCache(model.text, TextTokenizer.load(folder / TOKENIZER_FILE), corpus.texts)
     cache.pooled.copy_(state["texts"])
     holdout = hold_out(corpus, settings.split, settings.refit)
-    linked = Associations.load(folder / release_layout.ASSOCIATIONS)
+    fitted_associations = Associations.load(folder / release_layout.ASSOCIATIONS)
     index = indexes.build_item_index(model, cache, corpus, holdout.item_counts)
     return TrainedRun(
-        folder, settings, corpus, holdout, model, ranker.eval(), linked, index, cache, read_data_record(folder),
-        artifacts.load_traits(folder),
+        folder, settings, corpus, holdout, model, ranker.eval(), fitted_associations, index, cache,
+        read_data_record(folder), artifacts.load_traits(folder),
     )  # fmt: skip
 
 
 def _merged_settings(settings: TrainSettings) -> TrainSettings:
-    """Adapters are folded in when a run ends: its model has none but a prefix."""
+    """Return settings that build the model as it is saved: with adapters merged into the weights.
+
+    Only a prefix can't be merged; its model keeps it.
+    """
     return dataclasses.replace(settings, finetune=finetuning_after_merge(settings.finetune))
 
 
-def _choose_encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The events that the encoders learn from.
+def _choose_encoder_targets(corpus: Corpus, holdout: Holdout, ranker_targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Choose the events that the encoders learn from: all training events with an item but those of the ranker.
 
     Raises:
-        TrainingError: they are too few or too uniform.
+        TrainingError: there are too few events, or all are of one item.
     """
-    learnt = holdout.train & (corpus.event_item != NO_ITEM)
-    learnt[for_ranker] = False
+    chosen = holdout.train & (corpus.event_item != NO_ITEM)
+    chosen[ranker_targets] = False
     if (shoppers := len(corpus.shopper_ids)) < sufficiency.MIN_SHOPPERS:
         raise TrainingError(
             f"too little data: {shoppers} shopper{'s' * (shoppers != 1)}; "
             f"at least {sufficiency.MIN_SHOPPERS} are needed"
         )
-    pairs = (int((learnt & corpus.has_context).sum()), len(holdout.validation), len(holdout.test))
+    pairs = (int((chosen & corpus.has_context).sum()), len(holdout.validation), len(holdout.test))
     if not sufficiency.is_sufficient(pairs):
         counted = count_pairs(corpus) | {holdout.split: pairs}
         raise TrainingError(sufficiency.describe_shortage(corpus, holdout.split, counted))
@@ -334,4 +360,4 @@ def _choose_encoder_targets(corpus: Corpus, holdout: Holdout, for_ranker: NDArra
             "all events that training may learn from are of one item, so there is nothing to choose from; "
             "give a log of more items"
         )
-    return np.flatnonzero(learnt)
+    return np.flatnonzero(chosen)

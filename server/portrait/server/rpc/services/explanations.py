@@ -62,7 +62,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         await add_units(count_histories(history.events) + MAX_WORDS // TEXTS_PER_UNIT)
         catalogue = catalogue_name(request.catalogue)
         with self._registry.routes as routes:
-            engine = routes.of(request.shopper.shopper_id)
+            engine = routes.engine_for(request.shopper.shopper_id)
             explained = await explain_recommendation(
                 engine,
                 RankRequest(history.events, history.as_of, catalogue, request.query),
@@ -87,7 +87,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         await charge_history(self._store, request.shopper, as_of)
         history = await require_history(self._store, self._permissions, request.shopper, as_of)
         with self._registry.routes as routes:
-            engine = routes.of(request.shopper.shopper_id)
+            engine = routes.engine_for(request.shopper.shopper_id)
             await add_units(count_histories(history.events))
             # An interest depends on all events except searches; a trait and the embedding depend on the latest events.
             if request.HasField("interest"):

@@ -55,7 +55,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         await charge_history(self._store, request.shopper, as_of)
         labels = LabelQueries(request.labels, await self._examples(request, as_of))
         with self._registry.routes as routes:
-            engine = routes.of(request.shopper.shopper_id)
+            engine = routes.engine_for(request.shopper.shopper_id)
             profile = await self._profile(
                 engine, request.shopper, "shopper", as_of, request.fields.paths, request.allow_degraded, labels
             )
@@ -76,7 +76,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         with self._registry.routes as routes:
 
             async def answer(entry: BatchEntry) -> None:
-                engine, paths = routes.of(entry.shopper.shopper_id), request.fields.paths
+                engine, paths = routes.engine_for(entry.shopper.shopper_id), request.fields.paths
                 batch.set_result(entry, await self._result(engine, entry, as_of, paths, request.allow_degraded))
 
             await run_in_groups(answer, short, _TOGETHER)

@@ -49,7 +49,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             history = await load_history(self._store, self._permissions, request.shopper, as_of, limit)
             await charge_searches(history.events)
             ranked = await ranking.recommend(
-                routes.of(request.shopper.shopper_id),
+                routes.engine_for(request.shopper.shopper_id),
                 ranking.RecommendRequest(
                     history=history.events,
                     as_of=history.as_of,
@@ -81,7 +81,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             await charge_searches(history.events)
             catalogue = catalogue_name(request.catalogue)
             ranked = await ranking.rank(
-                routes.of(request.shopper.shopper_id),
+                routes.engine_for(request.shopper.shopper_id),
                 ranking.RankRequest(
                     history=history.events,
                     as_of=history.as_of,

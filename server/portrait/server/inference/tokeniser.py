@@ -44,7 +44,13 @@ class Tokeniser:
             while waiting := [each for each in self._waiting if not each[1].done()]:
                 self._waiting = []
                 every = [text for texts, _ in waiting for text in texts]
-                rows = iter(await asyncio.to_thread(self._tokenizer.encode, every))
+                try:
+                    rows = iter(await asyncio.to_thread(self._tokenizer.encode, every))
+                except Exception as error:  # every caller who waits is told; the next texts are read
+                    for _, answer in waiting:
+                        if not answer.done():
+                            answer.set_exception(error)
+                    continue
                 for texts, answer in waiting:
                     ids = [next(rows) for _ in texts]
                     if not answer.done():

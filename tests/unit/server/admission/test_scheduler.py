@@ -20,15 +20,17 @@ R = TypeVar("R")
 
 
 class Loop:
-    """Counts the turns of the event loop."""
+    """Counts the turns of the event loop until the test ends, whose loop other tests use after it."""
 
     def __init__(self) -> None:
         self.turns = 0
+        self._test = asyncio.current_task()
         asyncio.get_running_loop().call_soon(self._count)
 
     def _count(self) -> None:
         self.turns += 1
-        asyncio.get_running_loop().call_soon(self._count)
+        if self._test is not None and not self._test.done():
+            asyncio.get_running_loop().call_soon(self._count)
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ async def test_texts_that_come_while_others_are_tokenised_are_read_together(rele
     read: list[int] = []
 
     class Tokenizer:
-        def token_ids(self, texts: list[str]) -> list[list[int]]:
+        def encode(self, texts: list[str]) -> list[list[int]]:
             read.append(len(texts))
             return release.tokenizer.encode(texts)
 
@@ -184,6 +184,16 @@ async def test_texts_that_come_while_others_are_tokenised_are_read_together(rele
     assert found == [release.tokenizer.encode(["red", f"lamp {place}"]) for place in (0, 1, 2, 4)]
     assert sum(read) == 8
     assert len(read) < 4
+
+
+async def test_an_error_of_the_tokeniser_reaches_all_who_wait() -> None:
+    class Tokenizer:
+        def encode(self, texts: list[str]) -> list[list[int]]:
+            raise ValueError("not this text")
+
+    tokeniser = Tokeniser(cast(TextTokenizer, Tokenizer()))
+    found = await asyncio.gather(*(tokeniser.token_ids([text]) for text in "abc"), return_exceptions=True)
+    assert list(map(str, found)) == ["not this text"] * 3
 
 
 async def test_background_work_does_not_hold_up_a_text_that_somebody_waits_for(

@@ -7,18 +7,18 @@ the list with the commands' own help.
 OTHER_COMMANDS = "Other commands"
 GROUPS: dict[str, dict[str, str]] = {
     "Prepare and train": {
-        "prepare": "Clean logs into one canonical data set.",
+        "prepare": "Clean a log and write it as a data set for training.",
         "train": "Fine-tune a shopper-profile model.",
-        "tune": "Search for better hyper-parameters, judged by validation alone.",
-        "train-traits": "Learn declared traits as heads of a run's profile model; those that it had are replaced.",
-        "evaluate": "Measure a run on the events it has not seen, against popularity.",
-        "report": "Write what a run is worth as one HTML page: ranking, calibration, slices, examples, limits.",
+        "tune": "Search hyper-parameters; trials are compared by validation only.",
+        "train-traits": "Train declared traits as heads of a run's profile model; they replace earlier ones.",
+        "evaluate": "Measure a run on held-out events, beside a popularity baseline.",
+        "report": "Write a page on the quality of a run: ranking, calibration, slices, examples, limits.",
     },
     "Release and serve": {
         "export": "Make a release of a run: ONNX graphs, checked against the model in ONNX Runtime and Triton, and "
         "item index.",
         "serve": "Serve a release over gRPC, until SIGTERM or SIGINT.",
-        "release": "Which release serves whom: list, promote, roll back, try on some shoppers.",
+        "release": "Choose which release serves whom: list, promote, roll back, try on some shoppers.",
         "build-audience-table": "Build or update the audience table, in which audiences are found.",
         "export-deletions": "Print the forgotten shoppers, for `portrait prepare --deletions`.",
         "loadtest": "Load a gateway with calls from real visits, by k6; fails if responses are late, wrong or too few.",

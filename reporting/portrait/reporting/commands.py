@@ -17,7 +17,7 @@ def report(
         list[Path] | None, typer.Option(help="Results of benchmarks to set beside: a JSON file, or a folder of them.")
     ] = None,
 ) -> None:
-    """Write what a run is worth as one HTML page: ranking, calibration, slices, examples, limits."""
+    """Write a page on the quality of a run: ranking, calibration, slices, examples, limits."""
     from portrait.reporting import page
     from portrait.reporting.figures import gather_figures
     from portrait.training.errors import TrainingError

@@ -18,8 +18,8 @@ _SETTLED_SECONDS = 1.0
 
 release = typer.Typer(
     no_args_is_help=True,
-    help="Choose which release serves whom: list, promote, roll back, try on some shoppers. Gateways follow within a second "
-    "or, where a release has to be loaded first, as soon as it is; no request fails.",
+    help="Choose which release serves whom: list, promote, roll back, try on some shoppers. Gateways follow within a "
+    "second or, where a release has to be loaded first, as soon as it is; no request fails.",
 )
 
 Repository = Annotated[

@@ -144,8 +144,8 @@ async def test_more_than_can_be_done_is_refused_by_priority_and_by_caller(reposi
         assert modest.outcomes["good"] >= 30
         assert not any(crowd.outcomes["failed"] for crowd in crowds)
         shown = await admission(gateway)
-        assert shown["limit{}"] <= 8
-        assert shown["under_way{}"] == 0
+        assert shown["limit_units{}"] <= 8
+        assert shown["running_units{}"] == 0
         for crowd in crowds:
             await crowd.client.close()
 
@@ -167,12 +167,12 @@ async def test_who_is_refused_and_why_while_nothing_ends(repository: Path, tmp_p
         os.kill(triton, signal.SIGSTOP)
         try:
             held = [asyncio.create_task(modest.ask(1))]
-            await until("under_way{}", 1)
+            await until("running_units{}", 1)
             held.append(asyncio.create_task(greedy.ask(20)))
             await until('refused_total{priority="interactive",reason="caller"}', 16)
             held.append(asyncio.create_task(batch.ask(20)))
             shown = await until('refused_total{priority="batch",reason="limit"}', 19)
-            assert shown["under_way{}"] == 6
+            assert shown["running_units{}"] == 6
             assert {name for name in shown if name.startswith("refused_total")} == {
                 'refused_total{priority="interactive",reason="caller"}',
                 'refused_total{priority="batch",reason="limit"}',
@@ -181,7 +181,7 @@ async def test_who_is_refused_and_why_while_nothing_ends(repository: Path, tmp_p
             os.kill(triton, signal.SIGCONT)
         await asyncio.gather(*held)
         assert (greedy.outcomes["refused"], batch.outcomes["refused"], modest.outcomes["refused"]) == (16, 19, 0)
-        assert (await admission(gateway))["under_way{}"] == 0
+        assert (await admission(gateway))["running_units{}"] == 0
         for crowd in (greedy, modest, batch):
             await crowd.client.close()
 

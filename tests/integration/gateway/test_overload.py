@@ -123,7 +123,7 @@ async def admission(gateway: RunningGateway) -> dict[str, float]:
     found = {}
     for name, value in (await metrics(gateway)).items():
         if name.startswith("portrait_admission_") and 'workload="models"' in name:
-            found[name.removeprefix("portrait_admission_").replace('workload="models"', "").replace("{,", "{")] = value
+            found[name.removeprefix("portrait_admission_").replace('workload="models"', "").replace(",}", "}")] = value
     return found
 
 

@@ -45,12 +45,10 @@ def profile_to_message(
         descriptor: of the message to make.
     """
     message_class, names, converters = _plan(descriptor)
-    values: dict[str, Any] = {"shopper_id": shopper_id, "absent": _absent_to_messages(profile.absent)}
-    for name in (fields | _ALWAYS).intersection(names):
-        if name not in values:
-            values[name] = getattr(profile, name)
-    requested = {name: value for name, value in values.items() if name in fields or name in _ALWAYS}
-    return cast(profile_pb2.Profile, message_class(**_convert(requested, converters)))
+    given: dict[str, Any] = {"shopper_id": shopper_id, "absent": _absent_to_messages(profile.absent)}
+    requested = (fields | _ALWAYS).intersection(names)
+    values = {name: given[name] if name in given else getattr(profile, name) for name in requested}
+    return cast(profile_pb2.Profile, message_class(**_convert(values, converters)))
 
 
 def demographics_to_message(demographics: Demographics) -> demographics_pb2.Demographics:

@@ -10,19 +10,7 @@ import pytest
 from support.certificates import make_authority, make_certificate, make_expired_certificate, openssl
 
 from portrait.server.rpc.tls import Certificates, TlsError, load_certificates
-from portrait.server.runtime import logs
 from portrait.server.settings import Settings
-
-STREAM = io.StringIO()
-
-
-@pytest.fixture
-def log() -> io.StringIO:
-    """The log of the test. Loggers keep the stream of their first line, so there is one for all."""
-    logs.configure("info", STREAM)
-    STREAM.seek(0)
-    STREAM.truncate()
-    return STREAM
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,6 @@ from portrait.server.rpc.interceptors.metrics import record_metrics
 from portrait.server.rpc.interceptors.request_ids import assign_request_id
 from portrait.server.rpc.interceptors.request_parser import parse_request
 from portrait.server.rpc.interceptors.request_reader import read_request
-from portrait.server.runtime import logs
 
 METHOD = "portrait.test/Do"
 STREAMING = "portrait.v1.Test/Do"
@@ -86,17 +85,6 @@ class Server:
 
 
 Call = Callable[..., Awaitable[bytes]]
-
-STREAM = io.StringIO()
-
-
-@pytest.fixture
-def log() -> io.StringIO:
-    """The log of the test. Loggers keep the stream of their first line, so there is one for all."""
-    logs.configure("info", STREAM)
-    STREAM.seek(0)
-    STREAM.truncate()
-    return STREAM
 
 
 @pytest.fixture

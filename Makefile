@@ -41,7 +41,7 @@ benchmark: env ## Run a benchmark, as NAME=quality ARGS=FOLDER; without NAME, li
 check: lint unit ## Check a change within a minute: format, style, types, imports, the contract, unit tests.
 
 unit: env ## Run the unit tests but the slow ones.
-	$(BIN)/pytest tests/unit -m "not slow" --quiet $(PARALLEL)
+	$(BIN)/pytest tests/unit -m "not slow" --quiet --hypothesis-profile quick $(PARALLEL) --dist worksteal
 
 test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
 	$(BIN)/pytest $(PARALLEL)

@@ -24,6 +24,7 @@ for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
 
 # No test depends on the clock: the first example of a test may pay for imports and shared fixtures.
 settings.register_profile("portrait", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=20)  # of `make check`; `make test` draws them all
 settings.load_profile("portrait")
 
 REPOSITORY = Path(__file__).parents[1]

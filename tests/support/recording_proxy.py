@@ -33,7 +33,7 @@ def recording_proxy() -> Iterator[Proxy]:
         named = {name: url for lower in _NAMES for name in (lower, lower.upper())}
         # Nothing may depend on what the machine excepts from its proxies.
         proxy = Proxy({**named, "no_proxy": "", "NO_PROXY": ""})
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield proxy
         server.shutdown()

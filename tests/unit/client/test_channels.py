@@ -69,6 +69,7 @@ async def test_a_server_says_when_to_come_back(scripted: Scripted) -> None:
     assert scripted.calls == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["async", "sync"])
 async def test_it_goes_on_trying_until_the_deadline(scripted: Scripted, kind: str) -> None:
     scripted.answers = [DOWN] * 5 + [answer]
@@ -96,6 +97,7 @@ async def test_retry_info_says_when_to_come_back(scripted: Scripted) -> None:
     assert scripted.calls == 2
 
 
+@pytest.mark.slow
 async def test_a_server_in_trouble_is_asked_at_the_slowest_pace(scripted: Scripted) -> None:
     scripted.answers = [DOWN]
     async with AsyncClient(scripted.address) as client:
@@ -108,6 +110,7 @@ async def test_a_server_in_trouble_is_asked_at_the_slowest_pace(scripted: Script
     assert scripted.calls - spent == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["async", "sync"])
 async def test_a_gateway_that_starts_late_is_found(kind: str) -> None:
     address = f"127.0.0.1:{find_free_port()}"
@@ -153,6 +156,7 @@ def certificates(folder: Path) -> None:
         subprocess.run(["openssl", "req", "-x509", *made], cwd=folder, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 async def test_tls_both_ways(tmp_path: Path) -> None:
     certificates(tmp_path)
     authority, certificate, key = ((tmp_path / name).read_bytes() for name in ("ca.pem", "server.pem", "server.key"))

@@ -167,6 +167,7 @@ async def addresses(scripted: Scripted, authority: Path) -> AsyncIterator[dict[s
     await server.stop(None)
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize(
     ("server", "roots", "told"),
@@ -201,6 +202,7 @@ async def test_nobody_there_is_no_matter_of_tls() -> None:
         await ask_sync("127.0.0.1", {}, timeout=0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("own", "noisy"), [({}, False), ({"GRPC_VERBOSITY": "INFO"}, True)])
 async def test_gRPC_writes_nothing_of_its_own_unless_it_is_asked_to(  # noqa: N802
     addresses: dict[str, str], own: dict[str, str], noisy: bool

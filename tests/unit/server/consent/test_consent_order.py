@@ -64,6 +64,7 @@ SAYINGS = st.lists(st.tuples(st.booleans(), SKEWS, st.none() | SKEWS), min_size=
 """Decisions: granted or not, the skew of the gateway's clock, and the time that the caller sent, if any."""
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SAYINGS)
 async def test_whatever_the_clocks_say(

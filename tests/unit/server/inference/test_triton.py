@@ -38,6 +38,7 @@ async def run(models: TritonModels, deadline: float | None = None) -> Any:
     return await models.run("ranker", {"x": np.zeros(SHAPE, dtype=np.float32)}, {"score": SHAPE}, deadline)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("message", "status", "expected"),
     [

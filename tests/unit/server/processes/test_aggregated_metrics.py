@@ -127,6 +127,7 @@ def test_a_process_that_does_not_answer_is_passed_over(two: list[Process]) -> No
     assert registry.get_sample_value("portrait_rpcs_total", {"code": "OK"}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "content"),
     [

@@ -130,7 +130,7 @@ class _NoHttp(socketserver.BaseRequestHandler):
 
 def test_the_port_of_calls_is_not_that_of_metrics(repository: Path) -> None:
     with socketserver.TCPServer(("127.0.0.1", 0), _NoHttp) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         done = run(repository, "promote", "2", "--gateway", f"http://127.0.0.1:{server.server_address[1]}/metrics")
         server.shutdown()

@@ -84,6 +84,7 @@ async def stored(store: SqliteStore) -> Mapping[str, Item | None]:
     return {change.item_id: change.item async for change in store.item_changes()}
 
 
+@pytest.mark.slow
 async def test_what_the_store_refuses_changes_nothing(
     store: SqliteStore,
     registry: EngineRegistry,

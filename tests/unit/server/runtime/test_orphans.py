@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 _PROGRAM = """
 import asyncio, os, time
 from pathlib import Path
@@ -26,6 +28,7 @@ uvloop.run(run_reaping_orphans(work()))
 """
 
 
+@pytest.mark.slow
 def test_orphans_are_reaped_and_own_children_keep_their_exit_codes() -> None:
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM], capture_output=True, timeout=30, check=False, encoding="utf-8"

@@ -10,6 +10,8 @@ from support.prepared_data import Prepare, WriteLog
 
 from portrait.training.errors import DataError, TrainingError
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = Path(__file__).parents[3] / "data" / "hostile"
 EVENTS = "shopper_id,type,time,item_id\ns,purchase,2024-01-01T10:00:00Z,a\n"
 

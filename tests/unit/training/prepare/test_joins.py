@@ -5,6 +5,8 @@ from support.prepared_data import Prepare, WriteLog
 
 from portrait.training.errors import TrainingError
 
+pytestmark = pytest.mark.slow
+
 
 def events(*items: str, shoppers: str = "s", catalogue: str = "") -> str:
     lines = "".join(f"{shoppers},view,{item},{catalogue}\n" for item in items)

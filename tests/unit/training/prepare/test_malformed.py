@@ -12,6 +12,8 @@ from portrait.training.commands import prepare
 from portrait.training.errors import DataError
 from portrait.training.prepare.sources import SOURCES
 
+pytestmark = pytest.mark.slow
+
 HEADER = "shopper_id,type,time,item_id,query,price\n"
 GOOD = "s1,view,2024-01-01T00:00:00Z,i1,,1.5\n"
 

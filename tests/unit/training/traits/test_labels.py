@@ -188,6 +188,7 @@ def long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write(tmp_path_factory.mktemp("long_log"), events)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", RUNAWAY)
 def test_a_query_that_runs_away_is_ended_at_the_limit(
     long_log: Path, case: str, monkeypatch: pytest.MonkeyPatch

@@ -124,6 +124,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(STEPS)
 def test_an_answer_given_again_is_what_would_be_answered_now(

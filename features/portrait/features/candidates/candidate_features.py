@@ -1,121 +1,110 @@
 """Candidates as arrays: what the ranker sees of each candidate beside its embedding."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS, SECONDS_PER_DAY
+from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.candidates.history_summary import COUNTS, GroupCounts, HistorySummary
+from portrait.features.candidates.item_statistics import ITEM_STATISTICS
+from portrait.features.candidates.relations import RELATIONS, RelatedItems
 
-NEAREST_CANDIDATES = 200
-"""The ranker orders this many of the nearest items, at least."""
-ASSOCIATED_CANDIDATES = 100
-"""And this many of the items that the latest events lead to by the release's associations."""
-COLD_CANDIDATES = 50
-"""And this many of the nearest items that have no events: among all, those that have some crowd them out."""
-FAMILIAR_CANDIDATES = 64
-"""And this many of the items that the shopper knows, the latest first, unless they are left out."""
-
+_GROUP_COUNTS = ("moment_habit_0.6", "moment_habit_0.95", "habit_14d", "habit_180d")
+"""Counts that are read of categories and brands; of items, all are."""
 CANDIDATE_FEATURES = (
-    "popularity", "cold_item",
-    "seen", "seen_count", "seen_habit", "seen_recency",
+    *ITEM_STATISTICS, "cold_item",
+    "seen", *(f"item_{name}" for name in COUNTS), "item_share", "item_recency", "item_moments", "overdue",
+    "overdue_known",
+    *(f"{group}_{name}" for group in ("category", "brand") for name in (*_GROUP_COUNTS, "share", "recency", "moments")),
     "price_distance", "price_known",
-    "association",
-    "has_query",
+    *RELATIONS,
+    "events", "moments", "repeats", "idle_days", "has_query",
 )  # fmt: skip
-"""The columns of `compute_candidate_features`; each is 0 where nothing is known."""
+"""The columns of `compute_candidate_features`; each is 0 where nothing is known. Counts and scores are on a logarithmic
+scale, shares are of the decayed history, recencies are 1 for now and fall to 0."""
 
-_ASSOCIATION_UNIT = 0.03
-"""Scores of associations are read on a logarithmic scale that begins here: profiles are compared by log-odds too."""
-
-
-_HABIT_DECAY = 0.98
-"""The best of four decays tried, on the validation of a log of purchases of many years."""
-
-
-@dataclass(frozen=True)
-class InteractionSummary:
-    """Summary of a shopper's latest events by single items and prices."""
-
-    counts: dict[str, int]
-    """Occurrences of each item among the latest `MAX_REMEMBERED_EVENTS` events."""
-    decayed_counts: dict[str, float]
-    """The same, each event counting `_HABIT_DECAY` of one an event later."""
-    last_times: dict[str, float]
-    """Seconds since 1970 of each item's latest event; NaN if unknown."""
-    price_percentile: float
-    """Median of the price percentiles of the events; NaN if none is known."""
+_SCORE_UNITS = {"association": 0.03, "transition": 0.03, "two_hops": 0.03, "title": 0.3}
+"""Scores of relations are read on a logarithmic scale that begins here: profiles are compared by log-odds too."""
+_SHARE = COUNTS.index("moment_habit_0.85")
+_GROUP_COLUMNS = [COUNTS.index(name) for name in _GROUP_COUNTS]
+_REPEAT_DAYS = ITEM_STATISTICS.index("repeat_days")
+_MAX_OVERDUE = 3.0
 
 
-def summarise_interactions(
-    item_ids: Sequence[str | None], times: Sequence[float], percentiles: NDArray[np.float64]
-) -> InteractionSummary:
-    """Remember a history, oldest first.
+@dataclass(frozen=True, slots=True)
+class CandidateColumns:
+    """What is known of some candidates whoever asks; all of one length."""
 
-    Args:
-        item_ids: item of each event, None for a search.
-        times: seconds since 1970 of each event, NaN if unknown.
-        percentiles: `[events]`, price percentile of each event, NaN if unknown.
-    """
-    counts: dict[str, int] = {}
-    habits: dict[str, float] = {}
-    last_times: dict[str, float] = {}
-    latest = slice(-MAX_REMEMBERED_EVENTS, None)
-    remembered = item_ids[latest]
-    for place, (item_id, time) in enumerate(zip(remembered, times[latest], strict=True), start=1):
-        if item_id is not None:
-            counts[item_id] = counts.get(item_id, 0) + 1
-            habits[item_id] = habits.get(item_id, 0.0) + _HABIT_DECAY ** (len(remembered) - place)
-            last_times[item_id] = time
-    known = percentiles[latest]
-    known = known[~np.isnan(known)]
-    return InteractionSummary(counts, habits, last_times, float(np.median(known)) if len(known) else float("nan"))
+    items: Sequence[Hashable]
+    """Keys of the items, as in the history."""
+    categories: Sequence[Hashable | None]
+    brands: Sequence[Hashable | None]
+    statistics: NDArray[np.float32]
+    """`[candidates, len(ITEM_STATISTICS)]`; of a cold item, its neighbours' mean."""
+    is_cold: NDArray[np.bool_]
+    """`[candidates]`, whether training had no event of the item."""
+    percentiles: NDArray[np.float64]
+    """`[candidates]`, price percentile of each candidate, NaN if unknown."""
+    neighbours: ColdStartNeighbours
+    """Neighbours of each candidate; a known item is its own."""
 
 
 def compute_candidate_features(
-    item_ids: Sequence[str],
-    popularity: NDArray[np.float32],
-    is_cold: NDArray[np.bool_],
-    percentiles: NDArray[np.float64],
-    associated: NDArray[np.float32],
-    remembered: InteractionSummary,
-    as_of: float,
-    has_query: bool,
+    candidates: CandidateColumns, history: HistorySummary, related: RelatedItems, has_query: bool
 ) -> NDArray[np.float32]:
     """`[candidates, len(CANDIDATE_FEATURES)]`.
 
     Args:
-        item_ids: the candidates.
-        popularity: `[candidates]`, 0 to 1, as `scale_popularity` gives it; of a cold item, its neighbours' mean.
-        is_cold: `[candidates]`, whether training had no event of the item.
-        percentiles: `[candidates]`, price percentile of each candidate, NaN if unknown.
-        associated: `[candidates]`, what the release's associations give each candidate, 0 if nothing; of a cold item,
-            its neighbours' mean.
-        remembered: the shopper's latest events.
-        as_of: the moment of the request, seconds since 1970; NaN if times mean nothing.
+        candidates: the candidates.
+        history: the shopper's latest events as of the moment of the request.
+        related: where they lead by the release's relations; of a cold item, its neighbours' mean counts.
         has_query: whether the shopper asks for something.
     """
-    features = np.zeros((len(item_ids), len(CANDIDATE_FEATURES)), dtype=np.float32)
-    features[:, 0] = popularity
-    features[:, 1] = is_cold
-    for row, item_id in enumerate(item_ids):
-        count = remembered.counts.get(item_id, 0)
-        if count:
-            days = (as_of - remembered.last_times[item_id]) / SECONDS_PER_DAY
-            features[row, 2] = 1.0
-            features[row, 3] = np.log(count)
-            features[row, 4] = np.log1p(remembered.decayed_counts[item_id])
-            features[row, 5] = 0.0 if np.isnan(days) else 1.0 / (1.0 + np.log1p(max(days, 0.0)))
-    distance = np.abs(percentiles - remembered.price_percentile)
-    features[:, 6] = np.nan_to_num(distance, nan=0.0)
-    features[:, 7] = ~np.isnan(distance)
-    features[:, 8] = np.log1p(associated / _ASSOCIATION_UNIT)
-    features[:, 9] = has_query
-    return features
+    count = len(candidates.items)
+    rows = history.items.find_rows(candidates.items)
+    seen = rows < len(history.items.places)
+    distance = np.abs(candidates.percentiles - history.price_percentile)
+    overdue = _compute_overdue(history.items, rows, candidates.statistics[:, _REPEAT_DAYS])
+    columns = [
+        candidates.statistics,
+        candidates.is_cold[:, None],
+        seen[:, None],
+        np.log1p(history.items.counts[rows]),
+        _describe_last(history.items, rows),
+        np.nan_to_num(overdue, nan=0.0)[:, None],
+        ~np.isnan(overdue)[:, None],
+    ]
+    for groups, keys in ((history.categories, candidates.categories), (history.brands, candidates.brands)):
+        group_rows = groups.find_rows(keys)
+        columns += [np.log1p(groups.counts[group_rows][:, _GROUP_COLUMNS]), _describe_last(groups, group_rows)]
+    columns += [np.nan_to_num(distance, nan=0.0)[:, None], ~np.isnan(distance)[:, None]]
+    for name in RELATIONS:
+        scores = candidates.neighbours.average_associations(related.by_name[name])
+        columns.append(np.log1p(scores / _SCORE_UNITS[name])[:, None])
+    idle = 0.0 if np.isnan(history.idle_days) else np.log1p(history.idle_days)
+    context = (np.log1p(history.events), np.log1p(history.moments), history.repeats, idle, has_query)
+    columns.append(np.broadcast_to(np.array(context, dtype=np.float32), (count, len(context))))
+    return np.concatenate(columns, axis=1, dtype=np.float32, casting="unsafe")
 
 
-def scale_popularity(counts: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Counts of interactions, `[items]`, on a logarithmic scale: 0 for none, 1 for the most."""
-    most = float(counts.max(initial=0.0))
-    return (np.log1p(counts) / np.log1p(most) if most else np.zeros_like(counts)).astype(np.float32)
+def _describe_last(groups: GroupCounts, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """`[rows, 3]`: share of the decayed history, recency by days (0 if unknown) and by moments."""
+    total = groups.counts[:, _SHARE].sum()
+    share = groups.counts[rows, _SHARE] / total if total else np.zeros(len(rows))
+    days, moments = groups.days[rows], groups.moments[rows]
+    recency = np.nan_to_num(1.0 / (1.0 + np.log1p(days)), nan=0.0)
+    return np.stack([share, recency, 1.0 / (1.0 + moments)], axis=1)
+
+
+def _compute_overdue(
+    items: GroupCounts, rows: NDArray[np.int64], repeat_days: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """`[rows]`: log of the days since an item's latest event over its usual gap; NaN if either is unknown.
+
+    The gap is the shopper's own, or else that of all shoppers.
+    """
+    gap = np.where(np.isnan(items.gap_days[rows]), np.expm1(repeat_days), items.gap_days[rows])
+    ratio = np.log1p(items.days[rows]) - np.log1p(gap)
+    return np.where(gap > 0, np.clip(ratio, -_MAX_OVERDUE, _MAX_OVERDUE), np.nan)

@@ -9,9 +9,10 @@
     item_vectors.npy                          float32 [items, dimension], unit length; float16 beside an index
     item_index.faiss                          finds the nearest of many items; only of catalogues too large to look at
                                               every item
-    item_popularity.npy                       float32 [items], 0 to 1; of an item without events, its neighbours' mean
+    item_statistics.npy                       float32 [items, statistics], see `item_statistics`; of an item without
+                                              events, its neighbours' mean
     cold_start_neighbours.npy                 known items that stand in for each cold item; see `cold_start`
-    associations.npz                          which items follow which; see `associations`
+    relations.npz                             item-to-item matrices: where a history leads; see `relations`
     price_scale.json                          quantiles of prices by category
     document_frequencies.json                 document frequencies of the catalogues' words
     population.json                           half-lives, cycles, fifths: what is usual among shoppers; see `population`
@@ -37,9 +38,9 @@ ITEMS = "items.jsonl"
 ITEM_COLUMNS = "item_columns"
 ITEM_VECTORS = "item_vectors.npy"
 ITEM_INDEX = "item_index.faiss"
-ITEM_POPULARITY = "item_popularity.npy"
+ITEM_STATISTICS = "item_statistics.npy"
 COLD_START_NEIGHBOURS = "cold_start_neighbours.npy"
-ASSOCIATIONS = "associations.npz"
+RELATIONS = "relations.npz"
 PRICE_SCALE = "price_scale.json"
 DOCUMENT_FREQUENCIES = "document_frequencies.json"
 POPULATION = "population.json"
@@ -52,7 +53,7 @@ COLUMN_FILES = (
 )  # fmt: skip
 """The files of `item_columns/`."""
 MANDATORY_FILES = {
-    TOKENIZER, ITEMS, ITEM_VECTORS, ITEM_POPULARITY, COLD_START_NEIGHBOURS, ASSOCIATIONS, PRICE_SCALE,
+    TOKENIZER, ITEMS, ITEM_VECTORS, ITEM_STATISTICS, COLD_START_NEIGHBOURS, RELATIONS, PRICE_SCALE,
     DOCUMENT_FREQUENCIES, POPULATION, PROFILE_DISTRIBUTION,
 }  # fmt: skip
 """Files that every release's folder holds beside `item_columns/`."""

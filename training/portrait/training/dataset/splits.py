@@ -32,6 +32,10 @@ class Holdout:
     """Rank only items that the context does not hold, unless it ends with a search. False where shoppers come back to
     items they know, as in groceries: there the familiar item is what is asked for."""
 
+    def learnt(self, corpus: Corpus) -> NDArray[np.int64]:
+        """Events with an item that training may learn from, ascending."""
+        return np.flatnonzero(self.train & (corpus.event_item != NO_ITEM))
+
 
 def hold_out(corpus: Corpus, split: Split, refit: bool = False) -> Holdout:
     """Split a corpus.

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.relations import Relations
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.population.population import Population
 from portrait.features.population.profile_distribution import ProfileDistribution
@@ -31,9 +32,9 @@ class EstimationBasis:
     def of(cls, trained: TrainedRun) -> "EstimationBasis":
         """The basis of a run."""
         if not trained.settings.refit:
-            return cls(trained.holdout, trained.associations)
-        before = trained.folder / TRAIN_ONLY_FOLDER / release_layout.ASSOCIATIONS
-        return cls(hold_out(trained.corpus, trained.settings.split), Associations.load(before))
+            return cls(trained.holdout, trained.relations.association)
+        before = trained.folder / TRAIN_ONLY_FOLDER / release_layout.RELATIONS
+        return cls(hold_out(trained.corpus, trained.settings.split), Relations.load(before).association)
 
 
 def estimate_population(trained: TrainedRun) -> Population:

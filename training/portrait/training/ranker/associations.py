@@ -1,5 +1,7 @@
 """Associations fitted to the events that a run learns from: the linear part of a release."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +19,69 @@ MAX_WEIGHTS_PER_ITEM = 100
 _MIN_SHARE = 0.01
 
 
+@dataclass(frozen=True)
+class Moments:
+    """The moments of shoppers that something came before, over the events to learn from."""
+
+    begins: NDArray[np.int64]
+    """`[moments]`: place of the first event of each moment."""
+    number: NDArray[np.int64]
+    """`[events]`: ascending number of each event's moment."""
+    shopper: NDArray[np.int64]
+    """`[events]`."""
+    column: NDArray[np.int64]
+    """`[events]`: place of the event's item among the chosen ones, -1 if it is none."""
+    columns: int
+
+
+def choose_frequent_items(corpus: Corpus, events: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Choose the rows of the `MAX_ITEMS` items with the most events, ascending; items without events are none."""
+    counts = np.bincount(corpus.event_item[events], minlength=len(corpus.items))
+    return np.sort(np.argsort(-counts, kind="stable")[: min(MAX_ITEMS, int((counts > 0).sum()))])
+
+
+def find_moments(corpus: Corpus, events: NDArray[np.int64], chosen: NDArray[np.int64], seed: int) -> Moments:
+    """Find the moments that something came before; of very many, a sample.
+
+    Args:
+        corpus: the events.
+        events: those to learn from, with an item each, ascending.
+        chosen: ascending rows of the items that have columns.
+        seed: of the sample.
+    """
+    shopper = corpus.event_shopper[events]
+    first = np.searchsorted(events, corpus.context_end[events])
+    begins = np.unique(first).astype(np.int64)
+    number = np.cumsum(np.isin(np.arange(len(events)), begins).astype(np.int64))
+    begins = begins[(begins > 0) & (shopper[begins] == shopper[begins - 1])]
+    if len(begins) > MAX_MOMENTS:
+        begins = np.sort(np.random.default_rng(seed).choice(begins, MAX_MOMENTS, replace=False))
+    column = np.full(len(corpus.items), -1)
+    column[chosen] = np.arange(len(chosen))
+    return Moments(begins, number, shopper, column[corpus.event_item[events]], len(chosen))
+
+
+def build_moment_matrix(moments: Moments, decay: float, *, earlier: bool) -> sparse.csr_matrix:
+    """`[moments, columns]`: the items before each moment, or those from it on, decayed by the moments between.
+
+    Args:
+        moments: the moments.
+        decay: weight of an item relative to one a moment nearer; 0 for the nearest moment alone.
+        earlier: whether those before; at most `MAX_ASSOCIATION_EVENTS` events are seen either way.
+    """
+    lags = np.arange(MAX_ASSOCIATION_EVENTS)
+    begins = moments.begins[:, None]
+    index = begins - 1 - lags if earlier else begins + lags
+    inside = (index >= 0) & (index < len(moments.number))
+    index = np.clip(index, 0, len(moments.number) - 1)
+    steps = np.abs(moments.number[index] - moments.number[begins]) - earlier
+    same = moments.shopper[index] == moments.shopper[begins]
+    share = np.where(inside & same, np.float64(decay) ** steps, 0.0)
+    row, lag = np.nonzero((share > _MIN_SHARE) & (moments.column[index] >= 0))
+    entries = (share[row, lag].astype(np.float32), (row, moments.column[index[row, lag]]))
+    return sparse.csr_matrix(entries, shape=(len(begins), moments.columns))
+
+
 def fit_associations(corpus: Corpus, events: NDArray[np.int64], settings: TrainSettings) -> Associations:
     """Fit a linear map from what a shopper did before a moment to what the shopper does from then on.
 
@@ -29,45 +94,15 @@ def fit_associations(corpus: Corpus, events: NDArray[np.int64], settings: TrainS
         events: those to learn from, with an item each, ascending.
         settings: decays and λ.
     """
-    counts = np.bincount(corpus.event_item[events], minlength=len(corpus.items))
-    chosen = np.sort(np.argsort(-counts, kind="stable")[: min(MAX_ITEMS, int((counts > 0).sum()))])
-    place = np.full(len(corpus.items), -1)
-    place[chosen] = np.arange(len(chosen))
-    before, after = _moment_matrices(corpus, events, place, settings)
+    chosen = choose_frequent_items(corpus, events)
+    moments = find_moments(corpus, events, chosen, settings.seed)
+    before = build_moment_matrix(moments, settings.association_decay, earlier=True)
+    after = build_moment_matrix(moments, settings.association_target_decay, earlier=False)
     gram = torch.from_numpy((before.T @ before).toarray())
     gram.diagonal().add_(settings.association_ridge)
     follows = torch.from_numpy((before.T @ after).toarray())
     weights = torch.cholesky_solve(follows, torch.linalg.cholesky(gram)).numpy()
     return _keep_largest_weights(weights, chosen, len(corpus.items), settings.association_decay)
-
-
-def _moment_matrices(
-    corpus: Corpus, events: NDArray[np.int64], place: NDArray[np.int64], settings: TrainSettings
-) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """S and T, `[moments, items]`: one row for each moment of a shopper that something came before."""
-    shopper = corpus.event_shopper[events]
-    first = np.searchsorted(events, corpus.context_end[events])
-    begins = np.unique(first)
-    moment = np.cumsum(np.isin(np.arange(len(events)), begins))
-    begins = begins[(begins > 0) & (shopper[begins] == shopper[begins - 1])]
-    if len(begins) > MAX_MOMENTS:
-        begins = np.sort(np.random.default_rng(settings.seed).choice(begins, MAX_MOMENTS, replace=False))
-    item = place[corpus.event_item[events]]
-    lags = np.arange(MAX_ASSOCIATION_EVENTS)
-
-    def rows(index: NDArray[np.int64], steps_from: int, decay: float) -> sparse.csr_matrix:
-        inside = (index >= 0) & (index < len(events))
-        index = np.clip(index, 0, len(events) - 1)
-        steps = np.abs(moment[index] - moment[begins][:, None]) - steps_from
-        share = np.where(inside & (shopper[index] == shopper[begins][:, None]), decay**steps, 0.0)
-        row, lag = np.nonzero((share > _MIN_SHARE) & (item[index] >= 0))
-        entries = (share[row, lag].astype(np.float32), (row, item[index[row, lag]]))
-        return sparse.csr_matrix(entries, shape=(len(begins), int(place.max()) + 1))
-
-    return (
-        rows(begins[:, None] - 1 - lags, 1, settings.association_decay),
-        rows(begins[:, None] + lags, 0, settings.association_target_decay),
-    )
 
 
 def _keep_largest_weights(

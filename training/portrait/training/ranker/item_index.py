@@ -1,4 +1,4 @@
-"""The item index: vectors, popularity and neighbours of every item of a release, cold items included."""
+"""The item index: vectors, statistics and neighbours of every item of a release, cold items included."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from portrait.features.candidates.candidate_features import scale_popularity
 from portrait.features.candidates.cold_start import ColdStartNeighbours, blend_neighbours
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders.model import PortraitModel, TextCache
@@ -19,8 +18,8 @@ class ItemIndex:
 
     vectors: NDArray[np.float32]
     """`[items, dimension]`, unit length."""
-    popularity: NDArray[np.float32]
-    """`[items]`, 0 to 1; of a cold item, the mean of its neighbours."""
+    statistics: NDArray[np.float32]
+    """`[items, len(ITEM_STATISTICS)]`; of a cold item, the mean of its neighbours."""
     is_cold: NDArray[np.bool_]
     """`[items]`: whether training had no event of it."""
     neighbours: ColdStartNeighbours
@@ -32,6 +31,7 @@ def build_item_index(
     cache: TextCache,
     corpus: Corpus,
     item_counts: NDArray[np.float64],
+    statistics: NDArray[np.float32],
     simulated_cold: NDArray[np.int64] | None = None,
 ) -> ItemIndex:
     """The index of a trained model.
@@ -41,27 +41,29 @@ def build_item_index(
         cache: the corpus' texts.
         corpus: items.
         item_counts: `[items]`, how often each occurs among the training events.
+        statistics: `[items, len(ITEM_STATISTICS)]`, of the training events.
         simulated_cold: rows of known items that are to look like cold items.
     """
     is_cold = item_counts == 0
     if simulated_cold is not None:
         is_cold[simulated_cold] = True
-    vectors, popularity = encode_items(model, cache, corpus), scale_popularity(item_counts)
+    vectors, statistics = encode_items(model, cache, corpus), statistics.copy()
     rows = np.flatnonzero(is_cold)
     words = embed_texts(model, cache).numpy()[corpus.item_text[rows]]
     neighbours = ColdStartNeighbours.find_nearest(words, vectors, ~is_cold)
     vectors[rows] = blend_neighbours(words, neighbours, vectors, model.subspaces)
-    popularity[rows] = neighbours.average(popularity)
+    statistics[rows] = neighbours.average(statistics)
     blended = ColdStartNeighbours.of_known_items(np.arange(len(is_cold)))
     blended.rows[rows], blended.weights[rows] = neighbours.rows, neighbours.weights
-    return ItemIndex(vectors, popularity, is_cold, blended)
+    return ItemIndex(vectors, statistics, is_cold, blended)
 
 
 def fill_cold_residuals(
     model: PortraitModel, cache: TextCache, corpus: Corpus, item_counts: NDArray[np.float64]
 ) -> None:
     """Set the residuals of cold items to their neighbours' mean, for events of cold items in histories."""
-    index = build_item_index(model, cache, corpus, item_counts)
+    unused = np.zeros((len(item_counts), 0), dtype=np.float32)
+    index = build_item_index(model, cache, corpus, item_counts, unused)
     rows = np.flatnonzero(index.is_cold)
     neighbours = index.neighbours.select(rows).average(index.vectors) * np.float32(model.subspaces**0.5)
     with torch.no_grad():

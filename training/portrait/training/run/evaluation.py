@@ -20,7 +20,7 @@ from portrait.training.enums import Split
 from portrait.training.files import read_json_object, require_writable_file, require_writable_folder
 from portrait.training.metrics import hit_rate, ndcg, reciprocal_rank
 from portrait.training.ranker import ranking
-from portrait.training.ranker.ranking import Candidates
+from portrait.training.ranker.candidates import CandidateBuilder, Candidates
 from portrait.training.run import run as runs
 from portrait.training.run.folder import SETTINGS_FILE
 from portrait.training.run.run import TrainedRun
@@ -77,7 +77,8 @@ def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]
     """
     vectors = encode_targets(trained.model, trained.cache, corpus, targets, trained.index.vectors)
     random = np.random.default_rng(trained.settings.seed)
-    chosen = ranking.build_candidates(corpus, trained.holdout, vectors, trained.index, trained.associations, random)
+    builder = CandidateBuilder(corpus, trained.holdout, trained.index, trained.relations)
+    chosen = builder.build(vectors, random)
     texts = embed_texts(trained.model, trained.cache)
     scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)
     chances = np.zeros((*chosen.items.shape, 2))

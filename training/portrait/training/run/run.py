@@ -5,7 +5,7 @@
 <run>/checkpoint.pt     state of the encoders' training, from which `--resume` continues
 <run>/best.pt           encoders of the epoch with the best validation so far
 <run>/tokenizer.json    tokenizer of the base model
-<run>/associations.npz  weights that say which items follow which
+<run>/relations.npz     item-to-item matrices that say where a history leads
 <run>/model.pt          encoders and ranker, written last: a run without it has not ended
 <run>/tensorboard/      scalars
 <run>/tracking.json     tracker beside TensorBoard, if any
@@ -13,8 +13,9 @@
 <run>/traits.json, traits.pt  results of `portrait train-traits`
 <run>/train-only/       only in a refit: a complete run, which chose the epochs and fitted the ranker
 
-A run has two stages with separate targets. The encoders learn from most training events. The ranker learns from the
-rest (`ranking.choose_ranker_targets`), so that it sees the encoders' errors on events that they have not memorised.
+A run has two stages with separate targets. The encoders and the relations learn from most training events. The ranker
+learns from the rest (`ranker.targets`), so that it sees their errors on events that they have not memorised. At the
+end, the relations are fitted to all training events.
 """
 
 import dataclasses
@@ -28,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.relations import Relations
 from portrait.features.release import layout as release_layout
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training import checkpoints
@@ -44,10 +45,14 @@ from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.peft import finetuning_after_merge, merge_adapters
 from portrait.training.encoders.trainer import EpochCallback, Trainer
 from portrait.training.errors import TrainingError, to_one_line
-from portrait.training.ranker import associations, ranking
 from portrait.training.ranker import item_index as indexes
+from portrait.training.ranker import ranking
+from portrait.training.ranker.candidates import CandidateBuilder
 from portrait.training.ranker.item_index import ItemIndex
+from portrait.training.ranker.item_statistics import compute_item_statistics
 from portrait.training.ranker.model import Ranker
+from portrait.training.ranker.relations import fit_relations
+from portrait.training.ranker.targets import RankerTargets, choose_ranker_targets
 from portrait.training.run.folder import SETTINGS_FILE, RunFolder
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import TrackerConfig
@@ -73,7 +78,7 @@ class TrainedRun:
     holdout: Holdout
     model: PortraitModel
     ranker: Ranker
-    associations: Associations
+    relations: Relations
     index: ItemIndex
     cache: TextCache
     """Outputs of the text encoder for all texts of the corpus."""
@@ -123,32 +128,41 @@ def _train_unfinished(run: RunFolder) -> None:
 
 
 def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -> None:
-    """Train encoders and associations on most training events, and the ranker on the others."""
+    """Train encoders and relations on most training events, and the ranker on the others."""
     settings = run.settings
     holdout = hold_out(corpus, settings.split)
-    ranker_targets = ranking.choose_ranker_targets(corpus, holdout, settings.seed)
-    encoder_targets = _choose_encoder_targets(corpus, holdout, ranker_targets)
+    targets = choose_ranker_targets(corpus, holdout, settings.seed)
+    encoder_targets = _choose_encoder_targets(corpus, holdout, targets)
     untrained = _make_untrained_model(corpus, holdout, settings)
     run.begin()
     model, cache, epochs = _train_encoders(run, untrained, corpus, holdout, encoder_targets)
     if declared is not None:
         concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
-    fitted_associations = associations.fit_associations(corpus, encoder_targets, settings)
+    ranker = _fit_ranker(model, cache, corpus, holdout, targets, encoder_targets, settings)
+    _save(run.path, model, cache, ranker, fit_relations(corpus, holdout.learnt(corpus), settings), epochs)
+
+
+def _fit_ranker(
+    model: PortraitModel, cache: TextCache, corpus: Corpus, holdout: Holdout, targets: RankerTargets,
+    learnt: NDArray[np.int64], settings: TrainSettings,
+) -> Ranker:  # fmt: skip
+    """Fit the ranker to its targets, with all that it reads learnt from other events."""
+    relations = fit_relations(corpus, learnt, settings)
     simulated_cold = ranking.choose_simulated_cold(holdout.item_counts, settings.seed)
-    index = indexes.build_item_index(model, cache, corpus, holdout.item_counts, simulated_cold)
-    vectors = retrieval.encode_targets(model, cache, corpus, ranker_targets, index.vectors)
+    statistics = compute_item_statistics(corpus, learnt)
+    index = indexes.build_item_index(model, cache, corpus, holdout.item_counts, statistics, simulated_cold)
+    vectors = retrieval.encode_targets(model, cache, corpus, targets.events, index.vectors)
+    builder = CandidateBuilder(corpus, holdout, index, relations, as_of_targets=learnt)
+    candidates = builder.build(vectors, np.random.default_rng(settings.seed))
+    weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[vectors.targets]
     texts = retrieval.embed_texts(model, cache)
-    weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[ranker_targets]
-    scale = float(model.scale.detach())
-    ranker = ranking.fit_ranker(
-        corpus, holdout, vectors, index, fitted_associations, texts, weights, scale, settings.seed
-    )
+    ranker = ranking.fit_ranker(vectors, candidates, texts, weights, float(model.scale.detach()), settings.seed)
     ranker.cold_item_boost.fill_(settings.cold_item_boost)
-    _save(run.path, model, cache, ranker, fitted_associations, epochs)
+    return ranker
 
 
 def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -> None:
-    """Train the run twice: train only, then encoders and associations again on everything before the test.
+    """Train the run twice: train only, then encoders and relations again on everything before the test.
 
     The first training chooses the number of epochs by validation. The second includes the validation events, so it
     can't choose; it trains for the same number of epochs and keeps the ranker of the first.
@@ -165,7 +179,7 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
         _train_unfinished(train_only)
     train_only_state = checkpoints.load_state(train_only_folder / MODEL_FILE)
     holdout = hold_out(corpus, settings.split, refit=True)
-    targets = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
+    targets = holdout.learnt(corpus)
     untrained = _make_untrained_model(corpus, holdout, settings)
     model, cache, epochs = _train_encoders(
         run, untrained, corpus, holdout, targets, epochs=int(train_only_state["epochs"])
@@ -174,7 +188,7 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
         concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
     ranker = Ranker(1.0, 1.0)
     ranker.load_state_dict(train_only_state["ranker"])
-    _save(run.path, model, cache, ranker, associations.fit_associations(corpus, targets, settings), epochs)
+    _save(run.path, model, cache, ranker, fit_relations(corpus, targets, settings), epochs)
 
 
 UntrainedModel = tuple[PortraitModel, TextCache, TextTokenizer]
@@ -225,10 +239,10 @@ def _require_known_tokens(share: float, base_model: str) -> None:
 
 
 def _save(
-    folder: Path, model: PortraitModel, cache: TextCache, ranker: Ranker, fitted_associations: Associations, epochs: int
+    folder: Path, model: PortraitModel, cache: TextCache, ranker: Ranker, relations: Relations, epochs: int
 ) -> None:
     _require_finite(model, ranker)
-    fitted_associations.save(folder / release_layout.ASSOCIATIONS)
+    relations.save(folder / release_layout.RELATIONS)
     state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled, "epochs": epochs}
     checkpoints.save_state(state, folder / MODEL_FILE)  # last, since the file marks the run as ended
 
@@ -252,7 +266,7 @@ def require_trainable(data: Path, settings: TrainSettings) -> None:
     """
     corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, settings.split)
-    _choose_encoder_targets(corpus, holdout, ranking.choose_ranker_targets(corpus, holdout, settings.seed))
+    _choose_encoder_targets(corpus, holdout, choose_ranker_targets(corpus, holdout, settings.seed))
     _make_untrained_model(corpus, holdout, settings)
 
 
@@ -278,7 +292,7 @@ def run_trial(
     run.require_usable()
     corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, settings.split)
-    targets = _choose_encoder_targets(corpus, holdout, ranking.choose_ranker_targets(corpus, holdout, settings.seed))
+    targets = _choose_encoder_targets(corpus, holdout, choose_ranker_targets(corpus, holdout, settings.seed))
     values: list[float] = []
 
     def record_epoch(epoch: int, ndcg: float) -> None:
@@ -322,10 +336,11 @@ def _load_parts(folder: Path, settings: TrainSettings, corpus: Corpus) -> Traine
     cache = TextCache(model.text, TextTokenizer.load(folder / TOKENIZER_FILE), corpus.texts)
     cache.pooled.copy_(state["texts"])
     holdout = hold_out(corpus, settings.split, settings.refit)
-    fitted_associations = Associations.load(folder / release_layout.ASSOCIATIONS)
-    index = indexes.build_item_index(model, cache, corpus, holdout.item_counts)
+    relations = Relations.load(folder / release_layout.RELATIONS)
+    statistics = compute_item_statistics(corpus, holdout.learnt(corpus))
+    index = indexes.build_item_index(model, cache, corpus, holdout.item_counts, statistics)
     return TrainedRun(
-        folder, settings, corpus, holdout, model, ranker.eval(), fitted_associations, index, cache,
+        folder, settings, corpus, holdout, model, ranker.eval(), relations, index, cache,
         read_data_record(folder), artifacts.load_traits(folder),
     )  # fmt: skip
 
@@ -338,14 +353,14 @@ def _merged_settings(settings: TrainSettings) -> TrainSettings:
     return dataclasses.replace(settings, finetune=finetuning_after_merge(settings.finetune))
 
 
-def _choose_encoder_targets(corpus: Corpus, holdout: Holdout, ranker_targets: NDArray[np.int64]) -> NDArray[np.int64]:
+def _choose_encoder_targets(corpus: Corpus, holdout: Holdout, ranker_targets: RankerTargets) -> NDArray[np.int64]:
     """Choose the events that the encoders learn from: all training events with an item but those of the ranker.
 
     Raises:
         TrainingError: there are too few events, or all are of one item.
     """
     chosen = holdout.train & (corpus.event_item != NO_ITEM)
-    chosen[ranker_targets] = False
+    chosen[ranker_targets.held_out] = False
     if (shoppers := len(corpus.shopper_ids)) < sufficiency.MIN_SHOPPERS:
         raise TrainingError(
             f"too little data: {shoppers} shopper{'s' * (shoppers != 1)}; "

@@ -1,0 +1,167 @@
+"""What a shopper did with single items, categories and brands: counts of the past at several half-lives."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.events import EVENT_TYPE_CODES, EventType
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS, SECONDS_PER_DAY
+
+HALF_LIVES_DAYS = (3.0, 14.0, 45.0, 180.0)
+"""Days after which an event counts half."""
+MOMENT_DECAYS = (0.6, 0.85, 0.95)
+"""Weight of an event relative to one a moment later; a moment is a basket, or what else has one time."""
+EVENT_DECAY = 0.98
+"""Weight of an event relative to the next event."""
+
+COUNTS = (
+    "count", "event_habit",
+    *(f"moment_habit_{decay:g}" for decay in MOMENT_DECAYS),
+    *(f"habit_{days:g}d" for days in HALF_LIVES_DAYS),
+    "looked_at", "in_cart", "purchased",
+)  # fmt: skip
+"""Columns of `GroupCounts.counts`: events, decayed in one way each. The last three count events of one kind alone,
+decayed by moments."""
+_KIND_DECAY = MOMENT_DECAYS[1]
+_KINDS = (
+    (EventType.VIEW, EventType.CLICK),
+    (EventType.ADD_TO_CART,),
+    (EventType.PURCHASE, EventType.RATE),
+)
+_NEVER = np.inf
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCounts:
+    """Counts of a history by item, by category or by brand."""
+
+    places: dict[Hashable, int]
+    """Row of each group; any other group has the last row, which says that nothing was done."""
+    counts: NDArray[np.float64]
+    """`[groups + 1, len(COUNTS)]`."""
+    moments: NDArray[np.float64]
+    """`[groups + 1]`: moments since the latest event; infinite without one."""
+    days: NDArray[np.float64]
+    """`[groups + 1]`: days since the latest event; NaN if unknown or without one."""
+    gap_days: NDArray[np.float64]
+    """`[groups + 1]`: mean days between the moments of a group with three moments at least; NaN of others."""
+
+    def find_rows(self, groups: Sequence[Hashable | None]) -> NDArray[np.int64]:
+        """`[len(groups)]`: the row of each group."""
+        last = len(self.places)
+        return np.array([self.places.get(group, last) for group in groups], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySummary:
+    """Summary of a shopper's latest `MAX_REMEMBERED_EVENTS` events as of a moment."""
+
+    items: GroupCounts
+    categories: GroupCounts
+    brands: GroupCounts
+    events: int
+    """Events with an item."""
+    moments: int
+    repeats: float
+    """Share of the events with an item that had it before."""
+    idle_days: float
+    """Days since the latest event; NaN if unknown."""
+    price_percentile: float
+    """Median of the price percentiles of the events; NaN if none is known."""
+
+
+def summarise_history(
+    items: Sequence[Hashable | None],
+    categories: Sequence[Hashable | None],
+    brands: Sequence[Hashable | None],
+    types: NDArray[np.int64],
+    times: NDArray[np.float64],
+    percentiles: NDArray[np.float64],
+    as_of: float,
+) -> HistorySummary:
+    """Summarise a history, oldest first.
+
+    Args:
+        items: item of each event, None for a search.
+        categories: category of each event's item, None if it has none.
+        brands: brand of each event's item, None if it has none.
+        types: `[events]`, codes of `EVENT_TYPE_CODES`.
+        times: `[events]`, seconds since 1970, NaN if unknown.
+        percentiles: `[events]`, price percentile of each event, NaN if unknown.
+        as_of: the moment of the summary, seconds since 1970; NaN if times mean nothing.
+    """
+    latest = slice(-MAX_REMEMBERED_EVENTS, None)
+    items, types, times = items[latest], types[latest], times[latest]
+    moment = count_later_moments(times)
+    age = np.maximum((as_of - times) / SECONDS_PER_DAY, 0.0)
+    weights = _weigh_events(types, moment, age)
+    known = percentiles[latest]
+    known = known[~np.isnan(known)]
+    by_item = _count_groups(items, weights, moment, age)
+    done = sum(item is not None for item in items)
+    return HistorySummary(
+        items=by_item,
+        categories=_count_groups(categories[latest], weights, moment, age),
+        brands=_count_groups(brands[latest], weights, moment, age),
+        events=done,
+        moments=int(moment[0]) + 1 if len(moment) else 0,
+        repeats=1.0 - len(by_item.places) / done if done else 0.0,
+        idle_days=float(age[-1]) if len(age) else float("nan"),
+        price_percentile=float(np.median(known)) if len(known) else float("nan"),
+    )
+
+
+def count_later_moments(times: NDArray[np.float64]) -> NDArray[np.int64]:
+    """`[events]`: number of moments after each event; events of equal times are one moment, NaN equals nothing."""
+    later = np.zeros(len(times), dtype=np.int64)
+    later[:-1] = ~(times[1:] == times[:-1])
+    return np.cumsum(later[::-1])[::-1]
+
+
+def _weigh_events(types: NDArray[np.int64], moment: NDArray[np.int64], age: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`[events, len(COUNTS)]`: what each event adds to each count; 0 to those by days where its time is unknown."""
+    weights = np.empty((len(types), len(COUNTS)))
+    weights[:, 0] = 1.0
+    weights[:, 1] = EVENT_DECAY ** np.arange(len(types) - 1, -1, -1)
+    column = 2
+    for decay in MOMENT_DECAYS:
+        weights[:, column] = decay**moment
+        column += 1
+    for days in HALF_LIVES_DAYS:
+        weights[:, column] = np.nan_to_num(0.5 ** (age / days), nan=0.0)
+        column += 1
+    for kinds in _KINDS:
+        weights[:, column] = np.isin(types, [EVENT_TYPE_CODES[kind] for kind in kinds]) * _KIND_DECAY**moment
+        column += 1
+    return weights
+
+
+def _count_groups(
+    groups: Sequence[Hashable | None],
+    weights: NDArray[np.float64],
+    moment: NDArray[np.int64],
+    age: NDArray[np.float64],
+) -> GroupCounts:
+    places: dict[Hashable, int] = {}
+    codes = np.array([-1 if group is None else places.setdefault(group, len(places)) for group in groups], dtype=int)
+    of = np.flatnonzero(codes >= 0)
+    code, count = codes[of], len(places) + 1
+    counts = np.zeros((count, weights.shape[1]))
+    last_moment, days, gap = np.full(count, _NEVER), np.full(count, np.nan), np.full(count, np.nan)
+    if len(of):
+        order = np.argsort(code, kind="stable")
+        begins = np.searchsorted(code[order], np.arange(count - 1))
+        sorted_events = of[order]
+        counts[:-1] = np.add.reduceat(weights[sorted_events], begins, axis=0)
+        ends = sorted_events[np.append(begins[1:], len(of)) - 1]
+        last_moment[:-1], days[:-1] = moment[ends], age[ends]
+        first = sorted_events[begins]
+        new_moment = np.ones(len(of))
+        new_moment[1:] = moment[sorted_events][1:] != moment[sorted_events][:-1]
+        new_moment[begins] = 1.0
+        visits = np.add.reduceat(new_moment, begins)
+        with np.errstate(invalid="ignore"):
+            gap[:-1] = np.where(visits >= 3, (age[first] - age[ends]) / np.maximum(visits - 1, 1), np.nan)
+    return GroupCounts(places, counts, last_moment, days, gap)

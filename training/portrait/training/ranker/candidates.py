@@ -1,0 +1,204 @@
+"""Candidates of training: for each target the items that serving would rank, and a sample of all others."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.candidates.candidate_features import (
+    CandidateColumns,
+    compute_candidate_features,
+)
+from portrait.features.candidates.history_summary import COUNTS, HistorySummary, summarise_history
+from portrait.features.candidates.item_statistics import ITEM_STATISTICS, RECENT_HALF_LIVES_DAYS
+from portrait.features.candidates.relations import RELATIONS, RelatedItems, Relations
+from portrait.features.candidates.sources import (
+    COLD_CANDIDATES,
+    FAMILIAR_CANDIDATES,
+    NEAREST_CANDIDATES,
+    POPULAR_CANDIDATES,
+    RELATED_CANDIDATES,
+)
+from portrait.features.events import EVENT_TYPE_CODES, EventType
+from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.splits import Holdout
+from portrait.training.encoders.retrieval import TargetVectors, find_masked_items, rank_catalogue
+from portrait.training.ranker.item_index import ItemIndex
+from portrait.training.ranker.item_statistics import RecentPopularity
+from portrait.training.ranker.targets import list_moment_items
+
+UNIFORM_ITEMS = 32
+"""Items per target that are drawn uniformly besides the candidates, to represent the rest of the catalogue."""
+
+_PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
+_HABIT = COUNTS.index("moment_habit_0.95")
+_RECENT = ITEM_STATISTICS.index("popularity_14d")
+_RECENT_COLUMNS = slice(1, 1 + len(RECENT_HALF_LIVES_DAYS))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The ranker's input for some targets. Rows are padded with item -1, whose weight is 0."""
+
+    items: NDArray[np.int64]
+    """`[targets, candidates]`: the items of all sources, those of the moment that no source found, then items drawn
+    uniformly."""
+    features: NDArray[np.float32]
+    """`[targets, candidates, len(CANDIDATE_FEATURES)]`."""
+    shown: NDArray[np.bool_]
+    """`[targets, candidates]`: True if serving would rank the item."""
+    weight: NDArray[np.float32]
+    """`[targets, candidates]`: number of items of the catalogue that the item represents."""
+    label: NDArray[np.bool_]
+    """`[targets, candidates]`: True for the target."""
+    together: NDArray[np.bool_]
+    """`[targets, candidates]`: True for each item of the target's moment."""
+    bought: NDArray[np.bool_]
+    """`[targets]`: True if the target's event is a purchase."""
+    query: NDArray[np.int64]
+    """`[targets]`: text row of the search directly before the target, -1 if there is none."""
+
+
+class CandidateBuilder:
+    """Builds candidates and their features as serving does.
+
+    Args:
+        corpus: the events.
+        holdout: which items are masked.
+        index: the items.
+        relations: where histories lead.
+        as_of_targets: events, ascending, of which the popularity of late is read as of the time of each target; None
+            for that of the index.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        holdout: Holdout,
+        index: ItemIndex,
+        relations: Relations,
+        as_of_targets: NDArray[np.int64] | None = None,
+    ) -> None:
+        self._corpus, self._holdout, self._index, self._relations = corpus, holdout, index, relations
+        known = as_of_targets is not None and not np.isnan(corpus.columns.time[as_of_targets]).any()
+        self._recent = RecentPopularity(corpus, as_of_targets) if known and as_of_targets is not None else None
+        self._popular = self._order_by_popularity(index.statistics)
+        self._categories: list[Any] = [item.category_path or None for item in corpus.items]
+        self._brands: list[Any] = [item.brand or None for item in corpus.items]
+
+    def build(self, vectors: TargetVectors, random: np.random.Generator) -> Candidates:
+        """Build the candidates of each target, and add a uniform sample of the rest of the catalogue."""
+        corpus, targets = self._corpus, vectors.targets
+        mask = self._holdout.mask_seen
+        nearest = rank_catalogue(corpus, vectors, NEAREST_CANDIDATES, mask)
+        cold = rank_catalogue(corpus, vectors, COLD_CANDIDATES, mask, np.flatnonzero(self._index.is_cold))
+        rows: list[dict[str, Any]] = [{} for _ in targets]
+        # In the order of time, since the popularity of late moves forward.
+        for row in np.argsort(corpus.columns.time[targets], kind="stable").tolist():
+            rows[row] = self._build_row(int(targets[row]), np.append(nearest[row], cold[row]), random)
+        width = max((len(row["items"]) for row in rows), default=1)
+        padded = {
+            name: np.stack([_pad(row[name], width, fill) for row in rows])
+            for name, fill in (("items", -1), ("features", 0), ("shown", False), ("weight", 0), ("together", False))
+        }
+        label = padded["items"] == corpus.event_item[targets][:, None]
+        bought = np.isin(corpus.columns.type_code[targets], _PURCHASES)
+        return Candidates(**padded, label=label, bought=bought, query=np.array([row["query"] for row in rows]))
+
+    def _build_row(self, target: int, nearest: NDArray[np.int64], random: np.random.Generator) -> dict[str, Any]:
+        corpus, index = self._corpus, self._index
+        history, related = self._read_history(target)
+        statistics, popular = self._read_statistics(target)
+        ranked = self._list_served_items(target, nearest, history, related, popular)
+        together = list_moment_items(corpus, target)
+        missed = np.setdiff1d(together, ranked)
+        drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM_ITEMS), np.append(ranked, together))
+        items = np.concatenate([ranked, missed, drawn])
+        rest = len(corpus.items) - len(ranked) - len(missed)
+        weight = np.ones(len(items), dtype=np.float32)
+        weight[len(items) - len(drawn) :] = rest / max(1, len(drawn))
+        end = int(corpus.context_end[target])
+        query = int(corpus.event_text[end - 1]) if corpus.event_item[end - 1] == NO_ITEM else -1
+        columns = CandidateColumns(
+            items.tolist(),
+            [self._categories[item] for item in items.tolist()],
+            [self._brands[item] for item in items.tolist()],
+            statistics(items),
+            index.is_cold[items],
+            corpus.item_percentile[items],
+            index.neighbours.select(items),
+        )
+        return {
+            "items": items,
+            "features": compute_candidate_features(columns, history, related, query >= 0),
+            "shown": np.arange(len(items)) < len(ranked),
+            "weight": weight,
+            "together": np.isin(items, together),
+            "query": query,
+        }
+
+    def _read_history(self, target: int) -> tuple[HistorySummary, RelatedItems]:
+        corpus = self._corpus
+        context = slice(int(corpus.shopper_start[target]), int(corpus.context_end[target]))
+        items = [None if item == NO_ITEM else item for item in corpus.event_item[context].tolist()]
+        times = corpus.columns.time[context]
+        history = summarise_history(
+            items,
+            [None if item is None else self._categories[item] for item in items],
+            [None if item is None else self._brands[item] for item in items],
+            corpus.columns.type_code[context],
+            times,
+            corpus.columns.price_percentile[context],
+            float(corpus.columns.time[target]),
+        )
+        return history, self._relations.score_history(corpus.event_item[context], times)
+
+    def _read_statistics(self, target: int) -> tuple[Any, NDArray[np.int64]]:
+        """A function from items to their statistics as of a target, and the items that are popular then."""
+        if self._recent is None:
+            return lambda items: self._index.statistics[items], self._popular
+        recent, index = self._recent, self._index
+        recent.advance(float(self._corpus.columns.time[target]))
+        now = recent.scale()
+
+        def read(items: NDArray[np.int64]) -> NDArray[np.float32]:
+            values = index.statistics[items]
+            values[:, _RECENT_COLUMNS] = index.neighbours.select(items).average(now)
+            return values
+
+        column = now[:, _RECENT - _RECENT_COLUMNS.start]
+        count = min(2 * POPULAR_CANDIDATES, len(column))
+        best = np.argpartition(-column, count - 1)[:count]
+        return read, best[np.argsort(-column[best], kind="stable")]
+
+    def _order_by_popularity(self, statistics: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Rows of the items, the most popular of late first; by all events where there are no times."""
+        return np.lexsort((-statistics[:, 0], -statistics[:, _RECENT]))[: 10 * POPULAR_CANDIDATES]
+
+    def _list_served_items(
+        self, target: int, nearest: NDArray[np.int64], history: HistorySummary, related: RelatedItems,
+        popular: NDArray[np.int64],
+    ) -> NDArray[np.int64]:  # fmt: skip
+        """Return the items that serving would rank, each once."""
+        is_cold = self._index.is_cold
+        habits = history.items.counts[:-1, _HABIT]
+        familiar = np.array(list(history.items.places), dtype=np.int64)[np.argsort(-habits, kind="stable")]
+        # Relations and popularity know no cold items, so they must not find those that are treated as cold either.
+        sources = [
+            (nearest, len(nearest)),
+            (familiar, FAMILIAR_CANDIDATES),
+            (popular[~is_cold[popular]], POPULAR_CANDIDATES),
+        ]
+        for name in RELATIONS:
+            best = related.by_name[name].rows_by_score()
+            sources.append((best[~is_cold[best]], RELATED_CANDIDATES[name]))
+        masked = find_masked_items(self._corpus, target) if self._holdout.mask_seen else nearest[:0]
+        found = [rows[~np.isin(rows, masked)][:count] for rows, count in sources]
+        return np.unique(np.concatenate(found))
+
+
+def _pad(values: NDArray[Any], width: int, fill: Any) -> NDArray[Any]:
+    padded = np.full((width, *values.shape[1:]), fill, dtype=values.dtype)
+    padded[: len(values)] = values
+    return padded

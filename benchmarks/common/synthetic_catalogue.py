@@ -2,7 +2,7 @@
 
 A variation is a real item's vector moved as far and in such a direction as two of its neighbours lie apart, so that
 vectors lie as thick and as thin as the real ones do, in as few dimensions. Its category is the item it varies, its
-brand and price are drawn. A fifth of the variations are cold items. Real items keep their associations.
+brand and price are drawn. A fifth of the variations are cold items. Real items keep their relations.
 Profiles are what the release's own graph says of histories that follow these.
 """
 
@@ -24,8 +24,9 @@ from portrait.export import nearest
 from portrait.export.index import write_items
 from portrait.export.nearest import Retrieval
 from portrait.features.candidates.associations import Associations
-from portrait.features.candidates.candidate_features import scale_popularity
 from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
+from portrait.features.candidates.item_statistics import POPULARITY, scale_popularity
+from portrait.features.candidates.relations import Relations
 from portrait.features.events import Event, EventType, Item
 from portrait.features.files.integrity import sha256
 from portrait.features.histories.history_arrays import build_event_columns, encode_history, pad_histories
@@ -66,11 +67,8 @@ def write_synthetic_release(source: Path, target: Path, count: int, dimension: i
     new = random.random(count) < _COLD_SHARE
     new[: len(real.items)] = False
     _draw_neighbours(new, random).save(folder / release_layout.COLD_START_NEIGHBOURS)
-    np.save(
-        folder / release_layout.ITEM_POPULARITY,
-        scale_popularity(np.where(new, 0.0, random.zipf(1.5, count).clip(0, 1e6))),
-    )
-    _select_associations(real.associations, count).save(folder / release_layout.ASSOCIATIONS)
+    np.save(folder / release_layout.ITEM_STATISTICS, _draw_statistics(real, varied, new, random))
+    _select_relations(real.relations, count).save(folder / release_layout.RELATIONS)
     turned = _make_rotation(real.dimension, dimension or real.dimension, random)
     vectors = _vary_vectors(real, varied, np.arange(count) >= len(real.items), random) @ turned
 
@@ -141,7 +139,7 @@ def _vary_vectors(
 def _encode_profiles(source: Path, real: Release, count: int, random: np.random.Generator) -> NDArray[np.float32]:
     """Encode profiles of histories in which each item is associated with the item before."""
     session = onnxruntime.InferenceSession(release_layout.model_file(source, "profile_encoder", real.number))
-    starts, follow = real.associations.starts, real.associations.items
+    starts, follow = real.relations.association.starts, real.relations.association.items
     profiles = []
     for first in random.choice(np.flatnonzero(np.diff(starts)), count).tolist():
         rows = [first]
@@ -160,8 +158,22 @@ def _draw_neighbours(new: NDArray[np.bool_], random: np.random.Generator) -> Col
     return neighbours
 
 
-def _select_associations(real: Associations, count: int) -> Associations:
-    """Select the associations between items that exist in the new release."""
+def _draw_statistics(
+    real: Release, varied: NDArray[np.int64], new: NDArray[np.bool_], random: np.random.Generator
+) -> NDArray[np.float32]:
+    """Draw a popularity for each item; the other statistics are those of the item that it varies."""
+    statistics = np.where(new[:, None], np.float32(0.0), real.statistics[varied])
+    drawn = random.zipf(1.5, len(varied)).clip(0, 1e6)
+    statistics[:, POPULARITY] = scale_popularity(np.where(new, 0.0, drawn))
+    return statistics
+
+
+def _select_relations(real: Relations, count: int) -> Relations:
+    """Select the weights between items that exist in the new release."""
+    return Relations({name: _select_weights(matrix, count) for name, matrix in real.by_name.items()})
+
+
+def _select_weights(real: Associations, count: int) -> Associations:
     of = np.repeat(np.arange(len(real.starts) - 1), np.diff(real.starts))
     there = (of < count) & (real.items < count)
     starts = np.zeros(count + 1, dtype=np.int64)

@@ -24,7 +24,7 @@ from benchmarks.common.cli import add_repository, make_parser
 from benchmarks.common.machine import describe_machine
 from benchmarks.common.steps import open_repository
 from portrait.export.nearest import RECALL_AT, inverted_file, recall_of
-from portrait.features.candidates.candidate_features import NEAREST_CANDIDATES
+from portrait.features.candidates.sources import NEAREST_CANDIDATES
 
 _LINKS, _EFFORT = 32, 80
 """Parameters of HNSW: links of a node, and candidates at build time."""

@@ -48,7 +48,9 @@ def rank_with_embeddings(trained: TrainedRun, embeddings: Array, targets: NDArra
     # The cache holds what goes into the projection: embeddings have it behind them.
     model.text.project = nn.Identity()  # type: ignore[assignment]
     cache.pooled = torch.from_numpy(embeddings)
-    index = indexes.build_item_index(model, cache, trained.corpus, trained.holdout.item_counts)
+    index = indexes.build_item_index(
+        model, cache, trained.corpus, trained.holdout.item_counts, trained.index.statistics
+    )
     through = dataclasses.replace(trained, model=model, cache=cache, index=index)
     ranked = evaluation.rank_targets(through, trained.corpus, targets)
     return find_ranks(ranked.items, trained.corpus.event_item[ranked.vectors.targets])

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.relations import Relations
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training.encoders.model import TextCache
 from portrait.training.ranker import item_index as indexes
@@ -26,7 +27,7 @@ class Depth(IntEnum):
     PROFILE = 2
     """The profile encoder as well."""
     ALL = 3
-    """And the text encoder, the items' residuals and the associations."""
+    """And the text encoder, the items' residuals and the relations."""
 
     @property
     def words(self) -> str:
@@ -57,9 +58,11 @@ def randomise_run(trained: TrainedRun, depth: Depth, seed: int = 0) -> TrainedRu
         trained,
         model=model,
         ranker=ranker,
-        associations=shuffle_associations(trained.associations, seed),
+        relations=shuffle_relations(trained.relations, seed),
         cache=cache,
-        index=indexes.build_item_index(model, cache, trained.corpus, trained.holdout.item_counts),
+        index=indexes.build_item_index(
+            model, cache, trained.corpus, trained.holdout.item_counts, trained.index.statistics
+        ),
         traits=None,
     )
 
@@ -72,8 +75,12 @@ def shuffle_weights(module: nn.Module, generator: torch.Generator) -> None:
         weight.copy_(entries[torch.randperm(len(entries), generator=generator)].view_as(weight))
 
 
-def shuffle_associations(linked: Associations, seed: int) -> Associations:
-    """Shuffle associations: each item keeps the number of its associations, but their items are random."""
+def shuffle_relations(relations: Relations, seed: int) -> Relations:
+    """Shuffle relations: each item keeps the number of its weights, but their items are random."""
     random = np.random.default_rng(seed)
+    return Relations({name: _shuffle_matrix(matrix, random) for name, matrix in relations.by_name.items()})
+
+
+def _shuffle_matrix(linked: Associations, random: np.random.Generator) -> Associations:
     items = random.permutation(linked.items)
     return dataclasses.replace(linked, items=items, weights=random.permutation(linked.weights))

@@ -9,6 +9,8 @@ import numpy as np
 
 from portrait.features.candidates.associations import Associations
 from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.candidates.item_statistics import ITEM_STATISTICS
+from portrait.features.candidates.relations import ASSOCIATION, RELATIONS, Relations
 from portrait.features.events import Event, EventType, Item
 from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
@@ -77,8 +79,10 @@ def past_event(event_id: str, kind: EventType, item_id: str | None = None, days:
 def make_release(population: Population | None = POPULATION) -> Release:
     """A release of the shop: who had a coffee, or a desk lamp, goes on to a spade."""
     starts, spade = np.array([0, 1, 1, 2, 2, 2, 2, 2]), np.array([6, 6], dtype=np.int32)
+    leads = Associations(starts, spade, np.array([0.1, 0.2], dtype=np.float32), 0.5)
+    nothing = Associations(np.zeros(8, dtype=np.int64), spade[:0], np.empty(0, dtype=np.float32), 0.5)
     rest: dict[str, Any] = {
-        "popularity": np.zeros(7),
+        "statistics": np.zeros((7, len(ITEM_STATISTICS)), dtype=np.float32),
         "vectors": np.zeros((7, 2)),
         "neighbours": cast(ColdStartNeighbours, None),
     }
@@ -88,7 +92,7 @@ def make_release(population: Population | None = POPULATION) -> Release:
         tokenizer=cast(TextTokenizer, None),
         items=ItemTable.from_lines("".join(map(format_item_line, ITEMS)).encode(), PriceScale({})),
         index=None,
-        associations=Associations(starts, spade, np.array([0.1, 0.2], dtype=np.float32), 0.5),
+        relations=Relations(dict.fromkeys(RELATIONS, nothing) | {ASSOCIATION: leads}),
         price_scale=PriceScale({}),
         rarity=InverseDocumentFrequency.from_counts(
             99, {"lamp": 9, "red": 19, "bed": 49, "acm": 99, "acme": 99, "norden": 99}

@@ -18,8 +18,10 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from portrait.export import configurations
 from portrait.features.candidates.associations import Associations
-from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, scale_popularity
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.candidates.item_statistics import ITEM_STATISTICS, POPULARITY, scale_popularity
+from portrait.features.candidates.relations import RELATIONS, Relations
 from portrait.features.events import EVENT_TYPES, Item
 from portrait.features.files.integrity import sha256
 from portrait.features.histories.history_arrays import EVENT_NUMBERS
@@ -142,12 +144,12 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
     texts = [item_text(item) for item in ITEMS]
     np.save(folder / release_layout.ITEM_VECTORS, _encode(tokenizer, words, texts))
     ColdStartNeighbours.of_known_items(np.arange(len(ITEMS))).save(folder / release_layout.COLD_START_NEIGHBOURS)
-    np.save(folder / release_layout.ITEM_POPULARITY, scale_popularity(np.arange(len(ITEMS), 0.0, -1.0)))
-    items = len(ITEMS)
-    # After each item comes the next one of the list.
-    Associations(
-        np.arange(items + 1), np.roll(np.arange(items, dtype=np.int32), -1), np.full(items, 0.5, np.float32), 0.7
-    ).save(folder / release_layout.ASSOCIATIONS)
+    statistics = np.zeros((len(ITEMS), len(ITEM_STATISTICS)), dtype=np.float32)
+    statistics[:, POPULARITY] = scale_popularity(np.arange(len(ITEMS), 0.0, -1.0))
+    np.save(folder / release_layout.ITEM_STATISTICS, statistics)
+    # After each item comes the next one of the list by the first relation, the one after that by the second.
+    relations = {name: _lead_forward(steps) for steps, name in enumerate(RELATIONS, start=1)}
+    Relations(relations).save(folder / release_layout.RELATIONS)
     (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
     frequencies = Counter(stem for text in texts for stem in {word.stem for word in extract_keywords(text)})
     (folder / release_layout.DOCUMENT_FREQUENCIES).write_text(
@@ -160,6 +162,13 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
         ProfileDistribution(mean, np.cov(vectors, rowvar=False).astype(np.float32), mean),
         folder / release_layout.PROFILE_DISTRIBUTION,
     )
+
+
+def _lead_forward(steps: int) -> Associations:
+    """Lead each item to the one that stands so many places further down the list."""
+    items = len(ITEMS)
+    follow = np.roll(np.arange(items, dtype=np.int32), -steps)
+    return Associations(np.arange(items + 1), follow, np.full(items, 0.5, np.float32), 0.7)
 
 
 def _population() -> Population:

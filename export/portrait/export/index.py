@@ -1,4 +1,4 @@
-"""A release's knowledge of its catalogue (items, vectors, popularity, neighbours, prices, words) and shoppers."""
+"""A release's knowledge of its catalogue (items, vectors, neighbours, relations, prices, words) and its shoppers."""
 
 import json
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
     """Write the index of a release into its folder; returns how the nearest items are found."""
     items, scale = trained.corpus.items, trained.corpus.price_scale
     write_items(items, scale, folder)
-    np.save(folder / release_layout.ITEM_POPULARITY, trained.index.popularity)
+    np.save(folder / release_layout.ITEM_STATISTICS, trained.index.statistics)
     trained.index.neighbours.save(folder / release_layout.COLD_START_NEIGHBOURS)
-    trained.associations.save(folder / release_layout.ASSOCIATIONS)
+    trained.relations.save(folder / release_layout.RELATIONS)
     (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json(), ensure_ascii=False), encoding="utf-8")
     (folder / release_layout.DOCUMENT_FREQUENCIES).write_text(
         json.dumps(_words(items), ensure_ascii=False), encoding="utf-8"

@@ -18,7 +18,8 @@ from portrait.features.release import layout as release_layout
 from portrait.features.text.normalisation import item_text
 from portrait.server.batching.batcher import Batcher
 from portrait.server.catalogue.candidate_set import CandidateSet, candidates_from_text
-from portrait.server.catalogue.catalogue import Catalogues, CatalogueSnapshots
+from portrait.server.catalogue.catalogue import Catalogues
+from portrait.server.catalogue.snapshot import CatalogueSnapshots
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
 from portrait.server.inference.encoders import Ranker

@@ -14,6 +14,10 @@ the item, those who did at a second moment; `repeat_days`: `log(1 + …)` of the
 if unknown."""
 
 
+POPULARITY, RECENT_POPULARITY = ITEM_STATISTICS.index("popularity"), ITEM_STATISTICS.index("popularity_14d")
+"""Columns of these statistics."""
+
+
 def scale_popularity(counts: NDArray[np.float64]) -> NDArray[np.float32]:
     """Counts of interactions, `[items]`, on a logarithmic scale: 0 for none, 1 for the most."""
     most = float(counts.max(initial=0.0))

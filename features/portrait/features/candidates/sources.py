@@ -1,5 +1,12 @@
 """Sources of candidates: how many items each of them gives to the ranker."""
 
+from collections.abc import Hashable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.candidates.history_summary import COUNTS, GroupCounts
+from portrait.features.candidates.item_statistics import POPULARITY, RECENT_POPULARITY
 from portrait.features.candidates.relations import ASSOCIATION, TITLE, TRANSITION, TWO_HOPS
 
 NEAREST_CANDIDATES = 150
@@ -12,3 +19,16 @@ FAMILIAR_CANDIDATES = 100
 """Items that the shopper knows, the most usual first, unless they are left out."""
 POPULAR_CANDIDATES = 50
 """Items that are popular of late."""
+
+_HABIT = COUNTS.index("moment_habit_0.95")
+
+
+def order_by_habit(items: GroupCounts) -> list[Hashable]:
+    """List the items of a history, the most usual first; equally usual ones in the order in which they came."""
+    known = list(items.places)
+    return [known[place] for place in np.argsort(-items.counts[:-1, _HABIT], kind="stable").tolist()]
+
+
+def order_by_popularity(statistics: NDArray[np.float32]) -> NDArray[np.int64]:
+    """`[items]`: the rows of some statistics, the most popular of late first; equal ones by all events, then by row."""
+    return np.lexsort((-statistics[:, POPULARITY], -statistics[:, RECENT_POPULARITY]))

@@ -210,6 +210,11 @@ def _check_columns(columns: ItemColumns, codes: ItemCodes, lines: bytes | mmap.m
         raise ValueError("column slots does not fit")
 
 
+def fold_brand(brand: str | None) -> str:
+    """Fold the case of a brand, so that one spelt in two ways is one; empty without a brand."""
+    return (brand or "").casefold()
+
+
 def format_item_line(item: Item) -> str:
     """An item as a line of JSON."""
     return json.dumps({name: getattr(item, name) for name in Item.__slots__}, ensure_ascii=False) + "\n"
@@ -262,7 +267,7 @@ def _build_columns(lines: bytes | mmap.mmap, scale: PriceScale) -> tuple[ItemCol
         id_start.append(len(ids))
         coded["catalogue"].append(catalogues.setdefault(item.catalogue, len(catalogues)))
         coded["path"].append(paths.setdefault(item.category_path, len(paths)))
-        coded["brand"].append(brands.setdefault((item.brand or "").casefold(), len(brands)))
+        coded["brand"].append(brands.setdefault(fold_brand(item.brand), len(brands)))
         prices.append(float("nan") if item.price is None else item.price)
         hashes.append(_hash_key(item.catalogue, key))
         begin = end

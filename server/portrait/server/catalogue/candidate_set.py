@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from portrait.features.candidates.cold_start import ColdStartNeighbours, blend_neighbours
 from portrait.features.events import DEFAULT_CATALOGUE, Item
+from portrait.features.items.item_table import fold_brand
 from portrait.server.release.release import Release
 
 
@@ -20,7 +21,12 @@ class CandidateSet:
     """May be made only when they are asked for."""
     vectors: NDArray[np.float32]
     """`[items, dimension]`."""
-    popularity: NDArray[np.float32]
+    category_paths: list[tuple[str, ...]]
+    """Empty for an item without categories."""
+    brands: list[str]
+    """As `fold_brand` gives them."""
+    statistics: NDArray[np.float32]
+    """`[items, len(ITEM_STATISTICS)]`."""
     is_cold: NDArray[np.bool_]
     """True for a cold item: the release has no event of it."""
     neighbours: ColdStartNeighbours
@@ -33,7 +39,9 @@ class CandidateSet:
             [self.item_ids[place] for place in places.tolist()],
             [self.items[place] for place in places.tolist()],
             self.vectors[places],
-            self.popularity[places],
+            [self.category_paths[place] for place in places.tolist()],
+            [self.brands[place] for place in places.tolist()],
+            self.statistics[places],
             self.is_cold[places],
             self.neighbours.select(places),
             self.percentile[places],
@@ -45,7 +53,9 @@ class CandidateSet:
             [*self.item_ids, *other.item_ids],
             [*self.items, *other.items],
             np.concatenate([self.vectors, other.vectors]),
-            np.concatenate([self.popularity, other.popularity]),
+            [*self.category_paths, *other.category_paths],
+            [*self.brands, *other.brands],
+            np.concatenate([self.statistics, other.statistics]),
             np.concatenate([self.is_cold, other.is_cold]),
             self.neighbours.concatenate(other.neighbours),
             np.concatenate([self.percentile, other.percentile]),
@@ -79,7 +89,9 @@ def candidates_from_text(
         [item.item_id for item in items],
         list(items),
         blend_neighbours(words, neighbours, release.vectors, release.manifest.subspaces),
-        neighbours.average(release.popularity),
+        [item.category_path for item in items],
+        [fold_brand(item.brand) for item in items],
+        neighbours.average(release.statistics),
         is_cold,
         neighbours,
         np.array([release.price_scale.percentile(item.category_path, item.price) for item in items], dtype=np.float64),

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
+from portrait.features.candidates.item_statistics import ITEM_STATISTICS
 from portrait.features.events import Item
+from portrait.features.items.item_table import fold_brand
 from portrait.features.items.prices import known_price
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.filters import Filter
@@ -18,7 +20,7 @@ NO_CATEGORY = -1
 """In place of the number of a category."""
 _NUMBERS = np.dtype(
     [
-        ("popularity", np.float32),
+        ("statistics", np.float32, (len(ITEM_STATISTICS),)),
         ("is_cold", np.bool_),
         ("neighbours", np.int32, (MAX_NEIGHBOURS,)),
         ("weights", np.float32, (MAX_NEIGHBOURS,)),
@@ -29,8 +31,8 @@ _NUMBERS = np.dtype(
         ("earlier", np.int64),
     ]
 )
-"""The numeric columns of an item: category path and brand as codes, neighbours by row of the release, NaN for an
-unknown price, and the place where the item stood before, -1 if it was not added before."""
+"""The numeric columns of an item: statistics, category path and brand as codes, neighbours by row of the release, NaN
+for an unknown price, and the place where the item stood before, -1 if it was not added before."""
 
 
 class CatalogueDelta:
@@ -65,12 +67,12 @@ class CatalogueDelta:
         """Add items, each id once."""
         first, items = len(self), candidates.items
         numbers = np.empty(len(items), dtype=_NUMBERS)
-        numbers["popularity"], numbers["is_cold"] = candidates.popularity, candidates.is_cold
+        numbers["statistics"], numbers["is_cold"] = candidates.statistics, candidates.is_cold
         numbers["neighbours"], numbers["weights"] = candidates.neighbours.rows, candidates.neighbours.weights
         numbers["percentile"] = candidates.percentile
         numbers["price"] = [known_price(item.price) or math.nan for item in items]
-        numbers["path"] = [self._paths.setdefault(item.category_path, len(self._paths)) for item in items]
-        numbers["brand"] = [self._brands.setdefault(_folded(item.brand), len(self._brands)) for item in items]
+        numbers["path"] = [self._paths.setdefault(path, len(self._paths)) for path in candidates.category_paths]
+        numbers["brand"] = [self._brands.setdefault(brand, len(self._brands)) for brand in candidates.brands]
         numbers["earlier"] = [self._latest.get(item.item_id, -1) for item in items]
         self._vectors.append(candidates.vectors)
         self._numbers.append(numbers)
@@ -112,7 +114,7 @@ class CatalogueDelta:
             inside = [any(path[: len(each)] == each for each in wanted.categories) for path in paths]
             passing &= np.array(inside, dtype=bool)[numbers["path"]]
         if wanted.brands:
-            known = [code for brand in wanted.brands if (code := self._brands.get(_folded(brand))) is not None]
+            known = [code for brand in wanted.brands if (code := self._brands.get(fold_brand(brand))) is not None]
             passing &= np.isin(numbers["brand"], known)
         if wanted.min_price is not None:
             passing &= numbers["price"] >= wanted.min_price
@@ -127,12 +129,10 @@ class CatalogueDelta:
             [item.item_id for item in items],
             items,
             self.vectors[places],
-            numbers["popularity"],
+            [item.category_path for item in items],
+            [fold_brand(item.brand) for item in items],
+            numbers["statistics"],
             numbers["is_cold"],
             ColdStartNeighbours(numbers["neighbours"], numbers["weights"]),
             numbers["percentile"],
         )
-
-
-def _folded(brand: str | None) -> str:
-    return (brand or "").casefold()

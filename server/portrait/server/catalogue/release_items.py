@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.items.item_table import fold_brand
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.server.catalogue.filters import Filter
@@ -50,7 +51,7 @@ class ReleaseItems:
         if wanted.categories:
             yield _any([self._category(tuple(category)) for category in wanted.categories])
         if wanted.brands:
-            yield _any([self._brand(brand.casefold()) for brand in wanted.brands])
+            yield _any([self._brand(fold_brand(brand)) for brand in wanted.brands])
         if wanted.min_price is not None or wanted.max_price is not None:
             yield self._prices(wanted.min_price, wanted.max_price)
 
@@ -83,7 +84,7 @@ class ReleaseItems:
         return found[0][there], inner[0][there]
 
     def popular(self, k: int, among: RowBitmap) -> NDArray[np.int64]:
-        """The most popular rows of some, at most `k`; equally popular ones by row."""
+        """The rows of some that are the most popular of late, at most `k`, as `Release.by_popularity` orders them."""
         order, found = self.release.by_popularity[: self.rows], []
         begin, block = 0, _BLOCK
         while k > 0 and begin < len(order):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from portrait.features.events import Event, EventType, Item
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.features.text.keywords import extract_keywords, remove_word
-from portrait.server.catalogue.catalogue import CatalogueSnapshots
+from portrait.server.catalogue.snapshot import CatalogueSnapshots
 from portrait.server.engine import Engine
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound

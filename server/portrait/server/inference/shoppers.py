@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates.associations import AssociatedItems
+from portrait.features.candidates.relations import RelatedItems
 from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
 from portrait.features.histories import history_arrays as histories
+from portrait.features.histories.history_arrays import EventColumns
 from portrait.features.text.normalisation import normalise_text, query_text
-from portrait.server.catalogue.catalogue import CatalogueSnapshots
+from portrait.server.catalogue.snapshot import CatalogueSnapshots
 from portrait.server.inference.embedding_cache import ProfileEmbeddingCache
 from portrait.server.inference.encoders import ProfileEncoder
 from portrait.server.inference.texts import TextEncoder
@@ -31,18 +32,15 @@ class Shopper:
     """`[dimension]`, unit length; zeros without a query."""
     events: Sequence[Event]
     """The events that the models read, oldest first; the query is the last one, as a search."""
-    percentiles: NDArray[np.float64]
-    """`[events]`: price percentile of each, NaN if unknown."""
-    times: NDArray[np.float64]
-    """`[events]`: seconds since 1970 of each, NaN if unknown."""
+    columns: EventColumns
+    """The events as columns."""
     release: Release
 
     @cached_property
-    def associated(self) -> AssociatedItems:
+    def related(self) -> RelatedItems:
         """Rows of the release's items that the events lead to; made when a ranking asks for them."""
-        return self.release.associations.score_history(
-            [self.release.row_of(event) for event in self.events], self.times
-        )
+        rows = [self.release.row_of(event) for event in self.events]
+        return self.release.relations.score_history(rows, self.columns.time)
 
 
 def read_events(history: Sequence[Event]) -> list[Event]:
@@ -74,7 +72,7 @@ class ShopperEncoder:
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
         events = read_events(history)
         columns = histories.build_event_columns(events, lambda event: self._price_percentile(event, snapshots))
-        told = (events, columns.price_percentile, columns.time, self._release)
+        told = (events, columns, self._release)
         profile = self._remembered.get(events)
         asked = nobody
         if text := query_text(Event("", EventType.SEARCH, as_of, query=query)):
@@ -107,7 +105,7 @@ class ShopperEncoder:
             events.append(Event("", EventType.SEARCH, as_of, query=query))
         columns = histories.build_event_columns(events, lambda event: self._price_percentile(event, snapshots))
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
-        told = (events, columns.price_percentile, columns.time, self._release)
+        told = (events, columns, self._release)
         if not events:
             return Shopper(nobody, nobody, *told)
         vectors = await self.vectors(events[-histories.MAX_ENCODED_EVENTS :], snapshots, deadline)

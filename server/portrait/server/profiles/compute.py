@@ -14,7 +14,7 @@ from portrait.features.histories.statistics import compute_history_statistics
 from portrait.features.profiles.absence import Absence
 from portrait.features.profiles.evidence import Evidence
 from portrait.features.profiles.interests import compute_interest_weight
-from portrait.server.catalogue.catalogue import CatalogueSnapshots
+from portrait.server.catalogue.snapshot import CatalogueSnapshots
 from portrait.server.demographics import Demographics
 from portrait.server.engine import Engine
 from portrait.server.profiles.inferred_interests import infer_probability

@@ -92,7 +92,7 @@ def _make_interest(
 def _associate_categories(evidence: Evidence, release: Release) -> _CategoryAssociations:
     events = [each.event for each in evidence.events]
     rows = [-1 if event.type is EventType.REFUND else release.row_of(event) for event in events]
-    contributions = release.associations.compute_contributions(rows, evidence.seconds.tolist())
+    contributions = release.relations.association.compute_contributions(rows, evidence.seconds.tolist())
     of_row, paths = release.items.columns.path, release.items.codes.paths
     category = of_row[contributions.items]
     met = np.zeros(len(paths), dtype=bool)

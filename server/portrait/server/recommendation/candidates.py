@@ -1,43 +1,74 @@
 """Candidate generation: selects the items that the ranker scores for a shopper, and computes their features."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates.candidate_features import (
-    ASSOCIATED_CANDIDATES,
+from portrait.features.candidates.candidate_features import CandidateColumns, compute_candidate_features
+from portrait.features.candidates.history_summary import HistorySummary, summarise_history
+from portrait.features.candidates.sources import (
     COLD_CANDIDATES,
     FAMILIAR_CANDIDATES,
     NEAREST_CANDIDATES,
-    compute_candidate_features,
-    summarise_interactions,
+    POPULAR_CANDIDATES,
+    RELATED_CANDIDATES,
+    order_by_habit,
 )
 from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.server.catalogue.candidate_set import CandidateSet
-from portrait.server.catalogue.catalogue import Selection, Snapshot
 from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.snapshot import Selection, Snapshot
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.diversity import add_other_categories
+
+
+def summarise_shopper(shopper: Shopper, catalogue: Snapshot, as_of: datetime) -> HistorySummary:
+    """Summarise what a shopper did with the items of a catalogue.
+
+    Args:
+        shopper: the encoded shopper.
+        catalogue: gives categories and brands; the same id in another catalogue is another item.
+        as_of: the moment of the request.
+    """
+    rows = [catalogue.row_of(event) for event in shopper.events]
+    places = [place for place, row in enumerate(rows) if row is not None]
+    known = np.array([row for row in rows if row is not None], dtype=np.int64)
+    categories: list[tuple[str, ...] | None] = [None] * len(rows)
+    brands: list[str | None] = [None] * len(rows)
+    for place, path, brand in zip(places, catalogue.category_paths(known), catalogue.brands(known), strict=True):
+        categories[place], brands[place] = path or None, brand or None
+    return summarise_history(
+        [event.item_id if event.targets_catalogue(catalogue.name) else None for event in shopper.events],
+        categories,
+        brands,
+        shopper.columns.type_code,
+        shopper.columns.time,
+        shopper.columns.price_percentile,
+        as_of.timestamp(),
+    )
 
 
 def generate_candidates(
     catalogue: Snapshot,
     shopper: Shopper,
+    history: HistorySummary,
     k: int,
     wanted: Filter,
     left_out: Sequence[Event],
     max_per_category: int = 0,
 ) -> CandidateSet:
-    """Collect candidates from four sources.
+    """Collect candidates from all sources.
 
-    These are the items and the cold items nearest to the profile and to the query, the items associated with the
-    history, and the items of the history. Popular items replace the nearest ones if there is neither profile nor query.
+    These are the items and the cold items nearest to the profile and to the query, the items that the history leads to,
+    the items of the history, and popular ones. Popular items replace the nearest ones if there is neither profile nor
+    query.
 
     Args:
         catalogue: the items to choose from.
         shopper: the encoded shopper.
+        history: what the shopper did with the items of the catalogue.
         k: minimum number of candidates, if so many pass the filter.
         wanted: the filter that candidates must pass.
         left_out: events whose items are excluded.
@@ -53,44 +84,48 @@ def generate_candidates(
         found += catalogue.nearest(vector, [(count, allowed), (COLD_CANDIDATES, cold_items)])
     if not vectors:
         found.append(catalogue.popular(count, allowed))
-    found.append(_find_associated(catalogue, shopper, allowed))
-    familiar = catalogue.rows_of(shopper.events)
-    found.append(familiar[catalogue.holds(allowed, familiar)][:FAMILIAR_CANDIDATES])
+    # Behaviour says nothing of cold items: training gives them to the ranker by their vectors alone.
+    known_items = allowed.without(cold_items)
+    found.append(catalogue.popular(POPULAR_CANDIDATES, known_items))
+    found += _find_related(catalogue, shopper, known_items)
+    found.append(_find_familiar(catalogue, history, allowed))
     rows = np.unique(np.concatenate(found))
     if max_per_category:
         rows = np.sort(add_other_categories(catalogue, rows, allowed, vectors, k, max_per_category))
     return catalogue.take(rows)
 
 
-def _find_associated(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> NDArray[np.int64]:
-    """Rows of the catalogue that the history leads to, at most `ASSOCIATED_CANDIDATES`."""
+def _find_related(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of the catalogue that the history leads to, best first, by relation."""
     if catalogue.name != DEFAULT_CATALOGUE:
-        return np.empty(0, dtype=np.int64)
-    rows = catalogue.current_rows(shopper.associated.rows_by_score())
-    return rows[catalogue.holds(allowed, rows)][:ASSOCIATED_CANDIDATES]
+        return
+    for name, count in RELATED_CANDIDATES.items():
+        rows = catalogue.current_rows(shopper.related.by_name[name].rows_by_score())
+        yield rows[catalogue.holds(allowed, rows)][:count]
 
 
-def compute_features(chosen: CandidateSet, shopper: Shopper, catalogue: str, as_of: datetime) -> NDArray[np.float32]:
+def _find_familiar(catalogue: Snapshot, history: HistorySummary, allowed: Selection) -> NDArray[np.int64]:
+    """Find the rows of the items of the history, the most usual first."""
+    rows = [catalogue.row(str(item_id)) for item_id in order_by_habit(history.items)]
+    familiar = np.array([row for row in rows if row is not None], dtype=np.int64)
+    return familiar[catalogue.holds(allowed, familiar)][:FAMILIAR_CANDIDATES]
+
+
+def compute_features(chosen: CandidateSet, shopper: Shopper, history: HistorySummary) -> NDArray[np.float32]:
     """Compute the features of candidates, `[candidates, len(CANDIDATE_FEATURES)]`.
 
     Args:
         chosen: the candidates.
         shopper: the encoded shopper.
-        catalogue: the catalogue of the candidates; the same id in another catalogue is another item.
-        as_of: the moment of the request.
+        history: what the shopper did with the items of the candidates' catalogue.
     """
-    remembered = summarise_interactions(
-        [event.item_id if event.targets_catalogue(catalogue) else None for event in shopper.events],
-        shopper.times.tolist(),
-        shopper.percentiles,
-    )
-    return compute_candidate_features(
+    columns = CandidateColumns(
         chosen.item_ids,
-        chosen.popularity,
+        [path or None for path in chosen.category_paths],
+        [brand or None for brand in chosen.brands],
+        chosen.statistics,
         chosen.is_cold,
         chosen.percentile,
-        chosen.neighbours.average_associations(shopper.associated),
-        remembered,
-        as_of.timestamp(),
-        has_query=bool(shopper.query.any()),
+        chosen.neighbours,
     )
+    return compute_candidate_features(columns, history, shopper.related, has_query=bool(shopper.query.any()))

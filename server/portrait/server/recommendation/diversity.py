@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.server.catalogue.catalogue import Selection, Snapshot
 from portrait.server.catalogue.delta import NO_CATEGORY
+from portrait.server.catalogue.snapshot import Selection, Snapshot
 
 _MAX_COMPARED_ROWS = 20_000
 """Above this many rows, only popular ones are scored, and the rest if needed: scoring all takes too long."""

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates.candidate_features import NEAREST_CANDIDATES
+from portrait.features.candidates.history_summary import HistorySummary
+from portrait.features.candidates.item_statistics import POPULARITY
+from portrait.features.candidates.sources import NEAREST_CANDIDATES
 from portrait.features.events import Event
 from portrait.server.catalogue.candidate_set import CandidateSet
-from portrait.server.catalogue.catalogue import Snapshot
 from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.snapshot import Snapshot
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.candidates import generate_candidates
 
@@ -20,6 +22,7 @@ _SIMILARITY_WEIGHT, _POPULARITY_WEIGHT, _CATEGORY_WEIGHT = 0.1, 0.01, 4.0
 def generate_fallback_candidates(
     catalogue: Snapshot,
     shopper: Shopper,
+    history: HistorySummary,
     k: int,
     wanted: Filter,
     left_out: Sequence[Event],
@@ -30,12 +33,13 @@ def generate_fallback_candidates(
     Args:
         catalogue: what there is.
         shopper: profile and query as far as they are known.
+        history: what the shopper did with the items of the catalogue.
         k: at least this many, if so many pass.
         wanted: what may be shown.
         left_out: events whose items may not.
         max_per_category: how many of them may be of one category; 0 for any number.
     """
-    retrieved = generate_candidates(catalogue, shopper, k, wanted, left_out, max_per_category)
+    retrieved = generate_candidates(catalogue, shopper, history, k, wanted, left_out, max_per_category)
     held = [catalogue.row(item_id) for item_id in retrieved.item_ids]
     unwanted = catalogue.rows_of(left_out)
     allowed = catalogue.select(wanted, unwanted)
@@ -55,10 +59,9 @@ def compute_fallback_scores(chosen: CandidateSet, catalogue: Snapshot, shopper: 
     Popularity counts more in categories that the shopper looked at. With a query, nearness to it goes before all else.
     """
     liked = compute_category_shares(catalogue, shopper.events)
-    share = np.array([liked.get(item.category_path, 0.0) for item in chosen.items], dtype=np.float32)
-    score = chosen.neighbours.average_associations(shopper.associated) + _POPULARITY_WEIGHT * chosen.popularity * (
-        1 + _CATEGORY_WEIGHT * share
-    )
+    share = np.array([liked.get(path, 0.0) for path in chosen.category_paths], dtype=np.float32)
+    score = chosen.neighbours.average_associations(shopper.related.association)
+    score += _POPULARITY_WEIGHT * chosen.statistics[:, POPULARITY] * (1 + _CATEGORY_WEIGHT * share)
     score += _SIMILARITY_WEIGHT * (chosen.vectors @ shopper.profile)
     if shopper.query.any():
         score += chosen.vectors @ shopper.query

@@ -10,15 +10,16 @@ from functools import partial
 
 import numpy as np
 
+from portrait.features.candidates.history_summary import HistorySummary
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.generators import run_to_completion
 from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.server.catalogue.candidate_set import CandidateSet
-from portrait.server.catalogue.catalogue import Snapshot
 from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.snapshot import Snapshot
 from portrait.server.engine import FEW_ITEMS, SHORT_ROWS, Engine
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.recommendation.candidates import compute_features, generate_candidates
+from portrait.server.recommendation.candidates import compute_features, generate_candidates, summarise_shopper
 from portrait.server.recommendation.diversity import limit_categories
 from portrait.server.recommendation.fallback_ranking import compute_fallback_scores, generate_fallback_candidates
 from portrait.server.runtime.cooperation import run_in_steps
@@ -98,16 +99,14 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
     shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, snapshots, deadline)
     left_out = request.history if request.exclude_seen else ()
-    arguments = (catalogue, shopper, request.k, request.filter, left_out, request.max_per_category)
+    history = summarise_shopper(shopper, catalogue, request.as_of)
+    arguments = (catalogue, shopper, history, request.k, request.filter, left_out, request.max_per_category)
     if len(catalogue) + len(left_out) <= SHORT_ROWS:
         chosen = generate_candidates(*arguments)
     else:
         chosen = await asyncio.to_thread(generate_candidates, *arguments)
-    if not request.max_per_category:
-        return _make_ranking(
-            engine, await _rank_candidates(engine, chosen, shopper, request, request.k, deadline), request
-        )
-    ordered = await _rank_candidates(engine, chosen, shopper, request, len(chosen.items), deadline)
+    count = len(chosen.items) if request.max_per_category else request.k
+    ordered = await _rank_candidates(engine, chosen, shopper, history, request, count, deadline)
     return _make_ranking(engine, _diversify(catalogue, ordered, request), request)
 
 
@@ -118,8 +117,9 @@ def _recommend_fallback(engine: Engine, request: RecommendRequest) -> Ranking | 
     if shopper is None:
         return None
     left_out = request.history if request.exclude_seen else ()
+    history = summarise_shopper(shopper, catalogue, request.as_of)
     chosen = generate_fallback_candidates(
-        catalogue, shopper, request.k, request.filter, left_out, request.max_per_category
+        catalogue, shopper, history, request.k, request.filter, left_out, request.max_per_category
     )
     ranked = [
         RankedItem(item, score, 0.0, 0.0)
@@ -163,7 +163,8 @@ async def _rank(engine: Engine, request: RankRequest, deadline: float | None) ->
     known = await _collect_candidates(engine, catalogue, list(distinct.values()), deadline)
     # A candidate with its own text is still the same object; one without was replaced by the item of the catalogue.
     by_words = {id(item): copies[key] for key, item in distinct.items() if item.title}
-    once = await _rank_candidates(engine, known, shopper, request, len(known.items), deadline)
+    history = summarise_shopper(shopper, catalogue, request.as_of)
+    once = await _rank_candidates(engine, known, shopper, history, request, len(known.items), deadline)
     ranked = [each for each in once for _ in range(by_words.get(id(each.item), copies[each.item.item_id,]))]
     unknown = (item for item in request.candidates if not item.title and catalogue.row(item.item_id) is None)
     ranked.extend(RankedItem(item, 0.0, 0.0, 0.0) for item in unknown)
@@ -221,13 +222,19 @@ def _key(item: Item) -> tuple[object, ...]:
 
 
 async def _rank_candidates(
-    engine: Engine, chosen: CandidateSet, shopper: Shopper, request: RankingRequest, k: int, deadline: float | None
+    engine: Engine,
+    chosen: CandidateSet,
+    shopper: Shopper,
+    history: HistorySummary,
+    request: RankingRequest,
+    k: int,
+    deadline: float | None,
 ) -> list[RankedItem]:
     """Rank the best `k` candidates; equal scores are ordered by item id.
 
     The ranker learnt from queries for products only. In other catalogues text similarity alone scores a query.
     """
-    features = compute_features(chosen, shopper, request.catalogue, request.as_of)
+    features = compute_features(chosen, shopper, history)
     scores = await engine.ranker.score(shopper.profile, shopper.query, chosen.vectors, features, deadline)
     by_similarity = request.catalogue != DEFAULT_CATALOGUE and shopper.query.any()
     deciding = chosen.vectors @ shopper.query if by_similarity else scores.score

@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 from portrait.features.candidates.associations import Associations
 from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
+from portrait.features.candidates.item_statistics import ITEM_STATISTICS
+from portrait.features.candidates.relations import Relations
 from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.features.search.ivf import IvfIndex
 
@@ -24,10 +26,10 @@ def check_index(index: IvfIndex, items: int, dimension: int) -> None:
         raise ValueError(f"it holds {len(index)} vectors of {index.dimension} numbers, not {items} of {dimension}")
 
 
-def check_popularity(popularity: NDArray[np.float32], items: int) -> None:
-    """Require a finite number an item; raises ValueError."""
-    _require(popularity, (items,), np.float32)
-    _require_finite(popularity)
+def check_statistics(statistics: NDArray[np.float32], items: int) -> None:
+    """Require finite numbers, a row of `ITEM_STATISTICS` an item; raises ValueError."""
+    _require(statistics, (items, len(ITEM_STATISTICS)), np.float32)
+    _require_finite(statistics)
 
 
 def check_neighbours(neighbours: ColdStartNeighbours, items: int) -> None:
@@ -38,8 +40,16 @@ def check_neighbours(neighbours: ColdStartNeighbours, items: int) -> None:
     _require_finite(neighbours.weights)
 
 
-def check_associations(associations: Associations, items: int) -> None:
-    """Require one range of weights an item, each of a row that is there; raises ValueError."""
+def check_relations(relations: Relations, items: int) -> None:
+    """Require of each matrix one range of weights an item, each of a row that is there; raises ValueError."""
+    for name, matrix in relations.by_name.items():
+        try:
+            _check_weights(matrix, items)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+
+
+def _check_weights(associations: Associations, items: int) -> None:
     starts, count = associations.starts, len(associations.items)
     _require(starts, (items + 1,), np.int64)
     _require(associations.items, (count,), np.int32)

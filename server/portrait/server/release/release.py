@@ -11,9 +11,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates.associations import Associations
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
+from portrait.features.candidates.item_statistics import POPULARITY
+from portrait.features.candidates.relations import Relations
+from portrait.features.candidates.sources import order_by_popularity
 from portrait.features.events import DEFAULT_CATALOGUE, Event
 from portrait.features.histories.history_arrays import EVENT_NUMBERS
 from portrait.features.histories.statistics import STATISTICS
@@ -29,11 +31,11 @@ from portrait.features.search.row_bitmap import RowBitmap
 from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.release.checks import (
-    check_associations,
     check_index,
     check_neighbours,
-    check_popularity,
     check_profiles,
+    check_relations,
+    check_statistics,
     check_vectors,
 )
 from portrait.server.release.traits import Trait, declared
@@ -55,12 +57,12 @@ class Release:
     """`[items, dimension]`, unit length; float16 in a release with an index."""
     index: IvfIndex | None
     """Finds the nearest of the items, where they are too many to look at each."""
-    popularity: NDArray[np.float32]
-    """`[items]`, 0 to 1."""
+    statistics: NDArray[np.float32]
+    """`[items, len(ITEM_STATISTICS)]`; of a cold item, the mean of its neighbours."""
     neighbours: ColdStartNeighbours
     """The cold-start neighbours of each item."""
-    associations: Associations
-    """Items that follow other items, by row."""
+    relations: Relations
+    """Where items lead, by row."""
     price_scale: PriceScale
     rarity: InverseDocumentFrequency
     """Rarity of the words of its items."""
@@ -74,10 +76,15 @@ class Release:
         """`[items]`: whether training had no event of the item, so that others lend to it."""
         return self.neighbours.rows[:, 0] != np.arange(len(self.items))
 
+    @property
+    def popularity(self) -> NDArray[np.float32]:
+        """`[items]`, 0 to 1: by all events."""
+        return self.statistics[:, POPULARITY]
+
     @cached_property
     def by_popularity(self) -> NDArray[np.int64]:
-        """`[items]`: the rows, the most popular first, equally popular ones in their order."""
-        return np.argsort(-self.popularity, kind="stable")
+        """`[items]`: the rows, the most popular of late first, equally popular ones in their order."""
+        return order_by_popularity(self.statistics)
 
     @cached_property
     def _known(self) -> RowBitmap:
@@ -141,9 +148,9 @@ class Release:
             items=read(release_layout.ITEMS, lambda path: ItemTable.load(path.parent, scale)),
             vectors=read(release_layout.ITEM_VECTORS, map_array),
             index=read(release_layout.ITEM_INDEX, IvfIndex.open) if manifest.has_item_index else None,
-            popularity=read(release_layout.ITEM_POPULARITY, map_array),
+            statistics=read(release_layout.ITEM_STATISTICS, map_array),
             neighbours=read(release_layout.COLD_START_NEIGHBOURS, lambda path: ColdStartNeighbours.load(path.parent)),
-            associations=read(release_layout.ASSOCIATIONS, Associations.load),
+            relations=read(release_layout.RELATIONS, Relations.load),
             price_scale=scale,
             rarity=read(release_layout.DOCUMENT_FREQUENCIES, _read_rarity),
             population=read(release_layout.POPULATION, Population.read),
@@ -160,9 +167,9 @@ class Release:
         yield release_layout.TOKENIZER, lambda _: self.tokenizer.pad(self.tokenizer.encode(["a", "\u2603", ""]))
         yield release_layout.ITEMS, lambda _: self.items.verify()
         yield release_layout.ITEM_VECTORS, lambda _: check_vectors(self.vectors, items, self.dimension)
-        yield release_layout.ITEM_POPULARITY, lambda _: check_popularity(self.popularity, items)
+        yield release_layout.ITEM_STATISTICS, lambda _: check_statistics(self.statistics, items)
         yield release_layout.COLD_START_NEIGHBOURS, lambda _: check_neighbours(self.neighbours, items)
-        yield release_layout.ASSOCIATIONS, lambda _: check_associations(self.associations, items)
+        yield release_layout.RELATIONS, lambda _: check_relations(self.relations, items)
         if index is not None:
             yield release_layout.ITEM_INDEX, lambda _: check_index(index, items, self.dimension)
         if profiles is not None:

@@ -16,8 +16,9 @@ from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.search.ivf import IvfIndex
 from portrait.server.catalogue.candidate_set import CandidateSet
-from portrait.server.catalogue.catalogue import Catalogue, Catalogues, Snapshot
+from portrait.server.catalogue.catalogue import Catalogue, Catalogues
 from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.snapshot import Snapshot
 from portrait.server.errors import NotFound
 from portrait.server.release.release import Release
 

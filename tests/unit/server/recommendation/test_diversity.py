@@ -18,8 +18,9 @@ from portrait.features.items.prices import PriceScale
 from portrait.features.release.manifest import Manifest
 from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.server.catalogue.candidate_set import candidates_from_text
-from portrait.server.catalogue.catalogue import Catalogue, Snapshot
+from portrait.server.catalogue.catalogue import Catalogue
 from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.snapshot import Snapshot
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.candidates import generate_candidates
 from portrait.server.recommendation.diversity import limit_categories

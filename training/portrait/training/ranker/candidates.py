@@ -10,8 +10,8 @@ from portrait.features.candidates.candidate_features import (
     CandidateColumns,
     compute_candidate_features,
 )
-from portrait.features.candidates.history_summary import COUNTS, HistorySummary, summarise_history
-from portrait.features.candidates.item_statistics import ITEM_STATISTICS, RECENT_HALF_LIVES_DAYS
+from portrait.features.candidates.history_summary import HistorySummary, summarise_history
+from portrait.features.candidates.item_statistics import RECENT_HALF_LIVES_DAYS, RECENT_POPULARITY
 from portrait.features.candidates.relations import RELATIONS, RelatedItems, Relations
 from portrait.features.candidates.sources import (
     COLD_CANDIDATES,
@@ -19,8 +19,11 @@ from portrait.features.candidates.sources import (
     NEAREST_CANDIDATES,
     POPULAR_CANDIDATES,
     RELATED_CANDIDATES,
+    order_by_habit,
+    order_by_popularity,
 )
 from portrait.features.events import EVENT_TYPE_CODES, EventType
+from portrait.features.items.item_table import fold_brand
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
 from portrait.training.encoders.retrieval import TargetVectors, find_masked_items, rank_catalogue
@@ -32,8 +35,6 @@ UNIFORM_ITEMS = 32
 """Items per target that are drawn uniformly besides the candidates, to represent the rest of the catalogue."""
 
 _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
-_HABIT = COUNTS.index("moment_habit_0.95")
-_RECENT = ITEM_STATISTICS.index("popularity_14d")
 _RECENT_COLUMNS = slice(1, 1 + len(RECENT_HALF_LIVES_DAYS))
 
 
@@ -83,9 +84,9 @@ class CandidateBuilder:
         self._corpus, self._holdout, self._index, self._relations = corpus, holdout, index, relations
         known = as_of_targets is not None and not np.isnan(corpus.columns.time[as_of_targets]).any()
         self._recent = RecentPopularity(corpus, as_of_targets) if known and as_of_targets is not None else None
-        self._popular = self._order_by_popularity(index.statistics)
+        self._popular = order_by_popularity(index.statistics)[: 10 * POPULAR_CANDIDATES]
         self._categories: list[Any] = [item.category_path or None for item in corpus.items]
-        self._brands: list[Any] = [item.brand or None for item in corpus.items]
+        self._brands: list[Any] = [fold_brand(item.brand) or None for item in corpus.items]
 
     def build(self, vectors: TargetVectors, random: np.random.Generator) -> Candidates:
         """Build the candidates of each target, and add a uniform sample of the rest of the catalogue."""
@@ -167,14 +168,10 @@ class CandidateBuilder:
             values[:, _RECENT_COLUMNS] = index.neighbours.select(items).average(now)
             return values
 
-        column = now[:, _RECENT - _RECENT_COLUMNS.start]
+        column = now[:, RECENT_POPULARITY - _RECENT_COLUMNS.start]
         count = min(2 * POPULAR_CANDIDATES, len(column))
         best = np.argpartition(-column, count - 1)[:count]
         return read, best[np.argsort(-column[best], kind="stable")]
-
-    def _order_by_popularity(self, statistics: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Rows of the items, the most popular of late first; by all events where there are no times."""
-        return np.lexsort((-statistics[:, 0], -statistics[:, _RECENT]))[: 10 * POPULAR_CANDIDATES]
 
     def _list_served_items(
         self, target: int, nearest: NDArray[np.int64], history: HistorySummary, related: RelatedItems,
@@ -182,8 +179,7 @@ class CandidateBuilder:
     ) -> NDArray[np.int64]:  # fmt: skip
         """Return the items that serving would rank, each once."""
         is_cold = self._index.is_cold
-        habits = history.items.counts[:-1, _HABIT]
-        familiar = np.array(list(history.items.places), dtype=np.int64)[np.argsort(-habits, kind="stable")]
+        familiar = np.array(order_by_habit(history.items), dtype=np.int64)
         # Relations and popularity know no cold items, so they must not find those that are treated as cold either.
         sources = [
             (nearest, len(nearest)),

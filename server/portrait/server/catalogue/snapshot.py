@@ -1,0 +1,309 @@
+"""Snapshots: a catalogue, and all of them, at one moment.
+
+Row numbers first count the items of the release (`stock`), then those of the delta: items added or replaced since
+(`added`). A deleted or replaced item keeps its row, which a bit marks as not live.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.candidates.item_statistics import POPULARITY
+from portrait.features.candidates.sources import order_by_popularity
+from portrait.features.events import Event, Item
+from portrait.features.items.item_table import ItemTable, fold_brand
+from portrait.features.search import row_bitmap as bits
+from portrait.features.search.row_bitmap import RowBitmap
+from portrait.server.catalogue.candidate_set import CandidateSet
+from portrait.server.catalogue.delta import NO_CATEGORY, CatalogueDelta
+from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.release_items import ReleaseItems
+from portrait.server.search.exact import top_k
+
+T = TypeVar("T", bound=np.generic)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A set of rows of a snapshot."""
+
+    stock: RowBitmap
+    """The selected rows of the release, as a bitmap."""
+    added: NDArray[np.bool_]
+    """`[delta rows]`: True for the selected rows of the delta."""
+
+    def holds(self, rows: NDArray[np.int64], stock: int) -> NDArray[np.bool_]:
+        """Tell which rows are in the selection, as `[rows]`.
+
+        Args:
+            rows: rows of the snapshot.
+            stock: number of the snapshot's rows that belong to the release.
+        """
+        held = np.empty(len(rows), dtype=bool)
+        of_stock = rows < stock
+        held[of_stock] = bits.contains_rows(self.stock, rows[of_stock])
+        held[~of_stock] = self.added[rows[~of_stock] - stock]
+        return held
+
+    def within(self, other: "Selection") -> "Selection":
+        """Return the intersection with another selection."""
+        return Selection(self.stock & other.stock, self.added & other.added)
+
+    def without(self, other: "Selection") -> "Selection":
+        """Return the rows that another selection does not hold."""
+        return Selection(self.stock & ~other.stock, self.added & ~other.added)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A catalogue at one moment: the rows of the release, if it has items of this catalogue, then those of the delta.
+
+    The content of a row never changes. A row is live, or it is deleted or replaced.
+    """
+
+    name: str
+    _stock: ReleaseItems
+    _added: CatalogueDelta
+    _live_release_rows: RowBitmap
+    _live_delta_rows: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return self._stock.rows + len(self._live_delta_rows)
+
+    @property
+    def items(self) -> int:
+        """Number of items: live rows."""
+        return bits.count_rows(self._live_release_rows) + self.added
+
+    @property
+    def added(self) -> int:
+        """Number of items added or replaced since the release; every request scores all of them."""
+        return int(np.count_nonzero(self._live_delta_rows))
+
+    def row(self, item_id: str) -> int | None:
+        """Find the live row of an item; None if the catalogue does not hold it."""
+        place = self._added.place(item_id, len(self._live_delta_rows))
+        if place >= 0:
+            return self._stock.rows + place if self._live_delta_rows[place] else None
+        row = self._stock.release.items.row(self.name, item_id)
+        return row if row >= 0 and self._live_release_rows.item(row >> 3) >> (row & 7) & 1 else None
+
+    def row_of(self, event: Event) -> int | None:
+        """Find the row of the item of an event; None without one, or if the catalogue does not hold it."""
+        return self.row(event.item_id) if event.item_id is not None and event.targets_catalogue(self.name) else None
+
+    def rows_of(self, events: Sequence[Event]) -> NDArray[np.int64]:
+        """Find the distinct rows of the items of events, the latest first."""
+        rows = dict.fromkeys(self.row_of(event) for event in reversed(events))
+        return np.array([row for row in rows if row is not None], dtype=np.int64)
+
+    def current_rows(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Map rows of the release to the live rows of the same items, in order; deleted items are left out.
+
+        Args:
+            rows: rows of the release whose items belong to this catalogue.
+        """
+        now, moved = rows.copy(), np.flatnonzero(~bits.contains_rows(self._live_release_rows, rows))
+        for place in moved.tolist():
+            row = self.row(self._stock.release.items.item_id(int(rows[place])))
+            now[place] = -1 if row is None else row
+        return now[now >= 0]
+
+    def item(self, item_id: str) -> Item | None:
+        """Find an item by its id."""
+        row = self.row(item_id)
+        return None if row is None else self._item(row)
+
+    def item_of(self, event: Event) -> Item | None:
+        """Find the item of an event."""
+        row = self.row_of(event)
+        return None if row is None else self._item(row)
+
+    def _item(self, row: int) -> Item:
+        stock = self._stock.rows
+        return self._stock.release.items[row] if row < stock else self._added.item(row - stock)
+
+    def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the vectors of rows, `[rows, dimension]`."""
+        return self._column(rows, self._stock.release.vectors, self._added.vectors).astype(np.float32, copy=False)
+
+    def popularity(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the popularity of rows by all events, `[rows]`."""
+        return self.statistics(rows)[:, POPULARITY]
+
+    def statistics(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the statistics of rows, `[rows, len(ITEM_STATISTICS)]`."""
+        return self._column(rows, self._stock.release.statistics, self._added.numbers["statistics"])
+
+    def category_paths(self, rows: NDArray[np.int64]) -> list[tuple[str, ...]]:
+        """Return the category path of each row, empty without one."""
+        items = self._stock.release.items
+        return self._decode(rows, items.columns.path, items.codes.paths, lambda item: item.category_path)
+
+    def brands(self, rows: NDArray[np.int64]) -> list[str]:
+        """Return the brand of each row as `fold_brand` gives it."""
+        items = self._stock.release.items
+        return self._decode(rows, items.columns.brand, items.codes.brands, lambda item: fold_brand(item.brand))
+
+    def _decode(
+        self, rows: NDArray[np.int64], codes: NDArray[np.int32], values: Sequence[V], read: Callable[[Item], V]
+    ) -> list[V]:
+        """Return what the release's codes of rows stand for, and what is read of the items of the delta."""
+        of_stock = rows < self._stock.rows
+        if of_stock.all():
+            return [values[code] for code in codes[rows].tolist()]
+        return [
+            values[codes[row]] if row < self._stock.rows else read(self._added.item(row - self._stock.rows))
+            for row in rows.tolist()
+        ]
+
+    def categories(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a number for the whole category path of each row, `[rows]`; `NO_CATEGORY` without a path."""
+        items, first = self._stock.release.items, self._stock.rows
+        paths, of_stock = items.codes.paths, rows < first
+        numbers = np.empty(len(rows), dtype=np.int64)
+        numbers[of_stock] = items.columns.path[rows[of_stock]]
+        numbers[~of_stock] = self._added.categories(rows[~of_stock] - first, paths)
+        if paths[:1] == [()]:  # paths are sorted, so only the first can be empty
+            numbers[numbers == 0] = NO_CATEGORY
+        return numbers
+
+    def rows_in(self, selection: Selection) -> NDArray[np.int64]:
+        """List the rows of a selection, ascending."""
+        stock = np.flatnonzero(bits.unpack_rows(selection.stock, self._stock.rows))
+        return np.concatenate([stock, np.flatnonzero(selection.added) + self._stock.rows])
+
+    def take(self, rows: NDArray[np.int64]) -> CandidateSet:
+        """Some rows."""
+        release, numbers, stock = self._stock.release, self._added.numbers, self._stock.rows
+        neighbours = release.neighbours
+        item_id = release.items.item_id
+        items = _Shown(rows.tolist(), release.items, self._added, stock)
+        return CandidateSet(
+            [item_id(row) if row < stock else self._added.item(row - stock).item_id for row in rows.tolist()],
+            items,
+            self.vectors(rows),
+            self.category_paths(rows),
+            self.brands(rows),
+            self.statistics(rows),
+            self._column(rows, release.is_cold, numbers["is_cold"]),
+            ColdStartNeighbours(
+                self._column(rows, neighbours.rows, numbers["neighbours"]),
+                self._column(rows, neighbours.weights, numbers["weights"]),
+            ),
+            self._column(rows, release.items.columns.percentile, numbers["percentile"]),
+        )
+
+    def _column(self, rows: NDArray[np.int64], stock: NDArray[T], added: NDArray[T]) -> NDArray[T]:
+        """Gather values of rows from a column of the release and the same column of the delta."""
+        of_stock = rows < self._stock.rows
+        if of_stock.all():
+            return np.asarray(stock[rows])
+        values = np.empty((len(rows), *stock.shape[1:]), dtype=added.dtype)
+        values[of_stock] = stock[rows[of_stock]]
+        values[~of_stock] = added[rows[~of_stock] - self._stock.rows]
+        return values
+
+    def select(self, wanted: Filter, left_out: NDArray[np.int64], *, cold_only: bool = False) -> Selection:
+        """The living rows that pass a filter.
+
+        Args:
+            wanted: what may be shown.
+            left_out: rows that may not.
+            cold_only: only items that the release knows no event of.
+        """
+        excluded = [row for item_id in wanted.exclude_item_ids if (row := self.row(item_id)) is not None]
+        rows, first = np.concatenate([left_out, np.array(excluded, dtype=np.int64)]), self._stock.rows
+        stock = bits.remove_rows(self._live_release_rows, rows[rows < first])
+        for passing in self._stock.passing(wanted) if first else ():
+            stock &= passing
+        if cold_only:
+            stock &= self._stock.cold_items
+        added = self._live_delta_rows & self._added.passing(wanted, len(self._live_delta_rows))
+        added[rows[rows >= first] - first] = False
+        if cold_only:
+            added &= self._added.numbers["is_cold"][: len(added)]
+        return Selection(stock, added)
+
+    def holds(self, selection: Selection, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """`[rows]`: which of some rows are in a selection."""
+        return selection.holds(rows, self._stock.rows)
+
+    def nearest(self, vector: NDArray[np.float32], wants: Sequence[tuple[int, Selection]]) -> list[NDArray[np.int64]]:
+        """Find the rows whose vectors have the largest inner product with a vector, best first.
+
+        Rows of the release may come from its approximate index, which misses a few; the delta is searched exactly.
+
+        Args:
+            vector: `[dimension]`.
+            wants: one search each: the maximum number of rows, and the selection to search.
+
+        Returns:
+            the rows of each search.
+        """
+        of_stock = self._stock.nearest(vector, [(k, selection.stock) for k, selection in wants])
+        count = len(self._live_delta_rows)
+        if not count:
+            return [rows for rows, _ in of_stock]
+        scores, answers = self._added.vectors[:count] @ vector, []
+        for (k, selection), found in zip(wants, of_stock, strict=True):
+            places = top_k(scores, k, selection.added)
+            answers.append(self._merged(k, found, (places, scores[places])))
+        return answers
+
+    def popular(self, k: int, selection: Selection) -> NDArray[np.int64]:
+        """Find the `k` rows of a selection that are the most popular of late, as `order_by_popularity` orders them."""
+        rows = self._stock.popular(k, selection.stock)
+        if selection.added.any():
+            rows = np.concatenate([rows, np.flatnonzero(selection.added) + self._stock.rows])
+            rows = rows[order_by_popularity(self.statistics(rows))]
+        return rows[:k]
+
+    def _merged(
+        self,
+        k: int,
+        stock: tuple[NDArray[np.int64], NDArray[np.float32]],
+        added: tuple[NDArray[np.int64], NDArray[np.float32]],
+    ) -> NDArray[np.int64]:
+        """Merge the best rows of the release and of the delta, each with scores; equal scores are ordered by row."""
+        rows = np.concatenate([stock[0], added[0] + self._stock.rows])
+        return rows[np.argsort(-np.concatenate([stock[1], added[1]]), kind="stable")[:k]]
+
+
+class _Shown(Sequence[Item]):
+    """Items of some rows; each is created on access, since most candidates are never shown."""
+
+    def __init__(self, rows: list[int], items: ItemTable, added: CatalogueDelta, stock: int) -> None:
+        self._rows, self._items, self._added, self._stock = rows, items, added, stock
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Item]: ...
+    def __getitem__(self, place: int | slice) -> Item | list[Item]:
+        if isinstance(place, slice):
+            return [self._item(row) for row in self._rows[place]]
+        return self._item(self._rows[place])
+
+    def _item(self, row: int) -> Item:
+        return self._items[row] if row < self._stock else self._added.item(row - self._stock)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueSnapshots:
+    """All catalogues at one moment."""
+
+    by_name: Mapping[str, Snapshot]
+
+    def item(self, event: Event) -> Item | None:
+        """Find the item of an event; None for a search, or if no catalogue holds the item."""
+        snapshot = self.by_name.get(event.catalogue)
+        return snapshot.item_of(event) if snapshot is not None else None

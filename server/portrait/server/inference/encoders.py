@@ -21,13 +21,13 @@ HISTORIES = Shapes(
 )
 """Batches of histories, by numbers of events."""
 RANKINGS = Shapes(
-    lengths=(16, 64, 128, 256, 320, 512, 1024, 2112),
+    lengths=(16, 64, 128, 256, 384, 512, 704, 1024, 2112),
     rows=tuple(range(1, 65)),
     budget=4096,
     overhead=0,
     min_fill_when_busy=0.0,
 )
-"""Batches of rankings, by numbers of candidates: what is retrieved and familiar fits 320, with a query 512."""
+"""Batches of rankings, by numbers of candidates: all sources together fit 704, with a query 1024."""
 QUEUE = 2_000
 """Histories, and rankings, that may be unanswered at one time."""
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.candidates.associations import MAX_ASSOCIATION_EVENTS
 from portrait.features.candidates.relations import RelatedItems
 from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
 from portrait.features.histories import history_arrays as histories
@@ -39,8 +40,15 @@ class Shopper:
     @cached_property
     def related(self) -> RelatedItems:
         """Rows of the release's items that the events lead to; made when a ranking asks for them."""
-        rows = [self.release.row_of(event) for event in self.events]
-        return self.release.relations.score_history(rows, self.columns.time)
+        # Only so many are read: the rows of a long history need not be looked up.
+        rows: list[int] = []
+        known = 0
+        for event in reversed(self.events):
+            rows.append(self.release.row_of(event))
+            known += rows[-1] >= 0
+            if known == MAX_ASSOCIATION_EVENTS:
+                break
+        return self.release.relations.score_history(rows[::-1], self.columns.time[len(self.events) - len(rows) :])
 
 
 def read_events(history: Sequence[Event]) -> list[Event]:

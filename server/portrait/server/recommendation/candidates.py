@@ -32,17 +32,16 @@ def summarise_shopper(shopper: Shopper, catalogue: Snapshot, as_of: datetime) ->
         catalogue: gives categories and brands; the same id in another catalogue is another item.
         as_of: the moment of the request.
     """
-    rows = [catalogue.row_of(event) for event in shopper.events]
-    places = [place for place, row in enumerate(rows) if row is not None]
-    known = np.array([row for row in rows if row is not None], dtype=np.int64)
-    categories: list[tuple[str, ...] | None] = [None] * len(rows)
-    brands: list[str | None] = [None] * len(rows)
-    for place, path, brand in zip(places, catalogue.category_paths(known), catalogue.brands(known), strict=True):
-        categories[place], brands[place] = path or None, brand or None
+    items = [event.item_id if event.targets_catalogue(catalogue.name) else None for event in shopper.events]
+    distinct = [item_id for item_id in dict.fromkeys(items) if item_id is not None]
+    known = {item_id: row for item_id in distinct if (row := catalogue.row(item_id)) is not None}
+    rows = np.array(list(known.values()), dtype=np.int64)
+    categories = dict[str | None, tuple[str, ...]](zip(known, catalogue.category_paths(rows), strict=True))
+    brands = dict[str | None, str](zip(known, catalogue.brands(rows), strict=True))
     return summarise_history(
-        [event.item_id if event.targets_catalogue(catalogue.name) else None for event in shopper.events],
-        categories,
-        brands,
+        items,
+        [categories.get(item_id) or None for item_id in items],
+        [brands.get(item_id) or None for item_id in items],
         shopper.columns.type_code,
         shopper.columns.time,
         shopper.columns.price_percentile,

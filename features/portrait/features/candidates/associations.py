@@ -1,12 +1,9 @@
 """Associations: which items follow which, as a sparse item-to-item matrix, and what they say of a history."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from portrait.features.files.atomic_write import atomic_write
 
 MAX_ASSOCIATION_EVENTS = 32
 """A history's latest events with known items, so many of them, are what associations are read of."""
@@ -86,17 +83,6 @@ class Associations:
         weights = np.repeat(self.starts[row], counts) + within
         values = self.weights[weights] * np.repeat(share, counts)
         return EventContributions(np.repeat(known, counts), self.items[weights], values)
-
-    def save(self, path: Path) -> None:
-        """Write to a file, all of it or nothing."""
-        with atomic_write(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, starts=self.starts, items=self.items, weights=self.weights, decay=self.decay)
-
-    @classmethod
-    def load(cls, path: Path) -> "Associations":
-        """The inverse of `save`."""
-        with np.load(path) as arrays:
-            return cls(arrays["starts"], arrays["items"], arrays["weights"], float(arrays["decay"]))
 
 
 def compute_moment_decay(times: NDArray[np.float64], decay: float) -> NDArray[np.float64]:

@@ -1,7 +1,6 @@
 """Associations: what a sparse item-to-item matrix says of a history."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,12 +59,3 @@ def test_equals_the_dense_product(rows: list[int]) -> None:
         expected += associations.decay**steps * dense[row]
     found = associations.score_history(rows, list(range(len(rows))))
     assert np.allclose(found.scores_of(np.arange(ITEMS)), expected, atol=1e-6)
-
-
-def test_file_round_trip(tmp_path: Path) -> None:
-    associations = chain()
-    associations.save(tmp_path / "associations.npz")
-    loaded = Associations.load(tmp_path / "associations.npz")
-    assert loaded.decay == associations.decay
-    for name in ("starts", "items", "weights"):
-        assert np.array_equal(getattr(loaded, name), getattr(associations, name))

@@ -209,7 +209,7 @@ def test_a_wrong_log_is_told(kind: str, source: str | None, wrong: dict[str, Pat
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["model.pt", "data.json", "settings.json", "tokenizer.json", "associations.npz"])
+@pytest.mark.parametrize("name", ["model.pt", "data.json", "settings.json", "tokenizer.json", "relations.npz"])
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"path": 3}', b"\xff\xfe"])
 def test_a_damaged_run_is_told(shop: Shop, tmp_path: Path, name: str, content: bytes) -> None:
     shutil.copytree(shop.run, tmp_path / "run", ignore=shutil.ignore_patterns("tensorboard"))

@@ -10,6 +10,7 @@ from torch import nn
 from benchmarks.explanations import randomisation as shuffled
 from benchmarks.explanations.sanity import measure_agreement
 from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.relations import RELATIONS, Relations
 from portrait.features.events import Event, EventType, Item
 from portrait.server.explanation.counterfactuals import EventEffect, RankingExplanation, WordEffect
 from portrait.server.recommendation.ranking import RankedItem
@@ -50,9 +51,12 @@ def test_shuffled_weights_are_the_same_in_another_order() -> None:
     assert torch.equal(module.weight.detach().flatten().sort().values, before.flatten().sort().values)
 
 
-def test_shuffled_associations_lead_each_item_to_as_many_as_before() -> None:
+def test_shuffled_relations_lead_each_item_to_as_many_as_before() -> None:
     linked = Associations(np.array([0, 2, 2, 5]), np.arange(5, dtype=np.int32), np.arange(5, dtype=np.float32), 0.7)
-    other = shuffled.shuffle_associations(linked, seed=1)
-    assert np.array_equal(other.starts, linked.starts)
-    assert sorted(other.items) == sorted(linked.items)
-    assert sorted(other.weights) == sorted(linked.weights)
+    others = shuffled.shuffle_relations(Relations(dict.fromkeys(RELATIONS, linked)), seed=1)
+    assert tuple(others.by_name) == RELATIONS
+    for other in others.by_name.values():
+        assert np.array_equal(other.starts, linked.starts)
+        assert not np.array_equal(other.items, linked.items)
+        assert sorted(other.items) == sorted(linked.items)
+        assert sorted(other.weights) == sorted(linked.weights)

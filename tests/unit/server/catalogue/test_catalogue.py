@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from portrait.export.nearest import inverted_file
 from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.candidates.item_statistics import ITEM_STATISTICS, POPULARITY, RECENT_POPULARITY
 from portrait.features.events import Event, EventType, Item
-from portrait.features.items.item_table import ItemTable, format_item_line
+from portrait.features.items.item_table import ItemTable, fold_brand, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.search.ivf import IvfIndex
 from portrait.server.catalogue.candidate_set import CandidateSet
@@ -35,15 +36,16 @@ ITEMS = [
 def release_of(items: Sequence[Item]) -> Release:
     prices = np.array([np.nan if item.price is None else item.price for item in items])
     scale = PriceScale.fit([item.category_path for item in items], prices)
-    popularity = np.linspace(1.0, 0.0, len(items), dtype=np.float32)
+    statistics = np.zeros((len(items), len(ITEM_STATISTICS)), dtype=np.float32)
+    statistics[:, POPULARITY] = np.linspace(1.0, 0.0, len(items))
     return cast(
         Release,
         SimpleNamespace(
             items=ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
             index=None,
             vectors=vectors(*range(len(items))),
-            popularity=popularity,
-            by_popularity=np.argsort(-popularity, kind="stable"),
+            statistics=statistics,
+            by_popularity=np.arange(len(items)),
             is_cold=np.zeros(len(items), dtype=bool),
             neighbours=ColdStartNeighbours.of_known_items(np.arange(len(items))),
             price_scale=scale,
@@ -64,7 +66,9 @@ def cold_items(items: Sequence[Item], *values: float) -> CandidateSet:
         [item.item_id for item in items],
         list(items),
         vectors(*values),
-        np.zeros(count, dtype=np.float32),
+        [item.category_path for item in items],
+        [fold_brand(item.brand) for item in items],
+        np.zeros((count, len(ITEM_STATISTICS)), dtype=np.float32),
         np.ones(count, dtype=bool),
         ColdStartNeighbours.empty(count),
         np.full(count, np.nan),
@@ -122,9 +126,24 @@ def test_a_new_item_is_there_at_once(catalogue: Catalogue) -> None:
     chosen = now.take(np.array([row, 0]))
     assert [item.item_id for item in chosen.items] == ["pan", "desk"]
     assert chosen.vectors.tolist() == vectors(7, 0).tolist()
-    assert chosen.popularity.tolist() == [0.0, 1.0]
+    assert chosen.statistics[:, POPULARITY].tolist() == [0.0, 1.0]
+    assert chosen.category_paths == [("Kitchen",), ("Home", "Lamps")]
+    assert chosen.brands == ["acme", "acme"]
     assert chosen.is_cold.tolist() == [True, False]
     assert chosen.neighbours.rows[:, 0].tolist() == [-1, 0]
+
+
+def test_items_of_release_and_delta_are_popular_by_one_order(catalogue: Catalogue) -> None:
+    added = cold_items([Item("late", "Late"), Item("usual", "Usual"), Item("tied", "Tied")], 7, 8, 9)
+    added.statistics[:, RECENT_POPULARITY] = [0.5, 0.0, 0.0]
+    added.statistics[:, POPULARITY] = [0.0, 0.9, 0.8]
+    catalogue.upsert(added)
+    now = catalogue.now
+    everything = now.select(Filter(), np.empty(0, dtype=np.int64))
+    popular = now.take(now.popular(5, everything)).item_ids
+    assert popular == ["late", "desk", "usual", "floor", "tied"]
+    cold = now.select(Filter(), np.empty(0, dtype=np.int64), cold_only=True)
+    assert now.take(now.popular(3, everything.without(cold))).item_ids == ["desk", "floor", "rug"]
 
 
 def test_a_replaced_item_is_there_once(catalogue: Catalogue) -> None:

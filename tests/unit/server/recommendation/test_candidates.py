@@ -1,6 +1,9 @@
 """Candidate generation: the items of a catalogue that are worth ranking for a shopper."""
 
-from datetime import UTC, datetime
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import cast
 
@@ -10,18 +13,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait.features.candidates.associations import Associations
-from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, NEAREST_CANDIDATES
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.candidates.item_statistics import ITEM_STATISTICS, RECENT_POPULARITY
+from portrait.features.candidates.relations import RELATIONS, Relations
+from portrait.features.candidates.sources import (
+    FAMILIAR_CANDIDATES,
+    NEAREST_CANDIDATES,
+    POPULAR_CANDIDATES,
+    RELATED_CANDIDATES,
+)
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
+from portrait.features.histories.history_arrays import build_event_columns
 from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.release.manifest import Manifest
 from portrait.features.text.idf import InverseDocumentFrequency
-from portrait.server.catalogue.candidate_set import candidates_from_text
+from portrait.server.catalogue.candidate_set import CandidateSet, candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogue
 from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.snapshot import Snapshot
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.recommendation.candidates import compute_features, generate_candidates
+from portrait.server.recommendation.candidates import compute_features, generate_candidates, summarise_shopper
 from portrait.server.release.release import Release
 from portrait.server.search.exact import top_k
 
@@ -46,6 +59,15 @@ def test_scores_that_differ_by_little_are_told_apart() -> None:
 COUNT = 3 * NEAREST_CANDIDATES
 FAR = COUNT - 1
 """The item that is farthest from the shopper, and that the history leads to."""
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def lead(row: int, *targets: int) -> Associations:
+    """Lead one item to some others, the first of them the most."""
+    starts = np.zeros(COUNT + 1, dtype=np.int64)
+    starts[row + 1 :] = len(targets)
+    weights = np.linspace(0.5, 0.4, len(targets), dtype=np.float32)
+    return Associations(starts, np.array(targets, dtype=np.int32), weights, 0.7)
 
 
 @pytest.fixture
@@ -58,37 +80,68 @@ def release() -> Release:
         "items": ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
         "index": None,
         "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
-        "popularity": np.zeros(COUNT, dtype=np.float32),
+        "statistics": np.zeros((COUNT, len(ITEM_STATISTICS)), dtype=np.float32),
         "neighbours": ColdStartNeighbours.of_known_items(np.arange(COUNT)),
         "price_scale": scale,
-        "associations": Associations(
-            np.minimum(np.arange(COUNT + 1), 1), np.array([FAR], dtype=np.int32), np.array([0.5], np.float32), 0.7
-        ),
+        "relations": Relations({name: lead(0, FAR) for name in RELATIONS}),
     }
     rest = {"number": 1, "tokenizer": None, "rarity": InverseDocumentFrequency.from_counts(0, {})}
     return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, subspaces=1)), **held, **rest)
 
 
-def shopper(release: Release) -> Shopper:
+def shopper(release: Release, items: Sequence[str] = ("0",)) -> Shopper:
+    """A shopper who likes the first item, and looked at some, a day apart and the last of them now."""
     likes, nothing = np.array([1.0, 0.0], dtype=np.float32), np.zeros(2, dtype=np.float32)
-    event = Event("1", EventType.VIEW, item_id="0")
-    return Shopper(likes, nothing, [event], np.array([np.nan]), np.array([np.nan]), release)
+    ago = range(len(items) - 1, -1, -1)
+    events = [
+        Event(str(days), EventType.VIEW, NOW - timedelta(days=days), each)
+        for days, each in zip(ago, items, strict=True)
+    ]
+    return Shopper(likes, nothing, events, build_event_columns(events, lambda _: math.nan), release)
+
+
+def generate(
+    catalogue: Snapshot,
+    one: Shopper,
+    wanted: Filter = Filter(),  # noqa: B008 - it never changes
+    left_out: Sequence[Event] = (),
+) -> CandidateSet:
+    return generate_candidates(catalogue, one, summarise_shopper(one, catalogue, NOW), 10, wanted, left_out)
+
+
+def features(catalogue: Snapshot, one: Shopper, found: CandidateSet) -> dict[str, dict[str, float]]:
+    """Features of candidates by name, then by item."""
+    told = compute_features(found, one, summarise_shopper(one, catalogue, NOW))
+    return {
+        name: dict(zip(found.item_ids, column.tolist(), strict=True))
+        for name, column in zip(CANDIDATE_FEATURES, told.T, strict=True)
+    }
 
 
 def test_what_the_history_leads_to_is_a_candidate_however_far_it_is(release: Release) -> None:
-    catalogue = Catalogue(DEFAULT_CATALOGUE, release)
-    found = generate_candidates(catalogue.now, shopper(release), 10, Filter(), ())
-    assert {item.item_id for item in found.items} == {*map(str, range(NEAREST_CANDIDATES)), str(FAR)}
-    told = compute_features(found, shopper(release), DEFAULT_CATALOGUE, datetime.now(UTC))
-    column = told[:, CANDIDATE_FEATURES.index("association")]
-    assert [item.item_id for item, value in zip(found.items, column, strict=True) if value] == [str(FAR)]
+    now = Catalogue(DEFAULT_CATALOGUE, release).now
+    found = generate(now, shopper(release))
+    assert set(found.item_ids) == {*map(str, range(NEAREST_CANDIDATES)), str(FAR)}
+    told = features(now, shopper(release), found)
+    for name in RELATIONS:
+        assert [item_id for item_id, value in told[name].items() if value] == [str(FAR)], name
+
+
+@pytest.mark.parametrize("name", RELATIONS)
+def test_each_relation_gives_its_best(release: Release, name: str) -> None:
+    nothing = lead(0)
+    far = range(FAR, FAR - RELATED_CANDIDATES[name] - 5, -1)
+    one = replace(release, relations=Relations(dict.fromkeys(RELATIONS, nothing) | {name: lead(0, *far)}))
+    found = generate(Catalogue(DEFAULT_CATALOGUE, one).now, shopper(one))
+    related = {each for each in found.item_ids if int(each) >= NEAREST_CANDIDATES}
+    assert related == {str(row) for row in list(far)[: RELATED_CANDIDATES[name]]}
 
 
 def test_what_the_history_leads_to_passes_filters_and_changes_like_any_item(release: Release) -> None:
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
 
     def found(wanted: Filter) -> set[str]:
-        return {item.item_id for item in generate_candidates(catalogue.now, shopper(release), 10, wanted, ()).items}
+        return set(generate(catalogue.now, shopper(release), wanted).item_ids)
 
     assert found(Filter(brands=["acme"])) == {str(FAR)}
     assert str(FAR) not in found(Filter(exclude_item_ids=[str(FAR)]))
@@ -103,22 +156,59 @@ def test_a_cold_item_is_a_candidate_however_many_known_items_are_nearer(release:
     catalogue = Catalogue(DEFAULT_CATALOGUE, release)
     words = release.vectors[[FAR - 1]]
     catalogue.upsert(candidates_from_text(release, DEFAULT_CATALOGUE, [Item("new", "New")], words))
-    found = generate_candidates(catalogue.now, shopper(release), 10, Filter(), ())
+    found = generate(catalogue.now, shopper(release))
     assert "new" in {item.item_id for item in found.items}
-    told = compute_features(found, shopper(release), DEFAULT_CATALOGUE, datetime.now(UTC))
-    cold_items = told[:, CANDIDATE_FEATURES.index("cold_item")]
-    assert [item.item_id for item, new in zip(found.items, cold_items, strict=True) if new] == ["new"]
+    told = features(catalogue.now, shopper(release), found)
+    assert [item_id for item_id, is_cold in told["cold_item"].items() if is_cold] == ["new"]
     # What leads to its neighbour leads to it.
-    association = told[[item.item_id for item in found.items].index("new"), CANDIDATE_FEATURES.index("association")]
-    assert association > 0.0
+    assert told["association"]["new"] > 0.0
+
+
+def test_the_most_usual_of_the_familiar_items_are_candidates_before_the_latest(release: Release) -> None:
+    oldest, rare, *others = (str(NEAREST_CANDIDATES + 10 + place) for place in range(FAMILIAR_CANDIDATES + 1))
+    one = replace(release, relations=Relations(dict.fromkeys(RELATIONS, lead(0))))
+    now = Catalogue(DEFAULT_CATALOGUE, one).now
+    someone = shopper(one, [oldest, oldest, rare, *others])
+    found = {each for each in generate(now, someone).item_ids if int(each) >= NEAREST_CANDIDATES}
+    assert found == {oldest, *others}
+    # Where the items of the history are excluded, none of them is a candidate.
+    assert not set(generate(now, someone, left_out=someone.events).item_ids) & {oldest, rare, *others}
+
+
+def test_items_that_are_popular_of_late_are_candidates_unless_they_are_cold(release: Release) -> None:
+    statistics = release.statistics.copy()
+    statistics[-POPULAR_CANDIDATES - 3 :, RECENT_POPULARITY] = np.linspace(1.0, 2.0, POPULAR_CANDIDATES + 3)
+    neighbours = ColdStartNeighbours.of_known_items(np.arange(COUNT))
+    neighbours.rows[FAR, 0] = 0  # it is a cold item, that the first stands in for
+    one = replace(
+        release, statistics=statistics, neighbours=neighbours, relations=Relations(dict.fromkeys(RELATIONS, lead(0)))
+    )
+    found = generate(Catalogue(DEFAULT_CATALOGUE, one).now, shopper(one))
+    popular = {int(each) for each in found.item_ids} - set(range(NEAREST_CANDIDATES)) - {FAR}
+    assert popular == set(range(FAR - POPULAR_CANDIDATES, FAR))
+
+
+def test_habits_by_category_and_brand_are_those_of_the_catalogue_as_it_is_now(release: Release) -> None:
+    catalogue = Catalogue(DEFAULT_CATALOGUE, release)
+    lamps = [
+        Item(each, "Lamp", category_path=("Home", "Lamps"), brand=brand) for each, brand in (("1", "ACME"), ("2", ""))
+    ]
+    catalogue.upsert(candidates_from_text(release, DEFAULT_CATALOGUE, lamps, release.vectors[[1, 2]]))
+    someone = shopper(release, ["1", "gone", "0"])
+    told = features(catalogue.now, someone, generate(catalogue.now, someone))
+    shares = {each for each, share in told["category_share"].items() if share}
+    assert shares == {"1", "2"}
+    assert {each for each, share in told["brand_share"].items() if share} == {"1", str(FAR)}
+    assert told["brand_share"][str(FAR)] == pytest.approx(1.0)
+    assert {each for each, seen in told["seen"].items() if seen} == {"0", "1"}
 
 
 def test_another_catalogue_is_not_led_to(release: Release) -> None:
     ads = Catalogue("ads", release)
     items = [Item(item.item_id, item.title, catalogue="ads") for item in release.items]
     ads.upsert(candidates_from_text(release, "ads", items, release.vectors))
-    found = generate_candidates(ads.now, shopper(release), 10, Filter(), ())
-    assert str(FAR) not in {item.item_id for item in found.items}
-    assert not compute_features(found, shopper(release), "ads", datetime.now(UTC))[
-        :, CANDIDATE_FEATURES.index("association")
-    ].any()
+    found = generate(ads.now, shopper(release))
+    assert str(FAR) not in found.item_ids
+    told = features(ads.now, shopper(release), found)
+    for name in (*RELATIONS, "seen", "category_share", "events"):
+        assert not any(told[name].values()), name

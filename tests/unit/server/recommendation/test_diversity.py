@@ -1,5 +1,6 @@
 """No category has more items than are asked for, and others fill the answer."""
 
+import math
 from collections import Counter
 from types import SimpleNamespace
 from typing import cast
@@ -10,9 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portrait.features.candidates.associations import Associations
-from portrait.features.candidates.candidate_features import NEAREST_CANDIDATES
 from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.candidates.history_summary import summarise_history
+from portrait.features.candidates.item_statistics import ITEM_STATISTICS, POPULARITY
+from portrait.features.candidates.relations import RELATIONS, Relations
+from portrait.features.candidates.sources import NEAREST_CANDIDATES
 from portrait.features.events import DEFAULT_CATALOGUE, Item
+from portrait.features.histories.history_arrays import build_event_columns
 from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.release.manifest import Manifest
@@ -30,6 +35,7 @@ from portrait.server.release.release import Release
 PATHS = ((), ("Dairy",), ("Dairy", "Milk"), ("Dairy", "Cheese"), ("Bread",))
 SIDE = NEAREST_CANDIDATES + 50
 """So many milks are nearer than anything else: retrieval finds nothing else by itself."""
+NO_HISTORY = summarise_history([], [], [], np.empty(0, dtype=np.int64), np.empty(0), np.empty(0), math.nan)
 
 
 def released(paths: list[tuple[str, ...]]) -> Release:
@@ -37,16 +43,17 @@ def released(paths: list[tuple[str, ...]]) -> Release:
     count, scale = len(paths), PriceScale({})
     items = [Item(f"{row:04}", f"Item {row}", category_path=path) for row, path in enumerate(paths)]
     angles = np.linspace(0.0, np.pi / 2, count)
+    statistics = np.zeros((count, len(ITEM_STATISTICS)), dtype=np.float32)
+    statistics[:, POPULARITY] = np.linspace(1.0, 0.5, count)
+    nothing = Associations(np.zeros(count + 1, dtype=np.int64), np.empty(0, np.int32), np.empty(0, np.float32), 0.7)
     held = {
         "items": ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
         "index": None,
         "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
-        "popularity": np.linspace(1.0, 0.5, count, dtype=np.float32),
+        "statistics": statistics,
         "neighbours": ColdStartNeighbours.of_known_items(np.arange(count)),
         "price_scale": scale,
-        "associations": Associations(
-            np.zeros(count + 1, dtype=np.int64), np.empty(0, np.int32), np.empty(0, np.float32), 0.7
-        ),
+        "relations": Relations(dict.fromkeys(RELATIONS, nothing)),
     }
     rest = {"number": 1, "tokenizer": None, "rarity": InverseDocumentFrequency.from_counts(0, {})}
     return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, subspaces=1)), **held, **rest)
@@ -55,7 +62,7 @@ def released(paths: list[tuple[str, ...]]) -> Release:
 def shopper(release: Release, known: bool) -> Shopper:
     nothing = np.zeros(2, dtype=np.float32)
     likes = np.array([1.0, 0.0], dtype=np.float32) if known else nothing
-    return Shopper(likes, nothing, [], np.empty(0), np.empty(0), release)
+    return Shopper(likes, nothing, [], build_event_columns([], lambda _: math.nan), release)
 
 
 def chosen(catalogue: Snapshot, ids: list[str], limit: int, k: int) -> list[str]:
@@ -97,18 +104,20 @@ def test_other_categories_fill_the_answer_however_far_they_are(search, known: bo
     catalogue.upsert(
         candidates_from_text(release, DEFAULT_CATALOGUE, [bread], np.array([[0.0, 1.0]], dtype=np.float32))
     )
-    found = search(catalogue.now, shopper(release, known), 12, Filter(), (), limit)
+    found = search(catalogue.now, shopper(release, known), NO_HISTORY, 12, Filter(), (), limit)
     taken = Counter(cast(Item, catalogue.now.item(each)).category_path for each in found.item_ids)
     assert sum(min(count, limit) for count in taken.values()) >= 12
     assert len(set(found.item_ids)) == len(found.item_ids)
     wanted = Filter(categories=[("Aisle",)])
-    found = search(catalogue.now, shopper(release, known), 12, wanted, (), limit)
+    found = search(catalogue.now, shopper(release, known), NO_HISTORY, 12, wanted, (), limit)
     assert {cast(Item, catalogue.now.item(each)).category_path[0] for each in found.item_ids} == {"Aisle"}
 
 
 def test_without_a_limit_nothing_changes() -> None:
     release = released([("Dairy", "Milk")] * SIDE + [("Bread",)])
     now = Catalogue(DEFAULT_CATALOGUE, release).now
-    plain, none = (generate_candidates(now, shopper(release, True), 12, Filter(), (), *limit) for limit in ((), (0,)))
+    plain, none = (
+        generate_candidates(now, shopper(release, True), NO_HISTORY, 12, Filter(), (), *limit) for limit in ((), (0,))
+    )
     assert plain.item_ids == none.item_ids
     assert len(plain.item_ids) == NEAREST_CANDIDATES

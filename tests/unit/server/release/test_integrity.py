@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from support import tiny_release
 from typer.testing import CliRunner, Result
 
+from portrait.features.candidates.associations import Associations
+from portrait.features.candidates.relations import TITLE, Relations
 from portrait.features.files.integrity import sha256
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import MAX_RELEASE
@@ -113,6 +116,19 @@ def array(name: str, change: Callable[[Any], Any]) -> Damage:
         with path.open("wb") as file:
             np.save(file, changed)
         rewritten(name, bytes)(repository)
+
+    return damage
+
+
+def relation(change: Callable[[Associations], Associations] | None) -> Damage:
+    """Another matrix among the relations, or one less, of which the manifest has the right hash."""
+
+    def damage(repository: Path) -> None:
+        path = held(repository, release_layout.RELATIONS)
+        matrices = dict(Relations.load(path).by_name)
+        matrix = matrices.pop(TITLE)
+        Relations(matrices if change is None else matrices | {TITLE: change(matrix)}).save(path)
+        rewritten(release_layout.RELATIONS, bytes)(repository)
 
     return damage
 
@@ -289,13 +305,27 @@ UNSOUND: dict[str, tuple[Damage, str]] = {
         array(release_layout.ITEM_VECTORS, lambda vectors: vectors.astype("i8")),
         "item_vectors.npy",
     ),
-    "a single popularity": (array(release_layout.ITEM_POPULARITY, lambda values: values[0]), "item_popularity.npy"),
-    "a popularity that is no number": (array(release_layout.ITEM_POPULARITY, nan), "item_popularity.npy"),
+    "statistics of a single item": (array(release_layout.ITEM_STATISTICS, lambda values: values[0]), "item_statistics"),
+    "a statistic less": (array(release_layout.ITEM_STATISTICS, lambda values: values[:, 1:]), "item_statistics.npy"),
+    "a statistic that is no number": (array(release_layout.ITEM_STATISTICS, nan), "item_statistics.npy"),
     "a neighbour that is not there": (
         array(release_layout.COLD_START_NEIGHBOURS, other_neighbour),
         "cold_start_neighbours.npy",
     ),
-    "associations that are none": (rewritten(release_layout.ASSOCIATIONS, lambda _: b"none"), "associations.npz"),
+    "relations that are none": (rewritten(release_layout.RELATIONS, lambda _: b"none"), "relations.npz"),
+    "a relation less": (relation(None), "relations.npz"),
+    "a relation to an item that is not there": (
+        relation(lambda matrix: replace(matrix, items=matrix.items + 1)),
+        "relations.npz",
+    ),
+    "a relation that is no number": (
+        relation(lambda matrix: replace(matrix, weights=matrix.weights * np.float32("nan"))),
+        "relations.npz",
+    ),
+    "relations of other items": (
+        relation(lambda matrix: replace(matrix, starts=matrix.starts[:-1])),
+        "relations.npz",
+    ),
     "a quantile less": (
         rewritten(release_layout.PRICE_SCALE, lambda scale: json.dumps({"": json.loads(scale)[""][1:]}).encode()),
         "price_scale.json",

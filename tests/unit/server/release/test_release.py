@@ -72,7 +72,8 @@ def test_a_file_that_changed_is_refused(repository: Path, name: str) -> None:
         release_layout.ITEM_VECTORS,
         release_layout.TOKENIZER,
         release_layout.COLD_START_NEIGHBOURS,
-        release_layout.ASSOCIATIONS,
+        release_layout.RELATIONS,
+        release_layout.ITEM_STATISTICS,
         release_layout.PRICE_SCALE,
     ],
 )

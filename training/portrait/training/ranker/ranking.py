@@ -74,9 +74,10 @@ def fit_ranker(
     ranker = Ranker(scale, 1.0 / len(vectors.items))
     _standardise(ranker, vectors, candidates, random)
     # The probability heads are linear and start at a prior that is far off for popular items: they need larger steps.
-    ordering = [value for name, value in ranker.named_parameters() if not name.startswith("probability_head")]
+    # What no target teaches stays as it is: without searches, nothing says how far the past may move their results.
     groups: list[dict[str, Any]] = [
-        {"params": ordering},
+        {"params": [*ranker.linear.parameters(), *ranker.network.parameters()]},
+        {"params": [ranker.query_scale, ranker.gate], "weight_decay": 0.0},
         {"params": ranker.probability_head.parameters(), "lr": _PROBABILITY_LEARNING_RATE},
     ]
     optimizer = torch.optim.AdamW(groups, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)

@@ -35,7 +35,7 @@ _MAX_OVERDUE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class CandidateColumns:
-    """What is known of some candidates whoever asks; all of one length."""
+    """Columns of some candidates that are the same whoever asks; all of one length."""
 
     items: Sequence[Hashable]
     """Keys of the items, as in the history."""

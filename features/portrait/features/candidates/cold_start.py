@@ -1,8 +1,8 @@
 """Cold-start neighbours: known items whose behaviour stands in for that of a cold item, an item without events.
 
 A text says what an item is; behaviour says what it is wanted with. A cold item has only its text, so the known items
-whose vectors are nearest to its text embedding represent it: their vectors are mixed into its own, and its popularity
-and associations are the weighted mean of theirs. A known item is its own and only neighbour.
+whose vectors are nearest to its text embedding represent it: their vectors are mixed into its own, and its statistics
+and relations are the weighted mean of theirs. A known item is its own and only neighbour.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a shopper did with single items, categories and brands: counts of the past at several half-lives."""
+"""Summaries of histories by single items, categories and brands: counts of the past at several half-lives."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ from portrait.training.ranker.associations import (
 from portrait.training.settings import TrainSettings
 
 _BACKWARD_SHARE = 0.5
-"""What a transition counts in the other direction."""
+"""Weight of a transition in the other direction."""
 _OUT_POWER, _IN_POWER = 0.5, 0.35
 """Powers of the sums of rows and columns by which transitions are divided: without them, popular items win."""
 _MAX_TRANSITIONS = 200

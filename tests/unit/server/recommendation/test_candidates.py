@@ -18,6 +18,7 @@ from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS, RECENT_POPULARITY
 from portrait.features.candidates.relations import RELATIONS, Relations
 from portrait.features.candidates.sources import (
+    COLD_CANDIDATES,
     FAMILIAR_CANDIDATES,
     NEAREST_CANDIDATES,
     POPULAR_CANDIDATES,
@@ -33,6 +34,7 @@ from portrait.server.catalogue.candidate_set import CandidateSet, candidates_fro
 from portrait.server.catalogue.catalogue import Catalogue
 from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.snapshot import Snapshot
+from portrait.server.inference.encoders import RANKINGS
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.candidates import compute_features, generate_candidates, summarise_shopper
 from portrait.server.release.release import Release
@@ -212,3 +214,10 @@ def test_another_catalogue_is_not_led_to(release: Release) -> None:
     told = features(ads.now, shopper(release), found)
     for name in (*RELATIONS, "seen", "category_share", "events"):
         assert not any(told[name].values()), name
+
+
+def test_the_candidates_of_all_sources_fill_most_of_the_batch_that_they_are_padded_to() -> None:
+    near = NEAREST_CANDIDATES + COLD_CANDIDATES
+    others = sum(RELATED_CANDIDATES.values()) + FAMILIAR_CANDIDATES + POPULAR_CANDIDATES
+    for count in (near + others, 2 * near + others):  # without a query, and with one
+        assert min(length for length in RANKINGS.lengths if length >= count) < 1.25 * count

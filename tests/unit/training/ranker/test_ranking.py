@@ -1,0 +1,64 @@
+"""The fit of the ranker: it finds the input that says what comes next, and counts the whole catalogue."""
+
+import numpy as np
+import pytest
+import torch
+
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.training.encoders.retrieval import TargetVectors
+from portrait.training.ranker.candidates import Candidates
+from portrait.training.ranker.ranking import fit_ranker, run_ranker
+
+TARGETS, WIDTH, ITEMS = 640, 12, 200
+TELLING = CANDIDATE_FEATURES.index("item_share")
+
+
+@pytest.fixture(scope="module")
+def vectors() -> TargetVectors:
+    """Vectors that tell nothing."""
+    random = np.random.default_rng(0)
+    items, profiles = (random.normal(size=(count, 8)).astype(np.float32) for count in (ITEMS, TARGETS))
+    items /= np.linalg.norm(items, axis=1, keepdims=True)
+    profiles /= np.linalg.norm(profiles, axis=1, keepdims=True)
+    return TargetVectors(items, profiles, np.arange(TARGETS))
+
+
+@pytest.fixture(scope="module")
+def candidates() -> Candidates:
+    """Moments of two items, the first two candidates, which one feature tells; half of them are purchases.
+
+    The last four candidates were drawn for the rest of the catalogue.
+    """
+    random = np.random.default_rng(1)
+    shape = (TARGETS, WIDTH)
+    features = random.random((*shape, len(CANDIDATE_FEATURES))).astype(np.float32)
+    features[..., [CANDIDATE_FEATURES.index(name) for name in ("cold_item", "has_query")]] = 0.0
+    features[..., TELLING] = random.normal(0.0, 0.2, shape)
+    features[:, :2, TELLING] += 1.0
+    places = np.broadcast_to(np.arange(WIDTH), shape)
+    weight = np.where(places < WIDTH - 4, 1.0, (ITEMS - WIDTH + 4) / 4).astype(np.float32)
+    return Candidates(
+        items=np.stack([random.choice(ITEMS, WIDTH, replace=False) for _ in range(TARGETS)]),
+        features=features,
+        shown=places < WIDTH - 4,
+        weight=weight,
+        label=places == 0,
+        together=places < 2,
+        bought=np.arange(TARGETS) % 2 == 0,
+        query=np.full(TARGETS, -1),
+    )
+
+
+def test_the_order_and_the_chances_follow_what_is_told(vectors: TargetVectors, candidates: Candidates) -> None:
+    weights = np.ones(TARGETS, dtype=np.float32)
+    ranker = fit_ranker(vectors, candidates, torch.zeros(1, 8), weights, 1.0, seed=0)
+    with torch.no_grad():
+        score, logits = run_ranker(ranker, vectors, candidates, torch.zeros(1, 8), np.arange(TARGETS))
+    best = np.sort(np.argsort(-score.numpy()[:, : WIDTH - 4], axis=1)[:, :2], axis=1)
+    assert (best == [0, 1]).all(axis=1).mean() > 0.9
+    # Every second target is a purchase.
+    click, purchase = torch.sigmoid(logits).numpy().transpose(2, 0, 1)
+    told, shown = click[:, :2].mean(), click[:, 2 : WIDTH - 4].mean()
+    assert told > 3 * shown
+    assert purchase[:, :2].mean() < told
+    assert 0.0 < (click * candidates.weight).sum(1).mean() < 2.0

@@ -100,8 +100,11 @@ class ColdStartNeighbours:
 
     def average_associations(self, associated: AssociatedItems) -> NDArray[np.float32]:
         """Average the association scores of a history over the neighbours: `[items]`, 0 without any."""
-        scores = associated.scores_of(self.rows.ravel().astype(np.int64)).reshape(self.rows.shape)
-        averaged: NDArray[np.float32] = (scores * self.weights).sum(1)
+        averaged: NDArray[np.float32] = associated.scores_of(self.rows[:, 0].astype(np.int64)) * self.weights[:, 0]
+        several = np.flatnonzero(self.weights[:, 1] > 0)  # few: a known item is its own and only neighbour
+        rows = self.rows[several].astype(np.int64)
+        scores = associated.scores_of(rows.ravel()).reshape(rows.shape)
+        averaged[several] = (scores * self.weights[several]).sum(1)
         return averaged
 
     def save(self, path: Path) -> None:

@@ -18,6 +18,7 @@ from support import tiny_data
 from portrait.training.encoders import trainer
 from portrait.training.enums import FineTuning, Preset, Split
 from portrait.training.errors import TrainingError
+from portrait.training.ranker.model import Ranker
 from portrait.training.run import run as runs
 from portrait.training.run.evaluation import evaluate_run, rank_test_targets
 from portrait.training.settings import TrainSettings
@@ -129,13 +130,16 @@ def test_a_refit_learns_once_more_and_keeps_what_was_chosen(data: Path, bert: Pa
     assert np.allclose((profiles.reshape(-1, 2, 8) ** 2).sum(-1), 0.5, atol=1e-5)
 
 
-def test_a_query_counts_though_the_log_holds_none(data: Path, bert: Path, whole: Path, tmp_path: Path) -> None:
+def test_a_query_decides_where_the_log_holds_none(data: Path, bert: Path, whole: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "data")
     events = pl.read_parquet(data / "events.parquet").filter(pl.col("item_id").is_not_null())
     events.write_parquet(tmp_path / "data" / "events.parquet")
     runs.train_run(tmp_path / "data", tmp_path / "run", _settings(bert, max_epochs=1))
-    counts, fitted = (runs.load_run(run).ranker.query_scale.item() for run in (tmp_path / "run", whole))
-    assert counts > 1.0 > fitted
+    unfitted, fitted = (runs.load_run(run).ranker for run in (tmp_path / "run", whole))
+    # History moves the results of a search as far as searches have shown, and hardly where there was none.
+    assert unfitted.query_scale.item() > 1.0
+    assert torch.sigmoid(unfitted.gate).item() < 0.05
+    assert unfitted.gate.item() == Ranker(1.0, 1.0).gate.item() != fitted.gate.item()
 
 
 def test_too_little_data_is_refused(bert: Path, tmp_path: Path) -> None:

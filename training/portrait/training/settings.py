@@ -45,7 +45,7 @@ class TrainSettings:
     scale: float = 20.0
     """Softmax scale (one over the temperature) at the start; it is learnt."""
 
-    max_epochs: int = 8
+    max_epochs: int = 40
     max_steps: int = 1300
     patience: int = 2
     """Epochs without a better validation NDCG@10 after which training ends."""

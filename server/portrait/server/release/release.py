@@ -62,7 +62,7 @@ class Release:
     neighbours: ColdStartNeighbours
     """The cold-start neighbours of each item."""
     relations: Relations
-    """Where items lead, by row."""
+    """Matrices that say where items lead, by row."""
     price_scale: PriceScale
     rarity: InverseDocumentFrequency
     """Rarity of the words of its items."""

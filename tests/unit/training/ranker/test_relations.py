@@ -42,7 +42,7 @@ def matrix_of(fitted: Relations, name: str, items: int) -> NDArray[np.float64]:
 
 
 def count_transitions(corpus: Corpus, events: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What follows what in the next moment, half as much backwards, over powers of the sums of rows and columns."""
+    """Transitions to the next moment, half as much backwards, over powers of the sums of rows and columns."""
     size = len(corpus.items)
     forward = np.zeros((size, size))
     for shopper in range(len(corpus.shopper_ids)):

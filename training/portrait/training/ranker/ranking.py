@@ -20,7 +20,7 @@ SIMULATED_COLD_SHARE = 0.1
 """Share of the known items that are treated as cold items while the ranker is fitted. Real cold items have no events
 to learn from; by these, the ranker learns how often an item is wanted that has only a similar text."""
 
-_EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 12, 64, 2e-3, 3e-2, 1e-2
+_EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-2
 _MAX_STANDARDISED = 200_000
 """Candidates whose inputs give the means and deviations."""
 

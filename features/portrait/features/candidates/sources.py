@@ -1,4 +1,4 @@
-"""Sources of candidates: how many items each of them gives to the ranker."""
+"""Sources of candidates: how many items each of them gives to the ranker; together at most 512 without a query."""
 
 from collections.abc import Hashable
 
@@ -9,15 +9,15 @@ from portrait.features.candidates.history_summary import COUNTS, GroupCounts
 from portrait.features.candidates.item_statistics import POPULARITY, RECENT_POPULARITY
 from portrait.features.candidates.relations import ASSOCIATION, TITLE, TRANSITION, TWO_HOPS
 
-NEAREST_CANDIDATES = 150
+NEAREST_CANDIDATES = 110
 """Items nearest to the profile, and as many nearest to the query; more where more are asked for."""
-COLD_CANDIDATES = 30
+COLD_CANDIDATES = 20
 """Nearest items that have no events: among all, those that have some crowd them out."""
-RELATED_CANDIDATES = {ASSOCIATION: 100, TRANSITION: 100, TWO_HOPS: 100, TITLE: 40}
+RELATED_CANDIDATES = {ASSOCIATION: 80, TRANSITION: 80, TWO_HOPS: 80, TITLE: 40}
 """Items that the latest events lead to, by relation."""
-FAMILIAR_CANDIDATES = 100
+FAMILIAR_CANDIDATES = 70
 """Items that the shopper knows, the most usual first, unless they are left out."""
-POPULAR_CANDIDATES = 50
+POPULAR_CANDIDATES = 32
 """Items that are popular of late."""
 
 _HABIT = COUNTS.index("moment_habit_0.95")

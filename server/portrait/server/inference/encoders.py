@@ -27,7 +27,7 @@ RANKINGS = Shapes(
     overhead=0,
     min_fill_when_busy=0.0,
 )
-"""Batches of rankings, by numbers of candidates: all sources together fit 704, with a query 1024."""
+"""Batches of rankings, by numbers of candidates: all sources together fit 512, with a query 704."""
 QUEUE = 2_000
 """Histories, and rankings, that may be unanswered at one time."""
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portrait.training.baselines.comparison import BaselineRanks, find_strongest_not_beaten, measure_rankings
@@ -16,6 +16,7 @@ def _measure(ours: list[int], **theirs: list[int]) -> dict[str, dict]:
     return measure_rankings(np.array(ours), BaselineRanks({}, {name: np.array(each) for name, each in theirs.items()}))
 
 
+@settings(max_examples=10, deadline=None)
 @given(pairs=ranks)
 def test_the_difference_is_paired(pairs: list[tuple[int, int]]) -> None:
     ours, theirs = map(list, zip(*pairs, strict=True))

@@ -1,5 +1,6 @@
 """Scores of each baseline against a dense computation that is written out event by event."""
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -14,11 +15,13 @@ from portrait.training.baselines.contexts import Unit
 from portrait.training.baselines.protocol import Task
 from portrait.training.baselines.words import weigh_words
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.splits import hold_out
+from portrait.training.enums import Split
 from portrait.training.ranker.associations import fit_associations
 from portrait.training.settings import TrainSettings
 
 DAY = 86_400.0
-several = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+several = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def _context(corpus: Corpus, target: int) -> list[tuple[int, float]]:
@@ -144,16 +147,35 @@ def test_the_largest_transitions_of_an_item_are_kept(task: Task) -> None:
         assert sorted(part[part > 0]) == sorted(row[row > 0])[-3:]
 
 
-def test_items_of_one_basket_do_not_lead_to_each_other(task: Task) -> None:
-    corpus = task.corpus
-    dense = _dense_transitions(task, 1.0, 0.0, 0.0)
-    assert not np.allclose(dense, 0.0)
-    # Were gaps counted in events, the lines of a basket would be steps.
-    events = np.flatnonzero(task.holdout.train & (corpus.event_item != NO_ITEM))
-    same = (corpus.event_shopper[events[1:]] == corpus.event_shopper[events[:-1]]) & (
-        corpus.columns.time[events[1:]] == corpus.columns.time[events[:-1]]
-    )
-    assert same.any()
+def test_of_very_many_pairs_a_part_is_counted(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = {"gap_decay": 1.0, "backward": 0.0, "column_power": 0.0}
+    every = transitions.count_transitions(task, chosen)
+    monkeypatch.setattr(transitions, "MAX_PAIRS", 300)
+    part = transitions.count_transitions(task, chosen)
+    assert 0 < part.nnz < every.nnz
+    rows, columns = part.nonzero()
+    assert (every[rows, columns] > 0).all()
+
+
+def test_items_of_one_basket_do_not_lead_to_each_other(corpus: Corpus) -> None:
+    """A corpus in which each shopper has two moments: nothing leads to what was bought beside it."""
+    first = np.zeros(len(corpus.event_item), dtype=bool)
+    time = corpus.columns.time.copy()
+    for start, end in zip(corpus.starts[:-1], corpus.starts[1:], strict=True):
+        middle = (start + end) // 2
+        time[start:middle], time[middle:end] = 0.0, 1.0
+        first[start:middle] = True
+    baskets = dataclasses.replace(corpus, columns=dataclasses.replace(corpus.columns, time=time))
+    holdout = dataclasses.replace(hold_out(corpus, Split.LOO), train=np.ones(len(first), dtype=bool))
+    counted = transitions.count_transitions(
+        Task(baskets, holdout), {"gap_decay": 0.7, "backward": 0.0, "column_power": 0.35}
+    ).toarray()
+    item = corpus.event_item
+    for shopper in range(len(corpus.shopper_ids)):
+        own = (corpus.event_shopper == shopper) & (item != NO_ITEM)
+        assert (counted[np.ix_(item[own & first], item[own & ~first])] > 0).all()
+    only_before = np.setdiff1d(item[first], np.append(item[~first], NO_ITEM))
+    assert not counted[:, only_before].any()
 
 
 def test_words_of_one_item_alone_compare_with_nothing(corpus: Corpus) -> None:

@@ -1,6 +1,7 @@
 """Tuned baselines beside a model: ranks of the same targets, their metrics, and paired differences."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,16 +9,20 @@ from numpy.typing import NDArray
 
 from portrait.training.baselines.protocol import Settings, Task
 from portrait.training.baselines.registry import list_suitable
-from portrait.training.metrics import bootstrap_interval, hit_rate, ndcg, reciprocal_rank
+from portrait.training.metrics import bootstrap_intervals, hit_rate, ndcg, reciprocal_rank
 
-MAX_TUNING_TARGETS = 3_000
-"""Settings are chosen on so many validation targets at most."""
+MAX_TUNING_TARGETS, MAX_TUNING_SCORES = 3_000, 100_000_000
+"""Settings are chosen on so many validation targets at most, and so many scores of items for them."""
 CUTOFFS = (5, 10, 20)
 COMPARED_METRICS = ("NDCG@10", "HR@10")
 """Metrics whose paired differences are reported."""
 DIFFERENCE = "portrait_minus_this"
 """Key of the paired difference in a metric of a baseline."""
-_METRICS = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}
+_METRICS = {
+    f"{name}@{cutoff}": partial(measure, k=cutoff)
+    for name, measure in (("NDCG", ndcg), ("HR", hit_rate), ("MRR", reciprocal_rank))
+    for cutoff in CUTOFFS
+}
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,10 @@ def tune_baselines(task: Task, seed: int) -> dict[str, Settings]:
 
     Args:
         task: a data set whose hold-out keeps the validation events from training.
-        seed: draws the targets where there are more than `MAX_TUNING_TARGETS`.
+        seed: draws the targets where there are too many.
     """
-    targets = draw_targets(task.holdout.validation, MAX_TUNING_TARGETS, seed)
+    count = max(1, min(MAX_TUNING_TARGETS, MAX_TUNING_SCORES // len(task.corpus.items)))
+    targets = draw_targets(task.holdout.validation, count, seed)
     return {baseline.name: baseline.tune(task, targets) for baseline in list_suitable(task)}
 
 
@@ -80,32 +86,22 @@ def measure_rankings(ours: NDArray[np.int64], baselines: BaselineRanks) -> dict[
     Returns:
         Model → metric → `value`, `interval`, and for some metrics of a baseline the paired `portrait_minus_this`.
     """
-    measured = {"portrait": _measure(ours)}
-    for name, ranks in baselines.ranks.items():
-        measured[name] = _measure(ranks)
+    columns: dict[tuple[str, ...], NDArray[np.float64]] = {}
+    for model, ranks in {"portrait": ours, **baselines.ranks}.items():
+        columns |= {(model, metric): measure(ranks) for metric, measure in _METRICS.items()}
+    for model in baselines.ranks:
         for metric in COMPARED_METRICS:
-            measured[name][metric][DIFFERENCE] = _compute_difference(metric, ours, ranks)
+            columns[model, metric, DIFFERENCE] = columns["portrait", metric] - columns[model, metric]
+    values = np.stack(list(columns.values()), axis=1)
+    measured: dict[str, dict[str, Any]] = {}
+    for (model, metric, *difference), mean, interval in zip(
+        columns, values.mean(0).tolist(), bootstrap_intervals(values), strict=True
+    ):
+        if difference:
+            measured[model][metric][DIFFERENCE] = {"difference": mean, "interval": interval}
+        else:
+            measured.setdefault(model, {})[metric] = {"value": mean, "interval": interval}
     return measured
-
-
-def _measure(ranks: NDArray[np.int64]) -> dict[str, dict[str, Any]]:
-    rows: dict[str, dict[str, Any]] = {}
-    for name in _METRICS:
-        for k in CUTOFFS:
-            values = _compute(f"{name}@{k}", ranks)
-            rows[f"{name}@{k}"] = {"value": float(values.mean()), "interval": bootstrap_interval(values)}
-    return rows
-
-
-def _compute(metric: str, ranks: NDArray[np.int64]) -> NDArray[np.float64]:
-    name, cutoff = metric.split("@")
-    return _METRICS[name](ranks, int(cutoff))
-
-
-def _compute_difference(metric: str, ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[str, Any]:
-    """Mean of ours minus theirs, and its 95% bootstrap interval over pairs of one target."""
-    differences = _compute(metric, ours) - _compute(metric, theirs)
-    return {"difference": float(differences.mean()), "interval": bootstrap_interval(differences)}
 
 
 def find_strongest(ranking: dict[str, dict[str, Any]], metric: str = "NDCG@10") -> str:

@@ -15,8 +15,10 @@ MAX_GAP = 6
 """Moments between two items beyond which no transition is counted."""
 MAX_CONTEXT_EVENTS = 20
 """Latest events of a context that scores start from."""
-MAX_TRANSITIONS = 200
+MAX_TRANSITIONS = 100
 """Transitions of an item that are kept, the largest."""
+MAX_PAIRS = 10_000_000
+"""About so many pairs of events are counted; of more, as baskets of groceries make them, moments are drawn."""
 _OUT_POWER = 0.5
 """Power of the sum of an item's own row by which its transitions are divided."""
 
@@ -41,13 +43,27 @@ def count_transitions(task: Task, settings: Settings) -> sparse.csr_matrix:
     moments.data[:] = 1.0  # of a moment that holds an item twice
     shopper = events.shopper[learnt][first]
     counts = sparse.csr_matrix((size, size), dtype=np.float32)
-    for gap in range(1, MAX_GAP + 1):
-        before = np.flatnonzero(shopper[:-gap] == shopper[gap:])
+    for gap, before in enumerate(_draw_pairs(shopper, np.diff(moments.indptr)), start=1):
         counts = counts + settings["gap_decay"] ** (gap - 1) * (moments[before].T @ moments[before + gap])
     counts = (counts + settings["backward"] * counts.T).tocsr()
     out, into = (np.maximum(np.asarray(counts.sum(axis)).ravel(), 1e-9) for axis in (1, 0))
     scaled = sparse.diags(out**-_OUT_POWER) @ counts @ sparse.diags(into ** -settings["column_power"])
     return keep_largest(scaled.tocsr().astype(np.float32), MAX_TRANSITIONS)
+
+
+def _draw_pairs(shopper: NDArray[np.int64], sizes: NDArray[np.int32]) -> list[NDArray[np.int64]]:
+    """Draw, for each gap from 1, the moments that one of the same shopper follows at that gap.
+
+    Args:
+        shopper: `[moments]`.
+        sizes: `[moments]`, items of each.
+    """
+    earlier = [np.flatnonzero(shopper[:-gap] == shopper[gap:]) for gap in range(1, MAX_GAP + 1)]
+    pairs = sum(int((sizes[each].astype(np.int64) * sizes[each + gap]).sum()) for gap, each in enumerate(earlier, 1))
+    if pairs <= MAX_PAIRS:
+        return earlier
+    random = np.random.default_rng(0)
+    return [each[random.random(len(each)) < MAX_PAIRS / pairs] for each in earlier]
 
 
 def keep_largest(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:

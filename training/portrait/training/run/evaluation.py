@@ -24,7 +24,7 @@ from portrait.training.ranker import ranking
 from portrait.training.ranker.ranking import Candidates
 from portrait.training.run import run as runs
 from portrait.training.run.baselines import SETTINGS_KEY, rank_with_tuned_baselines
-from portrait.training.run.folder import SETTINGS_FILE
+from portrait.training.run.folder import SETTINGS_FILE, metrics_file
 from portrait.training.run.run import TrainedRun
 
 DUMPED_ITEMS = 100
@@ -178,11 +178,6 @@ def write_rankings(trained: TrainedRun, ranked: RankedTargets, path: Path) -> No
     )
     with atomic_write(path) as temporary:
         table.write_parquet(utf8_path(temporary))
-
-
-def metrics_file(folder: Path, split: Split) -> Path:
-    """Return the path of a run's metrics by a split."""
-    return folder / f"metrics-{split.value}.json"
 
 
 def write_metrics(measured: dict[str, Any], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""How far targets are explained by the shopper's last items, which no model is needed for."""
+"""Shares of targets that the shopper's last items explain, for which no model is needed."""
 
 from dataclasses import asdict, dataclass
 

@@ -34,7 +34,7 @@ class Baseline:
     fit_settings: frozenset[str] = frozenset()
     """Settings that the fit depends on; the others are the scorer's alone."""
     sweeps: int = 1
-    """How often the search goes over all settings: more often where they depend on each other and are cheap."""
+    """Number of times that the search goes over all settings: more where they depend on each other and are cheap."""
     suits: Callable[[Task], bool] = _suits_all
     """Tells whether a data set has what the baseline needs."""
 

@@ -11,7 +11,7 @@ from portrait.training.baselines.protocol import Settings, Task
 from portrait.training.baselines.registry import list_suitable
 from portrait.training.metrics import bootstrap_intervals, hit_rate, ndcg, reciprocal_rank
 
-MAX_TUNING_TARGETS, MAX_TUNING_SCORES = 3_000, 100_000_000
+MAX_TUNING_TARGETS, MAX_TUNING_SCORES = 3_000, 50_000_000
 """Settings are chosen on so many validation targets at most, and so many scores of items for them."""
 CUTOFFS = (5, 10, 20)
 COMPARED_METRICS = ("NDCG@10", "HR@10")

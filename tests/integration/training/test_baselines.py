@@ -111,7 +111,7 @@ def test_a_comparison_that_fails_leaves_the_run_as_it_is(
     shop: Shop, copied: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (copied / runs.VALIDATION_FILE).unlink()
-    (copied / "associations.npz").write_bytes(b"damaged")
+    (copied / runs.TOKENIZER_FILE).write_bytes(b"damaged")
     with caplog.at_level(logging.WARNING):
         warn_below_baselines(copied)
     [message] = caplog.messages

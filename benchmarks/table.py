@@ -33,6 +33,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "benchmarks.quality.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
+        "quality-sets", "ranking quality by default settings on every data set of a folder",
+        "FOLDER of sources", "benchmarks.quality_sets.cli", f"{RANKING},demo",
+    )  # fmt: skip
+    yield Benchmark(
         "served-quality", "ranking quality of a release in Triton against that of its run",
         "DATA REPOSITORY", "benchmarks.quality.served", SERVING,
     )  # fmt: skip

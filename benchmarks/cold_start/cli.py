@@ -18,7 +18,8 @@ from benchmarks.common.data_sets import read_source
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.common.ranking.baselines import BASELINES
-from benchmarks.common.ranking.protocol import Scorer, Task
+from benchmarks.common.ranking.protocol import Task
+from portrait.training.baselines.protocol import Scorer
 from portrait.training.dataset import readers
 from portrait.training.encoders.retrieval import encode_targets
 from portrait.training.run import run as runs

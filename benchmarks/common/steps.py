@@ -10,6 +10,8 @@ from pathlib import Path
 
 from benchmarks.common.errors import BenchmarkError
 from portrait.features.release import layout as release_layout
+from portrait.training.enums import Split
+from portrait.training.run.folder import metrics_file
 
 WORK = Path(".benchmarks")
 """Folder for all that the steps write."""
@@ -75,6 +77,21 @@ def train_run(data: Path, run: Path, *options: str) -> Path:
     return run
 
 
+def evaluate_run(run: Path, split: Split) -> Path:
+    """Measure a run on its test, if that has not been done; return its folder.
+
+    Args:
+        run: folder of a run that was trained with the split.
+        split: the split.
+
+    Raises:
+        StepError: `portrait evaluate` failed.
+    """
+    if not metrics_file(run, split).exists():
+        _run_portrait("evaluate", run)
+    return run
+
+
 def learn_traits(run: Path, declarations: Path, complete_until: str) -> Path:
     """Learn declared traits for a run.
 
@@ -90,7 +107,7 @@ def learn_traits(run: Path, declarations: Path, complete_until: str) -> Path:
         StepError: `portrait train-traits` failed.
     """
     if not (run / _TRAITS).exists():
-        _run_portrait("traits", run, declarations, "--complete-until", complete_until)
+        _run_portrait("train-traits", run, declarations, "--complete-until", complete_until)
     return run
 
 

@@ -15,7 +15,8 @@ from rectools.models import SASRecModel
 from rectools.models.nn.transformers.lightning import TransformerLightningModule
 from torch.nn import functional
 
-from benchmarks.common.ranking.protocol import Scorer, Task
+from benchmarks.common.ranking.protocol import Task
+from portrait.training.baselines.protocol import Scorer
 
 NAME = "SASRec, softmax"
 EPOCHS_PER_VALIDATION, MAX_EPOCHS, PATIENCE = 3, 24, 2

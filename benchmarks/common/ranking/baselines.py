@@ -18,7 +18,8 @@ from rectools.dataset import Dataset
 from rectools.models import EASEModel, ImplicitItemKNNWrapperModel
 from scipy import sparse
 
-from benchmarks.common.ranking.protocol import Scorer, Task
+from benchmarks.common.ranking.protocol import Task
+from portrait.training.baselines.protocol import Scorer
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.encoders.model import TextCache

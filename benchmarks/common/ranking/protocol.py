@@ -1,6 +1,5 @@
 """The protocol that every model is measured by: the events that it may learn from, and the items that it ranks."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,17 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from portrait.training.baselines.protocol import Scorer, find_ranks
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
-from portrait.training.encoders.retrieval import find_masked_items
-from portrait.training.metrics import MISSED, hit_rate, ndcg, reciprocal_rank
+from portrait.training.metrics import hit_rate, ndcg, reciprocal_rank
 
 CUTOFFS = (5, 10, 20)
 METRICS = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}
-_BLOCK = 512
-
-Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
-"""Targets → `[targets, items]`: a score of every item for the target's shopper at the target's time."""
 
 
 class Protocol(StrEnum):
@@ -78,20 +73,7 @@ class Task:
             targets: events to foresee.
             among: rows of the items that are ranked; None for all.
         """
-        ranks = np.full(len(targets), MISSED)
-        left_out = np.ones(len(self.corpus.items), dtype=bool)
-        left_out[slice(None) if among is None else among] = False
-        for begin in range(0, len(targets), _BLOCK):
-            part = targets[begin : begin + _BLOCK]
-            scores = scorer(part).copy()
-            scores[:, left_out] = -np.inf
-            if self.holdout.mask_seen:
-                for row, target in enumerate(part.tolist()):
-                    scores[row, find_masked_items(self.corpus, target)] = -np.inf
-            wanted = scores[np.arange(len(part)), self.corpus.event_item[part]]
-            found = (scores >= wanted[:, None]).sum(1) - 1
-            ranks[begin : begin + _BLOCK] = np.where(np.isfinite(wanted), found, MISSED)
-        return ranks
+        return find_ranks(self.corpus, self.holdout.mask_seen, scorer, targets, among)
 
     def validate(self, scorer: Scorer) -> float:
         """Return NDCG@10 on the validation targets, by which settings are chosen."""

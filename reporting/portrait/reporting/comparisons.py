@@ -48,6 +48,18 @@ def read_comparisons(result: Result) -> list[Comparison]:
         raise TrainingError(f"{result.path} is no benchmark's result: {error!r}") from error
 
 
+def compare_baselines(measured: dict[str, Any]) -> Comparison:
+    """Make the table of a run and its baselines from the metrics of `portrait evaluate`."""
+    rows = measured["ranking"]
+    differences = {
+        name: {metric: row[metric]["portrait_minus_this"] for metric in _QUALITY_METRICS}
+        for name, row in rows.items()
+        if "portrait_minus_this" in row[_QUALITY_METRICS[0]]
+    }
+    named = {"Portrait" if name == "portrait" else name: row for name, row in rows.items()}
+    return _make_table("Baselines", "", _QUALITY_METRICS, named, differences)
+
+
 def _list_tables(results: dict[str, Any]) -> Iterator[Comparison]:
     """Yield the tables of `benchmarks.quality`, one per protocol, and of `benchmarks.search`, one per slice."""
     where = results.get("circumstances", {})

@@ -21,9 +21,10 @@ from portrait.reporting.results import DataSet
 from portrait.reporting.slices import Slice, Slicing
 from portrait.reporting.traits import AbsentTrait, Trait
 from portrait.training import metrics
-from portrait.training.encoders.retrieval import find_ranks
+from portrait.training.baselines.registry import POPULARITY
 from portrait.training.run import evaluation
 from portrait.training.run import run as runs
+from portrait.training.run.baselines import rank_with_tuned_baselines
 from portrait.training.run.evaluation import Predictions, RankedTargets
 from portrait.training.run.run import TrainedRun
 
@@ -87,6 +88,8 @@ class Ranking:
     seen_items: str
     """`masked` or `ranked`."""
     measures: dict[str, MetricPair]
+    baselines: Comparison
+    """Portrait and all baselines."""
 
 
 @dataclass(frozen=True)
@@ -175,12 +178,12 @@ def gather_figures(trained: TrainedRun, results: Sequence[Path]) -> Figures:
     given = benchmarks.read_results(results, DataSet(source, len(trained.holdout.test), len(trained.corpus.items)))
     compared = {result.path: comparisons.read_comparisons(result) for result in given}
     ranked = evaluation.rank_test_targets(trained)
-    targets = trained.corpus.event_item[ranked.vectors.targets]
-    measured = evaluation.compute_metrics(trained, ranked)
+    baselines = rank_with_tuned_baselines(trained, ranked.vectors.targets)
+    measured = evaluation.compute_metrics(trained, ranked, baselines)
     evaluation.write_metrics(measured, trained.folder)
-    hits = metrics.hit_rate(find_ranks(ranked.items, targets), 10)
+    hits = metrics.hit_rate(evaluation.find_portrait_ranks(trained, ranked), 10)
     learnt, absent = traits.collect_traits(trained.traits)
-    popular_hits = metrics.hit_rate(find_ranks(evaluation.rank_by_popularity(trained, ranked), targets), 10)
+    popular_hits = metrics.hit_rate(baselines.ranks[POPULARITY], 10)
     return Figures(
         written_at=datetime.now(UTC),
         model=_describe_model(trained),
@@ -256,7 +259,7 @@ def _describe_data(trained: TrainedRun) -> Data:
 
 
 def _read_ranking(measured: dict[str, Any]) -> Ranking:
-    ours, popularity = measured["ranking"]["portrait"], measured["ranking"]["popularity"]
+    ours, popularity = measured["ranking"]["portrait"], measured["ranking"][POPULARITY]
     return Ranking(
         split=measured["split"],
         shoppers=measured["shoppers"],
@@ -266,6 +269,7 @@ def _read_ranking(measured: dict[str, Any]) -> Ranking:
             name: MetricPair(name, Estimate.from_json(row), Estimate.from_json(popularity[name]))
             for name, row in ours.items()
         },
+        baselines=comparisons.compare_baselines(measured),
     )
 
 

@@ -75,3 +75,10 @@ def test_difference_interval_holds_the_difference() -> None:
     ours, others = random.random(400) + 0.2, random.random(300)
     low, high = metrics.bootstrap_difference_interval(ours, others)
     assert 0 < low < ours.mean() - others.mean() < high
+
+
+def test_intervals_of_many_columns_are_those_of_each() -> None:
+    values = np.random.default_rng(1).random((40, 3))
+    found = metrics.bootstrap_intervals(values)
+    for column, interval in zip(values.T, found, strict=True):
+        assert interval == pytest.approx(metrics.bootstrap_interval(column))

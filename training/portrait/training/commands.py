@@ -128,6 +128,7 @@ def train(
 ) -> None:
     """Fine-tune a shopper-profile model."""
     from portrait.training.run import run as runs
+    from portrait.training.run.validation import warn_below_baselines
     from portrait.training.settings import TrainSettings
     from portrait.training.tracking import TrackerConfig
 
@@ -139,6 +140,7 @@ def train(
         chosen = {**(TrainSettings.read_overrides(settings) if settings else {}), **given}
         tracking = TrackerConfig(tracker, run) if tracker else None
         runs.train_run(data, run, TrainSettings.from_preset(chosen.pop("preset", preset), **chosen), resume, tracking)
+        warn_below_baselines(run)
     typer.echo(f"trained: {run}")
 
 
@@ -193,7 +195,7 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
-    """Measure a run on held-out events, beside a popularity baseline."""
+    """Measure a run on held-out events, beside simple baselines that were tuned on validation."""
     from portrait.training.run.evaluation import evaluate_run
 
     with _reported_errors():
@@ -294,10 +296,28 @@ def _print_metrics(measured: dict[str, Any]) -> None:
         popular = measured["ranking"]["popularity"][name]["value"]
         table.add_row(name, f"{ours['value']:.4f}", f"{low:.4f} to {high:.4f}", f"{popular:.4f}")
     console.print(table)
+    console.print(_make_baseline_table(measured["ranking"]))
     table = Table("chance of the next", "AUC", "log loss", "calibration error", title="probabilities")
     for name, row in measured["probabilities"].items():
         table.add_row(name, *(_format_figure(row[key]) for key in ("auc", "log_loss", "calibration_error")))
     console.print(table)
+
+
+def _make_baseline_table(ranking: dict[str, dict[str, Any]]) -> Table:
+    """Make the table of all baselines, with the paired difference that says whether Portrait is above each."""
+    table = Table("baseline", "NDCG@10", "HR@10", "portrait minus this, NDCG@10", title="baselines, same shoppers")
+    for name, row in ranking.items():
+        if name == "portrait":
+            continue
+        paired = row["NDCG@10"]["portrait_minus_this"]
+        low, high = paired["interval"]
+        table.add_row(
+            name,
+            f"{row['NDCG@10']['value']:.4f}",
+            f"{row['HR@10']['value']:.4f}",
+            f"{paired['difference']:+.4f} ({low:+.4f} to {high:+.4f})",
+        )
+    return table
 
 
 def _format_figure(value: float | None) -> str:

@@ -39,6 +39,15 @@ def bootstrap_interval(values: NDArray[np.float64], seed: int = 0, draws: int = 
     return float(low), float(high)
 
 
+def bootstrap_intervals(values: NDArray[np.float64], seed: int = 0, draws: int = 1000) -> list[tuple[float, float]]:
+    """95% bootstrap intervals of the mean of each column, all by the same draws of rows; see `bootstrap_interval`."""
+    random = np.random.default_rng(seed)
+    rows = len(values)
+    means = [np.bincount(random.integers(0, rows, rows), minlength=rows) @ values / rows for _ in range(draws)]
+    low, high = np.quantile(means, [0.025, 0.975], axis=0)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
 def bootstrap_difference_interval(
     ours: NDArray[np.float64], others: NDArray[np.float64], seed: int = 0, draws: int = 1000
 ) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Evaluation of a run against popularity: full ranking, probabilities and their calibration."""
+"""Evaluation of a run against simple baselines: full ranking, probabilities and their calibration."""
 
 import dataclasses
 import json
@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from portrait.features.files.atomic_write import atomic_write
 from portrait.features.files.path_names import utf8_path
 from portrait.training import metrics, tracking
+from portrait.training.baselines import comparison
+from portrait.training.baselines.comparison import BaselineRanks
 from portrait.training.dataset.corpus import Corpus
-from portrait.training.encoders.retrieval import TargetVectors, embed_texts, encode_targets, find_ranks, rank_catalogue
+from portrait.training.encoders.retrieval import TargetVectors, embed_texts, encode_targets, find_ranks
 from portrait.training.enums import Split
 from portrait.training.files import read_json_object, require_writable_file, require_writable_folder
-from portrait.training.metrics import hit_rate, ndcg, reciprocal_rank
 from portrait.training.ranker import ranking
 from portrait.training.ranker.candidates import CandidateBuilder, Candidates
 from portrait.training.run import run as runs
-from portrait.training.run.folder import SETTINGS_FILE
+from portrait.training.run.baselines import SETTINGS_KEY, rank_with_tuned_baselines
+from portrait.training.run.folder import SETTINGS_FILE, metrics_file
 from portrait.training.run.run import TrainedRun
 
-CUTOFFS = (5, 10, 20)
 DUMPED_ITEMS = 100
-_METRICS = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}
 
 
 @dataclass(frozen=True)
@@ -93,42 +93,32 @@ def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]
     return RankedTargets(vectors, chosen, items, scores, chances[..., 0], chances[..., 1])
 
 
-def rank_by_popularity(trained: TrainedRun, ranked: RankedTargets) -> NDArray[np.int64]:
-    """`[targets, places]`: the most popular items for each target under the same protocol, best first."""
-    popular = TargetVectors(
-        trained.holdout.item_counts[:, None].astype(np.float32),
-        np.ones((len(ranked.vectors.targets), 1), dtype=np.float32),
-        ranked.vectors.targets,
-    )
-    return rank_catalogue(trained.corpus, popular, max(CUTOFFS), trained.holdout.mask_seen)
+def find_portrait_ranks(trained: TrainedRun, ranked: RankedTargets) -> NDArray[np.int64]:
+    """`[targets]`: 0-based rank of each target's item, `MISSED` where it is not among the ranked items."""
+    return find_ranks(ranked.items, trained.corpus.event_item[ranked.vectors.targets])
 
 
-def compute_metrics(trained: TrainedRun, ranked: RankedTargets) -> dict[str, Any]:
-    """Metrics of a run on its test targets, beside those of popularity under the same protocol."""
-    targets = trained.corpus.event_item[ranked.vectors.targets]
+def compute_metrics(trained: TrainedRun, ranked: RankedTargets, baselines: BaselineRanks) -> dict[str, Any]:
+    """Metrics of a run on its test targets, beside those of the baselines under the same protocol.
+
+    Args:
+        trained: the run.
+        ranked: its ranking of the test targets.
+        baselines: ranks of the same targets.
+    """
+    ours = find_portrait_ranks(trained, ranked)
     return {
         "split": trained.settings.split.value,
-        "shoppers": len(targets),
+        "shoppers": len(ours),
         "items": len(trained.corpus.items),
         "seen_items": "masked" if trained.holdout.mask_seen else "ranked",
-        "ranking": {
-            "portrait": _ranking_metrics(find_ranks(ranked.items, targets)),
-            "popularity": _ranking_metrics(find_ranks(rank_by_popularity(trained, ranked), targets)),
-        },
+        "ranking": comparison.measure_rankings(ours, baselines),
+        SETTINGS_KEY: baselines.settings,
         "probabilities": {
             name: _probability_metrics(predictions)
             for name, predictions in collect_predictions(trained, ranked).items()
         },
     }
-
-
-def _ranking_metrics(ranks: NDArray[np.int64]) -> dict[str, Any]:
-    rows = {}
-    for name, measured in _METRICS.items():
-        for k in CUTOFFS:
-            values = measured(ranks, k)
-            rows[f"{name}@{k}"] = {"value": float(values.mean()), "interval": metrics.bootstrap_interval(values)}
-    return rows
 
 
 @dataclass(frozen=True)
@@ -191,11 +181,6 @@ def write_rankings(trained: TrainedRun, ranked: RankedTargets, path: Path) -> No
         table.write_parquet(utf8_path(temporary))
 
 
-def metrics_file(folder: Path, split: Split) -> Path:
-    """Return the path of a run's metrics by a split."""
-    return folder / f"metrics-{split.value}.json"
-
-
 def write_metrics(measured: dict[str, Any], folder: Path) -> None:
     """Write what `compute_metrics` found into the run's folder."""
     with atomic_write(metrics_file(folder, Split(measured["split"]))) as temporary:
@@ -219,7 +204,8 @@ def evaluate_run(folder: Path, split: Split | None, dump_to: Path | None) -> dic
     trained = load_run_for_split(folder, split)
     require_writable_folder(folder)
     ranked = rank_test_targets(trained)
-    measured = compute_metrics(trained, ranked)
+    baselines = rank_with_tuned_baselines(trained, ranked.vectors.targets)
+    measured = compute_metrics(trained, ranked, baselines)
     write_metrics(measured, folder)
     values = {f"test/{name}": row["value"] for name, row in measured["ranking"]["portrait"].items()}
     tracking.log_final_metrics(trained.folder, trained.settings, values)

@@ -6,11 +6,17 @@ from typing import Optional
 
 from portrait.training import tracking
 from portrait.training.dataset.data_set import DataSet
+from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import TrackerConfig
 
 SETTINGS_FILE = "settings.json"
+
+
+def metrics_file(folder: Path, split: Split) -> Path:
+    """Return the path of a run's metrics by a split."""
+    return folder / f"metrics-{split.value}.json"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@
 <run>/tokenizer.json    tokenizer of the base model
 <run>/relations.npz     item-to-item matrices that say where a history leads
 <run>/model.pt          encoders and ranker, written last: a run without it has not ended
+<run>/validation.json   settings of the baselines, and their ranking of validation targets beside the run's
 <run>/tensorboard/      scalars
 <run>/tracking.json     tracker beside TensorBoard, if any
 <run>/metrics-<split>.json   results of `portrait evaluate`
@@ -59,7 +60,7 @@ from portrait.training.tracking import TrackerConfig
 from portrait.training.traits import artifacts
 from portrait.training.traits.artifacts import FittedTraits
 
-MODEL_FILE, TOKENIZER_FILE = "model.pt", "tokenizer.json"
+MODEL_FILE, TOKENIZER_FILE, VALIDATION_FILE = "model.pt", "tokenizer.json", "validation.json"
 TRAIN_ONLY_FOLDER = "train-only"
 
 MAX_UNKNOWN_TOKEN_SHARE = 0.1

@@ -1,0 +1,1 @@
+"""Ranking quality on every data set of a folder: Portrait by default settings against tuned baselines."""

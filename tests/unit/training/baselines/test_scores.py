@@ -13,9 +13,9 @@ from portrait.features.text.segmentation import split_words
 from portrait.training.baselines import linear, own_history, popularity, transitions
 from portrait.training.baselines.contexts import Unit
 from portrait.training.baselines.protocol import Task
-from portrait.training.baselines.words import weigh_words
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import hold_out
+from portrait.training.dataset.words import weigh_words
 from portrait.training.enums import Split
 from portrait.training.ranker.associations import fit_associations
 from portrait.training.settings import TrainSettings

@@ -60,17 +60,17 @@ def count_transitions(corpus: Corpus, events: NDArray[np.int64]) -> NDArray[np.f
 
 
 def compare_titles(corpus: Corpus, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Cosines of the TF-IDF vectors of the chosen items; words of one item alone say nothing."""
-    texts = [corpus.texts[row] for row in corpus.item_text[chosen].tolist()]
+    """Cosines of the chosen items by TF-IDF over the whole catalogue; words of one item alone say nothing."""
+    texts = [corpus.texts[row] for row in corpus.item_text.tolist()]
     words = [Counter(word.casefold() for word in split_words(normalise_text(text))) for text in texts]
     frequency = Counter(word for counted in words for word in counted)
     shared = [word for word, count in frequency.items() if count > 1]
-    rarity = np.array([np.log(len(chosen) / frequency[word]) for word in shared])
+    rarity = np.array([np.log(len(texts) / frequency[word]) for word in shared])
     counts = np.array([[counted[word] for word in shared] for counted in words])
     vectors = np.where(counts, 1.0 + np.log(np.maximum(counts, 1)), 0.0) * rarity
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     cosines = np.zeros((len(corpus.items), len(corpus.items)))
-    cosines[np.ix_(chosen, chosen)] = vectors @ vectors.T
+    cosines[np.ix_(chosen, chosen)] = vectors[chosen] @ vectors[chosen].T
     np.fill_diagonal(cosines, 0.0)
     return cosines
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from portrait.training.baselines.contexts import ItemEvents
-from portrait.training.baselines.words import weigh_words
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.dataset.splits import Holdout
+from portrait.training.dataset.words import weigh_words
 from portrait.training.encoders.retrieval import find_masked_items
 from portrait.training.metrics import MISSED
 

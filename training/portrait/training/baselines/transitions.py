@@ -10,6 +10,7 @@ from scipy import sparse
 
 from portrait.training.baselines.contexts import Unit
 from portrait.training.baselines.protocol import Scorer, Settings, Task
+from portrait.training.sparse_matrices import keep_largest
 
 MAX_GAP = 6
 """Moments between two items beyond which no transition is counted."""
@@ -64,14 +65,6 @@ def _draw_pairs(shopper: NDArray[np.int64], sizes: NDArray[np.int32]) -> list[ND
         return earlier
     random = np.random.default_rng(0)
     return [each[random.random(len(each)) < MAX_PAIRS / pairs] for each in earlier]
-
-
-def keep_largest(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
-    """Keep the largest entries of each row."""
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((-matrix.data, row))
-    kept = order[np.arange(len(order)) - matrix.indptr[row] < count]
-    return sparse.csr_matrix((matrix.data[kept], (row[kept], matrix.indices[kept])), shape=matrix.shape)
 
 
 def score_by_transitions(task: Task, transitions: sparse.csr_matrix, settings: Settings) -> Scorer:

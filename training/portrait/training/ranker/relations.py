@@ -1,16 +1,13 @@
 """Relations fitted to the events that a run learns from: the part of a release that needs no gradient."""
 
-from collections import Counter
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from portrait.features.candidates.associations import Associations
 from portrait.features.candidates.relations import ASSOCIATION, TITLE, TRANSITION, TWO_HOPS, Relations
-from portrait.features.text.normalisation import normalise_text
-from portrait.features.text.segmentation import split_words
 from portrait.training.dataset.corpus import Corpus
+from portrait.training.dataset.words import weigh_words
 from portrait.training.ranker.associations import (
     MAX_WEIGHTS_PER_ITEM,
     build_moment_matrix,
@@ -19,6 +16,7 @@ from portrait.training.ranker.associations import (
     fit_associations,
 )
 from portrait.training.settings import TrainSettings
+from portrait.training.sparse_matrices import keep_largest
 
 _BACKWARD_SHARE = 0.5
 """Weight of a transition in the other direction."""
@@ -42,13 +40,13 @@ def fit_relations(corpus: Corpus, events: NDArray[np.int64], settings: TrainSett
     """
     chosen = choose_frequent_items(corpus, events)
     transitions = _count_transitions(corpus, events, chosen, settings)
-    few = _keep_largest(transitions, _MAX_TRANSITIONS)
+    few = keep_largest(transitions, _MAX_TRANSITIONS)
     decay, items = settings.association_decay, len(corpus.items)
     titles = _compare_titles(corpus, chosen)
     return Relations(
         {
             ASSOCIATION: fit_associations(corpus, events, settings),
-            TRANSITION: _spread(_keep_largest(transitions, MAX_WEIGHTS_PER_ITEM), chosen, items, decay),
+            TRANSITION: _spread(keep_largest(transitions, MAX_WEIGHTS_PER_ITEM), chosen, items, decay),
             TWO_HOPS: _spread(_multiply(few, few), chosen, items, decay),
             TITLE: _spread(titles, chosen, items, decay),
         }
@@ -72,34 +70,17 @@ def _count_transitions(
 
 
 def _compare_titles(corpus: Corpus, chosen: NDArray[np.int64]) -> sparse.csr_matrix:
-    """Compare the words of some items by the cosine of their TF-IDF vectors (Salton & Buckley 1988)."""
-    words = [Counter(_split(corpus.texts[corpus.item_text[row]])) for row in chosen.tolist()]
-    frequency = Counter(word for counted in words for word in counted)
-    column = {word: place for place, word in enumerate(word for word, count in frequency.items() if count > 1)}
-    entries = [
-        (row, column[word], (1.0 + np.log(count)) * np.log(len(chosen) / frequency[word]))
-        for row, counted in enumerate(words)
-        for word, count in counted.items()
-        if word in column
-    ]
-    rows, columns, values = (np.array(each) for each in zip(*entries, strict=True)) if entries else ([], [], [])
-    vectors = sparse.csr_matrix((values, (rows, columns)), shape=(len(chosen), max(1, len(column))), dtype=np.float32)
-    norms = np.sqrt(np.asarray(vectors.multiply(vectors).sum(1)).ravel())
-    unit = (sparse.diags(1.0 / np.where(norms > 0, norms, 1.0)) @ vectors).tocsr()
-    return _multiply(unit, unit.T.tocsr(), skip_self=True)
+    """Compare the words of some items by the cosine of their TF-IDF vectors, `[chosen, chosen]`."""
+    words = weigh_words(corpus)[chosen]
+    return _multiply(words, words.T.tocsr())
 
 
-def _split(text: str) -> list[str]:
-    return [word.casefold() for word in split_words(normalise_text(text))]
-
-
-def _multiply(left: sparse.csr_matrix, right: sparse.csr_matrix, *, skip_self: bool = True) -> sparse.csr_matrix:
-    """Multiply, a block of rows at a time, and keep the largest entries of each row."""
+def _multiply(left: sparse.csr_matrix, right: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Multiply, a block of rows at a time, and keep the largest entries of each row that lead to another item."""
     blocks = []
     for begin in range(0, left.shape[0], _BLOCK):
         part = np.asarray((left[begin : begin + _BLOCK] @ right).todense(), dtype=np.float32)
-        if skip_self:
-            part[np.arange(len(part)), np.arange(begin, begin + len(part))] = 0.0
+        part[np.arange(len(part)), np.arange(begin, begin + len(part))] = 0.0
         kept = min(MAX_WEIGHTS_PER_ITEM, part.shape[1])
         columns = np.argpartition(-part, kept - 1, axis=1)[:, :kept]
         rows = np.repeat(np.arange(len(part)), kept)
@@ -108,14 +89,6 @@ def _multiply(left: sparse.csr_matrix, right: sparse.csr_matrix, *, skip_self: b
     joined = sparse.vstack(blocks).tocsr()
     joined.eliminate_zeros()
     return joined
-
-
-def _keep_largest(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
-    """Keep the largest entries of each row."""
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((-matrix.data, rows))
-    kept = np.sort(order[np.arange(len(rows)) - matrix.indptr[rows] < count])
-    return sparse.csr_matrix((matrix.data[kept], (rows[kept], matrix.indices[kept])), shape=matrix.shape)
 
 
 def _spread(matrix: sparse.csr_matrix, chosen: NDArray[np.int64], items: int, decay: float) -> Associations:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
@@ -45,11 +46,24 @@ class _Simulation(TorchDispatchMode):
         return _compute(function, arguments, options or {})
 
 
+class _Lists(TorchFunctionMode):
+    """Sees `torch.tensor(…, device=…)` and `tolist`, which copy below the dispatcher."""
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        options = options or {}
+        if function is torch.Tensor.tolist and isinstance(arguments[0], SimulatedTensor):
+            return arguments[0].cpu().tolist()
+        device = options.get("device")
+        if function is not torch.tensor or device is None or torch.device(device).type != _NAME:
+            return function(*arguments, **options)
+        return function(*arguments, **(options | {"device": "cpu"})).to(device)
+
+
 @contextmanager
 def use() -> Iterator[torch.device]:
     """Yield the device, which works within the context."""
     _setup_privateuseone_for_python_backend(_NAME)
-    with _Simulation():
+    with _Simulation(), _Lists():
         yield torch.device(_NAME, 0)
 
 

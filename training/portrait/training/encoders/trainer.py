@@ -286,7 +286,7 @@ class Trainer:
         ranked = retrieval.rank_catalogue(self._corpus, vectors, 10, self._holdout.mask_seen)
         ranks = retrieval.find_ranks(ranked, self._corpus.event_item[vectors.targets])
         sums = torch.tensor([metrics.ndcg(ranks, 10).sum(), len(ranks)], dtype=torch.float64).to(self._model.device)
-        total, count = distributed.add_up(sums).tolist()
+        total, count = distributed.add_up(sums).cpu().tolist()
         return float(total / count) if count else 0.0
 
     def _seed_dropout(self) -> None:

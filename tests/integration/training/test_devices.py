@@ -46,13 +46,13 @@ def _in_process(function: Callable[..., None], *arguments: object) -> None:
 def _train_and_evaluate(data: Path, run: Path, settings: TrainSettings) -> None:
     with simulated_device.use() as device:
         trained_on = []
-        step = trainer.Trainer._train_step
+        step = trainer.Trainer.train_step
 
         def train_step(self: trainer.Trainer, group: list[object]) -> float:
             trained_on.append({parameter.device for parameter in self._model.parameters()})
             return step(self, group)
 
-        trainer.Trainer._train_step = train_step
+        trainer.Trainer.train_step = train_step
         runs.train_run(data, run, settings, device=device)
         assert trained_on
         assert all(found == {device} for found in trained_on)

@@ -163,7 +163,7 @@ class Trainer:
         batches = self._batcher.split_epoch(self._make_generator(self._state.epoch))
         while self._state.batch < len(batches) and self._state.step < self._total_steps:
             group = batches[self._state.batch : self._state.batch + self._settings.gradient_accumulation]
-            losses.append(self._train_step(group))
+            losses.append(self.train_step(group))
             rate = float(self._scheduler.get_last_lr()[0])
             tracker.log_scalars(self._state.step, {"train/loss": losses[-1], "train/rate": rate})
             report_progress()
@@ -192,7 +192,7 @@ class Trainer:
         if self._on_epoch:
             self._on_epoch(self._state.epoch, ndcg)
 
-    def _train_step(self, group: list[NDArray[np.int64]]) -> float:
+    def train_step(self, group: list[NDArray[np.int64]]) -> float:
         """Take one optimiser step over a group of batches; returns the mean loss of a pair, in nats."""
         self._model.train()
         self._seed_dropout()

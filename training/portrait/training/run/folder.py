@@ -27,7 +27,7 @@ class RunFolder:
     """Go on with the run that the folder holds."""
     tracker: TrackerConfig | None
     device: torch.device = CPU
-    """Where it is trained."""
+    """Device of the encoders while they are trained."""
     parent: Optional["RunFolder"] = None
     """The run of which this one is a part; it is begun first."""
 

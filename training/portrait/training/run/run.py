@@ -18,7 +18,6 @@ rest (`ranking.choose_ranker_targets`), so that it sees the encoders' errors on 
 """
 
 import dataclasses
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,6 @@ from portrait.training.dataset.data_set import open_data_set, open_data_set_of_r
 from portrait.training.dataset.splits import Holdout, count_pairs, hold_out
 from portrait.training.devices import CPU
 from portrait.training.encoders import concept_erasure, retrieval
-from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.encoders.concept_eraser import ConceptEraser
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.peft import finetuning_after_merge, merge_adapters
@@ -50,6 +48,7 @@ from portrait.training.ranker import item_index as indexes
 from portrait.training.ranker.item_index import ItemIndex
 from portrait.training.ranker.model import Ranker
 from portrait.training.run.folder import SETTINGS_FILE, RunFolder
+from portrait.training.run.untrained_model import UntrainedModel, make_untrained_model
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import TrackerConfig
 from portrait.training.traits import artifacts
@@ -57,11 +56,6 @@ from portrait.training.traits.artifacts import FittedTraits
 
 MODEL_FILE, TOKENIZER_FILE = "model.pt", "tokenizer.json"
 TRAIN_ONLY_FOLDER = "train-only"
-
-MAX_UNKNOWN_TOKEN_SHARE = 0.1
-"""Share of unknown tokens above which a warning says that the base model knows too few words of the texts."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -131,7 +125,7 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
     holdout = hold_out(corpus, settings.split)
     ranker_targets = ranking.choose_ranker_targets(corpus, holdout, settings.seed)
     encoder_targets = _choose_encoder_targets(corpus, holdout, ranker_targets)
-    untrained = _make_untrained_model(corpus, holdout, settings, run.device)
+    untrained = make_untrained_model(corpus, holdout, settings, run.device)
     run.begin()
     model, cache, epochs = _train_encoders(run, untrained, corpus, holdout, encoder_targets)
     if not distributed.is_main():
@@ -178,7 +172,7 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
     train_only_state = checkpoints.load_state(train_only_folder / MODEL_FILE)
     holdout = hold_out(corpus, settings.split, refit=True)
     targets = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
-    untrained = _make_untrained_model(corpus, holdout, settings, run.device)
+    untrained = make_untrained_model(corpus, holdout, settings, run.device)
     model, cache, epochs = _train_encoders(
         run, untrained, corpus, holdout, targets, epochs=int(train_only_state["epochs"])
     )
@@ -189,24 +183,6 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
     ranker = Ranker(1.0, 1.0)
     ranker.load_state_dict(train_only_state["ranker"])
     _save(run.path, model, cache, ranker, associations.fit_associations(corpus, targets, settings), epochs)
-
-
-UntrainedModel = tuple[PortraitModel, TextCache, TextTokenizer]
-"""A model that is not trained yet, the cache of the texts that it encodes, and its tokenizer."""
-
-
-def _make_untrained_model(
-    corpus: Corpus, holdout: Holdout, settings: TrainSettings, device: torch.device
-) -> UntrainedModel:
-    torch.manual_seed(settings.seed)
-    tokenizer = load_tokenizer(settings.base_model)
-    _require_known_tokens(tokenizer.unknown_token_share(corpus.texts), settings.base_model)
-    model = PortraitModel(settings, len(corpus.items))
-    model.text.require_vocabulary(tokenizer)
-    model.zero_residuals(holdout.item_counts == 0)
-    model.to(device)
-    cache = TextCache(model.text, tokenizer, corpus.texts, settings.precision, settings.gradient_checkpointing_texts)
-    return model, cache, tokenizer
 
 
 def _train_encoders(
@@ -233,20 +209,6 @@ def _train_encoders(
 def _move(model: PortraitModel, cache: TextCache, device: torch.device) -> None:
     model.to(device)
     cache.follow_encoder()
-
-
-def _require_known_tokens(share: float, base_model: str) -> None:
-    """Refuse a tokenizer that knows no word of the texts; warn about one that knows few."""
-    if share == 1.0:
-        raise TrainingError(
-            f"the tokenizer of the base model {base_model!r} knows none of the words of the data set; name a model of "
-            "their language with --base-model"
-        )
-    if share > MAX_UNKNOWN_TOKEN_SHARE:
-        _log.warning(
-            "warning: the base model %s does not know %.0f%% of what the texts consist of; name one of their language "
-            "with --base-model, such as bert-base-chinese for Chinese", base_model, 100 * share,
-        )  # fmt: skip
 
 
 def _save(
@@ -278,7 +240,7 @@ def require_trainable(data: Path, settings: TrainSettings) -> None:
     corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, settings.split)
     _choose_encoder_targets(corpus, holdout, ranking.choose_ranker_targets(corpus, holdout, settings.seed))
-    _make_untrained_model(corpus, holdout, settings, CPU)
+    make_untrained_model(corpus, holdout, settings, CPU)
 
 
 def run_trial(
@@ -312,7 +274,7 @@ def run_trial(
         values.append(ndcg)
         on_epoch(epoch, ndcg)
 
-    untrained = _make_untrained_model(corpus, holdout, settings, device)
+    untrained = make_untrained_model(corpus, holdout, settings, device)
     run.begin()
     _train_encoders(run, untrained, corpus, holdout, targets, on_epoch=record_epoch)
     return max(values)

@@ -29,7 +29,7 @@ from benchmarks.common.load.calls import make_encode_calls, make_search_calls, r
 from benchmarks.common.load.generator import OK, Call, CallResult, Load, run_load
 from benchmarks.common.steps import open_repository
 from benchmarks.gpu.graphs import GraphComparison, compare
-from benchmarks.gpu.training_step import measure_steps
+from benchmarks.gpu.training_step import CPU_SIZE, GPU_SIZE, measure_steps
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import Manifest
 from portrait.server.triton import EmbeddedTriton, RemoteTriton
@@ -140,6 +140,7 @@ def main(arguments: list[str]) -> int:
     told = results.describe_circumstances(f"python -m benchmarks gpu REPOSITORY --seconds {options.seconds:g}{url}")
     release, devices = release_layout.list_releases(repository)[-1], list_gpus()
     manifest = Manifest.read(release_layout.release_folder(repository, release))
+    device = choose_device("auto" if devices else "cpu")
     compared, version = asyncio.run(compare_graphs(repository, release, options.triton_url))
     size = release_layout.model_file(repository, "text_encoder", release).stat().st_size
     wrong = list_faults(compared, devices, options.triton_url is None)
@@ -153,7 +154,7 @@ def main(arguments: list[str]) -> int:
         "release": {"dimension": manifest.dimension, "text_encoder_bytes": size, "training": manifest.training},
         "graphs": [asdict(each) | {"passed": each.passed} for each in compared],
         **measure_rates(repository, options.seconds, options.triton_url),
-        "training_steps": [asdict(rate) for rate in measure_steps(choose_device("auto"))],
+        "training_steps": [asdict(rate) for rate in measure_steps(device, GPU_SIZE if devices else CPU_SIZE)],
         "faults": wrong,
     }
     path = options.out / ("gpu.json" if devices else "gpu-dry-run.json")

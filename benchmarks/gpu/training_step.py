@@ -17,13 +17,12 @@ import torch
 from benchmarks.prepare.log_generator import write_log
 from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
 from portrait.training.dataset.splits import Holdout, hold_out
-from portrait.training.encoders.base_model import load_tokenizer
-from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.samples import Batcher, build_training_samples
 from portrait.training.encoders.trainer import Trainer
-from portrait.training.enums import Preset, TrainingPrecision
+from portrait.training.enums import DEFAULT_BASE_MODEL, Preset, TrainingPrecision
 from portrait.training.prepare.pipeline import prepare_data_set
 from portrait.training.prepare.sources import SOURCES
+from portrait.training.run.untrained_model import make_untrained_model
 from portrait.training.settings import TrainSettings
 
 
@@ -59,9 +58,8 @@ class StepRate:
     """Peak memory: on a GPU of its tensors, on a CPU of the process so far."""
 
 
-def measure_steps(device: torch.device) -> list[StepRate]:
+def measure_steps(device: torch.device, size: Size, base_model: str = DEFAULT_BASE_MODEL) -> list[StepRate]:
     """Measure float32, bfloat16, and bfloat16 with gradient checkpointing."""
-    size = GPU_SIZE if device.type == "cuda" else CPU_SIZE
     with tempfile.TemporaryDirectory() as folder:
         log, data = Path(folder) / "log.csv", Path(folder) / "data"
         write_log(log, size.events, seed=0)
@@ -69,8 +67,8 @@ def measure_steps(device: torch.device) -> list[StepRate]:
         corpus = load_corpus(data)
         holdout = hold_out(corpus, TrainSettings.split)
         return [
-            _measure(corpus, holdout, device, size, precision, checkpointed, Path(folder))
-            for precision, checkpointed in (
+            _measure(corpus, holdout, device, size, _make_settings(size, base_model, *chosen), Path(folder))
+            for chosen in (
                 (TrainingPrecision.FP32, 0),
                 (TrainingPrecision.BF16, 0),
                 (TrainingPrecision.BF16, size.texts // 8),
@@ -78,17 +76,17 @@ def measure_steps(device: torch.device) -> list[StepRate]:
         ]
 
 
-def _measure(
-    corpus: Corpus, holdout: Holdout, device: torch.device, size: Size, precision: TrainingPrecision, checkpointed: int,
-    folder: Path,
-) -> StepRate:  # fmt: skip
-    settings = TrainSettings.from_preset(
-        Preset.QUICK, batch_events=size.batch_events, bert_texts_per_step=size.texts, bert_every_steps=1,
-        frozen_bert_share=0.0, precision=precision, gradient_checkpointing_texts=checkpointed,
+def _make_settings(size: Size, base_model: str, precision: TrainingPrecision, checkpointed: int) -> TrainSettings:
+    return TrainSettings.from_preset(
+        Preset.QUICK, base_model=base_model, batch_events=size.batch_events, bert_texts_per_step=size.texts,
+        bert_every_steps=1, frozen_bert_share=0.0, precision=precision, gradient_checkpointing_texts=checkpointed,
     )  # fmt: skip
-    torch.manual_seed(settings.seed)
-    model = PortraitModel(settings, len(corpus.items)).to(device)
-    cache = TextCache(model.text, load_tokenizer(settings.base_model), corpus.texts, precision, checkpointed)
+
+
+def _measure(
+    corpus: Corpus, holdout: Holdout, device: torch.device, size: Size, settings: TrainSettings, folder: Path
+) -> StepRate:
+    model, cache, _ = make_untrained_model(corpus, holdout, settings, device)
     targets = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
     trainer = Trainer(corpus, holdout, targets, model, cache, settings, folder)
     samples = build_training_samples(corpus, targets)
@@ -107,9 +105,13 @@ def _measure(
         steps += 1
     seconds = time.perf_counter() - began
     return StepRate(
-        precision.value, checkpointed, round(1e3 * seconds / steps, 1), round(events / seconds, 1),
-        round(size.texts * steps / seconds, 1), round(_read_peak(device) / 2**20, 1),
-    )  # fmt: skip
+        precision=settings.precision.value,
+        gradient_checkpointing_texts=settings.gradient_checkpointing_texts,
+        milliseconds_per_step=round(1e3 * seconds / steps, 1),
+        events_per_second=round(events / seconds, 1),
+        texts_per_second=round(size.texts * steps / seconds, 1),
+        peak_mib=round(_read_peak(device) / 2**20, 1),
+    )
 
 
 def _start_peak(device: torch.device) -> None:

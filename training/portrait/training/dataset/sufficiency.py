@@ -12,7 +12,7 @@ MIN_SHOPPERS = 20
 MIN_PAIRS = 100
 """Events to learn from that an earlier event of their shopper may foretell."""
 MIN_LOO_TIMES = 3
-"""Times at which a shopper needs events: a context, one to predict in training, and one that is held out."""
+"""Times at which a shopper needs events: a context, one to validate by, and one to test by."""
 
 PairCounts = dict[Split, tuple[int, int, int]]
 """Counts by split: events with a context for training, validation and test."""

@@ -3,8 +3,8 @@
 Takes the newest release, in the embedded Triton or in one that runs already, as NVIDIA's container. Asks the sessions
 for their providers and Triton for its instances, compares every graph with the same graph on the CPU, and measures
 through a gateway: texts a second, 1, 8 and 64 a call, none of them remembered; and recommendations for queries that
-nobody asked before. Takes some two minutes, and writes `results/gpu.json`; on a machine without a GPU it runs all the
-same, and writes `results/gpu-dry-run.json`, which says so.
+nobody asked before. Then it measures training steps. Takes a few minutes, and writes `results/gpu.json`; on a machine
+without a GPU it runs all the same, and writes `results/gpu-dry-run.json`, which says so.
 """
 
 import asyncio
@@ -29,9 +29,11 @@ from benchmarks.common.load.calls import make_encode_calls, make_search_calls, r
 from benchmarks.common.load.generator import OK, Call, CallResult, Load, run_load
 from benchmarks.common.steps import open_repository
 from benchmarks.gpu.graphs import GraphComparison, compare
+from benchmarks.gpu.training_step import CPU_SIZE, GPU_SIZE, measure_steps
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import Manifest
 from portrait.server.triton import EmbeddedTriton, RemoteTriton
+from portrait.training.devices import choose_device
 
 _CALLS = {1: 64, 8: 24, 64: 8}
 """Texts in a call, and calls in flight."""
@@ -138,6 +140,7 @@ def main(arguments: list[str]) -> int:
     told = results.describe_circumstances(f"python -m benchmarks gpu REPOSITORY --seconds {options.seconds:g}{url}")
     release, devices = release_layout.list_releases(repository)[-1], list_gpus()
     manifest = Manifest.read(release_layout.release_folder(repository, release))
+    device = choose_device("auto" if devices else "cpu")
     compared, version = asyncio.run(compare_graphs(repository, release, options.triton_url))
     size = release_layout.model_file(repository, "text_encoder", release).stat().st_size
     wrong = list_faults(compared, devices, options.triton_url is None)
@@ -151,6 +154,7 @@ def main(arguments: list[str]) -> int:
         "release": {"dimension": manifest.dimension, "text_encoder_bytes": size, "training": manifest.training},
         "graphs": [asdict(each) | {"passed": each.passed} for each in compared],
         **measure_rates(repository, options.seconds, options.triton_url),
+        "training_steps": [asdict(rate) for rate in measure_steps(device, GPU_SIZE if devices else CPU_SIZE)],
         "faults": wrong,
     }
     path = options.out / ("gpu.json" if devices else "gpu-dry-run.json")

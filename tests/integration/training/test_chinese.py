@@ -24,6 +24,7 @@ from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.enums import Preset
 from portrait.training.run import run as runs
 from portrait.training.run.evaluation import evaluate_run
+from portrait.training.run.untrained_model import MAX_UNKNOWN_TOKEN_SHARE
 from portrait.training.settings import TrainSettings
 
 REAL = Path(os.environ.get("PORTRAIT_TEST_DATA", "")) / "amazon-cn-zh-ratings"
@@ -124,7 +125,7 @@ def gateway(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_a_vocabulary_of_its_language_knows_what_the_default_does_not(folder: Path) -> None:
     texts = corpora.load_corpus(folder / "data").texts
     assert TextTokenizer.load(folder / "run" / "tokenizer.json").unknown_token_share(texts) == 0.0
-    assert load_tokenizer(TrainSettings().base_model).unknown_token_share(texts) > runs.MAX_UNKNOWN_TOKEN_SHARE
+    assert load_tokenizer(TrainSettings().base_model).unknown_token_share(texts) > MAX_UNKNOWN_TOKEN_SHARE
 
 
 def test_every_title_has_keywords_that_stand_in_it(folder: Path) -> None:

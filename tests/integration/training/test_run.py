@@ -168,7 +168,7 @@ def test_training_that_gets_lost_names_the_step_and_the_settings(
     data: Path, bert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The third step finds weights that are no numbers, as after a step that was far too large."""
-    step, losses = trainer.Trainer._train_step, []
+    step, losses = trainer.Trainer.train_step, []
 
     def lose(self: trainer.Trainer, group: list[object]) -> float:
         if len(losses) == 2:
@@ -176,7 +176,7 @@ def test_training_that_gets_lost_names_the_step_and_the_settings(
         losses.append(step(self, group))
         return losses[-1]
 
-    monkeypatch.setattr(trainer.Trainer, "_train_step", lose)
+    monkeypatch.setattr(trainer.Trainer, "train_step", lose)
     with pytest.raises(TrainingError, match=r"the loss is nan at step 3, .* lower learning_rate \(0.001\)"):
         runs.train_run(data, tmp_path / "run", _settings(bert))
     assert len(losses) == 2

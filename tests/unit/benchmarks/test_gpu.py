@@ -2,12 +2,16 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from support import tiny_data
 
 from benchmarks.common.results import RESULTS
 from benchmarks.gpu.cli import list_faults
 from benchmarks.gpu.graphs import GraphComparison
+from benchmarks.gpu.training_step import Size, measure_steps
+from portrait.training.devices import CPU
 
 ON_GPU = GraphComparison(
     "ranker", ["CUDAExecutionProvider", "CPUExecutionProvider"], [{"kind": "KIND_GPU"}], 1e-4, 1e-2
@@ -37,3 +41,13 @@ def test_the_committed_run_without_a_gpu_says_so() -> None:
     assert (result["mode"], result["gpus"], result["faults"]) == ("cpu", [], [])
     assert len(result["caveats"]) == 2
     assert all(result[key] for key in ("command", "machine", "date", "commit"))
+
+
+@pytest.mark.slow
+def test_training_steps_are_measured_in_each_number_format(tmp_path: Path) -> None:
+    bert = tiny_data.write_bert(tmp_path / "bert")
+    rates = measure_steps(CPU, Size(events=20_000, batch_events=256, texts=8, steps=2), str(bert))
+    assert [(rate.precision, rate.gradient_checkpointing_texts) for rate in rates] == [
+        ("fp32", 0), ("bf16", 0), ("bf16", 1),
+    ]  # fmt: skip
+    assert all(min(rate.events_per_second, rate.texts_per_second, rate.peak_mib) > 0 for rate in rates)

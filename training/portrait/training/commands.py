@@ -21,6 +21,10 @@ from portrait.training.errors import TrainingError
 if TYPE_CHECKING:
     from portrait.training.prepare.report import Report
 
+DeviceOption = Annotated[
+    str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N; auto is a GPU if there is one.")
+]
+
 
 @contextmanager
 def _reported_errors() -> Iterator[None]:
@@ -125,8 +129,11 @@ def train(
     tracker: Annotated[
         TrackerKind | None, typer.Option(help="Log the run to this tracker too, beside TensorBoard.")
     ] = None,
+    device: DeviceOption = "auto",
 ) -> None:
-    """Fine-tune a shopper-profile model."""
+    """Fine-tune a shopper-profile model; under torchrun, in several processes at once."""
+    from portrait.training import distributed
+    from portrait.training.devices import choose_device
     from portrait.training.run import run as runs
     from portrait.training.run.validation import warn_below_baselines
     from portrait.training.settings import TrainSettings
@@ -139,9 +146,15 @@ def train(
             given["erase"] = _parse_demographics(erase)
         chosen = {**(TrainSettings.read_overrides(settings) if settings else {}), **given}
         tracking = TrackerConfig(tracker, run) if tracker else None
-        runs.train_run(data, run, TrainSettings.from_preset(chosen.pop("preset", preset), **chosen), resume, tracking)
-        warn_below_baselines(run)
-    typer.echo(f"trained: {run}")
+        complete = TrainSettings.from_preset(chosen.pop("preset", preset), **chosen)
+        chosen_device = choose_device(device)
+        with distributed.join_processes(chosen_device):
+            runs.train_run(data, run, complete, resume, tracking, chosen_device)
+            is_main = distributed.is_main()
+            if is_main:
+                warn_below_baselines(run)
+    if is_main:
+        typer.echo(f"trained: {run}")
 
 
 def _parse_demographics(names: str) -> tuple[Demographic, ...]:
@@ -162,8 +175,11 @@ def tune(
     tracker: Annotated[
         TrackerKind | None, typer.Option(help="Log every trial to this tracker too, beside TensorBoard.")
     ] = None,
+    device: DeviceOption = "auto",
 ) -> None:
     """Search hyper-parameters; trials are compared by validation only."""
+    from portrait.training import distributed
+    from portrait.training.devices import choose_device
     from portrait.training.ranges import require_in_range
     from portrait.training.run import study as hyperparameters
     from portrait.training.settings import TrainSettings
@@ -174,11 +190,14 @@ def tune(
         typer.echo(f"trial {number}: {outcome}, {json.dumps(chosen)}")
 
     with _reported_errors():
+        distributed.require_single_process("portrait tune")
         require_in_range({"trials": trials, "minutes": minutes, "seed": seed})
         base = TrainSettings.read_overrides(settings) if settings else {}
         seconds = None if minutes is None else 60.0 * minutes
         tracking = TrackerConfig(tracker, study) if tracker else None
-        best = hyperparameters.search_hyperparameters(data, study, base, trials, seconds, seed, report, tracking)
+        best = hyperparameters.search_hyperparameters(
+            data, study, base, trials, seconds, seed, report, tracking, choose_device(device)
+        )
     typer.echo(f"best: {json.dumps(best, default=str)}")
     typer.echo(f"train with it: portrait train {data} RUN --settings {study / hyperparameters.BEST_FILE}")
 
@@ -193,13 +212,15 @@ def evaluate(
         Path | None,
         typer.Option(help="Parquet file for the top 100 of every test shopper (shopper_id, position, item_id, score)."),
     ] = None,
+    device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the metrics as JSON.")] = False,
 ) -> None:
     """Measure a run on held-out events, beside simple baselines that were tuned on validation."""
+    from portrait.training.devices import choose_device
     from portrait.training.run.evaluation import evaluate_run
 
     with _reported_errors():
-        measured = evaluate_run(run, split, dump)
+        measured = evaluate_run(run, split, dump, choose_device(device))
     if as_json:
         typer.echo(json.dumps(measured))
     else:
@@ -216,9 +237,11 @@ def train_traits(
             help="Time in UTC up to which the log is complete; by default its last event.",
         ),
     ] = None,
+    device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the traits and their metrics as JSON.")] = False,
 ) -> None:
     """Train declared traits as heads of a run's profile model; they replace earlier ones."""
+    from portrait.training.devices import choose_device
     from portrait.training.run.run import load_run
     from portrait.training.run.traits import fit_traits
     from portrait.training.traits import declarations
@@ -227,7 +250,8 @@ def train_traits(
     with _reported_errors(), errors.status("loading the run") as status:
         declarations.read_declarations(file)  # report errors in the file before the run is loaded
         until = complete_until.replace(tzinfo=UTC) if complete_until else None
-        found = fit_traits(load_run(run), file, until, lambda name: status.update(f"learning {name}"))
+        trained = load_run(run, choose_device(device))
+        found = fit_traits(trained, file, until, lambda name: status.update(f"learning {name}"))
     if as_json:
         typer.echo(json.dumps(found.declared))
     else:

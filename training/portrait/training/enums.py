@@ -48,6 +48,16 @@ class Split(StrEnum):
     """Global time: everything after one moment is the test, as in production; validation before it likewise."""
 
 
+class TrainingPrecision(StrEnum):
+    """Number formats of the matrix products of a training step. Weights, loss and optimiser are float32 in all."""
+
+    AUTO = "auto"
+    """bfloat16 where the hardware has it: in the whole step on a GPU, in the BERT alone on a CPU."""
+    FP32 = "fp32"
+    BF16 = "bf16"
+    """bfloat16 in the whole step, emulated where the hardware lacks it."""
+
+
 class TrackerKind(StrEnum):
     """Experiment trackers that log a run beside TensorBoard."""
 

@@ -44,6 +44,7 @@ RANGES = {
     "frozen_bert_share": Range(0, 1),
     "bert_every_steps": Range(1, 1_000_000),
     "bert_texts_per_step": Range(1, 100_000),
+    "gradient_checkpointing_texts": Range(0, 100_000),
     "max_full_softmax_items": Range(0, 1_000_000_000),
     "sampled_negatives": Range(1, 10_000_000),
     "association_decay": Range(0, 1),

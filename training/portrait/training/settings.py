@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from portrait.features.files.atomic_write import atomic_write
-from portrait.training.enums import DEFAULT_BASE_MODEL, Demographic, FineTuning, Preset, Split
+from portrait.training.enums import DEFAULT_BASE_MODEL, Demographic, FineTuning, Preset, Split, TrainingPrecision
 from portrait.training.errors import TrainingError
 from portrait.training.ranges import require_in_range
 
@@ -64,6 +64,10 @@ class TrainSettings:
     """After that, the BERT is trained in every n-th step: its optimiser costs as much for few texts as for many."""
     bert_texts_per_step: int = 64
     """Texts that the BERT encodes with gradients at such a step; the vectors of all others come from a cache."""
+    gradient_checkpointing_texts: int = 0
+    """Texts of such a step whose activations are in memory at once; the backward pass encodes the texts anew, this many
+    at a time (Chen et al. 2016). 0 keeps the activations of all."""
+    precision: TrainingPrecision = TrainingPrecision.AUTO
     max_full_softmax_items: int = 20_000
     """Largest catalogue that is scored whole at each step; a larger one is scored by `sampled_negatives` items."""
     sampled_negatives: int = 2048
@@ -170,5 +174,6 @@ def _parse_enums(data: dict[str, Any]) -> dict[str, Any]:
     """Turn the names of enum members in JSON fields into the members."""
     kinds: dict[str, Callable[[Any], Any]] = {
         "finetune": FineTuning, "preset": Preset, "split": Split, "erase": _parse_demographics,
+        "precision": TrainingPrecision,
     }  # fmt: skip
     return {name: kinds[name](value) if name in kinds else value for name, value in data.items()}

@@ -126,3 +126,18 @@ def test_held_out_events_are_never_learnt_from(corpus: Corpus, split: Split) -> 
 def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="portrait prepare"):
         load_corpus(tmp_path)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 64])
+def test_the_shares_of_processes_hold_each_pair_of_a_batch_once(corpus: Corpus, count: int) -> None:
+    batcher = Batcher(corpus, build_training_samples(corpus, _with_item(corpus)), batch_events=2048, max_pairs=16)
+    random = np.random.default_rng(0)
+    batch = batcher.build_batch(batcher.split_epoch(random)[0], random)
+    shares = [batch.take_share(rank, count) for rank in range(count)]
+    assert sorted(np.concatenate([pairs for _, pairs in shares]).tolist()) == list(range(len(batch.target)))
+    assert sum(len(share.event) for share, _ in shares) == len(batch.event)
+    for share, pairs in shares:
+        for name in ("target", "target_event", "pair_gap", "pair_position"):
+            assert np.array_equal(getattr(share, name), getattr(batch, name)[pairs])
+        assert np.array_equal(share.event[share.pair_row], batch.event[batch.pair_row[pairs]])
+        assert np.array_equal(share.event_age[share.pair_row], batch.event_age[batch.pair_row[pairs]])

@@ -81,7 +81,7 @@ def erase_concepts(
     vectors = sample_profiles(model, cache, corpus, holdout)
     model.profile.eraser = fit_eraser(
         vectors.profiles, values[:, corpus.event_shopper[vectors.targets]], model.subspaces
-    )
+    ).to(model.device)
 
 
 def sample_profiles(model: PortraitModel, cache: TextCache, corpus: Corpus, holdout: Holdout) -> TargetVectors:

@@ -11,21 +11,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from portrait.features.text.tokenizer import TextTokenizer
+from portrait.training import distributed
 from portrait.training.dataset.corpus import Corpus
+from portrait.training.devices import autocast_bert, to_device
 from portrait.training.encoders.peft import apply_finetuning
 from portrait.training.encoders.samples import Batch
 from portrait.training.encoders.subspaces import SubspaceProfileEncoder, normalise_subspaces
 from portrait.training.encoders.text_encoder import TextEncoder
+from portrait.training.enums import TrainingPrecision
 from portrait.training.settings import TrainSettings
-
-
-def supports_bfloat16(device: torch.device) -> bool:
-    """Tell whether the hardware multiplies matrices in bfloat16 natively."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class TextCache:
@@ -33,42 +30,88 @@ class TextCache:
 
     So the BERT encodes a text a few times in a whole run instead of once for each event. The price is that the other
     cached outputs come from weights that are some steps old, until `recompute`.
+
+    Args:
+        encoder: the text encoder; the cache is on its device.
+        tokenizer: its tokenizer.
+        texts: the texts, by row.
+        precision: number format of the BERT's matrix products.
+        checkpointed_texts: texts of a `refresh` whose activations are kept at once; 0 for all.
     """
 
-    def __init__(self, encoder: TextEncoder, tokenizer: TextTokenizer, texts: Sequence[str]) -> None:
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        tokenizer: TextTokenizer,
+        texts: Sequence[str],
+        precision: TrainingPrecision = TrainingPrecision.AUTO,
+        checkpointed_texts: int = 0,
+    ) -> None:
         self._encoder = encoder
         self._tokenizer = tokenizer
         self._tokens = tokenizer.encode(texts)
-        self.pooled = torch.zeros(len(texts), encoder.project.in_features)
-        self._fresh_index = torch.full((len(texts),), -1)
+        self._precision, self._checkpointed_texts = precision, checkpointed_texts
+        self.pooled = torch.zeros(len(texts), encoder.project.in_features, device=self.device)
+        self._fresh_index = torch.full((len(texts),), -1, device=self.device)
         self._fresh: Tensor | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the text encoder."""
+        return self._encoder.project.weight.device
+
+    def follow_encoder(self) -> None:
+        """Move to the device to which the encoder has moved."""
+        self.pooled, self._fresh_index = self.pooled.to(self.device), self._fresh_index.to(self.device)
 
     def encode_texts(self, rows: NDArray[np.int64]) -> Tensor:
         """Encode some texts: `[rows]` → `[rows, hidden]`, with gradients if they are enabled; the cache is not used."""
-        device = next(self._encoder.parameters()).device
         batch = self._tokenizer.pad([self._tokens[row] for row in rows])
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=supports_bfloat16(device)):
-            pooled = self._encoder.pool(
-                torch.from_numpy(batch.input_ids).to(device),
-                torch.from_numpy(batch.attention_mask).to(device),
-            )
+        with autocast_bert(self.device, self._precision):
+            pooled = self._pool(to_device(batch.input_ids, self.device), to_device(batch.attention_mask, self.device))
         return pooled.float()
+
+    def _pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        size = self._checkpointed_texts
+        if not size or not torch.is_grad_enabled():
+            return self._encoder.pool(input_ids, attention_mask)
+        # The BERT has no dropout in training, so no random numbers have to be drawn again.
+        parts = [
+            checkpoint(self._encoder.pool, ids, mask, use_reentrant=False, preserve_rng_state=False)
+            for ids, mask in zip(input_ids.split(size), attention_mask.split(size), strict=True)
+        ]
+        return torch.cat(parts)
+
+    def _encode_shared(self, rows: NDArray[np.int64]) -> Tensor:
+        """Encode some texts, each in one of the processes that train together."""
+        share = distributed.take_share(rows)
+        # A process without a share encodes a text all the same: all must have gradients of the same parameters.
+        encoded = self.encode_texts(share if len(share) else rows[:1])[: len(share)]
+        return distributed.gather_rows(encoded, len(rows))
 
     @torch.no_grad()
     def recompute(self, rows: NDArray[np.int64] | None = None, batch: int = 64) -> None:
-        """Recompute the cached outputs of all texts, or of `rows`; texts of similar length share a batch."""
+        """Recompute the cached outputs of all texts, or of `rows`; texts of similar length share a batch.
+
+        Processes that train together call it together, and share the work.
+        """
+        batch *= distributed.count_processes()
         chosen = np.arange(len(self._tokens)) if rows is None else rows
         order = chosen[np.argsort([len(self._tokens[row]) for row in chosen], kind="stable")]
         for begin in range(0, len(order), batch):
             part = order[begin : begin + batch]
-            self.pooled[part] = self.encode_texts(part).cpu()
+            self.pooled[to_device(part, self.device)] = self._encode_shared(part)
 
     def refresh(self, rows: NDArray[np.int64]) -> None:
-        """Encode some texts with gradients, which `lookup` passes on until the next call; the values are cached."""
-        self._fresh = self.encode_texts(rows)
+        """Encode some texts with gradients, which `lookup` passes on until the next call; the values are cached.
+
+        Processes that train together call it together, and share the work.
+        """
+        self._fresh = self._encode_shared(rows)
+        index = to_device(rows, self.device)
         self._fresh_index.fill_(-1)
-        self._fresh_index[rows] = torch.arange(len(rows))
-        self.pooled[rows] = self._fresh.detach()
+        self._fresh_index[index] = torch.arange(len(rows), device=self.device)
+        self.pooled[index] = self._fresh.detach()
 
     def detach(self) -> None:
         """Drop the gradients of the texts of the last `refresh`; their values stay."""
@@ -99,21 +142,29 @@ class PortraitModel(nn.Module):
         self.residual_dropout = settings.residual_dropout
         self.scale = nn.Parameter(torch.tensor(settings.scale))
 
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return self.scale.device
+
     def train(self, mode: bool = True) -> Self:
         """Switch dropout on or off, except in the BERT: the cache must hold outputs as an export computes them."""
         super().train(mode)
         self.text.eval()
         return self
 
-    def encode_items(self, cache: TextCache, corpus: Corpus, items: Tensor) -> Tensor:
+    def encode_items(self, cache: TextCache, corpus: Corpus, items: NDArray[np.int64]) -> Tensor:
         """Encode items: `[items]` rows → `[items, dimension]`, unit length: the text's vector plus the residual."""
-        return self._add_residual(cache.lookup(torch.from_numpy(corpus.item_text)[items]), items)
+        return self._add_residual(cache.lookup(self._copy(corpus.item_text[items])), self._copy(items))
 
     def encode_events(self, cache: TextCache, corpus: Corpus, events: NDArray[np.int64]) -> Tensor:
         """Encode `[…]` events, -1 for padding → `[…, dimension]`: the item's vector, or that of a search's query."""
-        item = torch.from_numpy(np.where(events >= 0, corpus.event_item[events], -1))
-        text = torch.from_numpy(corpus.event_text[events])
-        return self._add_residual(cache.lookup(text), item) * torch.from_numpy(events >= 0).unsqueeze(-1)
+        item = self._copy(np.where(events >= 0, corpus.event_item[events], -1))
+        text = self._copy(corpus.event_text[events])
+        return self._add_residual(cache.lookup(text), item) * self._copy(events >= 0).unsqueeze(-1)
+
+    def _copy(self, array: NDArray[np.generic]) -> Tensor:
+        return to_device(array, self.device)
 
     def zero_residuals(self, items: NDArray[np.bool_]) -> None:
         """Set residuals to zero, so that only the text stands for an item.
@@ -122,7 +173,7 @@ class PortraitModel(nn.Module):
             items: `[items]`, True for items without training events, whose residuals would stay random.
         """
         with torch.no_grad():
-            self.residual.weight[torch.from_numpy(items)] = 0.0
+            self.residual.weight[self._copy(items)] = 0.0
 
     def _add_residual(self, pooled: Tensor, items: Tensor) -> Tensor:
         """Project pooled texts and add residuals: `[…, hidden]` and `[…]` items, -1 for none → `[…, dimension]`.
@@ -132,7 +183,7 @@ class PortraitModel(nn.Module):
         """
         kept = items >= 0
         if self.training and self.residual_dropout:
-            kept &= torch.rand(items.shape) >= self.residual_dropout
+            kept &= torch.rand(items.shape, device=items.device) >= self.residual_dropout
         # The head's output has unit length as a whole. Scaled, each subspace has unit length, so a residual weighs the
         # same for any number of subspaces.
         text_vectors = self.text.head(pooled) * self.subspaces**0.5
@@ -144,9 +195,10 @@ class PortraitModel(nn.Module):
         """Encode the profile of each pair of a batch at its target's time → `[pairs, dimension]`."""
         states = self.profile.states(
             self.encode_events(cache, corpus, batch.event),
-            torch.from_numpy(batch.event_type),
-            torch.from_numpy(batch.event_age),
-            torch.from_numpy(batch.event_numbers),
-            torch.from_numpy(batch.mask),
+            self._copy(batch.event_type),
+            self._copy(batch.event_age),
+            self._copy(batch.event_numbers),
+            self._copy(batch.mask),
         )
-        return self.profile.head(states[batch.pair_row, batch.pair_position], torch.from_numpy(batch.pair_gap))
+        last = states[self._copy(batch.pair_row), self._copy(batch.pair_position)]
+        return self.profile.head(last, self._copy(batch.pair_gap))

@@ -31,7 +31,7 @@ class RankBudget:
         for name, weight in self._bert.named_parameters():
             if "lora_A" in name or "lora_B" in name:
                 product = weight @ weight.T if "lora_A" in name else weight.T @ weight
-                distances.append(torch.linalg.matrix_norm(product - torch.eye(len(product))))
+                distances.append(torch.linalg.matrix_norm(product - torch.eye(len(product), device=product.device)))
         return _ORTHOGONALITY_WEIGHT * torch.stack(distances).mean()
 
     def allocate(self, step: int) -> None:
@@ -55,5 +55,9 @@ class RankBudget:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         allocator = self._bert.base_model.rankallocator
-        allocator.exp_avg_ipt, allocator.exp_avg_unc = state["importance"], state["uncertainty"]
-        allocator.ipt, self._config.rank_pattern = state["latest"], state["kept"]
+        device = next(self._bert.parameters()).device
+        allocator.exp_avg_ipt, allocator.exp_avg_unc, allocator.ipt = (
+            {name: value.to(device) for name, value in state[part].items()}
+            for part in ("importance", "uncertainty", "latest")
+        )
+        self._config.rank_pattern = state["kept"]

@@ -9,12 +9,14 @@ from torch import Tensor
 
 from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, compute_ages
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.devices import to_device
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.samples import Batcher, build_serving_samples
 from portrait.training.metrics import MISSED
 
 _BATCH_EVENTS = 8192
 """Events that are encoded at once, padding included."""
+_BATCH_ITEMS = 16384
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,14 @@ class TargetVectors:
 @torch.no_grad()
 def encode_items(model: PortraitModel, cache: TextCache, corpus: Corpus) -> NDArray[np.float32]:
     """`[items, dimension]`, unit length."""
-    rows = torch.arange(len(corpus.items))
-    return np.concatenate([model.encode_items(cache, corpus, part).numpy() for part in rows.split(16384)])
+    rows = np.array_split(np.arange(len(corpus.items)), range(_BATCH_ITEMS, len(corpus.items), _BATCH_ITEMS))
+    return np.concatenate([model.encode_items(cache, corpus, part).cpu().numpy() for part in rows])
 
 
 @torch.no_grad()
 def embed_texts(model: PortraitModel, cache: TextCache) -> Tensor:
-    """`[texts, dimension]`: embeddings of the corpus' texts."""
-    return model.text.head(cache.pooled)
+    """`[texts, dimension]`: embeddings of the corpus' texts, on the CPU."""
+    return model.text.head(cache.pooled).cpu()
 
 
 @torch.no_grad()
@@ -65,7 +67,7 @@ def encode_targets(
     batcher = Batcher(corpus, samples, _BATCH_EVENTS, max_pairs=1)
     random = np.random.default_rng(0)
     for windows in batcher.split_epoch(random):
-        profiles[windows] = model.encode_profiles(cache, corpus, batcher.build_batch(windows, random)).numpy()
+        profiles[windows] = model.encode_profiles(cache, corpus, batcher.build_batch(windows, random)).cpu().numpy()
     return TargetVectors(encode_items(model, cache, corpus) if items is None else items, profiles, samples.target)
 
 
@@ -146,13 +148,20 @@ def encode_shoppers(
         event = ends[rows, None] - width + np.arange(width)
         real = event >= starts[rows, None]
         event = np.where(real, event, -1)
-        profiles[rows] = model.profile(
-            model.encode_events(cache, corpus, event),
-            torch.from_numpy(np.where(real, corpus.columns.type_code[event], 0)),
-            torch.from_numpy(
-                np.where(real, compute_ages(corpus.columns.time[event], as_of[rows, None]), np.float32(0.0))
-            ),
-            torch.from_numpy(np.where(real[..., None], corpus.event_numbers[event], np.float32(0.0))),
-            torch.from_numpy(real.astype(np.int64)),
-        ).numpy()
+        profiles[rows] = (
+            model.profile(
+                model.encode_events(cache, corpus, event),
+                *(
+                    to_device(values, model.device)
+                    for values in (
+                        np.where(real, corpus.columns.type_code[event], 0),
+                        np.where(real, compute_ages(corpus.columns.time[event], as_of[rows, None]), np.float32(0.0)),
+                        np.where(real[..., None], corpus.event_numbers[event], np.float32(0.0)),
+                        real.astype(np.int64),
+                    )
+                ),
+            )
+            .cpu()
+            .numpy()
+        )
     return profiles

@@ -91,6 +91,33 @@ class Batch:
     target_event: NDArray[np.int64]
     """`[pairs]`: event of each target."""
 
+    def take_share(self, rank: int, count: int) -> tuple["Batch", NDArray[np.int64]]:
+        """Take the share of one of several processes: every n-th window, with its pairs.
+
+        Args:
+            rank: number of the process, from 0.
+            count: number of processes.
+
+        Returns:
+            The share, as wide as the batch and maybe without a window, and `[pairs]` positions of its pairs in the
+            batch.
+        """
+        pairs = np.flatnonzero(self.pair_row % count == rank)
+        windows = slice(rank, None, count)
+        share = Batch(
+            event=self.event[windows],
+            event_type=self.event_type[windows],
+            event_age=self.event_age[windows],
+            event_numbers=self.event_numbers[windows],
+            mask=self.mask[windows],
+            pair_row=self.pair_row[pairs] // count,
+            pair_position=self.pair_position[pairs],
+            pair_gap=self.pair_gap[pairs],
+            target=self.target[pairs],
+            target_event=self.target_event[pairs],
+        )
+        return share, pairs
+
 
 class Batcher:
     """Cuts samples into batches of about equal cost.

@@ -13,12 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.nn import functional
 
-from portrait.training import checkpoints, metrics, tracking
+from portrait.training import checkpoints, distributed, metrics, tracking
 from portrait.training.dataset import position_bias
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.dataset.splits import Holdout
+from portrait.training.devices import CPU, autocast_step, to_device
 from portrait.training.encoders import retrieval
 from portrait.training.encoders.model import PortraitModel, TextCache
+from portrait.training.encoders.negatives import NegativeSampler
 from portrait.training.encoders.rank_budget import RankBudget
 from portrait.training.encoders.samples import Batch, Batcher, build_training_samples
 from portrait.training.encoders.subspaces import split_subspaces
@@ -101,9 +103,7 @@ class Trainer:
         self._rank_budget = RankBudget(model.text.bert, bert_steps) if settings.finetune is FineTuning.ADALORA else None
         self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate_factor)
         self._sampler = NegativeSampler(holdout.item_counts, settings)
-        self._event_weights = torch.from_numpy(
-            position_bias.inverse_propensity_weights(corpus, holdout.train, settings)
-        )
+        self._event_weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)
         self._state = TrainerState()
         self._cache_is_stale = False
 
@@ -116,13 +116,14 @@ class Trainer:
         Returns:
             The number of epochs after which the model had these weights.
         """
+        distributed.copy_from_main(self._model.state_dict().values())
         if resume and (self._run / CHECKPOINT_FILE).exists():
             self._restore_checkpoint(checkpoints.load_state(self._run / CHECKPOINT_FILE))
         else:
             self._cache.recompute()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with (
-            Progress(*columns) as progress,
+            Progress(*columns, disable=not distributed.is_main()) as progress,
             tracking.open_trackers(self._run, self._settings, self._state.step) as tracker,
         ):
             task = progress.add_task("fine-tuning", total=self._total_steps, completed=self._state.step)
@@ -133,6 +134,7 @@ class Trainer:
         self._cache.detach()
         if self._epochs is not None:
             return self._state.epoch
+        distributed.wait_for_all()  # the main process may still write the file
         best = checkpoints.load_state(self._run / BEST_FILE)
         self._model.load_state_dict(best["model"])
         self._cache.pooled.copy_(best["texts"])
@@ -161,7 +163,7 @@ class Trainer:
         batches = self._batcher.split_epoch(self._make_generator(self._state.epoch))
         while self._state.batch < len(batches) and self._state.step < self._total_steps:
             group = batches[self._state.batch : self._state.batch + self._settings.gradient_accumulation]
-            losses.append(self._train_step(group))
+            losses.append(self.train_step(group))
             rate = float(self._scheduler.get_last_lr()[0])
             tracker.log_scalars(self._state.step, {"train/loss": losses[-1], "train/rate": rate})
             report_progress()
@@ -190,9 +192,10 @@ class Trainer:
         if self._on_epoch:
             self._on_epoch(self._state.epoch, ndcg)
 
-    def _train_step(self, group: list[NDArray[np.int64]]) -> float:
+    def train_step(self, group: list[NDArray[np.int64]]) -> float:
         """Take one optimiser step over a group of batches; returns the mean loss of a pair, in nats."""
         self._model.train()
+        self._seed_dropout()
         self._optimizer.zero_grad()
         total, trains_bert = 0.0, self._trains_bert
         for windows in group:
@@ -202,11 +205,13 @@ class Trainer:
                 self._cache_is_stale = True
                 self._cache.refresh(self._choose_texts(batch, random))
             loss = self._compute_loss(batch, random)
-            self._require_finite("loss", loss)
+            whole_loss = distributed.add_up(loss.detach().clone())
+            self._require_finite("loss", whole_loss)
             (loss / len(group)).backward()
-            total += float(loss.detach()) / len(group)
+            total += float(whole_loss) / len(group)
             self._state.batch += 1
         self._cache.detach()
+        distributed.add_up_gradients(self._model.parameters())
         if trains_bert and self._rank_budget:
             self._rank_budget.orthogonality_penalty().backward()
         self._require_finite("gradient", torch.nn.utils.clip_grad_norm_(self._model.parameters(), _MAX_GRADIENT_NORM))
@@ -235,26 +240,33 @@ class Trainer:
         raise TrainingError(f"the {name} is {float(value)} at step {self._state.step + 1}, so training stops; {cause}")
 
     def _compute_loss(self, batch: Batch, random: np.random.Generator) -> Tensor:
-        """Compute the mean softmax cross-entropy of the targets, weighted against position bias.
+        """Compute this process's part of the mean softmax cross-entropy of the targets, weighted against position bias.
+
+        The parts of all processes add up to the mean over the pairs of the whole batch, and so do their gradients.
 
         A target competes with all items, or in a large catalogue with sampled ones and log-Q correction
         (`NegativeSampler`). The correction subtracts the log of each sampled item's expected count (Bengio and Senecal
         2008, and Yi et al. 2019, section 3.2, for two-tower retrieval).
         """
-        profiles = self._model.encode_profiles(self._cache, self._corpus, batch)
+        share, pairs = batch.take_share(distributed.get_rank(), distributed.count_processes())
         items, log_q, labels = self._sampler.draw(batch.target, random)
-        vectors = self._model.encode_items(self._cache, self._corpus, torch.from_numpy(items))
-        subspaces, target = self._settings.subspaces, torch.from_numpy(labels)
+        device, subspaces = self._model.device, self._settings.subspaces
+        with autocast_step(device, self._settings.precision):
+            profiles = self._model.encode_profiles(self._cache, self._corpus, share).float()
+            vectors = self._model.encode_items(self._cache, self._corpus, items).float()
+        # From here on float32: a logit of 20 in bfloat16 is off by up to 0.06.
+        target, correction = to_device(labels[pairs], device), to_device(log_q, device)
         # A whole vector has length one, so a subspace's own cosine is `subspaces` times its part of the inner product.
         scale = self._model.scale * subspaces
-        pairs = zip(
+        parts = zip(
             split_subspaces(profiles, subspaces).unbind(-2), split_subspaces(vectors, subspaces).unbind(-2), strict=True
         )
         losses = [
-            functional.cross_entropy(scale * profile @ item.T - torch.from_numpy(log_q), target, reduction="none")
-            for profile, item in pairs
+            functional.cross_entropy(scale * profile @ item.T - correction, target, reduction="none")
+            for profile, item in parts
         ]
-        return (torch.stack(losses).sum(0) * self._event_weights[batch.target_event]).mean()
+        weights = to_device(self._event_weights[share.target_event], device)
+        return (torch.stack(losses).sum(0) * weights).sum() / len(batch.target)
 
     def _choose_texts(self, batch: Batch, random: np.random.Generator) -> NDArray[np.int64]:
         """Choose texts of the batch to encode with gradients: those of targets, which get the largest gradients."""
@@ -269,10 +281,22 @@ class Trainer:
                 len(targets), _MAX_VALIDATION_SHOPPERS, replace=False
             )
             targets = targets[np.sort(chosen)]
-        vectors = retrieval.encode_targets(self._model, self._cache, self._corpus, targets)
+        share = distributed.take_share(targets)
+        vectors = retrieval.encode_targets(self._model, self._cache, self._corpus, share)
         ranked = retrieval.rank_catalogue(self._corpus, vectors, 10, self._holdout.mask_seen)
         ranks = retrieval.find_ranks(ranked, self._corpus.event_item[vectors.targets])
-        return float(metrics.ndcg(ranks, 10).mean()) if len(ranks) else 0.0
+        sums = torch.tensor([metrics.ndcg(ranks, 10).sum(), len(ranks)], dtype=torch.float64).to(self._model.device)
+        total, count = distributed.add_up(sums).cpu().tolist()
+        return float(total / count) if count else 0.0
+
+    def _seed_dropout(self) -> None:
+        """Seed the dropout of a step by its position in the run and the process.
+
+        Only the generator of a single process on the CPU is not seeded: its state is in the checkpoint.
+        """
+        if self._model.device != CPU or not distributed.is_main():
+            position = (self._settings.seed, self._state.epoch, self._state.batch, distributed.get_rank())
+            torch.manual_seed(int(np.random.SeedSequence(position).generate_state(1)[0]))
 
     def _make_generator(self, *position: int) -> np.random.Generator:
         """Make a random generator for a position in the run: an epoch, or an epoch and a batch.
@@ -309,46 +333,6 @@ class Trainer:
         self._state = TrainerState(**state["trainer_state"])
         if self._rank_budget:
             self._rank_budget.load_state_dict(state["rank_budget"])
-
-
-class NegativeSampler:
-    """Draws the items that a batch's targets compete with.
-
-    In a small catalogue these are all items with events, in a large one the batch's targets and a sample: half of it
-    by popularity, half uniform. Items without events are never negatives, since nothing shows that shoppers reject
-    them.
-    """
-
-    def __init__(self, item_counts: NDArray[np.float64], settings: TrainSettings) -> None:
-        self._known = np.flatnonzero(item_counts)
-        self._known_positions = np.full(len(item_counts), -1)
-        self._known_positions[self._known] = np.arange(len(self._known))
-        self._sampled = 0 if len(self._known) <= settings.max_full_softmax_items else settings.sampled_negatives
-        uniform = (item_counts > 0) / len(self._known)
-        popular = item_counts / item_counts.sum()
-        self._probabilities = 0.5 * uniform + 0.5 * popular
-        self._cumulative = np.cumsum(self._probabilities)
-
-    def draw(
-        self, targets: NDArray[np.int64], random: np.random.Generator
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-        """Draw the items to score for a batch.
-
-        Args:
-            targets: `[pairs]`, item rows.
-            random: source of the random numbers.
-
-        Returns:
-            `[items]` rows of the items, `[items]` log-Q corrections, and `[pairs]` positions of the targets among the
-            items.
-        """
-        if not self._sampled:
-            return self._known, np.zeros(len(self._known), dtype=np.float32), self._known_positions[targets]
-        drawn = np.searchsorted(self._cumulative, random.random(self._sampled) * self._cumulative[-1])
-        items, labels = np.unique(np.concatenate([targets, drawn]), return_inverse=True)
-        # A batch's targets are draws too, mostly by popularity: the expected count covers both kinds of draws.
-        expected = (self._sampled + len(targets)) * self._probabilities[items]
-        return items, np.log(expected).astype(np.float32), labels[: len(targets)]
 
 
 def _make_optimizer(model: PortraitModel, settings: TrainSettings) -> torch.optim.Optimizer:

@@ -17,6 +17,7 @@ from portrait.training import metrics, tracking
 from portrait.training.baselines import comparison
 from portrait.training.baselines.comparison import BaselineRanks
 from portrait.training.dataset.corpus import Corpus
+from portrait.training.devices import CPU
 from portrait.training.encoders.retrieval import TargetVectors, embed_texts, encode_targets, find_ranks
 from portrait.training.enums import Split
 from portrait.training.files import read_json_object, require_writable_file, require_writable_folder
@@ -46,20 +47,20 @@ class RankedTargets:
     """`[targets, candidates]`: chance that it is bought next."""
 
 
-def load_run_for_split(folder: Path, split: Split | None) -> TrainedRun:
+def load_run_for_split(folder: Path, split: Split | None, device: torch.device) -> TrainedRun:
     """Load the run to evaluate by a split (None: its own): itself, or a second run trained on that split.
 
     A model that was trained on one split has learnt from events that the other one holds out. The second run is trained
     once, with the same settings, in `<run>/<split>/`.
     """
-    trained = runs.load_run(folder)
+    trained = runs.load_run(folder, device)
     if split in (None, trained.settings.split):
         return trained
     twin = folder / split.value
     if not (twin / runs.MODEL_FILE).exists():
         settings = dataclasses.replace(trained.settings, split=split)
-        runs.train_run(Path(trained.data["path"]), twin, settings, resume=(twin / SETTINGS_FILE).exists())
-    return runs.load_run(twin)
+        runs.train_run(Path(trained.data["path"]), twin, settings, (twin / SETTINGS_FILE).exists(), device=device)
+    return runs.load_run(twin, device)
 
 
 def rank_test_targets(trained: TrainedRun) -> RankedTargets:
@@ -193,15 +194,17 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     return [read_json_object(path) for path in found if path.exists()]
 
 
-def evaluate_run(folder: Path, split: Split | None, dump_to: Path | None) -> dict[str, Any]:
+def evaluate_run(folder: Path, split: Split | None, dump_to: Path | None, device: torch.device = CPU) -> dict[str, Any]:
     """Measure a run by a split (its own by default), keep the metrics in its folder, and dump its rankings.
+
+    The encoders run on the device.
 
     Raises:
         TrainingError: the run has not ended, its data set changed, or nothing can be written where it must.
     """
     if dump_to:
         require_writable_file(dump_to)
-    trained = load_run_for_split(folder, split)
+    trained = load_run_for_split(folder, split, device)
     require_writable_folder(folder)
     ranked = rank_test_targets(trained)
     baselines = rank_with_tuned_baselines(trained, ranked.vectors.targets)

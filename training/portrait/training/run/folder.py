@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from portrait.training import tracking
+import torch
+
+from portrait.training import distributed, tracking
 from portrait.training.dataset.data_set import DataSet
+from portrait.training.devices import CPU
 from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
 from portrait.training.settings import TrainSettings
@@ -29,6 +32,8 @@ class RunFolder:
     resume: bool
     """Go on with the run that the folder holds."""
     tracker: TrackerConfig | None
+    device: torch.device = CPU
+    """Device of the encoders while they are trained."""
     parent: Optional["RunFolder"] = None
     """The run of which this one is a part; it is begun first."""
 
@@ -54,11 +59,16 @@ class RunFolder:
     def begin(self) -> None:
         """Make the folder, and write what the run is trained on and how; the settings go last: they make it a run.
 
+        Only the main process writes, once all have checked the folder.
+
         Raises:
             TrainingError: the library of the tracker is not installed.
         """
         if self.parent:
             self.parent.begin()
+        distributed.wait_for_all()
+        if not distributed.is_main():
+            return
         self.path.mkdir(parents=True, exist_ok=True)
         self.data.record(self.path)
         tracking.record_tracker(self.path, self.tracker)

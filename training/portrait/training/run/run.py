@@ -20,7 +20,6 @@ end, the relations are fitted to all training events.
 """
 
 import dataclasses
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,14 +32,14 @@ from torch import nn
 from portrait.features.candidates.relations import Relations
 from portrait.features.release import layout as release_layout
 from portrait.features.text.tokenizer import TextTokenizer
-from portrait.training import checkpoints
+from portrait.training import checkpoints, distributed
 from portrait.training.dataset import corpus as corpora
 from portrait.training.dataset import position_bias, sufficiency
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.data_set import open_data_set, open_data_set_of_run, read_data_record
 from portrait.training.dataset.splits import Holdout, count_pairs, hold_out
+from portrait.training.devices import CPU
 from portrait.training.encoders import concept_erasure, retrieval
-from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.encoders.concept_eraser import ConceptEraser
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.peft import finetuning_after_merge, merge_adapters
@@ -55,6 +54,7 @@ from portrait.training.ranker.model import Ranker
 from portrait.training.ranker.relations import fit_relations
 from portrait.training.ranker.targets import RankerTargets, choose_ranker_targets
 from portrait.training.run.folder import SETTINGS_FILE, RunFolder
+from portrait.training.run.untrained_model import UntrainedModel, make_untrained_model
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import TrackerConfig
 from portrait.training.traits import artifacts
@@ -62,11 +62,6 @@ from portrait.training.traits.artifacts import FittedTraits
 
 MODEL_FILE, TOKENIZER_FILE, VALIDATION_FILE = "model.pt", "tokenizer.json", "validation.json"
 TRAIN_ONLY_FOLDER = "train-only"
-
-MAX_UNKNOWN_TOKEN_SHARE = 0.1
-"""Share of unknown tokens above which a warning says that the base model knows too few words of the texts."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -90,8 +85,9 @@ class TrainedRun:
 
 
 def train_run(
-    data: Path, folder: Path, settings: TrainSettings, resume: bool = False, tracker: TrackerConfig | None = None
-) -> None:
+    data: Path, folder: Path, settings: TrainSettings, resume: bool = False, tracker: TrackerConfig | None = None,
+    device: torch.device = CPU,
+) -> None:  # fmt: skip
     """Train a run and write it to its folder.
 
     Args:
@@ -100,13 +96,14 @@ def train_run(
         settings: how to train; with `resume` they must equal those with which the run began.
         resume: continue from the run's last checkpoint.
         tracker: tracker that gets the scalars besides TensorBoard; a resumed run keeps the one with which it began.
+        device: where the encoders are trained; a resumed run may go on elsewhere.
 
     Raises:
         TrainingError: the data set is too small, the folder can't be used, or a tracker's library is missing.
     """
     if folder.is_file():
         raise TrainingError(f"{folder} is a file; name a folder for the run")
-    run = RunFolder(folder, open_data_set(data), settings, resume, tracker)
+    run = RunFolder(folder, open_data_set(data), settings, resume, tracker, device)
     run.require_usable()
     if (folder / MODEL_FILE).exists():
         run.begin()  # The run has ended. Only the path of its data set may have changed: record it.
@@ -134,9 +131,11 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
     holdout = hold_out(corpus, settings.split)
     targets = choose_ranker_targets(corpus, holdout, settings.seed)
     encoder_targets = _choose_encoder_targets(corpus, holdout, targets)
-    untrained = _make_untrained_model(corpus, holdout, settings)
+    untrained = make_untrained_model(corpus, holdout, settings, run.device)
     run.begin()
     model, cache, epochs = _train_encoders(run, untrained, corpus, holdout, encoder_targets)
+    if not distributed.is_main():
+        return  # The rest is not shared.
     if declared is not None:
         concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
     ranker = _fit_ranker(model, cache, corpus, holdout, targets, encoder_targets, settings)
@@ -174,36 +173,31 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
     else:
         resume = run.resume and (train_only_folder / SETTINGS_FILE).exists()
         train_only = RunFolder(
-            train_only_folder, run.data, dataclasses.replace(settings, refit=False), resume, run.tracker, parent=run
+            train_only_folder,
+            run.data,
+            dataclasses.replace(settings, refit=False),
+            resume,
+            run.tracker,
+            run.device,
+            run,
         )
         train_only.require_usable()
         _train_unfinished(train_only)
+        distributed.wait_for_all()
     train_only_state = checkpoints.load_state(train_only_folder / MODEL_FILE)
     holdout = hold_out(corpus, settings.split, refit=True)
     targets = holdout.learnt(corpus)
-    untrained = _make_untrained_model(corpus, holdout, settings)
+    untrained = make_untrained_model(corpus, holdout, settings, run.device)
     model, cache, epochs = _train_encoders(
         run, untrained, corpus, holdout, targets, epochs=int(train_only_state["epochs"])
     )
+    if not distributed.is_main():
+        return
     if declared is not None:
         concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
     ranker = Ranker(1.0, 1.0)
     ranker.load_state_dict(train_only_state["ranker"])
     _save(run.path, model, cache, ranker, fit_relations(corpus, targets, settings), epochs)
-
-
-UntrainedModel = tuple[PortraitModel, TextCache, TextTokenizer]
-"""A model that is not trained yet, the cache of the texts that it encodes, and its tokenizer."""
-
-
-def _make_untrained_model(corpus: Corpus, holdout: Holdout, settings: TrainSettings) -> UntrainedModel:
-    torch.manual_seed(settings.seed)
-    tokenizer = load_tokenizer(settings.base_model)
-    _require_known_tokens(tokenizer.unknown_token_share(corpus.texts), settings.base_model)
-    model = PortraitModel(settings, len(corpus.items))
-    model.text.require_vocabulary(tokenizer)
-    model.zero_residuals(holdout.item_counts == 0)
-    return model, TextCache(model.text, tokenizer, corpus.texts), tokenizer
 
 
 def _train_encoders(
@@ -216,27 +210,20 @@ def _train_encoders(
         The model, its cache of texts, and the number of epochs after which the model was as it is returned.
     """
     model, cache, tokenizer = untrained
-    tokenizer.save(run.path / TOKENIZER_FILE)
+    if distributed.is_main():
+        tokenizer.save(run.path / TOKENIZER_FILE)
     trainer = Trainer(corpus, holdout, targets, model, cache, run.settings, run.path, epochs, on_epoch)
     epochs = trainer.train(run.resume)
     model.text.bert = merge_adapters(model.text.bert)
-    model.eval()
+    _move(model.eval(), cache, CPU)  # where the index is computed
     indexes.fill_cold_residuals(model, cache, corpus, holdout.item_counts)
+    _move(model, cache, run.device)
     return model, cache, epochs
 
 
-def _require_known_tokens(share: float, base_model: str) -> None:
-    """Refuse a tokenizer that knows no word of the texts; warn about one that knows few."""
-    if share == 1.0:
-        raise TrainingError(
-            f"the tokenizer of the base model {base_model!r} knows none of the words of the data set; name a model of "
-            "their language with --base-model"
-        )
-    if share > MAX_UNKNOWN_TOKEN_SHARE:
-        _log.warning(
-            "warning: the base model %s does not know %.0f%% of what the texts consist of; name one of their language "
-            "with --base-model, such as bert-base-chinese for Chinese", base_model, 100 * share,
-        )  # fmt: skip
+def _move(model: PortraitModel, cache: TextCache, device: torch.device) -> None:
+    model.to(device)
+    cache.follow_encoder()
 
 
 def _save(
@@ -268,12 +255,13 @@ def require_trainable(data: Path, settings: TrainSettings) -> None:
     corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, settings.split)
     _choose_encoder_targets(corpus, holdout, choose_ranker_targets(corpus, holdout, settings.seed))
-    _make_untrained_model(corpus, holdout, settings)
+    make_untrained_model(corpus, holdout, settings, CPU)
 
 
 def run_trial(
-    data: Path, folder: Path, settings: TrainSettings, on_epoch: EpochCallback, tracker: TrackerConfig | None = None
-) -> float:
+    data: Path, folder: Path, settings: TrainSettings, on_epoch: EpochCallback, tracker: TrackerConfig | None = None,
+    device: torch.device = CPU,
+) -> float:  # fmt: skip
     """Train only the encoders of a new run, to score its settings by validation; saves no model.
 
     Args:
@@ -282,6 +270,7 @@ def run_trial(
         settings: how to train.
         on_epoch: called with the number and the validation NDCG@10 of each epoch; its errors end training.
         tracker: tracker that gets the scalars besides TensorBoard.
+        device: where it is trained.
 
     Returns:
         The best validation NDCG@10.
@@ -289,7 +278,7 @@ def run_trial(
     Raises:
         TrainingError: the data set is too small, or the folder can't be used.
     """
-    run = RunFolder(folder, open_data_set(data), settings, False, tracker)
+    run = RunFolder(folder, open_data_set(data), settings, False, tracker, device)
     run.require_usable()
     corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, settings.split)
@@ -300,14 +289,18 @@ def run_trial(
         values.append(ndcg)
         on_epoch(epoch, ndcg)
 
-    untrained = _make_untrained_model(corpus, holdout, settings)
+    untrained = make_untrained_model(corpus, holdout, settings, device)
     run.begin()
     _train_encoders(run, untrained, corpus, holdout, targets, on_epoch=record_epoch)
     return max(values)
 
 
-def load_run(folder: Path) -> TrainedRun:
+def load_run(folder: Path, device: torch.device = CPU) -> TrainedRun:
     """Load a run that has ended.
+
+    Args:
+        folder: the run's.
+        device: where its encoders shall be, whichever they were trained on.
 
     Raises:
         TrainingError: the run has not ended, one of its files is damaged, or its data set is gone or has changed.
@@ -318,23 +311,23 @@ def load_run(folder: Path) -> TrainedRun:
     data = open_data_set_of_run(folder)
     corpus = corpora.load_corpus(data.folder)
     try:
-        return _load_parts(folder, settings, corpus)
+        return _load_parts(folder, settings, corpus, device)
     except TrainingError:
         raise
     except Exception as error:  # a damaged file makes each library fail in its own way
         raise TrainingError(f"{folder} is damaged: {to_one_line(error)}") from error
 
 
-def _load_parts(folder: Path, settings: TrainSettings, corpus: Corpus) -> TrainedRun:
+def _load_parts(folder: Path, settings: TrainSettings, corpus: Corpus, device: torch.device) -> TrainedRun:
     state = checkpoints.load_state(folder / MODEL_FILE)
     model = PortraitModel(_merged_settings(settings), len(corpus.items), pretrained=False)
     if settings.erase:
         model.profile.eraser = ConceptEraser(settings.dimension, settings.subspaces)
     model.load_state_dict(state["model"])
-    model.eval()
+    model.eval().to(device)
     ranker = Ranker(1.0, 1.0)
     ranker.load_state_dict(state["ranker"])
-    cache = TextCache(model.text, TextTokenizer.load(folder / TOKENIZER_FILE), corpus.texts)
+    cache = TextCache(model.text, TextTokenizer.load(folder / TOKENIZER_FILE), corpus.texts, settings.precision)
     cache.pooled.copy_(state["texts"])
     holdout = hold_out(corpus, settings.split, settings.refit)
     relations = Relations.load(folder / release_layout.RELATIONS)

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from portrait.features.files.atomic_write import atomic_write
 from portrait.training.dataset.data_set import open_data_set
+from portrait.training.devices import CPU
 from portrait.training.enums import FineTuning, Preset
 from portrait.training.errors import TrainingError, to_one_line
 from portrait.training.run import run as runs
@@ -51,7 +53,7 @@ def suggest_settings(trial: optuna.Trial, finetune: FineTuning) -> dict[str, Any
 
 def search_hyperparameters(
     data: Path, folder: Path, base: dict[str, Any], trials: int, timeout: float | None, seed: int,
-    report: TrialCallback, tracker: TrackerConfig | None = None,
+    report: TrialCallback, tracker: TrackerConfig | None = None, device: torch.device = CPU,
 ) -> dict[str, Any]:  # fmt: skip
     """Search until a study has so many trials that ended.
 
@@ -66,6 +68,7 @@ def search_hyperparameters(
         seed: of the sampler and of every trial.
         report: called after each trial.
         tracker: where to tell the course of each trial beside TensorBoard.
+        device: where trials are trained.
 
     Returns:
         The best settings.
@@ -94,7 +97,7 @@ def search_hyperparameters(
                 raise optuna.TrialPruned
 
         try:
-            return runs.run_trial(data, own, settings, on_epoch, tracker)
+            return runs.run_trial(data, own, settings, on_epoch, tracker, device)
         finally:
             for large in own.glob("*.pt"):
                 large.unlink()

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from portrait.features.files.atomic_write import atomic_write
 from portrait.features.installation import explain_install
+from portrait.training import distributed
 from portrait.training.enums import TrackerKind
 from portrait.training.errors import TrainingError
 from portrait.training.files import read_json_object
@@ -68,7 +69,7 @@ def record_tracker(run: Path, config: TrackerConfig | None) -> None:
 
 @contextmanager
 def open_trackers(run: Path, settings: TrainSettings, step: int) -> Iterator[Tracker]:
-    """The trackers of a run, as one.
+    """The trackers of a run, as one; only the main process logs.
 
     Args:
         run: the run's folder.
@@ -78,7 +79,8 @@ def open_trackers(run: Path, settings: TrainSettings, step: int) -> Iterator[Tra
     Raises:
         TrainingError: a tracker's library is not installed any more.
     """
-    tracker = _TrackerGroup([TensorBoard(run / "tensorboard", step), *_open_chosen(run, settings)])
+    trackers = [TensorBoard(run / "tensorboard", step), *_open_chosen(run, settings)] if distributed.is_main() else []
+    tracker = _TrackerGroup(trackers)
     try:
         yield tracker
     except BaseException:

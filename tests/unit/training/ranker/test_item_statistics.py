@@ -40,7 +40,7 @@ def test_statistics_are_those_of_a_plain_loop(corpus: Corpus, events: NDArray[np
     found = dict(zip(ITEM_STATISTICS, compute_item_statistics(corpus, events).T, strict=True))
     counts = np.bincount(corpus.event_item[events], minlength=len(corpus.items))
     assert found["popularity"] == pytest.approx(np.log1p(counts) / np.log1p(counts.max()))
-    end = float(corpus.columns.time[events].max())
+    end = float(corpus.columns.time[events].max()) + 1.0  # the last events count too
     expected = recent_popularity(corpus, events, end)
     for column, days in enumerate(RECENT_HALF_LIVES_DAYS):
         assert found[f"popularity_{days:g}d"] == pytest.approx(expected[:, column], abs=1e-5)

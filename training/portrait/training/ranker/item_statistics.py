@@ -32,7 +32,7 @@ def compute_item_statistics(corpus: Corpus, events: NDArray[np.int64]) -> NDArra
     time = corpus.columns.time[events]
     if len(events) and not np.isnan(time).any():
         recent = RecentPopularity(corpus, events)
-        recent.advance(float(time.max()))
+        recent.advance(float(time.max()) + 1.0)  # a second later, so that the last events count too
         values[:, _RECENT] = recent.scale()
     values[:, -2:] = _measure_repeats(corpus, events)
     return values

@@ -13,6 +13,9 @@ RANKER_SHARE = 0.1
 """Share of a shopper's moments that are targets of the ranker, at least one."""
 MAX_TARGETS_PER_SHOPPER = 4
 """So that the ranker is fitted to shoppers, and not to those who come most often."""
+MAX_HELD_OUT_SHARE = 0.25
+"""Share of the events to learn from that the encoders give up at most: in a short log, all but the first moments would
+go to the ranker."""
 
 
 @dataclass(frozen=True)
@@ -28,20 +31,26 @@ class RankerTargets:
 def choose_ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> RankerTargets:
     """Choose the last tenth of each shopper's training moments, one at least and `MAX_TARGETS_PER_SHOPPER` at most.
 
-    Where that is more than `MAX_RANKER_TARGETS`, shoppers are drawn. Moments that nothing came before are no targets.
+    Where that is more than `MAX_RANKER_TARGETS`, or more than `MAX_HELD_OUT_SHARE` of the events, shoppers are drawn.
+    Moments that nothing came before are no targets.
     """
     random = np.random.default_rng(seed)
     events = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM) & corpus.has_context)
-    moments, first = np.unique(corpus.context_end[events], return_index=True)
+    moments, first, sizes = np.unique(corpus.context_end[events], return_index=True, return_counts=True)
     _, begins, counts = np.unique(corpus.event_shopper[moments], return_index=True, return_counts=True)
     wanted = np.clip((RANKER_SHARE * counts).astype(np.int64), 1, MAX_TARGETS_PER_SHOPPER)
-    order = random.permutation(len(counts))
-    order = order[: np.searchsorted(np.cumsum(wanted[order]), MAX_RANKER_TARGETS, side="right")]
-    chosen = [np.arange(begins[each] + counts[each] - wanted[each], begins[each] + counts[each]) for each in order]
-    places = np.sort(np.concatenate([first[:0], *chosen]))
+    chosen = [
+        np.arange(begin + count - last, begin + count)
+        for begin, count, last in zip(begins.tolist(), counts.tolist(), wanted.tolist(), strict=True)
+    ]
+    given_up = np.array([sizes[places].sum() for places in chosen])
+    order = random.permutation(len(chosen))
+    fits = (np.cumsum(wanted[order]) <= MAX_RANKER_TARGETS) & (
+        np.cumsum(given_up[order]) <= max(MAX_HELD_OUT_SHARE * len(events), given_up[order[:1]].sum())
+    )
+    places = np.sort(np.concatenate([first[:0], *(chosen[each] for each in order[fits])]))
     held_out = events[np.isin(corpus.context_end[events], moments[places])]
-    drawn = _draw_one_event(corpus, held_out, random)
-    return RankerTargets(drawn, held_out)
+    return RankerTargets(_draw_one_event(corpus, held_out, random), held_out)
 
 
 def _draw_one_event(corpus: Corpus, events: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:

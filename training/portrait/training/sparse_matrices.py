@@ -6,7 +6,10 @@ from scipy import sparse
 
 def keep_largest(matrix: sparse.csr_matrix, count: int) -> sparse.csr_matrix:
     """Keep the largest entries of each row."""
-    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((-matrix.data, row))
-    kept = order[np.arange(len(order)) - matrix.indptr[row] < count]
-    return sparse.csr_matrix((matrix.data[kept], (row[kept], matrix.indices[kept])), shape=matrix.shape)
+    kept = np.ones(matrix.nnz, dtype=bool)
+    for row in np.flatnonzero(np.diff(matrix.indptr) > count).tolist():
+        part = slice(matrix.indptr[row], matrix.indptr[row + 1])
+        kept[part] = False
+        kept[part.start + np.argpartition(-matrix.data[part], count - 1)[:count]] = True
+    starts = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+    return sparse.csr_matrix((matrix.data[kept], matrix.indices[kept], starts), shape=matrix.shape)

@@ -18,7 +18,7 @@ MAX_CONTEXT_EVENTS = 20
 """Latest events of a context that scores start from."""
 MAX_TRANSITIONS = 100
 """Transitions of an item that are kept, the largest."""
-MAX_PAIRS = 10_000_000
+MAX_PAIRS = 3_000_000
 """About so many pairs of events are counted; of more, as baskets of groceries make them, moments are drawn."""
 _OUT_POWER = 0.5
 """Power of the sum of an item's own row by which its transitions are divided."""

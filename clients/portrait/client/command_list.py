@@ -11,7 +11,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "train": "Fine-tune a shopper-profile model.",
         "tune": "Search hyper-parameters; trials are compared by validation only.",
         "train-traits": "Train declared traits as heads of a run's profile model; they replace earlier ones.",
-        "evaluate": "Measure a run on held-out events, beside a popularity baseline.",
+        "evaluate": "Measure a run on held-out events, beside simple baselines that were tuned on validation.",
         "report": "Write a page on the quality of a run: ranking, calibration, slices, examples, limits.",
     },
     "Release and serve": {

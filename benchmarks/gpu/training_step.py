@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.prepare.log_generator import write_log
-from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
+from portrait.training.dataset.corpus import Corpus, load_corpus
 from portrait.training.dataset.splits import Holdout, hold_out
 from portrait.training.encoders.samples import Batcher, build_training_samples
 from portrait.training.encoders.trainer import Trainer
@@ -87,7 +87,7 @@ def _measure(
     corpus: Corpus, holdout: Holdout, device: torch.device, size: Size, settings: TrainSettings, folder: Path
 ) -> StepRate:
     model, cache, _ = make_untrained_model(corpus, holdout, settings, device)
-    targets = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
+    targets = holdout.learnt(corpus)
     trainer = Trainer(corpus, holdout, targets, model, cache, settings, folder)
     samples = build_training_samples(corpus, targets)
     batches = Batcher(corpus, samples, settings.batch_events, settings.pairs_per_window).split_epoch(

@@ -35,7 +35,7 @@ class Task:
     @property
     def learnt(self) -> NDArray[np.int64]:
         """Events with an item that a model may learn from, ascending."""
-        return np.flatnonzero(self.holdout.train & (self.corpus.event_item != NO_ITEM))
+        return self.holdout.learnt(self.corpus)
 
     def interactions(self) -> sparse.csr_matrix:
         """Return `[shoppers, items]`: 1 if the shopper has a training event with the item."""

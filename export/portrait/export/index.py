@@ -15,7 +15,6 @@ from portrait.features.items.prices import PriceScale
 from portrait.features.population.profile_distribution import write_profile_distribution
 from portrait.features.release import layout as release_layout
 from portrait.features.text.idf import count_document_frequencies
-from portrait.training.dataset.corpus import NO_ITEM
 from portrait.training.encoders.retrieval import encode_targets
 from portrait.training.population import statistics as population
 from portrait.training.run.run import TrainedRun
@@ -49,7 +48,7 @@ def write_items(items: Sequence[Item], scale: PriceScale, folder: Path) -> None:
 
 def _profiles(trained: TrainedRun, count: int) -> NDArray[np.float32]:
     """Profiles at moments that training knows; fewer where events have none before them."""
-    learnt = np.flatnonzero(trained.holdout.train & (trained.corpus.event_item != NO_ITEM))
+    learnt = trained.holdout.learnt(trained.corpus)
     random = np.random.default_rng(trained.settings.seed)
     moments = np.sort(random.choice(learnt, min(count, len(learnt)), replace=False))
     return encode_targets(trained.model, trained.cache, trained.corpus, moments, trained.index.vectors).profiles

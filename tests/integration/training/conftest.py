@@ -1,9 +1,17 @@
 """One run from a log to a model, made by the commands that a user calls."""
 
+from pathlib import Path
+
 import pytest
 from support import tiny_data, tiny_log
 from support.command_line import run_portrait
 from support.tiny_log import Shop
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a base model with random weights."""
+    return tiny_data.write_bert(tmp_path_factory.mktemp("bert"))
 
 
 @pytest.fixture(scope="session")

@@ -20,11 +20,6 @@ from portrait.training.settings import TrainSettings
 
 
 @pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_data.write_bert(tmp_path_factory.mktemp("bert"))
-
-
-@pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tiny_data.write(tmp_path_factory.mktemp("data"))
     shoppers = pl.read_parquet(folder / "events.parquet")["shopper_id"].unique().sort()

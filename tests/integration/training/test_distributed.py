@@ -22,11 +22,6 @@ SMALL = {"dimension": 16, "max_epochs": 2, "batch_events": 512, "frozen_bert_sha
 
 
 @pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_data.write_bert(tmp_path_factory.mktemp("bert"))
-
-
-@pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_data.write(tmp_path_factory.mktemp("data"))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import tiny_data
 
 from portrait.training.enums import Preset, Split
 from portrait.training.errors import TrainingError
@@ -31,11 +30,6 @@ def orders(shoppers: int = 120, count: int = 2, lines: int = 4, days: float = 30
                 item = f"number {(shopper * 7 + order * 3 + line) % 40}"
                 row = {"shopper_id": f"s{shopper}", "type": "purchase", "time": time.isoformat(), "item_id": item}
                 yield {name: value for name, value in (row | changes).items() if value is not None}
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_data.write_bert(tmp_path_factory.mktemp("bert"))
 
 
 Train = Callable[..., Path]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from portrait.features.histories.history_arrays import count_later_moments
+
 MAX_ASSOCIATION_EVENTS = 32
 """A history's latest events with known items, so many of them, are what associations are read of."""
 
@@ -77,17 +79,9 @@ class Associations:
         if not len(known):
             return _NO_CONTRIBUTIONS
         row = row[known]
-        share = compute_moment_decay(np.asarray(times, dtype=np.float64)[known], self.decay)
+        share = self.decay ** count_later_moments(np.asarray(times, dtype=np.float64)[known])
         counts = self.starts[row + 1] - self.starts[row]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         weights = np.repeat(self.starts[row], counts) + within
         values = self.weights[weights] * np.repeat(share, counts)
         return EventContributions(np.repeat(known, counts), self.items[weights], values)
-
-
-def compute_moment_decay(times: NDArray[np.float64], decay: float) -> NDArray[np.float64]:
-    """`[events]`: `decay` to the number of moments between each event and the last; see `score_history`."""
-    later = np.ones(len(times), dtype=np.int64)
-    later[:-1] = ~(times[1:] == times[:-1])
-    later[-1] = 0
-    return decay ** np.cumsum(later[::-1])[::-1].astype(np.float64)

@@ -7,7 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import EVENT_TYPE_CODES, EventType
-from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS, SECONDS_PER_DAY
+from portrait.features.histories.history_arrays import (
+    MAX_REMEMBERED_EVENTS,
+    SECONDS_PER_DAY,
+    count_later_moments,
+)
 
 HALF_LIVES_DAYS = (3.0, 14.0, 45.0, 180.0)
 """Days after which an event counts half."""
@@ -111,13 +115,6 @@ def summarise_history(
         idle_days=float(age[-1]) if len(age) else float("nan"),
         price_percentile=float(np.median(known)) if len(known) else float("nan"),
     )
-
-
-def count_later_moments(times: NDArray[np.float64]) -> NDArray[np.int64]:
-    """`[events]`: number of moments after each event; events of equal times are one moment, NaN equals nothing."""
-    later = np.zeros(len(times), dtype=np.int64)
-    later[:-1] = ~(times[1:] == times[:-1])
-    return np.cumsum(later[::-1])[::-1]
 
 
 def _weigh_events(types: NDArray[np.int64], moment: NDArray[np.int64], age: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -135,6 +135,13 @@ def _find_latest(chosen: NDArray[np.bool_], group: NDArray[np.int64]) -> NDArray
     return latest
 
 
+def count_later_moments(times: NDArray[np.float64]) -> NDArray[np.int64]:
+    """`[events]`: number of moments after each event; events of equal times are one moment, NaN equals nothing."""
+    later = np.zeros(len(times), dtype=np.int64)
+    later[:-1] = ~(times[1:] == times[:-1])
+    return np.cumsum(later[::-1])[::-1]
+
+
 def compute_ages(time: NDArray[np.float64], as_of: NDArray[np.float64] | float) -> NDArray[np.float32]:
     """Days from `time` to `as_of`, in seconds since 1970; -1 where either is NaN, else at least 0."""
     days = (np.asarray(as_of) - time) / SECONDS_PER_DAY

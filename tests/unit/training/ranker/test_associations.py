@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support import tiny_data
 
-from portrait.features.candidates.associations import compute_moment_decay
+from portrait.features.histories.history_arrays import count_later_moments
 from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
 from portrait.training.ranker import associations
 from portrait.training.settings import TrainSettings
@@ -26,7 +26,7 @@ def _written_out(corpus: Corpus, events: np.ndarray) -> np.ndarray:
         times = corpus.columns.time[own]
         for moment in np.unique(times)[1:]:
             source, target = np.zeros(size), np.zeros(size)
-            np.add.at(source, corpus.event_item[own[times < moment]], compute_moment_decay(times[times < moment], 0.7))
+            np.add.at(source, corpus.event_item[own[times < moment]], 0.7 ** count_later_moments(times[times < moment]))
             later = times[times >= moment]
             steps = np.unique(later, return_inverse=True)[1]
             np.add.at(target, corpus.event_item[own[times >= moment]], 0.5**steps)

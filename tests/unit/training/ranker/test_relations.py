@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from support import tiny_data
 
-from portrait.features.candidates.associations import compute_moment_decay
 from portrait.features.candidates.relations import ASSOCIATION, RELATIONS, TITLE, TRANSITION, TWO_HOPS, Relations
+from portrait.features.histories.history_arrays import count_later_moments
 from portrait.features.text.normalisation import normalise_text
 from portrait.features.text.segmentation import split_words
 from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
@@ -50,7 +50,7 @@ def count_transitions(corpus: Corpus, events: NDArray[np.int64]) -> NDArray[np.f
         times, items = corpus.columns.time[own], corpus.event_item[own]
         for moment in np.unique(times)[1:]:
             before = times < moment
-            shares = compute_moment_decay(times[before], SETTINGS.association_decay)
+            shares = SETTINGS.association_decay ** count_later_moments(times[before])
             for item, share in zip(items[before], shares, strict=True):
                 np.add.at(forward[item], items[times == moment], share)
     counts = forward + 0.5 * forward.T

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from portrait.training.dataset import tables
-from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.corpus import Corpus
 from portrait.training.dataset.splits import Holdout
 from portrait.training.encoders import retrieval
 from portrait.training.encoders.concept_eraser import ConceptEraser
@@ -90,7 +90,7 @@ def sample_profiles(model: PortraitModel, cache: TextCache, corpus: Corpus, hold
     The mean profile of a value is then that of its shoppers over a time, and holds for others and later better than
     one of single moments.
     """
-    events = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM))
+    events = holdout.learnt(corpus)
     shoppers = np.split(events, np.flatnonzero(np.diff(corpus.event_shopper[events])) + 1)
     later = [own[len(own) // 2 :] for own in shoppers]
     chosen = [own[np.unique(np.linspace(0, len(own) - 1, MAX_PROFILES_PER_SHOPPER).astype(np.int64))] for own in later]

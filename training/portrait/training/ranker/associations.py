@@ -96,13 +96,27 @@ def fit_associations(corpus: Corpus, events: NDArray[np.int64], settings: TrainS
     """
     chosen = choose_frequent_items(corpus, events)
     moments = find_moments(corpus, events, chosen, settings.seed)
+    return fit_associations_of_moments(moments, chosen, len(corpus.items), settings)
+
+
+def fit_associations_of_moments(
+    moments: Moments, chosen: NDArray[np.int64], items: int, settings: TrainSettings
+) -> Associations:
+    """Fit the map of `fit_associations` to moments that were found before.
+
+    Args:
+        moments: over the chosen items.
+        chosen: ascending rows of the items that have columns.
+        items: number of all items.
+        settings: decays and λ.
+    """
     before = build_moment_matrix(moments, settings.association_decay, earlier=True)
     after = build_moment_matrix(moments, settings.association_target_decay, earlier=False)
     gram = torch.from_numpy((before.T @ before).toarray())
     gram.diagonal().add_(settings.association_ridge)
     follows = torch.from_numpy((before.T @ after).toarray())
     weights = torch.cholesky_solve(follows, torch.linalg.cholesky(gram)).numpy()
-    return _keep_largest_weights(weights, chosen, len(corpus.items), settings.association_decay)
+    return _keep_largest_weights(weights, chosen, items, settings.association_decay)
 
 
 def _keep_largest_weights(

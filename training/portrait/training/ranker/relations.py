@@ -10,10 +10,11 @@ from portrait.training.dataset.corpus import Corpus
 from portrait.training.dataset.words import weigh_words
 from portrait.training.ranker.associations import (
     MAX_WEIGHTS_PER_ITEM,
+    Moments,
     build_moment_matrix,
     choose_frequent_items,
     find_moments,
-    fit_associations,
+    fit_associations_of_moments,
 )
 from portrait.training.settings import TrainSettings
 from portrait.training.sparse_matrices import keep_largest
@@ -39,13 +40,14 @@ def fit_relations(corpus: Corpus, events: NDArray[np.int64], settings: TrainSett
         settings: decays and the ridge of the linear fit.
     """
     chosen = choose_frequent_items(corpus, events)
-    transitions = _count_transitions(corpus, events, chosen, settings)
+    moments = find_moments(corpus, events, chosen, settings.seed)
+    transitions = _count_transitions(moments, settings)
     few = keep_largest(transitions, _MAX_TRANSITIONS)
     decay, items = settings.association_decay, len(corpus.items)
     titles = _compare_titles(corpus, chosen)
     return Relations(
         {
-            ASSOCIATION: fit_associations(corpus, events, settings),
+            ASSOCIATION: fit_associations_of_moments(moments, chosen, items, settings),
             TRANSITION: _spread(keep_largest(transitions, MAX_WEIGHTS_PER_ITEM), chosen, items, decay),
             TWO_HOPS: _spread(_multiply(few, few), chosen, items, decay),
             TITLE: _spread(titles, chosen, items, decay),
@@ -53,11 +55,8 @@ def fit_relations(corpus: Corpus, events: NDArray[np.int64], settings: TrainSett
     )
 
 
-def _count_transitions(
-    corpus: Corpus, events: NDArray[np.int64], chosen: NDArray[np.int64], settings: TrainSettings
-) -> sparse.csr_matrix:
+def _count_transitions(moments: Moments, settings: TrainSettings) -> sparse.csr_matrix:
     """Count `[chosen, chosen]` what follows what within some moments, later ones less, for the frequency of both."""
-    moments = find_moments(corpus, events, chosen, settings.seed)
     before = build_moment_matrix(moments, settings.association_decay, earlier=True)
     then = build_moment_matrix(moments, 0.0, earlier=False)
     forward = (before.T @ then).tocsr()

@@ -96,9 +96,14 @@ class RunningGateway:
         return int(triton)
 
     def terminate(self) -> int:
-        """Send SIGTERM; returns the exit code."""
+        """Send SIGTERM, and SIGKILL to a gateway that does not end by itself; returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(_END_SECONDS)
+        try:
+            return self.process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
 
     def read(self) -> None:
         """Collect the log until the process ends."""
@@ -172,7 +177,7 @@ def run_gateway(
         errors="replace",
     )
     served = RunningGateway(process)
-    reader = threading.Thread(target=served.read)
+    reader = threading.Thread(target=served.read, daemon=True)
     reader.start()
     try:
         assert served.ready.wait(_READY_SECONDS), served.log_text
@@ -181,7 +186,8 @@ def run_gateway(
     finally:
         if process.poll() is None:
             served.terminate()
-        reader.join()
+        # What the gateway started must not outlive it: it would hold the log open.
+        assert served.has_ended.wait(_END_SECONDS), f"another process still writes to the log:\n{served.log_text}"
 
 
 def build_audience_table(repository: Path, folder: Path, *arguments: str) -> dict[str, object]:

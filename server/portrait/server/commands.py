@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic import ValidationError
 
+from portrait.server.runtime.exits import exit_at_once
 from portrait.server.runtime.setting_errors import SettingSources
 from portrait.server.settings import Settings
 
@@ -103,7 +104,7 @@ def serve(
     # Imported here, so that `portrait --help` does not load all of the gateway.
     from portrait.server.app import run_gateway
 
-    sys.exit(run_gateway(settings, check=check))
+    exit_at_once(run_gateway(settings, check=check))
 
 
 @_with_settings(
@@ -138,7 +139,7 @@ def build_audience_table(
     _in_environment()
     from portrait.server.app import run_audience_table_build
 
-    sys.exit(run_audience_table_build(settings, full=full, as_of=as_of and as_of.replace(tzinfo=UTC)))
+    exit_at_once(run_audience_table_build(settings, full=full, as_of=as_of and as_of.replace(tzinfo=UTC)))
 
 
 @_with_settings(("settings_file", "state"))

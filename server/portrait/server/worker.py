@@ -8,7 +8,9 @@ import json
 import sys
 
 from portrait.server.app import run_worker
+from portrait.server.runtime.exits import exit_at_once
 from portrait.server.settings import Settings
 
 if __name__ == "__main__":
-    sys.exit(run_worker(Settings.model_validate(json.loads(sys.argv[1])), supervised="--supervised" in sys.argv))
+    settings = Settings.model_validate(json.loads(sys.argv[1]))
+    exit_at_once(run_worker(settings, supervised="--supervised" in sys.argv))

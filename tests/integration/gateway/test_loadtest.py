@@ -133,7 +133,7 @@ def relay(address: str) -> Iterator[str]:
             copy(near, far)
             back.join()
 
-    thread = threading.Thread(target=take)
+    thread = threading.Thread(target=take, daemon=True)
     thread.start()
     yield f"127.0.0.1:{listening.getsockname()[1]}"
     thread.join()

@@ -26,7 +26,12 @@ cli.command()(serve)
 def chosen(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings that `portrait serve` would have run with."""
     runs: list[Settings] = []
-    monkeypatch.setattr(app, "run_gateway", lambda settings, check: runs.append(settings))
+
+    def run_gateway(settings: Settings, *, check: bool) -> int:
+        runs.append(settings)
+        raise SystemExit(0)  # as the process would end
+
+    monkeypatch.setattr(app, "run_gateway", run_gateway)
     return runs
 
 

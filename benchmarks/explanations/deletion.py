@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.explanations.cases import Case, recommend_items, score_item, without_title
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
-from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
+from portrait.features.profiles.evidence import MAX_EXPLAINED_EVENTS
 from portrait.server.engine import Engine
 from portrait.server.explanation.counterfactuals import (
     EventEffect,
@@ -185,7 +185,7 @@ def _choose_removals(
 
 def _explained_positions(history: Sequence[Event]) -> list[int]:
     """Return the positions of the events that explanations cover."""
-    return list(range(max(0, len(history) - MAX_ENCODED_EVENTS), len(history)))
+    return list(range(max(0, len(history) - MAX_EXPLAINED_EVENTS), len(history)))
 
 
 def _draw(things: Sequence[T], size: int, random: np.random.Generator) -> list[T]:

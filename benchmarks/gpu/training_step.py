@@ -94,8 +94,9 @@ def _measure(
         np.random.default_rng(settings.seed)
     )
     # Long windows first, so that each format trains on the same, full batches.
-    batches.sort(key=lambda windows: -int((samples.window_end - samples.window_start)[windows].sum()))
-    events = sum(int((samples.window_end - samples.window_start)[each].sum()) for each in batches[1 : size.steps + 1])
+    lengths = corpus.slot_start[samples.window_end] - samples.first_event
+    batches.sort(key=lambda windows: -int(lengths[windows].sum()))
+    events = sum(int(lengths[each].sum()) for each in batches[1 : size.steps + 1])
     trainer.train_step([batches[0]])
     _start_peak(device)
     began = time.perf_counter()

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common.ranking.protocol import Task
 from benchmarks.transfer import probes
-from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
+from portrait.features.histories.history_arrays import MAX_ENCODED_SLOTS
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.encoders import concept_erasure
 from portrait.training.encoders.retrieval import TargetVectors, encode_targets
@@ -52,7 +52,7 @@ def measure(data: Path, trained: TrainedRun, concealed: TrainedRun | None) -> di
             ("all events", "TF-IDF, linear", probes.make_tfidf, [histories[place] for place in places], places),
             (
                 "the events of the profile", "TF-IDF, linear", probes.make_tfidf,
-                [histories[place][-MAX_ENCODED_EVENTS:] for place in places], places,
+                [histories[place][-MAX_ENCODED_SLOTS:] for place in places], places,
             ),
         ]  # fmt: skip
         for sees, vectors, among in seen:

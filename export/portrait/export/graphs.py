@@ -19,7 +19,7 @@ from portrait.export.formats import converted
 from portrait.export.precision import Precision
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.features.events import EVENT_TYPES
-from portrait.features.histories.history_arrays import EVENT_NUMBERS, MAX_ENCODED_EVENTS
+from portrait.features.histories.history_arrays import EVENT_NUMBERS, MAX_ENCODED_SLOTS
 from portrait.features.histories.statistics import STATISTICS
 from portrait.features.release.layout import TRAIT_HEADS
 from portrait.features.text.tokenizer import MAX_TOKENS
@@ -101,7 +101,7 @@ def graphs(trained: TrainedRun) -> list[Graph]:
 
 
 FIXED_AXES = {"numbers": len(EVENT_NUMBERS), "features": len(CANDIDATE_FEATURES), "statistics": len(STATISTICS)}
-LONGEST = {"n": 1024, "tokens": MAX_TOKENS, "events": MAX_ENCODED_EVENTS, "candidates": 4096}
+LONGEST = {"n": 1024, "tokens": MAX_TOKENS, "events": MAX_ENCODED_SLOTS, "candidates": 4096}
 
 
 def export(graph: Graph, dimension: int, precision: Precision, path: Path) -> None:
@@ -208,5 +208,5 @@ def outputs_of(graph: Graph, inputs: dict[str, NDArray[np.generic]]) -> dict[str
 
 def shapes(dimension: int) -> Iterator[dict[str, int]]:
     """Axis lengths at which parity is checked: the smallest, a common one, the largest that serving sends."""
-    for n, tokens, events, candidates in ((1, 1, 1, 1), (7, 19, 13, 50), (2, MAX_TOKENS, MAX_ENCODED_EVENTS, 300)):
+    for n, tokens, events, candidates in ((1, 1, 1, 1), (7, 19, 13, 50), (2, MAX_TOKENS, MAX_ENCODED_SLOTS, 300)):
         yield {"n": n, "tokens": tokens, "events": events, "candidates": candidates, "dimension": dimension}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from portrait.features.events import Event, EventType, Item
-from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
+from portrait.features.profiles.evidence import MAX_EXPLAINED_EVENTS
 from portrait.server.engine import Engine
 from portrait.server.errors import NotFound
 from portrait.server.explanation.counterfactuals import ProfilePart, explain_profile, explain_recommendation
@@ -69,7 +69,7 @@ async def test_without_a_history_no_event_has_an_effect(engine: Engine) -> None:
 
 
 async def test_only_the_latest_events_are_left_out_in_turn(engine: Engine) -> None:
-    history = [bought("desk-lamp-red", 100 - n) for n in range(MAX_ENCODED_EVENTS + 3)]
+    history = [bought("desk-lamp-red", 100 - n) for n in range(MAX_EXPLAINED_EVENTS + 3)]
     explained = await explain_profile(engine, history, NOW, ProfilePart(), deadline=soon())
     assert {each.event.event_id for each in explained.events} == {event.event_id for event in history[3:]}
     assert explained.event_count == len(history)

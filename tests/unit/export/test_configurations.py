@@ -151,7 +151,7 @@ def test_an_old_configuration_is_upgraded_and_kept_beside(tmp_path: Path, accele
     ("model", "tensor", "dims"),
     [
         ("text_encoder", "embedding", (24,)),
-        ("profile_encoder", "event_numbers", (-1, 12)),
+        ("profile_encoder", "event_numbers", (-1, 13)),
         ("ranker", "candidate_features", (-1, 9)),
         ("trait_heads", "probability", (3,)),
         ("trait_heads", "new", (3,)),

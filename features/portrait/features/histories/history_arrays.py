@@ -2,7 +2,8 @@
 
 Training and serving both call `encode_history`: training with the columns of a whole data set, serving with those that
 `build_event_columns` makes of one history. The caller looks up the event embeddings: the text encoder's vector of the
-query for a search, the item's vector for every other event.
+query for a search, the item's vector for every other event. It pools them with `pool_slots`, since the profile encoder
+sees events of one moment and one type, such as the purchases of a basket, as one.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
 from portrait.features.text.normalisation import normalise_text
 
-MAX_ENCODED_EVENTS = 64
-"""The profile encoder sees at most this many of the latest events."""
+MAX_ENCODED_SLOTS = 64
+"""The profile encoder sees at most this many of the latest slots. A slot holds consecutive events of one moment and one
+type, as a set; an event without a time has a slot of its own."""
 MAX_REMEMBERED_EVENTS = 512
-"""Candidate features (seen before, how long ago) look back over at most this many of the latest events."""
+"""Models look back over at most this many of the latest events."""
 
 EVENT_NUMBERS = (
     "price_percentile", "price_known",
@@ -28,8 +30,10 @@ EVENT_NUMBERS = (
     "search_seconds", "search_known",
     "rating", "rating_known",
     "quantity",
+    "events",
 )  # fmt: skip
-"""The columns of `event_numbers`; each is 0 where the log does not know the value."""
+"""The columns of `event_numbers`: means over the events of a slot, and how many there are. A value is 0 where the log
+does not know it."""
 
 UNKNOWN_AGE = -1.0
 SECONDS_PER_DAY = 86_400.0
@@ -60,13 +64,13 @@ class HistoryArrays:
     """Model input of one history, or of a padded batch with a leading dimension more."""
 
     event_type: NDArray[np.int64]
-    """`[events]`: codes of `EVENT_TYPE_CODES`, 0 is padding."""
+    """`[slots]`: codes of `EVENT_TYPE_CODES`, 0 is padding."""
     event_age: NDArray[np.float32]
-    """`[events]`: days from the event to the moment of the profile; -1 if unknown."""
+    """`[slots]`: days from the events to the moment of the profile; -1 if unknown."""
     event_numbers: NDArray[np.float32]
-    """`[events, len(EVENT_NUMBERS)]`."""
+    """`[slots, len(EVENT_NUMBERS)]`."""
     mask: NDArray[np.int64]
-    """`[events]`: 1 for an event, 0 for padding. Padding stands on the left."""
+    """`[slots]`: 1 for a slot, 0 for padding. Padding stands on the left."""
 
 
 def build_event_columns(events: Sequence[Event], price_percentile: Callable[[Event], float]) -> EventColumns:
@@ -148,13 +152,43 @@ def compute_ages(time: NDArray[np.float64], as_of: NDArray[np.float64] | float) 
     return np.where(np.isnan(days), UNKNOWN_AGE, np.maximum(days, 0.0)).astype(np.float32)
 
 
+def begin_slots(type_code: NDArray[np.int64], time: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """`[events]`: whether a slot begins with the event: its time, or its type, is not that of the one before.
+
+    Args:
+        type_code: `[events]`, codes of `EVENT_TYPE_CODES`, of one history, oldest first.
+        time: `[events]`, seconds since 1970, NaN if unknown.
+    """
+    begins = np.ones(len(time), dtype=bool)
+    begins[1:] = ~((time[1:] == time[:-1]) & (type_code[1:] == type_code[:-1]))
+    return begins
+
+
+def find_encoded_slots(columns: EventColumns) -> NDArray[np.int64]:
+    """`[slots]`: the first event of each of the latest `MAX_ENCODED_SLOTS` slots, in `MAX_REMEMBERED_EVENTS`."""
+    latest = max(0, len(columns.time) - MAX_REMEMBERED_EVENTS)
+    first = np.flatnonzero(begin_slots(columns.type_code[latest:], columns.time[latest:]))
+    return latest + first[-MAX_ENCODED_SLOTS:]
+
+
+def pool_slots(values: NDArray[np.float32], first: NDArray[np.int64]) -> NDArray[np.float32]:
+    """`[events, …]` → `[slots, …]`: means over the events of each slot.
+
+    Args:
+        values: what is known of each event.
+        first: `[slots]`, ascending: the first event of each slot; the first slot begins with event 0.
+    """
+    sizes = np.diff(first, append=len(values)).reshape(-1, *[1] * (values.ndim - 1))
+    summed: NDArray[np.float32] = np.add.reduceat(values, first, axis=0, dtype=np.float32)
+    return summed / sizes.astype(np.float32)
+
+
 def compute_event_numbers(columns: EventColumns) -> NDArray[np.float32]:
-    """`[events, len(EVENT_NUMBERS)]`: numbers scaled to about 0…1, each beside a flag: is it known."""
+    """`[events, len(EVENT_NUMBERS) - 1]`: numbers scaled to about 0…1, each beside a flag: is it known."""
     dwell = np.log1p(np.clip(columns.dwell_seconds, 0.0, _MAX_DWELL_SECONDS)) / np.log1p(_MAX_DWELL_SECONDS)
     position = 1.0 / np.log2(1.0 + np.maximum(columns.position, 1.0))
     search = np.log1p(columns.search_seconds) / np.log1p(_MAX_SEARCH_SECONDS)
     rating = (columns.rating - 3.0) / 2.0
-    quantity = np.log1p(np.maximum(np.nan_to_num(columns.quantity, nan=1.0), 0.0)) / np.log(2.0) - 1.0
     stacked = np.stack(
         [
             columns.price_percentile, ~np.isnan(columns.price_percentile),
@@ -162,7 +196,7 @@ def compute_event_numbers(columns: EventColumns) -> NDArray[np.float32]:
             position, ~np.isnan(position),
             search, ~np.isnan(search),
             rating, ~np.isnan(rating),
-            quantity,
+            _scale_count(np.maximum(np.nan_to_num(columns.quantity, nan=1.0), 0.0)),
         ],
         axis=-1,
     )  # fmt: skip
@@ -170,20 +204,38 @@ def compute_event_numbers(columns: EventColumns) -> NDArray[np.float32]:
     return known
 
 
-def encode_history(columns: EventColumns, as_of: datetime | float | None) -> HistoryArrays:
-    """Model input of one history, the latest `MAX_ENCODED_EVENTS` of it.
+def compute_slot_numbers(numbers: NDArray[np.float32], first: NDArray[np.int64]) -> NDArray[np.float32]:
+    """`[slots, len(EVENT_NUMBERS)]`.
 
     Args:
-        columns: the history, oldest first, nothing later than `as_of`.
+        numbers: `compute_event_numbers` of the events of the slots.
+        first: see `pool_slots`.
+    """
+    sizes = _scale_count(np.diff(first, append=len(numbers)).astype(np.float64))
+    return np.concatenate([pool_slots(numbers, first), sizes[:, None].astype(np.float32)], axis=1)
+
+
+def _scale_count(count: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Put counts on a logarithmic scale: 0 for one, and 1 for three."""
+    return np.log1p(count) / np.log(2.0) - 1.0
+
+
+def encode_history(columns: EventColumns, as_of: datetime | float | None) -> HistoryArrays:
+    """Model input of one history, the slots of `find_encoded_slots`.
+
+    Args:
+        columns: the history, oldest first, nothing later than `as_of`; at least one event.
         as_of: the moment of the profile (seconds since 1970 or a datetime), None if times mean nothing.
     """
-    latest = EventColumns(**{name: values[-MAX_ENCODED_EVENTS:] for name, values in vars(columns).items()})
+    first = find_encoded_slots(columns)
+    latest = EventColumns(**{name: values[first[0] :] for name, values in vars(columns).items()})
+    first -= first[0]
     moment = as_of.timestamp() if isinstance(as_of, datetime) else np.nan if as_of is None else as_of
     return HistoryArrays(
-        event_type=latest.type_code,
-        event_age=compute_ages(latest.time, moment),
-        event_numbers=compute_event_numbers(latest),
-        mask=np.ones(len(latest.type_code), dtype=np.int64),
+        event_type=latest.type_code[first],
+        event_age=compute_ages(latest.time[first], moment),
+        event_numbers=compute_slot_numbers(compute_event_numbers(latest), first),
+        mask=np.ones(len(first), dtype=np.int64),
     )
 
 

@@ -24,6 +24,8 @@ DEFAULT_DECAY_BY_ORDER = InterestDecay(short=20.0, long=20.0, short_share=0.0, p
 """The same where events have no times: after this many later events."""
 MAX_EVIDENCE = 10
 """Event ids named for one statement."""
+MAX_EXPLAINED_EVENTS = 64
+"""Evidence and effects are looked for in so many of the latest events."""
 
 
 class WeightedEvent(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, EventType, Item
-from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
+from portrait.features.profiles.evidence import MAX_EXPLAINED_EVENTS
 from portrait.features.text.keywords import extract_keywords, remove_word
 from portrait.server.catalogue.snapshot import CatalogueSnapshots
 from portrait.server.engine import Engine
@@ -49,7 +49,7 @@ class ItemEffect:
     subject: str
     """Its title, or its id where no catalogue holds it."""
     events: list[Event]
-    """Two or more of the latest `MAX_ENCODED_EVENTS`, oldest first."""
+    """Two or more of the latest `MAX_EXPLAINED_EVENTS`, oldest first."""
     effect: float
     """With them, minus without them."""
 
@@ -302,7 +302,7 @@ def _list_removals(history: Sequence[Event]) -> list[set[int]]:
 
 def _list_latest(history: Sequence[Event]) -> range:
     """Places of the events that are left out one by one."""
-    return range(max(0, len(history) - MAX_ENCODED_EVENTS), len(history))
+    return range(max(0, len(history) - MAX_EXPLAINED_EVENTS), len(history))
 
 
 def _group_repeated(history: Sequence[Event]) -> list[list[int]]:

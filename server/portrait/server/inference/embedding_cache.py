@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event
-from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 
 MAX_ENTRIES = 20_000
 """Histories; of 256 numbers each they take about 30 MB."""
+_KEY_EVENTS = 64
+"""A history is known by so many of its latest events."""
 _NEWER_EVENTS = 8
 """The profile of a history before its latest events, so many of them at most, stands for it too."""
 
@@ -55,4 +56,4 @@ def _key(history: Sequence[Event]) -> int:
 
     Of whole events: those of two shoppers may have one id, and an inline history's need none.
     """
-    return hash(tuple(history[-MAX_ENCODED_EVENTS:]))
+    return hash(tuple(history[-_KEY_EVENTS:]))

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, HistoryArrays, pad_histories
+from portrait.features.histories.history_arrays import MAX_ENCODED_SLOTS, HistoryArrays, pad_histories
 from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
 from portrait.server.inference.triton import AHEAD, TritonModels
 from portrait.server.release.release import Release
 
 HISTORIES = Shapes(
-    lengths=(8, 16, 32, MAX_ENCODED_EVENTS),
+    lengths=(8, 16, 32, MAX_ENCODED_SLOTS),
     rows=tuple(range(1, 33)),
-    budget=32 * MAX_ENCODED_EVENTS,
+    budget=32 * MAX_ENCODED_SLOTS,
     overhead=0,
     min_fill_when_busy=0.0,
 )
-"""Batches of histories, by numbers of events."""
+"""Batches of histories, by numbers of slots."""
 RANKINGS = Shapes(
     lengths=(16, 64, 128, 256, 384, 512, 704, 1024, 2112),
     rows=tuple(range(1, 65)),
@@ -47,8 +47,8 @@ class ProfileEncoder:
         """`[dimension]`, unit length.
 
         Args:
-            embeddings: `[events, dimension]`, events as many as in `arrays`, at least one.
-            arrays: the events' other features.
+            embeddings: `[slots, dimension]`, slots as many as in `arrays`, at least one.
+            arrays: the slots' other features.
             deadline: `loop.time()` at which the caller's time is up; None if never.
         """
         return await self.batcher.submit(_History(embeddings, arrays), deadline)

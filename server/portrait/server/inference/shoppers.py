@@ -116,8 +116,11 @@ class ShopperEncoder:
         told = (events, columns, self._release)
         if not events:
             return Shopper(nobody, nobody, *told)
-        vectors = await self.vectors(events[-histories.MAX_ENCODED_EVENTS :], snapshots, deadline)
-        profile = await self.profiles.encode(vectors, histories.encode_history(columns, as_of), deadline)
+        slots = histories.find_encoded_slots(columns)
+        vectors = await self.vectors(events[slots[0] :], snapshots, deadline)
+        profile = await self.profiles.encode(
+            histories.pool_slots(vectors, slots - slots[0]), histories.encode_history(columns, as_of), deadline
+        )
         if not asks:
             self._remembered.put(events, profile)
         return Shopper(profile, vectors[-1] if asks else nobody, *told)

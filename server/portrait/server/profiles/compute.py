@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 
 from portrait.features.events import Event, EventType, Item
 from portrait.features.generators import run_to_completion
-from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
 from portrait.features.histories.statistics import compute_history_statistics
 from portrait.features.profiles.absence import Absence
-from portrait.features.profiles.evidence import Evidence
+from portrait.features.profiles.evidence import MAX_EXPLAINED_EVENTS, Evidence
 from portrait.features.profiles.interests import compute_interest_weight
 from portrait.server.catalogue.snapshot import CatalogueSnapshots
 from portrait.server.demographics import Demographics
@@ -207,7 +206,7 @@ async def _run_models(
     for name, examples in labels.examples:
         alike = [profiles[id(example)] for example in examples]
         found.append(Label(name, compute_direction(alike, engine.release.profiles), True))
-    latest = [event for event in history if event.type is not EventType.REFUND][-MAX_ENCODED_EVENTS:]
+    latest = [event for event in history if event.type is not EventType.REFUND][-MAX_EXPLAINED_EVENTS:]
     seen = EncodedEvents(
         [event.event_id for event in latest], await engine.shoppers.vectors(latest, snapshots, deadline)
     )

@@ -1,34 +1,63 @@
 """Point-in-time samples: nothing at or after a sample's own time is seen, and serving sees the same arrays."""
 
+import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import tiny_data
 
 from portrait.features.events import EVENT_TYPES, Event
 from portrait.features.histories import history_arrays as histories
-from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS
+from portrait.features.histories.history_arrays import MAX_ENCODED_SLOTS, MAX_REMEMBERED_EVENTS
 from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
 from portrait.training.dataset.splits import hold_out
-from portrait.training.encoders.samples import Batcher, Samples, build_serving_samples, build_training_samples
-from portrait.training.enums import Split
+from portrait.training.devices import CPU
+from portrait.training.encoders.samples import (
+    Batcher,
+    Samples,
+    Windows,
+    build_serving_samples,
+    build_training_samples,
+    build_windows,
+)
+from portrait.training.enums import Preset, Split
 from portrait.training.errors import TrainingError
+from portrait.training.run.untrained_model import make_untrained_model
+from portrait.training.settings import TrainSettings
+
+EVENTS = 4 * MAX_ENCODED_SLOTS
+"""Of a shopper."""
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     # Histories longer than a window, so that windows overlap.
-    return load_corpus(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=25, events=3 * MAX_ENCODED_EVENTS))
+    return load_corpus(tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=25, events=EVENTS))
+
+
+@pytest.fixture(scope="module")
+def baskets(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    """Purchases in baskets of about ten: 64 of them are more events than serving reads."""
+    folder = tiny_data.write(tmp_path_factory.mktemp("data"), shoppers=4, events=900)
+    events = pl.read_parquet(folder / "events.parquet").with_columns(
+        type=pl.lit("purchase"), query=pl.lit(None, pl.String),
+        item_id=pl.col("item_id").fill_null("Lamps-1"), price=pl.col("price").fill_null(8.0),
+        time=pl.datetime(2026, 1, 1, time_zone="UTC") + pl.duration(hours=pl.col("sequence") // 10),
+    )  # fmt: skip
+    events.write_parquet(folder / "events.parquet")
+    return load_corpus(folder)
 
 
 def _context_end(corpus: Corpus, event: int) -> int:
     """Index of the first event of an event's own moment, found one by one."""
-    start = corpus.starts[event // (3 * MAX_ENCODED_EVENTS)]
+    start = corpus.shopper_start[event]
     while event > start and corpus.columns.time[event - 1] == corpus.columns.time[event]:
         event -= 1
     return event
@@ -41,15 +70,15 @@ def _with_item(corpus: Corpus) -> np.ndarray:
 @pytest.mark.parametrize("cut", [build_training_samples, build_serving_samples])
 def test_no_sample_sees_its_own_time_or_later(corpus: Corpus, cut: Callable[..., Samples]) -> None:
     samples = cut(corpus, _with_item(corpus))
-    batcher = Batcher(corpus, samples, batch_events=2048, max_pairs=1 << 30)
+    batcher = Batcher(corpus, samples, batch_slots=2048, max_pairs=1 << 30)
     random = np.random.default_rng(0)
     time, seen = corpus.columns.time, 0
     for windows in batcher.split_epoch(random):
         batch = batcher.build_batch(windows, random)
         targets = np.concatenate([samples.target[slice(*samples.pair_start[w : w + 2])] for w in windows])
         for row, place, target in zip(batch.pair_row, batch.pair_position, targets, strict=True):
-            context = batch.event[row, : place + 1]
-            context = context[context >= 0]
+            window, column = np.divmod(batch.windows.place, batch.windows.mask.shape[1])
+            context = batch.windows.event[(window == row) & (column <= place)]
             assert len(context)
             assert (time[context] < time[target]).all()
             assert (np.searchsorted(corpus.starts, context, side="right")
@@ -61,7 +90,7 @@ def test_no_sample_sees_its_own_time_or_later(corpus: Corpus, cut: Callable[...,
 def test_every_target_with_a_past_is_learnt_from_once(corpus: Corpus) -> None:
     targets = _with_item(corpus)
     samples = build_training_samples(corpus, targets)
-    with_past = [t for t in targets.tolist() if _context_end(corpus, t) > corpus.starts[t // (3 * MAX_ENCODED_EVENTS)]]
+    with_past = [t for t in targets.tolist() if _context_end(corpus, t) > corpus.shopper_start[t]]
     assert samples.target.tolist() == with_past
 
 
@@ -87,14 +116,15 @@ def _event(corpus: Corpus, place: int) -> Event:
 
 @given(st.data())
 @settings(max_examples=25)
-def test_training_and_serving_encode_a_history_alike(corpus: Corpus, data: st.DataObject) -> None:
+def test_training_and_serving_encode_a_history_alike(corpus: Corpus, baskets: Corpus, data: st.DataObject) -> None:
     """The arrays of a held-out sample are those that serving makes of the shopper's events."""
+    corpus = data.draw(st.sampled_from([corpus, baskets]))
     targets = build_serving_samples(corpus, _with_item(corpus))
     pair = data.draw(st.integers(0, len(targets) - 1))
-    batcher = Batcher(corpus, targets, batch_events=4096, max_pairs=1)
+    batcher = Batcher(corpus, targets, batch_slots=4096, max_pairs=1)
     batch = batcher.build_batch(np.array([pair]), np.random.default_rng(0))
     target = int(targets.target[pair])
-    start = int(corpus.starts[target // (3 * MAX_ENCODED_EVENTS)])
+    start, windows = int(corpus.shopper_start[target]), batch.windows
     events = [_event(corpus, place) for place in range(start, _context_end(corpus, target))]
     items = {item.item_id: item for item in corpus.items}
 
@@ -104,13 +134,16 @@ def test_training_and_serving_encode_a_history_alike(corpus: Corpus, data: st.Da
 
     columns = histories.build_event_columns(events, percentile)
     served = histories.pad_histories(
-        [histories.encode_history(columns, float(corpus.columns.time[target]))], batch.event.shape[1]
+        [histories.encode_history(columns, float(corpus.columns.time[target]))], windows.mask.shape[1]
     )
-    np.testing.assert_array_equal(batch.event_type, served.event_type)
-    np.testing.assert_array_equal(batch.event_numbers, served.event_numbers)
-    np.testing.assert_array_equal(batch.mask, served.mask)
+    np.testing.assert_array_equal(windows.event_type, served.event_type)
+    np.testing.assert_array_equal(windows.event_numbers, served.event_numbers)
+    np.testing.assert_array_equal(windows.mask, served.mask)
     # Training counts ages back from the last event and tells the gap to the target apart.
-    np.testing.assert_allclose(batch.event_age + batch.pair_gap, served.event_age, atol=1e-3)
+    np.testing.assert_allclose(windows.event_age + batch.pair_gap, served.event_age, atol=1e-3)
+    slots = histories.find_encoded_slots(columns)
+    assert windows.event.tolist() == list(range(start + slots[0], start + len(events)))
+    assert [int(place) for place in np.unique(windows.place, return_index=True)[1]] == (slots - slots[0]).tolist()
 
 
 @pytest.mark.parametrize("split", list(Split))
@@ -130,14 +163,64 @@ def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 64])
 def test_the_shares_of_processes_hold_each_pair_of_a_batch_once(corpus: Corpus, count: int) -> None:
-    batcher = Batcher(corpus, build_training_samples(corpus, _with_item(corpus)), batch_events=2048, max_pairs=16)
+    batcher = Batcher(corpus, build_training_samples(corpus, _with_item(corpus)), batch_slots=2048, max_pairs=16)
     random = np.random.default_rng(0)
     batch = batcher.build_batch(batcher.split_epoch(random)[0], random)
     shares = [batch.take_share(rank, count) for rank in range(count)]
     assert sorted(np.concatenate([pairs for _, pairs in shares]).tolist()) == list(range(len(batch.target)))
-    assert sum(len(share.event) for share, _ in shares) == len(batch.event)
+    assert sum(len(share.windows.mask) for share, _ in shares) == len(batch.windows.mask)
     for share, pairs in shares:
         for name in ("target", "target_event", "pair_gap", "pair_position"):
             assert np.array_equal(getattr(share, name), getattr(batch, name)[pairs])
-        assert np.array_equal(share.event[share.pair_row], batch.event[batch.pair_row[pairs]])
-        assert np.array_equal(share.event_age[share.pair_row], batch.event_age[batch.pair_row[pairs]])
+        for name in ("mask", "event_age", "event_numbers"):
+            own, whole = getattr(share.windows, name), getattr(batch.windows, name)
+            assert np.array_equal(own[share.pair_row], whole[batch.pair_row[pairs]])
+        for own, whole in zip(share.pair_row.tolist(), batch.pair_row[pairs].tolist(), strict=True):
+            assert _list_events(share.windows, own) == _list_events(batch.windows, whole)
+
+
+def _list_events(windows: Windows, row: int) -> list[tuple[int, int]]:
+    """Column and event of each event of a window."""
+    window, column = np.divmod(windows.place, windows.mask.shape[1])
+    return list(zip(column[window == row].tolist(), windows.event[window == row].tolist(), strict=True))
+
+
+def test_a_basket_is_one_slot(baskets: Corpus) -> None:
+    samples = build_serving_samples(baskets, _with_item(baskets))
+    batch = Batcher(baskets, samples, batch_slots=4096, max_pairs=1).build_batch(
+        np.arange(len(samples)), np.random.default_rng(0)
+    )
+    last = int(np.flatnonzero(samples.target == baskets.starts[1] - 1)[0])
+    # All of the latest events that serving reads: 51 whole baskets of ten, and two events of the one before.
+    sizes = np.unique([column for column, _ in _list_events(batch.windows, last)], return_counts=True)[1]
+    assert sizes.tolist() == [2] + [10] * (MAX_REMEMBERED_EVENTS // 10)
+    early = int(np.flatnonzero(samples.target == 25)[0])
+    assert [event for _, event in _list_events(batch.windows, early)] == list(range(20))
+
+
+def test_the_order_of_a_basket_changes_nothing(baskets: Corpus, tmp_path: Path, bert: Path) -> None:
+    settings = TrainSettings.from_preset(Preset.QUICK, base_model=str(bert), dimension=16)
+    holdout = hold_out(baskets, Split.LOO)
+    model, cache, _ = make_untrained_model(baskets, holdout, settings, CPU)
+    model.eval()
+    turned = dataclasses.replace(baskets, event_item=baskets.event_item.copy(), event_text=baskets.event_text.copy())
+    for values in (turned.event_item, turned.event_text):
+        values[:10] = values[:10][::-1]
+    windows = build_windows(baskets, np.array([0]), np.array([3]))
+    with torch.no_grad():
+        first, second = (model.encode_slots(cache, each, windows) for each in (baskets, turned))
+    assert not np.array_equal(baskets.event_item[:10], turned.event_item[:10])
+    torch.testing.assert_close(first, second)
+
+
+def test_a_large_basket_does_not_crowd_out_the_others(baskets: Corpus) -> None:
+    """Of each moment one target is drawn, before a second one of any."""
+    samples = build_training_samples(baskets, _with_item(baskets))
+    batcher = Batcher(baskets, samples, batch_slots=2048, max_pairs=40)
+    batch = batcher.build_batch(np.array([0]), np.random.default_rng(0))
+    moments = baskets.context_end[batch.target_event]
+    available = len(np.unique(baskets.context_end[samples.target[slice(*samples.pair_start[:2])]]))
+    drawn = np.unique(moments, return_counts=True)[1]
+    assert len(batch.target) == 40
+    assert len(drawn) == min(40, available)
+    assert drawn.max() - drawn.min() <= 1

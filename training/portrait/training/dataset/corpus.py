@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, EVENT_TYPES, Item
 from portrait.features.histories.history_arrays import (
     EventColumns,
+    begin_slots,
     compute_event_numbers,
     compute_search_seconds,
     find_leading_searches,
@@ -89,8 +90,20 @@ class Corpus:
 
     @cached_property
     def event_numbers(self) -> NDArray[np.float32]:
-        """`[events, len(EVENT_NUMBERS)]`."""
+        """`[events, …]`: see `compute_event_numbers`."""
         return compute_event_numbers(self.columns)
+
+    @cached_property
+    def slot_start(self) -> NDArray[np.int64]:
+        """`[slots + 1]`: the events of slot s, which the encoder sees as one, are `slot_start[s]:slot_start[s + 1]`."""
+        begins = begin_slots(self.columns.type_code, self.columns.time)
+        begins[self.starts[:-1]] = True
+        return np.append(np.flatnonzero(begins), len(begins))
+
+    @cached_property
+    def event_slot(self) -> NDArray[np.int64]:
+        """`[events]`: the slot of each event."""
+        return np.repeat(np.arange(len(self.slot_start) - 1), np.diff(self.slot_start))
 
 
 def load_corpus(folder: Path) -> Corpus:

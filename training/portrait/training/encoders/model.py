@@ -18,7 +18,7 @@ from portrait.training import distributed
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.devices import autocast_bert, to_device
 from portrait.training.encoders.peft import apply_finetuning
-from portrait.training.encoders.samples import Batch
+from portrait.training.encoders.samples import Batch, Windows
 from portrait.training.encoders.subspaces import SubspaceProfileEncoder, normalise_subspaces
 from portrait.training.encoders.text_encoder import TextEncoder
 from portrait.training.enums import TrainingPrecision
@@ -157,11 +157,27 @@ class PortraitModel(nn.Module):
         """Encode items: `[items]` rows → `[items, dimension]`, unit length: the text's vector plus the residual."""
         return self._add_residual(cache.lookup(self._copy(corpus.item_text[items])), self._copy(items))
 
-    def encode_events(self, cache: TextCache, corpus: Corpus, events: NDArray[np.int64]) -> Tensor:
-        """Encode `[…]` events, -1 for padding → `[…, dimension]`: the item's vector, or that of a search's query."""
-        item = self._copy(np.where(events >= 0, corpus.event_item[events], -1))
-        text = self._copy(corpus.event_text[events])
-        return self._add_residual(cache.lookup(text), item) * self._copy(events >= 0).unsqueeze(-1)
+    def encode_slots(self, cache: TextCache, corpus: Corpus, windows: Windows) -> Tensor:
+        """Encode the slots of windows: `[windows, length, dimension]`, zeros for padding.
+
+        A slot's vector is the mean over its events, which have the item's vector or that of a search's query.
+        """
+        item, text = corpus.event_item[windows.event], corpus.event_text[windows.event]
+        vectors = self._add_residual(cache.lookup(self._copy(text)), self._copy(item))
+        slots = windows.mask.size
+        counts = np.bincount(windows.place, minlength=slots).clip(min=1).astype(np.float32)
+        summed = vectors.new_zeros(slots, vectors.shape[-1]).index_add(0, self._copy(windows.place), vectors)
+        return (summed / self._copy(counts).unsqueeze(-1)).view(*windows.mask.shape, -1)
+
+    def encode_states(self, cache: TextCache, corpus: Corpus, windows: Windows) -> Tensor:
+        """Encode each slot together with those before it: `[windows, length, dimension]`."""
+        return self.profile.states(
+            self.encode_slots(cache, corpus, windows),
+            self._copy(windows.event_type),
+            self._copy(windows.event_age),
+            self._copy(windows.event_numbers),
+            self._copy(windows.mask),
+        )
 
     def _copy(self, array: NDArray[np.generic]) -> Tensor:
         return to_device(array, self.device)
@@ -193,12 +209,6 @@ class PortraitModel(nn.Module):
 
     def encode_profiles(self, cache: TextCache, corpus: Corpus, batch: Batch) -> Tensor:
         """Encode the profile of each pair of a batch at its target's time → `[pairs, dimension]`."""
-        states = self.profile.states(
-            self.encode_events(cache, corpus, batch.event),
-            self._copy(batch.event_type),
-            self._copy(batch.event_age),
-            self._copy(batch.event_numbers),
-            self._copy(batch.mask),
-        )
+        states = self.encode_states(cache, corpus, batch.windows)
         last = states[self._copy(batch.pair_row), self._copy(batch.pair_position)]
         return self.profile.head(last, self._copy(batch.pair_gap))

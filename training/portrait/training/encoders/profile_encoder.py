@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from portrait.features.events import EVENT_TYPES
-from portrait.features.histories.history_arrays import EVENT_NUMBERS, MAX_ENCODED_EVENTS
+from portrait.features.histories.history_arrays import EVENT_NUMBERS, MAX_ENCODED_SLOTS
 
 # Edges in days, from a minute to two years: ages and gaps are read on this scale.
 _AGE_EDGES = (1 / 1440, 1 / 96, 1 / 24, 0.25, 1.0, 2.0, 4.0, 7.0, 14.0, 30.0, 60.0, 120.0, 365.0, 730.0)
@@ -31,7 +31,7 @@ class CausalAttention(nn.Module):
         self.heads = heads
         self.inputs = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
-        self.distance_bias = nn.Embedding(MAX_ENCODED_EVENTS, heads)
+        self.distance_bias = nn.Embedding(MAX_ENCODED_SLOTS, heads)
         self.age_bias = nn.Embedding(_AGE_BUCKETS, heads)
         nn.init.zeros_(self.distance_bias.weight)
         nn.init.zeros_(self.age_bias.weight)
@@ -113,7 +113,7 @@ class ProfileEncoder(nn.Module):
         """
         events = event_embedding.shape[1]
         place = torch.arange(events, device=mask.device)
-        distance = (place.unsqueeze(1) - place.unsqueeze(0)).clamp(0, MAX_ENCODED_EVENTS - 1)
+        distance = (place.unsqueeze(1) - place.unsqueeze(0)).clamp(0, MAX_ENCODED_SLOTS - 1)
         causal = place.unsqueeze(1) >= place.unsqueeze(0)
         # A padded query sees itself, so that its softmax is over something.
         itself = place.unsqueeze(1) == place.unsqueeze(0)

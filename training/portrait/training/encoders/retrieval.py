@@ -7,15 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, compute_ages
+from portrait.features.histories.history_arrays import MAX_ENCODED_SLOTS, compute_ages
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.devices import to_device
 from portrait.training.encoders.model import PortraitModel, TextCache
-from portrait.training.encoders.samples import Batcher, build_serving_samples
+from portrait.training.encoders.samples import Batcher, build_serving_samples, build_windows, find_first_events
 from portrait.training.metrics import MISSED
 
-_BATCH_EVENTS = 8192
-"""Events that are encoded at once, padding included."""
+_BATCH_SLOTS = 8192
+"""Slots that are encoded at once, padding included."""
 _BATCH_ITEMS = 16384
 
 
@@ -64,7 +64,7 @@ def encode_targets(
     model.eval()
     samples = build_serving_samples(corpus, targets)
     profiles = np.zeros((len(samples), model.residual.embedding_dim), dtype=np.float32)
-    batcher = Batcher(corpus, samples, _BATCH_EVENTS, max_pairs=1)
+    batcher = Batcher(corpus, samples, _BATCH_SLOTS, max_pairs=1)
     random = np.random.default_rng(0)
     for windows in batcher.split_epoch(random):
         profiles[windows] = model.encode_profiles(cache, corpus, batcher.build_batch(windows, random)).cpu().numpy()
@@ -140,28 +140,14 @@ def encode_shoppers(
         as_of: `[moments]`, seconds since 1970; no event of the history is later.
     """
     model.eval()
-    starts = np.maximum(corpus.shopper_start[ends - 1], ends - MAX_ENCODED_EVENTS)
-    order = np.argsort(ends - starts, kind="stable")
+    slots = corpus.event_slot[ends - 1] + 1
+    first = find_first_events(corpus, corpus.shopper_start[ends - 1], slots)
+    gaps = compute_ages(corpus.columns.time[ends - 1], as_of)
+    order = np.argsort(slots - corpus.event_slot[first], kind="stable")
     profiles = np.zeros((len(ends), model.residual.embedding_dim), dtype=np.float32)
-    for rows in np.array_split(order, max(1, len(order) * MAX_ENCODED_EVENTS // _BATCH_EVENTS)):
-        width = int((ends[rows] - starts[rows]).max(initial=1))
-        event = ends[rows, None] - width + np.arange(width)
-        real = event >= starts[rows, None]
-        event = np.where(real, event, -1)
-        profiles[rows] = (
-            model.profile(
-                model.encode_events(cache, corpus, event),
-                *(
-                    to_device(values, model.device)
-                    for values in (
-                        np.where(real, corpus.columns.type_code[event], 0),
-                        np.where(real, compute_ages(corpus.columns.time[event], as_of[rows, None]), np.float32(0.0)),
-                        np.where(real[..., None], corpus.event_numbers[event], np.float32(0.0)),
-                        real.astype(np.int64),
-                    )
-                ),
-            )
-            .cpu()
-            .numpy()
-        )
+    for rows in np.array_split(order, max(1, len(order) * MAX_ENCODED_SLOTS // _BATCH_SLOTS)):
+        if not len(rows):
+            continue
+        states = model.encode_states(cache, corpus, build_windows(corpus, first[rows], slots[rows]))
+        profiles[rows] = model.profile.head(states[:, -1], to_device(gaps[rows], model.device)).cpu().numpy()
     return profiles

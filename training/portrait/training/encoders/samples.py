@@ -1,33 +1,42 @@
 """Point-in-time samples: windows of histories, and the targets that each moment of them must predict.
 
 A sample's context is what its shopper did strictly before the target's own time: events of the same moment (a
-basket, a day in a log without hours) never see each other.
+basket, a day in a log without hours) never see each other. In a context, they are one slot
+(`histories.history_arrays`).
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, compute_ages
+from portrait.features.histories.history_arrays import (
+    MAX_ENCODED_SLOTS,
+    MAX_REMEMBERED_EVENTS,
+    compute_ages,
+    compute_slot_numbers,
+)
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 
-STRIDE = MAX_ENCODED_EVENTS // 2
-"""Windows of a long history overlap by half, so that a target sees at least this many events."""
+Number = TypeVar("Number", bound=np.generic)
+
+STRIDE = MAX_ENCODED_SLOTS // 2
+"""Windows of a long history overlap by half, so that a target sees at least this many slots."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Pairs of a context and a target, grouped by the window of events that holds the context."""
+    """Pairs of a context and a target, grouped by the window of slots that holds the context."""
 
-    window_start: NDArray[np.int64]
+    first_event: NDArray[np.int64]
     """`[windows]`: first event of each window."""
     window_end: NDArray[np.int64]
-    """`[windows]`: end of each window; at most `MAX_ENCODED_EVENTS` later."""
+    """`[windows]`: end of each window in slots; at most `MAX_ENCODED_SLOTS` after that of the first event."""
     pair_start: NDArray[np.int64]
     """`[windows + 1]`: the pairs of window w are `pair_start[w]:pair_start[w + 1]`."""
     last: NDArray[np.int64]
-    """`[pairs]`: last event of the context."""
+    """`[pairs]`: last slot of the context."""
     target: NDArray[np.int64]
     """`[pairs]`: event to predict; it carries an item and is later than `last`."""
 
@@ -38,12 +47,9 @@ class Samples:
 def _pair_contexts(
     corpus: Corpus, targets: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Last event of the context, target, and first event of the shopper; targets with no context are left out."""
-    targets = targets[corpus.event_item[targets] != NO_ITEM]
-    shopper_start = corpus.shopper_start[targets]
-    last = corpus.context_end[targets] - 1
-    known = last >= shopper_start
-    return last[known], targets[known], shopper_start[known]
+    """Last slot of the context, target, and first event of the shopper; targets with no context are left out."""
+    targets = targets[(corpus.event_item[targets] != NO_ITEM) & corpus.has_context[targets]]
+    return corpus.event_slot[corpus.context_end[targets] - 1], targets, corpus.shopper_start[targets]
 
 
 def build_training_samples(corpus: Corpus, targets: NDArray[np.int64]) -> Samples:
@@ -54,38 +60,108 @@ def build_training_samples(corpus: Corpus, targets: NDArray[np.int64]) -> Sample
         targets: events that carry an item, ascending.
     """
     last, target, shopper_start = _pair_contexts(corpus, targets)
-    start = shopper_start + STRIDE * np.maximum(0, (last - shopper_start) // STRIDE - 1)
+    first_slot = corpus.event_slot[shopper_start]
+    start = first_slot + STRIDE * np.maximum(0, (last - first_slot) // STRIDE - 1)
     window_start, first_pair = np.unique(start, return_index=True)
     pair_start = np.append(first_pair, len(target))
     # Pairs are in the order of their targets, so the last pair of a window has its latest context.
     window_end = last[pair_start[1:] - 1] + 1 if len(target) else window_start
-    return Samples(window_start, window_end, pair_start, last, target)
+    return Samples(corpus.slot_start[window_start], window_end, pair_start, last, target)
 
 
 def build_serving_samples(corpus: Corpus, targets: NDArray[np.int64]) -> Samples:
-    """Samples as serving sees them: each target has a window of its own, of the latest `MAX_ENCODED_EVENTS` events."""
+    """Samples as serving sees them: each target has a window of its own, the latest `MAX_ENCODED_SLOTS` slots."""
     last, target, shopper_start = _pair_contexts(corpus, targets)
-    start = np.maximum(shopper_start, last + 1 - MAX_ENCODED_EVENTS)
-    return Samples(start, last + 1, np.arange(len(target) + 1), last, target)
+    first = find_first_events(corpus, shopper_start, last + 1)
+    return Samples(first, last + 1, np.arange(len(target) + 1), last, target)
+
+
+def find_first_events(corpus: Corpus, shopper_start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
+    """`[windows]`: the first event that serving encodes of each history.
+
+    Args:
+        corpus: the events.
+        shopper_start: `[windows]`, first event of each shopper.
+        end: `[windows]`, end of each history in slots.
+    """
+    latest = corpus.slot_start[end] - MAX_REMEMBERED_EVENTS
+    return np.maximum.reduce([shopper_start, latest, corpus.slot_start[np.maximum(end - MAX_ENCODED_SLOTS, 0)]])
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Slots of some windows, padded on the left to one length."""
+
+    event: NDArray[np.int64]
+    """`[events]`: the events of all slots."""
+    place: NDArray[np.int64]
+    """`[events]`, ascending: place of each event's slot among `windows × length`."""
+    event_type: NDArray[np.int64]
+    """`[windows, length]`, and so on; see `HistoryArrays`."""
+    event_age: NDArray[np.float32]
+    """`[windows, length]`: days before the window's last slot; -1 if unknown."""
+    event_numbers: NDArray[np.float32]
+    mask: NDArray[np.int64]
+
+    def take_share(self, rank: int, count: int) -> "Windows":
+        """Take every n-th window; see `Batch.take_share`."""
+        window, column = np.divmod(self.place, self.mask.shape[1])
+        own = window % count == rank
+        windows = slice(rank, None, count)
+        return Windows(
+            event=self.event[own],
+            place=window[own] // count * self.mask.shape[1] + column[own],
+            event_type=self.event_type[windows],
+            event_age=self.event_age[windows],
+            event_numbers=self.event_numbers[windows],
+            mask=self.mask[windows],
+        )
+
+
+def build_windows(corpus: Corpus, first_event: NDArray[np.int64], end: NDArray[np.int64]) -> Windows:
+    """Build the model input of windows of slots.
+
+    Args:
+        corpus: the events.
+        first_event: `[windows]`, first event of each window; at least one window.
+        end: `[windows]`, end of each window in slots.
+    """
+    end_event = corpus.slot_start[end]
+    counts = end_event - first_event
+    window = np.repeat(np.arange(len(end)), counts)
+    event = np.arange(counts.sum()) + np.repeat(first_event - np.cumsum(counts) + counts, counts)
+    length = int((end - corpus.event_slot[first_event]).max())
+    place = corpus.event_slot[event] + (length * (np.arange(len(end)) + 1) - end)[window]
+    places, first = np.unique(place, return_index=True)
+    age = compute_ages(corpus.columns.time[event[first]], corpus.columns.time[end_event - 1][window[first]])
+    numbers = compute_slot_numbers(corpus.event_numbers[event], first)
+
+    def spread(values: NDArray[Number]) -> NDArray[Number]:
+        padded = np.zeros((len(end) * length, *values.shape[1:]), dtype=values.dtype)
+        padded[places] = values
+        return padded.reshape(len(end), length, *values.shape[1:])
+
+    return Windows(
+        event=event,
+        place=place,
+        event_type=spread(corpus.columns.type_code[event[first]]),
+        event_age=spread(age),
+        event_numbers=spread(numbers),
+        mask=spread(np.ones(len(places), dtype=np.int64)),
+    )
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows padded on the left to one length, and the pairs that fall into them."""
+    """Windows, and the pairs that fall into them."""
 
-    event: NDArray[np.int64]
-    """`[windows, length]`: event at each place; -1 is padding."""
-    event_type: NDArray[np.int64]
-    event_age: NDArray[np.float32]
-    """`[windows, length]`: days before the window's last event; -1 if unknown."""
-    event_numbers: NDArray[np.float32]
-    mask: NDArray[np.int64]
+    windows: Windows
     pair_row: NDArray[np.int64]
     """`[pairs]`: window of each pair."""
     pair_position: NDArray[np.int64]
-    """`[pairs]`: place of the context's last event in its window."""
+    """`[pairs]`: place of the context's last slot in its window."""
     pair_gap: NDArray[np.float32]
-    """`[pairs]`: days from the context's last event to the target; -1 if unknown."""
+    """`[pairs]`: days from the context's last slot to the target; -1 if unknown."""
     target: NDArray[np.int64]
     """`[pairs]`: item row of each target."""
     target_event: NDArray[np.int64]
@@ -103,13 +179,8 @@ class Batch:
             batch.
         """
         pairs = np.flatnonzero(self.pair_row % count == rank)
-        windows = slice(rank, None, count)
         share = Batch(
-            event=self.event[windows],
-            event_type=self.event_type[windows],
-            event_age=self.event_age[windows],
-            event_numbers=self.event_numbers[windows],
-            mask=self.mask[windows],
+            windows=self.windows.take_share(rank, count),
             pair_row=self.pair_row[pairs] // count,
             pair_position=self.pair_position[pairs],
             pair_gap=self.pair_gap[pairs],
@@ -125,25 +196,26 @@ class Batcher:
     Args:
         corpus: the events.
         samples: what to batch.
-        batch_events: number of events in a batch, padding included.
-        max_pairs: pairs at most of one window in a batch, drawn anew each epoch.
+        batch_slots: number of slots in a batch, padding included.
+        max_pairs: pairs at most of one window in a batch, drawn anew each epoch: one of each moment, before any
+            has two.
     """
 
-    def __init__(self, corpus: Corpus, samples: Samples, batch_events: int, max_pairs: int) -> None:
+    def __init__(self, corpus: Corpus, samples: Samples, batch_slots: int, max_pairs: int) -> None:
         self._corpus = corpus
         self._samples = samples
-        self._batch_events = batch_events
+        self._batch_slots = batch_slots
         self._max_pairs = max_pairs
 
     def split_epoch(self, random: np.random.Generator) -> list[NDArray[np.int64]]:
         """The windows of each batch of one epoch, in random order; windows of like length stand together."""
-        lengths = self._samples.window_end - self._samples.window_start
+        lengths = self._samples.window_end - self._corpus.event_slot[self._samples.first_event]
         order = np.lexsort((random.random(len(lengths)), -(-lengths // 4)))
         batches, begin = [], 0
         while begin < len(order):
             # Lengths ascend: the batch's last window decides its width.
             size = 1
-            while begin + size < len(order) and (size + 1) * lengths[order[begin + size]] <= self._batch_events:
+            while begin + size < len(order) and (size + 1) * lengths[order[begin + size]] <= self._batch_slots:
                 size += 1
             batches.append(order[begin : begin + size])
             begin += size
@@ -153,34 +225,31 @@ class Batcher:
     def build_batch(self, windows: NDArray[np.int64], random: np.random.Generator) -> Batch:
         """Model input of some windows."""
         samples, corpus = self._samples, self._corpus
-        start, end = samples.window_start[windows], samples.window_end[windows]
-        width = int((end - start).max())
-        event = end[:, None] - width + np.arange(width)
-        real = event >= start[:, None]
-        event = np.where(real, event, -1)
-        time = corpus.columns.time
-        pairs = np.concatenate([self._draw_pairs(int(window), random) for window in windows])
-        row = np.repeat(np.arange(len(windows)), [self._count_pairs(int(window)) for window in windows])
+        end = samples.window_end[windows]
+        built = build_windows(corpus, samples.first_event[windows], end)
+        drawn = [self._draw_pairs(int(window), random) for window in windows]
+        pairs = np.concatenate(drawn)
+        row = np.repeat(np.arange(len(windows)), [len(each) for each in drawn])
         last, target = samples.last[pairs], samples.target[pairs]
+        time = corpus.columns.time
         return Batch(
-            event=event,
-            event_type=np.where(real, corpus.columns.type_code[event], 0),
-            event_age=np.where(real, compute_ages(time[event], time[end - 1][:, None]), 0.0).astype(np.float32),
-            event_numbers=np.where(real[..., None], corpus.event_numbers[event], 0.0).astype(np.float32),
-            mask=real.astype(np.int64),
+            windows=built,
             pair_row=row,
-            pair_position=last - end[row] + width,
-            pair_gap=compute_ages(time[last], time[target]),
+            pair_position=last - end[row] + built.mask.shape[1],
+            pair_gap=compute_ages(time[corpus.slot_start[last]], time[target]),
             target=corpus.event_item[target],
             target_event=target,
         )
-
-    def _count_pairs(self, window: int) -> int:
-        first, end = self._samples.pair_start[window : window + 2]
-        return int(min(end - first, self._max_pairs))
 
     def _draw_pairs(self, window: int, random: np.random.Generator) -> NDArray[np.int64]:
         first, end = self._samples.pair_start[window : window + 2]
         if end - first <= self._max_pairs:
             return np.arange(first, end)
-        return np.sort(first + random.choice(end - first, self._max_pairs, replace=False))
+        # A large basket would crowd out the others: each moment's n-th target comes before any moment's next one.
+        shuffled = first + random.permutation(end - first)
+        moment = self._corpus.context_end[self._samples.target[shuffled]]
+        order = np.argsort(moment, kind="stable")
+        moment = moment[order]
+        turn = np.empty(len(order), dtype=np.int64)
+        turn[order] = np.arange(len(order)) - np.searchsorted(moment, moment)
+        return np.sort(shuffled[np.argsort(turn, kind="stable")[: self._max_pairs]])

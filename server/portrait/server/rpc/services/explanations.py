@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import structlog
 
-from portrait.features.histories.history_arrays import MAX_ENCODED_EVENTS, MAX_REMEMBERED_EVENTS
+from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
+from portrait.features.profiles.evidence import MAX_EXPLAINED_EVENTS
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import TEXTS_PER_UNIT, history_units
 from portrait.server.consent.consents import Permissions
@@ -55,8 +56,8 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             self._permissions,
             request.shopper,
             requested_as_of(request),
-            # Up to ENCODED_EVENTS events are left out; older ones take their places, so that the models read as many.
-            MAX_REMEMBERED_EVENTS + MAX_ENCODED_EVENTS,
+            # Up to EXPLAINED_EVENTS events are left out; older ones take their places, so that the models read as many.
+            MAX_REMEMBERED_EVENTS + MAX_EXPLAINED_EVENTS,
         )
         await charge_searches(history.events)
         await add_units(count_histories(history.events) + MAX_WORDS // TEXTS_PER_UNIT)

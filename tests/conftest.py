@@ -10,6 +10,7 @@ from hypothesis import settings
 
 # `portrait serve` would start its program anew without them, and a test that calls it in this process is that program.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores already: with threads of its own beside them, PyTorch waits for a third of its time.

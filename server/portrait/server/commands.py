@@ -156,6 +156,8 @@ def export_deletions(settings: Settings) -> None:
 _ENVIRONMENT = {
     # gRPC's core writes to stderr by itself: into the middle of our log lines, and with data that callers sent.
     "GRPC_VERBOSITY": "NONE",
+    # A fork would crash or hang now and then in handlers of gRPC, which no child of ours needs.
+    "GRPC_ENABLE_FORK_SUPPORT": "0",
     # Requests already share the cores. Threads for the small matrix products of one request would wait in busy loops.
     "OPENBLAS_NUM_THREADS": "1",
 }

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import socket
 import sys
@@ -16,8 +15,8 @@ import structlog
 from portrait.server.rollout.gateway_status import Gateway
 from portrait.server.runtime.addresses import name_address_in_errors
 from portrait.server.runtime.background import Background
+from portrait.server.runtime.child_processes import end_with_parent
 from portrait.server.settings import Settings
-from portrait.server.triton.process import dying_with
 
 START_SECONDS = 120.0
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.2, 10.0
@@ -89,11 +88,9 @@ class ProcessPool:
         # ASCII, so that the locale changes nothing, nor a path that is not UTF-8.
         settings = json.dumps(self._settings.model_dump(exclude_none=True), default=str)
         process = self._processes[place] = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "portrait.server.worker", settings, *self._options),
+            *end_with_parent([sys.executable, "-m", "portrait.server.worker", settings, *self._options]),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
-            preexec_fn=dying_with(os.getpid()),
         )
         assert process.stdout is not None
         try:

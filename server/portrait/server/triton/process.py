@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -13,6 +12,7 @@ from typing import IO
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from portrait.server.runtime.child_processes import end_with_parent
 from portrait.server.triton.connection import open_client
 from portrait.server.triton.errors import TritonError
 
@@ -26,9 +26,6 @@ _RECONNECT = (
     # Connections to one address are shared in a process, and with them how long they still wait.
     ("grpc.use_local_subchannel_pool", 1),
 )
-_PR_SET_PDEATHSIG = 1
-# Looked up here, since little may be called between fork and exec.
-_prctl = ctypes.CDLL(None).prctl
 
 
 class ServerProcess:
@@ -66,13 +63,12 @@ class ServerProcess:
             self._log.replace(self._log.with_name(f"{self._log.name}.1"))
         with _open_private(self._log) as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command,
+                *end_with_parent(self._command, umask=0o077),
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_private(dying_with(os.getpid())),
             )
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -122,24 +118,3 @@ def connect(url: str) -> InferenceServerClient:
 def _open_private(path: Path) -> IO[bytes]:
     """Open a file for writing that only this user may read."""
     return open(path, "wb", opener=partial(os.open, mode=0o600))
-
-
-def _private(then: Callable[[], None]) -> Callable[[], None]:
-    """For a child between fork and exec: nobody else may read the files that it makes."""
-
-    def ask() -> None:
-        os.umask(0o077)
-        then()
-
-    return ask
-
-
-def dying_with(parent: int) -> Callable[[], None]:
-    """For a child between fork and exec: have the kernel end it, in good order, when its parent is gone."""
-
-    def ask() -> None:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # gone before the kernel was asked
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return ask

@@ -50,7 +50,7 @@ class TrainSettings:
     patience: int = 2
     """Epochs without a better validation NDCG@10 after which training ends."""
     batch_events: int = 1024
-    """Events in a batch, padding included."""
+    """Slots in a batch, padding included: events of one moment and one type are one slot."""
     pairs_per_window: int = 16
     gradient_accumulation: int = 1
     """Batches whose gradients are added up before a step."""

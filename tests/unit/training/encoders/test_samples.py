@@ -198,8 +198,10 @@ def test_a_basket_is_one_slot(baskets: Corpus) -> None:
     assert [event for _, event in _list_events(batch.windows, early)] == list(range(20))
 
 
-def test_the_order_of_a_basket_changes_nothing(baskets: Corpus, tmp_path: Path, bert: Path) -> None:
-    settings = TrainSettings.from_preset(Preset.QUICK, base_model=str(bert), dimension=16)
+def test_the_order_of_a_basket_changes_nothing(baskets: Corpus, tmp_path: Path) -> None:
+    settings = TrainSettings.from_preset(
+        Preset.QUICK, base_model=str(tiny_data.write_bert(tmp_path / "bert")), dimension=16
+    )
     holdout = hold_out(baskets, Split.LOO)
     model, cache, _ = make_untrained_model(baskets, holdout, settings, CPU)
     model.eval()

@@ -26,10 +26,10 @@ class SimulatedTensor(torch.Tensor):
     @staticmethod
     def __new__(cls, inner: torch.Tensor) -> "SimulatedTensor":
         """Wrap a tensor."""
+        places = {} if inner.is_sparse else {"strides": inner.stride(), "storage_offset": inner.storage_offset()}
         wrapper: SimulatedTensor = torch.Tensor._make_wrapper_subclass(
-            cls, inner.size(), strides=inner.stride(), storage_offset=inner.storage_offset(), dtype=inner.dtype,
-            device=torch.device(_NAME, 0),
-        )  # fmt: skip
+            cls, inner.size(), dtype=inner.dtype, layout=inner.layout, device=torch.device(_NAME, 0), **places
+        )
         wrapper.inner = inner
         return wrapper
 

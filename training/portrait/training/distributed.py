@@ -135,11 +135,25 @@ def add_up_gradients(parameters: Iterable[Parameter]) -> None:
     """Add up the gradients over all processes; all have gradients of the same parameters."""
     if count_processes() == 1:
         return
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    dense = []
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = _add_up_rows(parameter.grad)
+        elif parameter.grad is not None:
+            dense.append(parameter.grad)
     # One message instead of one for each parameter.
-    summed = add_up(torch.cat([gradient.flatten() for gradient in gradients]))
-    for gradient, part in zip(gradients, summed.split([each.numel() for each in gradients]), strict=True):
+    summed = add_up(torch.cat([gradient.flatten() for gradient in dense]))
+    for gradient, part in zip(dense, summed.split([each.numel() for each in dense]), strict=True):
         gradient.copy_(part.view_as(gradient))
+
+
+def _add_up_rows(gradient: Tensor) -> Tensor:
+    """Add up a sparse gradient, which has other rows in each process."""
+    touched = torch.zeros(len(gradient), device=gradient.device)
+    touched[gradient.coalesce().indices()[0]] = 1.0
+    rows = add_up(touched).nonzero().squeeze(1)
+    values = add_up(gradient.to_dense()[rows])
+    return torch.sparse_coo_tensor(rows.unsqueeze(0), values, gradient.shape)
 
 
 def gather_rows(share: Tensor, rows: int) -> Tensor:

@@ -137,7 +137,8 @@ class PortraitModel(nn.Module):
         self.profile = SubspaceProfileEncoder(
             settings.subspaces, settings.dimension, settings.layers, settings.heads, settings.dropout
         )
-        self.residual = nn.Embedding(items, settings.dimension)
+        # A step touches few items of a large catalogue.
+        self.residual = nn.Embedding(items, settings.dimension, sparse=items > settings.max_full_softmax_items)
         nn.init.normal_(self.residual.weight, std=0.02)
         self.residual_dropout = settings.residual_dropout
         self.scale = nn.Parameter(torch.tensor(settings.scale))
@@ -167,7 +168,7 @@ class PortraitModel(nn.Module):
         slots = windows.mask.size
         counts = np.bincount(windows.place, minlength=slots).clip(min=1).astype(np.float32)
         summed = vectors.new_zeros(slots, vectors.shape[-1]).index_add(0, self._copy(windows.place), vectors)
-        return (summed / self._copy(counts).unsqueeze(-1)).view(*windows.mask.shape, -1)
+        return (summed / self._copy(counts).unsqueeze(-1)).view(*windows.mask.shape, vectors.shape[-1])
 
     def encode_states(self, cache: TextCache, corpus: Corpus, windows: Windows) -> Tensor:
         """Encode each slot together with those before it: `[windows, length, dimension]`."""

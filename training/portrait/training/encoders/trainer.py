@@ -21,6 +21,7 @@ from portrait.training.devices import CPU, autocast_step, to_device
 from portrait.training.encoders import retrieval
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.negatives import NegativeSampler
+from portrait.training.encoders.optimizer import EncoderOptimizer
 from portrait.training.encoders.rank_budget import RankBudget
 from portrait.training.encoders.samples import Batch, Batcher, build_training_samples
 from portrait.training.encoders.subspaces import split_subspaces
@@ -94,14 +95,13 @@ class Trainer:
         self._batcher = Batcher(
             corpus, build_training_samples(corpus, targets), settings.batch_events, settings.pairs_per_window
         )
-        self._optimizer = _make_optimizer(model, settings)
         batches = len(self._batcher.split_epoch(self._make_generator(0)))
         self._total_steps = min(
             settings.max_steps, settings.max_epochs * math.ceil(batches / settings.gradient_accumulation)
         )
         bert_steps = self._count_bert_steps(self._total_steps)
         self._rank_budget = RankBudget(model.text.bert, bert_steps) if settings.finetune is FineTuning.ADALORA else None
-        self._scheduler = torch.optim.lr_scheduler.LambdaLR(self._optimizer, self._rate_factor)
+        self._optimizer = EncoderOptimizer(model, settings, self._rate_factor)
         self._sampler = NegativeSampler(holdout.item_counts, settings)
         self._event_weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)
         self._state = TrainerState()
@@ -164,8 +164,7 @@ class Trainer:
         while self._state.batch < len(batches) and self._state.step < self._total_steps:
             group = batches[self._state.batch : self._state.batch + self._settings.gradient_accumulation]
             losses.append(self.train_step(group))
-            rate = float(self._scheduler.get_last_lr()[0])
-            tracker.log_scalars(self._state.step, {"train/loss": losses[-1], "train/rate": rate})
+            tracker.log_scalars(self._state.step, {"train/loss": losses[-1], "train/rate": self._optimizer.rate})
             report_progress()
             if self._state.step % _CHECKPOINT_STEPS == 0:
                 self._save_checkpoint()
@@ -214,11 +213,10 @@ class Trainer:
         distributed.add_up_gradients(self._model.parameters())
         if trains_bert and self._rank_budget:
             self._rank_budget.orthogonality_penalty().backward()
-        self._require_finite("gradient", torch.nn.utils.clip_grad_norm_(self._model.parameters(), _MAX_GRADIENT_NORM))
+        self._require_finite("gradient", self._optimizer.clip_gradients(_MAX_GRADIENT_NORM))
         self._optimizer.step()
         if trains_bert and self._rank_budget:
             self._rank_budget.allocate(self._count_bert_steps(self._state.step))
-        self._scheduler.step()
         self._state.step += 1
         return total
 
@@ -313,7 +311,6 @@ class Trainer:
         state = {
             "model": self._model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "scheduler": self._scheduler.state_dict(),
             "texts": self._cache.pooled,
             "cache_is_stale": self._cache_is_stale,
             "torch_random": torch.get_rng_state(),
@@ -326,20 +323,9 @@ class Trainer:
     def _restore_checkpoint(self, state: dict[str, Any]) -> None:
         self._model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._scheduler.load_state_dict(state["scheduler"])
         self._cache.pooled.copy_(state["texts"])
         self._cache_is_stale = state["cache_is_stale"]
         torch.set_rng_state(state["torch_random"])
         self._state = TrainerState(**state["trainer_state"])
         if self._rank_budget:
             self._rank_budget.load_state_dict(state["rank_budget"])
-
-
-def _make_optimizer(model: PortraitModel, settings: TrainSettings) -> torch.optim.Optimizer:
-    bert = {id(parameter) for parameter in model.text.bert.parameters()}
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in trained if id(p) not in bert], "lr": settings.learning_rate},
-        {"params": [p for p in trained if id(p) in bert], "lr": settings.bert_learning_rate},
-    ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=settings.weight_decay)

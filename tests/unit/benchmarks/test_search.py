@@ -63,15 +63,15 @@ def test_without_its_shopper_a_search_is_all_that_is_known(corpus: Corpus) -> No
     alone, targets = remove_shoppers(corpus, found)
     samples = build_serving_samples(alone, targets)
     assert samples.target.tolist() == targets.tolist()
-    batch = Batcher(alone, samples, batch_events=1 << 20, max_pairs=1).build_batch(
+    batch = Batcher(alone, samples, batch_slots=1 << 20, max_pairs=1).build_batch(
         np.arange(len(samples)), np.random.default_rng(0)
     )
-    assert batch.event.shape == (len(targets), 1)
-    assert alone.event_text[batch.event[:, 0]].tolist() == corpus.event_text[found.searches].tolist()
+    assert batch.windows.mask.shape == (len(targets), 1)
+    assert alone.event_text[batch.windows.event].tolist() == corpus.event_text[found.searches].tolist()
     assert batch.target.tolist() == corpus.event_item[found.clicks].tolist()
     # A shopper who did nothing before the search is ranked for as without a shopper.
     whole = build_serving_samples(corpus, found.clicks)
-    lengths = whole.window_end - whole.window_start
+    lengths = whole.window_end - corpus.event_slot[whole.first_event]
     assert (lengths[~found.has_history] == 1).all()
     assert (lengths[found.has_history] > 1).all()
 

@@ -33,7 +33,7 @@ from portrait.training.run.untrained_model import make_untrained_model
 from portrait.training.settings import TrainSettings
 
 EVENTS = 4 * MAX_ENCODED_SLOTS
-"""Of a shopper."""
+"""Number of events of a shopper."""
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +216,7 @@ def test_the_order_of_a_basket_changes_nothing(baskets: Corpus, tmp_path: Path) 
 
 
 def test_a_large_basket_does_not_crowd_out_the_others(baskets: Corpus) -> None:
-    """Of each moment one target is drawn, before a second one of any."""
+    """Each moment gives one target before any gives a second one."""
     samples = build_training_samples(baskets, _with_item(baskets))
     batcher = Batcher(baskets, samples, batch_slots=2048, max_pairs=40)
     batch = batcher.build_batch(np.array([0]), np.random.default_rng(0))

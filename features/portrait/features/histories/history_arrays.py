@@ -19,7 +19,7 @@ from portrait.features.text.normalisation import normalise_text
 
 MAX_ENCODED_SLOTS = 64
 """The profile encoder sees at most this many of the latest slots. A slot holds consecutive events of one moment and one
-type, as a set; an event without a time has a slot of its own."""
+type, as a set; a search, and an event without a time, have a slot of their own."""
 MAX_REMEMBERED_EVENTS = 512
 """Models look back over at most this many of the latest events."""
 
@@ -153,14 +153,15 @@ def compute_ages(time: NDArray[np.float64], as_of: NDArray[np.float64] | float) 
 
 
 def begin_slots(type_code: NDArray[np.int64], time: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """`[events]`: whether a slot begins with the event: its time, or its type, is not that of the one before.
+    """`[events]`: whether a slot begins with the event: it is a search, or its time or type is not that of the one before.
 
     Args:
         type_code: `[events]`, codes of `EVENT_TYPE_CODES`, of one history, oldest first.
         time: `[events]`, seconds since 1970, NaN if unknown.
     """
     begins = np.ones(len(time), dtype=bool)
-    begins[1:] = ~((time[1:] == time[:-1]) & (type_code[1:] == type_code[:-1]))
+    continues = (time[1:] == time[:-1]) & (type_code[1:] == type_code[:-1])
+    begins[1:] = ~continues | (type_code[1:] == EVENT_TYPE_CODES[EventType.SEARCH])
     return begins
 
 

@@ -153,7 +153,7 @@ def compute_ages(time: NDArray[np.float64], as_of: NDArray[np.float64] | float) 
 
 
 def begin_slots(type_code: NDArray[np.int64], time: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """`[events]`: whether a slot begins with the event: it is a search, or its time or type is not that of the one before.
+    """`[events]`: whether a slot begins with the event: it is a search, or its time or type is new.
 
     Args:
         type_code: `[events]`, codes of `EVENT_TYPE_CODES`, of one history, oldest first.

@@ -71,13 +71,15 @@ def fit_ranker(
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    ranker = Ranker(scale, 1.0 / len(vectors.items))
+    ranker = Ranker(scale, 1.0 / len(vectors.items), vectors.items.shape[1])
+    ranker.describe_items(vectors.items)
     _standardise(ranker, vectors, candidates, random)
     # The probability heads are linear and start at a prior that is far off for popular items: they need larger steps.
     # What no target teaches stays as it is: without searches, nothing says how far the past may move their results.
+    parts = (ranker.linear, ranker.network, ranker.relevance_network)
     groups: list[dict[str, Any]] = [
-        {"params": [*ranker.linear.parameters(), *ranker.network.parameters()]},
-        {"params": [ranker.query_scale, ranker.gate], "weight_decay": 0.0},
+        {"params": [parameter for part in parts for parameter in part.parameters()]},
+        {"params": [ranker.query_weights, ranker.gate], "weight_decay": 0.0},
         {"params": ranker.probability_head.parameters(), "lr": _PROBABILITY_LEARNING_RATE},
     ]
     optimizer = torch.optim.AdamW(groups, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)

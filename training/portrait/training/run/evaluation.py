@@ -79,8 +79,8 @@ def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]
     vectors = encode_targets(trained.model, trained.cache, corpus, targets, trained.index.vectors)
     random = np.random.default_rng(trained.settings.seed)
     builder = CandidateBuilder(corpus, trained.holdout, trained.index, trained.relations)
-    chosen = builder.build(vectors, random)
     texts = embed_texts(trained.model, trained.cache)
+    chosen = builder.build(vectors, texts.numpy(), random)
     scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)
     chances = np.zeros((*chosen.items.shape, 2))
     with torch.no_grad():

@@ -34,8 +34,12 @@ class Ranker(nn.Module):
     With one, relevance comes first: `w · (nearness, matches)`, plus a network of these and the item's statistics that
     starts at 0; nearness is the cosine of query and candidate in standard deviations over the catalogue, since the
     cosines of some encoders hardly differ. The share is `sigmoid(gate)`, learnt from searches: how far the shopper's
-    past may move a result. The probabilities are logistic in the score and the inputs; `ranker.ranking` describes their
-    calibration. They know nothing of `cold_item_boost`, which is added to the scores of cold items alone.
+    past may move a result.
+
+    The probability that an item is next is `exp(a · l + b)` with l linear in the score and the inputs. It is that of a
+    softmax over the whole catalogue: the inputs that are the same for all candidates of a request take the place of the
+    logarithm of its sum. The probability that it is bought next is that times a logistic share. `ranking.calibrate`
+    fits a and b. Probabilities know nothing of `cold_item_boost`, which is added to the scores of cold items alone.
 
     Args:
         scale: what the cosine of profile and candidate counts at first: the softmax scale it was trained with.
@@ -44,6 +48,8 @@ class Ranker(nn.Module):
         hidden: width of the network's layers.
     """
 
+    calibration: Tensor
+    """`[2, 2]`: slope and offset of the log-probability to be next, and of the log-odds to be bought if next."""
     cold_item_boost: Tensor
     item_mean: Tensor
     item_covariance: Tensor
@@ -59,6 +65,7 @@ class Ranker(nn.Module):
             torch.tensor([1.0, *(_MATCH_WEIGHTS.get(name, 0.0) for name in QUERY_MATCHES)])
         )
         self.gate = nn.Parameter(torch.tensor(-4.0))
+        self.register_buffer("calibration", torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
         self.register_buffer("cold_item_boost", torch.tensor(0.0))
         self.register_buffer("item_mean", torch.zeros(dimension))
         self.register_buffer("item_covariance", torch.eye(dimension))
@@ -73,7 +80,8 @@ class Ranker(nn.Module):
         self.relevance_network = _build_network(relevance + len(ITEM_STATISTICS), hidden // 2)
         self.probability_head = nn.Linear(inputs + 2, 2)
         nn.init.zeros_(self.probability_head.weight)
-        nn.init.constant_(self.probability_head.bias, math.log(prior))
+        with torch.no_grad():
+            self.probability_head.bias.copy_(torch.tensor([math.log(prior), 0.0]))
 
     def standardise(self, inputs: Tensor) -> None:
         """Take mean and deviation from `[n, inputs]`; an input that never varies is not read, as nothing is learnt."""
@@ -102,7 +110,10 @@ class Ranker(nn.Module):
         candidate_embedding: Tensor,
         candidate_features: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """`score [n, candidates]` and log-odds of click and purchase `[n, candidates, 2]`; see `forward`."""
+        """`score [n, candidates]`, and log-probability to be next and log-odds to be bought if so; see `forward`.
+
+        The latter two are `[n, candidates, 2]`.
+        """
         inputs = self.join_inputs(profile, candidate_embedding, candidate_features)
         inputs = ((inputs - self.mean) * self.weight).clamp(-_MAX_INPUT, _MAX_INPUT)
         relevance = self._compute_relevance(query_embedding, candidate_embedding, candidate_features)
@@ -112,6 +123,7 @@ class Ranker(nn.Module):
         score = relevance + share * personal
         told = torch.stack([relevance / 10.0, score / 10.0], -1)
         chances = self.probability_head(torch.cat([inputs, told], -1))
+        chances = chances * self.calibration[:, 0] + self.calibration[:, 1]
         return score + self.cold_item_boost * candidate_features[..., _IS_COLD], chances
 
     def _compute_relevance(
@@ -142,11 +154,17 @@ class Ranker(nn.Module):
             candidate_features: `[n, candidates, len(CANDIDATE_FEATURES)]`.
 
         Returns:
-            `score`, `click`, `purchase`, each `[n, candidates]`; the latter two are probabilities.
+            `score`, `click`, `purchase`, each `[n, candidates]`; the latter two are probabilities, to be scaled by
+            `probabilities.limit_total`. A purchase is never more probable than a click.
         """
         score, chances = self.logits(profile, query_embedding, candidate_embedding, candidate_features)
-        click, purchase = torch.sigmoid(chances).unbind(-1)
-        return score, click, purchase
+        click = compute_next_probability(chances)
+        return score, click, click * torch.sigmoid(chances[..., 1])
+
+
+def compute_next_probability(chances: Tensor) -> Tensor:
+    """`[n, candidates]`: probability to be next, of the second result of `Ranker.logits`."""
+    return chances[..., 0].clamp(max=0.0).exp()
 
 
 def _build_network(inputs: int, hidden: int) -> nn.Sequential:

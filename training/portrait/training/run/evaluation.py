@@ -11,6 +11,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from portrait.features.candidates.probabilities import limit_total
 from portrait.features.files.atomic_write import atomic_write
 from portrait.features.files.path_names import utf8_path
 from portrait.training import metrics, tracking
@@ -23,6 +24,7 @@ from portrait.training.enums import Split
 from portrait.training.files import read_json_object, require_writable_file, require_writable_folder
 from portrait.training.ranker import ranking
 from portrait.training.ranker.candidates import CandidateBuilder, Candidates
+from portrait.training.ranker.model import compute_next_probability
 from portrait.training.run import run as runs
 from portrait.training.run.baselines import SETTINGS_KEY, rank_with_tuned_baselines
 from portrait.training.run.folder import SETTINGS_FILE, metrics_file
@@ -85,13 +87,17 @@ def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]
     chances = np.zeros((*chosen.items.shape, 2))
     with torch.no_grad():
         for rows in np.array_split(np.arange(len(scores)), max(1, len(scores) // 512)):
-            score, logits = ranking.run_ranker(trained.ranker, vectors, chosen, texts, rows)
-            scores[rows], chances[rows] = score.numpy(), torch.sigmoid(logits).numpy()
+            score, told = ranking.run_ranker(trained.ranker, vectors, chosen, texts, rows)
+            click = compute_next_probability(told)
+            scores[rows] = score.numpy()
+            chances[rows] = torch.stack([click, click * torch.sigmoid(told[..., 1])], -1).numpy()
+    totals = (chances[..., 0] * chosen.shown).sum(1)
+    click, purchase = (limit_total(chances[..., column], totals) for column in range(2))
     scores[~chosen.shown] = -np.inf
     order = np.argsort(-scores, axis=1, kind="stable")[:, :DUMPED_ITEMS]
     scores = np.take_along_axis(scores, order, 1)
     items = np.where(np.isfinite(scores), np.take_along_axis(chosen.items, order, 1), -1)
-    return RankedTargets(vectors, chosen, items, scores, chances[..., 0], chances[..., 1])
+    return RankedTargets(vectors, chosen, items, scores, click, purchase)
 
 
 def find_portrait_ranks(trained: TrainedRun, ranked: RankedTargets) -> NDArray[np.int64]:

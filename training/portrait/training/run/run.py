@@ -156,7 +156,8 @@ def _fit_ranker(
     texts = retrieval.embed_texts(model, cache)
     candidates = builder.build(vectors, texts.numpy(), np.random.default_rng(settings.seed))
     weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[vectors.targets]
-    ranker = ranking.fit_ranker(vectors, candidates, texts, weights, float(model.scale.detach()), settings.seed)
+    times = corpus.columns.time[vectors.targets]
+    ranker = ranking.fit_ranker(vectors, candidates, texts, weights, times, float(model.scale.detach()), settings.seed)
     ranker.cold_item_boost.fill_(settings.cold_item_boost)
     return ranker
 

@@ -39,7 +39,8 @@ class Ranker(nn.Module):
     The probability that an item is next is `exp(a · l + b)` with l linear in the score and the inputs. It is that of a
     softmax over the whole catalogue: the inputs that are the same for all candidates of a request take the place of the
     logarithm of its sum. The probability that it is bought next is that times a logistic share. `ranking.calibrate`
-    fits a and b. Probabilities know nothing of `cold_item_boost`, which is added to the scores of cold items alone.
+    fits a and b. Probabilities know nothing of `cold_item_boost`, which is added to the personal part of
+    cold items.
 
     Args:
         scale: what the cosine of profile and candidate counts at first: the softmax scale it was trained with.
@@ -124,7 +125,7 @@ class Ranker(nn.Module):
         told = torch.stack([relevance / 10.0, score / 10.0], -1)
         chances = self.probability_head(torch.cat([inputs, told], -1))
         chances = chances * self.calibration[:, 0] + self.calibration[:, 1]
-        return score + self.cold_item_boost * candidate_features[..., _IS_COLD], chances
+        return score + share * self.cold_item_boost * candidate_features[..., _IS_COLD], chances
 
     def _compute_relevance(
         self, query_embedding: Tensor, candidate_embedding: Tensor, candidate_features: Tensor

@@ -23,6 +23,9 @@ to learn from; by these, the ranker learns how often an item is wanted that has 
 _EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-2
 CALIBRATION_SHARE = 0.2
 """Share of the targets, the latest, on which the probabilities are calibrated."""
+_DOUBT = torch.tensor([1.0, 0.01])
+"""Weights of the squared changes of slope and offset beside the loss of all targets: few targets change slopes little,
+and offsets stay finite where all targets are purchases, or none."""
 _MAX_LOG_COUNT = 10.0
 """Larger logarithms of expected counts are cut, so that no number overflows."""
 _MAX_STANDARDISED = 200_000
@@ -134,8 +137,7 @@ def calibrate(
     def compute() -> float:
         optimizer.zero_grad()
         adjusted = chances * calibration[:, 0] + calibration[:, 1]
-        # As if one target more had said that nothing needs to change, so that few targets change little.
-        doubt = (calibration - ranker.calibration).square().sum()
+        doubt = ((calibration - ranker.calibration).square() * _DOUBT).sum()
         loss = _compute_chance_loss(adjusted, candidates, rows).sum() + doubt
         loss.backward()
         return loss.item()

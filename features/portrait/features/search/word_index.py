@@ -21,7 +21,7 @@ has anywhere, in its title, and in its category path; then whether it has all of
 words, numbers aside, that the query holds."""
 
 _SCORES = np.array([bool(places & TITLE) + bool(places & CATEGORY) or 0.5 * bool(places) for places in range(16)])
-"""What a word counts by the bits of where an item has it: title and category once each, anywhere else half."""
+"""Weight of a word by the bits of where an item has it: title and category count one each, anywhere else half."""
 POPULARITY_SHARE = 0.01
 """Weight of an item's popularity, 0 to 1, beside such a score: it orders the many that have the same words."""
 
@@ -85,7 +85,7 @@ class WordIndex:
     rows: NDArray[np.int32]
     """Rows of items, ascending for each word."""
     row_places: NDArray[np.uint8]
-    """Where each of them has the word."""
+    """Bits that say where each of them has the word."""
 
     @classmethod
     def from_items(cls, listed: Iterable[Item]) -> "WordIndex":

@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 
 from portrait.features.events import Item
 from portrait.features.text.keywords import extract_search_words
+from portrait.features.text.normalisation import MAX_CHARACTERS, normalise_text
 from portrait.features.text.segmentation import is_number
 
 TITLE, CATEGORY, OTHER, NUMBER = 1, 2, 4, 8
 """Bits that say where an item has a word: in its title, in its category path, in its brand or attributes; and whether
 the word is a number."""
+
+_CACHED_TEXTS = 1 << 12
+"""Texts whose words are kept, of at most `MAX_CHARACTERS` each: categories, brands and attributes repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +74,23 @@ class ItemWords:
 def _find_words(item: Item) -> dict[int, int]:
     found: dict[int, int] = {}
     texts = [(TITLE, item.title), *((CATEGORY, each) for each in item.category_path), (OTHER, item.brand or "")]
-    for place, text in (*texts, *((OTHER, value) for value in item.attributes.values())):
-        for word, bits in _hash_words(text):
+    length = 0
+    for place, text in (*texts, *((OTHER, value) for _, value in sorted(item.attributes.items()))):
+        if length > MAX_CHARACTERS:
+            break  # items may have far more words than are read
+        normal = normalise_text(text)
+        length += len(normal)
+        for word, bits in _hash_words(normal):
             found[word] = found.get(word, 0) | place | bits
     return found
 
 
 def hash_query(text: str) -> NDArray[np.uint32]:
     """Hash the distinct words of a query, `[words]`."""
-    return np.array(list(dict(_hash_words(text))), dtype=np.uint32)
+    return np.array(list(dict(_hash_words(normalise_text(text)))), dtype=np.uint32)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=_CACHED_TEXTS)
 def _hash_words(text: str) -> tuple[tuple[int, int], ...]:
     words = extract_search_words(text)
     return tuple((zlib.crc32(word.encode()), NUMBER if is_number(word) else 0) for word in words)

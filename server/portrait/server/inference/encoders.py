@@ -129,7 +129,7 @@ class Ranker:
 
 def _limit(scores: Scores) -> Scores:
     """Let the probabilities of all candidates sum to 1 at most."""
-    total = scores.click.sum()
+    total = np.asarray(scores.click.sum())
     return Scores(scores.score, limit_total(scores.click, total), limit_total(scores.purchase, total))
 
 

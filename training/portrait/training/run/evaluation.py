@@ -92,9 +92,9 @@ def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]
     with torch.no_grad():
         for rows in np.array_split(np.arange(len(scores)), max(1, len(scores) // 512)):
             score, told = ranking.run_ranker(trained.ranker, vectors, chosen, texts, rows)
-            click = compute_next_probability(told)
+            likely = compute_next_probability(told)
             scores[rows] = score.numpy()
-            chances[rows] = torch.stack([click, click * torch.sigmoid(told[..., 1])], -1).numpy()
+            chances[rows] = torch.stack([likely, likely * torch.sigmoid(told[..., 1])], -1).numpy()
     totals = (chances[..., 0] * chosen.shown).sum(1)
     click, purchase = (limit_total(chances[..., column], totals) for column in range(2))
     scores[~chosen.shown] = -np.inf

@@ -49,6 +49,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "benchmarks.search.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
+        "query-relevance", "relevance of plain product queries, for known and unknown shoppers",
+        "DATA REPOSITORY of The Complete Journey", "benchmarks.query_relevance.cli", SERVING,
+    )  # fmt: skip
+    yield Benchmark(
         "transfer", "next category, and what profiles reveal of demographics",
         "SOURCE open-ecommerce", "benchmarks.transfer.cli", RANKING,
     )  # fmt: skip

@@ -67,6 +67,7 @@ def _make_release(trained: TrainedRun, known: Population) -> Release:
         manifest=cast(Any, SimpleNamespace(dimension=trained.settings.dimension)),
         tokenizer=nothing,
         items=ItemTable.from_lines("".join(map(format_item_line, corpus.items)).encode(), corpus.price_scale),
+        words=nothing,
         vectors=nothing,
         index=None,
         statistics=nothing,

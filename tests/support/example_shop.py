@@ -18,6 +18,7 @@ from portrait.features.population.interest_dynamics import InterestDecay
 from portrait.features.population.population import InterestDynamics, Population, PurchaseCycles, SpendingFifths
 from portrait.features.population.purchase_cycles import CategoryCycle, CycleScale
 from portrait.features.release.manifest import Manifest
+from portrait.features.search.word_index import WordIndex
 from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.release.release import Release
@@ -82,6 +83,7 @@ def make_release(population: Population | None = POPULATION) -> Release:
     leads = Associations(starts, spade, np.array([0.1, 0.2], dtype=np.float32), 0.5)
     nothing = Associations(np.zeros(8, dtype=np.int64), spade[:0], np.empty(0, dtype=np.float32), 0.5)
     rest: dict[str, Any] = {
+        "words": WordIndex.from_items(ITEMS),
         "statistics": np.zeros((7, len(ITEM_STATISTICS)), dtype=np.float32),
         "vectors": np.zeros((7, 2)),
         "neighbours": cast(ColdStartNeighbours, None),

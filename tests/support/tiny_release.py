@@ -35,6 +35,7 @@ from portrait.features.population.purchase_cycles import CategoryCycle, CycleSca
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import MODELS
 from portrait.features.release.manifest import Manifest
+from portrait.features.search.word_index import WordIndex
 from portrait.features.text.keywords import extract_keywords
 from portrait.features.text.normalisation import item_text
 from portrait.features.text.tokenizer import TextTokenizer
@@ -141,6 +142,7 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
     scale = PriceScale.fit([item.category_path for item in ITEMS], prices)
     write_item_lines(ITEMS, folder / release_layout.ITEMS)
     ItemTable.load(folder, scale).save(folder)
+    WordIndex.from_items(ITEMS).save(folder)
     texts = [item_text(item) for item in ITEMS]
     np.save(folder / release_layout.ITEM_VECTORS, _encode(tokenizer, words, texts))
     ColdStartNeighbours.of_known_items(np.arange(len(ITEMS))).save(folder / release_layout.COLD_START_NEIGHBOURS)

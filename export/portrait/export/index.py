@@ -14,6 +14,7 @@ from portrait.features.items.item_table import ItemTable, map_file, write_item_l
 from portrait.features.items.prices import PriceScale
 from portrait.features.population.profile_distribution import write_profile_distribution
 from portrait.features.release import layout as release_layout
+from portrait.features.search.word_index import WordIndex
 from portrait.features.text.idf import count_document_frequencies
 from portrait.training.encoders.retrieval import encode_targets
 from portrait.training.population import statistics as population
@@ -41,9 +42,10 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
 
 
 def write_items(items: Sequence[Item], scale: PriceScale, folder: Path) -> None:
-    """Write items and their columns into a release's folder."""
+    """Write items, their columns and their words into a release's folder."""
     write_item_lines(items, folder / release_layout.ITEMS)
     ItemTable.from_lines(map_file(folder / release_layout.ITEMS), scale).save(folder)
+    WordIndex.from_items(items).save(folder)
 
 
 def _profiles(trained: TrainedRun, count: int) -> NDArray[np.float32]:

@@ -22,6 +22,7 @@ from portrait.reporting.slices import Slice, Slicing
 from portrait.reporting.traits import AbsentTrait, Trait
 from portrait.training import metrics
 from portrait.training.baselines.registry import POPULARITY
+from portrait.training.metrics import ReliabilityBin
 from portrait.training.run import evaluation
 from portrait.training.run import run as runs
 from portrait.training.run.baselines import rank_with_tuned_baselines
@@ -116,7 +117,11 @@ class ProbabilityQuality:
     auc: float
     log_loss: float
     calibration_error: float
+    first_calibration_error: float
+    """Calibration error of the first positions alone."""
     reliability: list[ReliabilityPoint]
+    by_position: list[ReliabilityPoint]
+    """Reliability at each of the first positions."""
     curve: list[GainPoint]
     table: list[GainPoint]
 
@@ -286,7 +291,9 @@ def _assess_probabilities(
             auc=measured[kind]["auc"],
             log_loss=measured[kind]["log_loss"],
             calibration_error=measured[kind]["calibration_error"],
+            first_calibration_error=measured[kind]["calibration_error_of_first_10"],
             reliability=_compute_reliability(predictions[kind]),
+            by_position=_compute_reliability_by_position(predictions[kind]),
             curve=_compute_gain(predictions[kind], popularity, items, np.geomspace(1.0, items, _GAIN_POINTS)),
             table=_compute_gain(
                 predictions[kind], popularity, items, np.array([float(count) for count in _GAIN_TABLE if count < items])
@@ -298,13 +305,28 @@ def _assess_probabilities(
 
 
 def _compute_reliability(predictions: Predictions) -> list[ReliabilityPoint]:
-    """Compute the reliability curve, with the exact Poisson interval of each count (Garwood 1936)."""
-    points = []
-    for each in metrics.reliability_bins(predictions.chances, predictions.labels, predictions.weights):
-        low, high = chi2.ppf([0.025, 0.975], [2 * each.observed, 2 * each.observed + 2]) / 2
-        rate = Estimate(each.observed / each.weight, float(np.nan_to_num(low)) / each.weight, float(high) / each.weight)
-        points.append(ReliabilityPoint(each.expected / each.weight, rate, each.observed))
-    return points
+    """Compute the reliability curve."""
+    bins = metrics.reliability_bins(predictions.chances, predictions.labels, predictions.weights)
+    return [_make_reliability_point(each) for each in bins]
+
+
+def _compute_reliability_by_position(predictions: Predictions) -> list[ReliabilityPoint]:
+    """Compute the reliability at each of the first positions that some ranking has."""
+    parts = (predictions.at(position, position + 1) for position in range(evaluation.SHOWN_POSITIONS))
+    return [
+        _make_reliability_point(
+            ReliabilityBin(part.weights.sum(), (part.chances * part.weights).sum(), part.labels.sum())
+        )
+        for part in parts
+        if len(part.labels)
+    ]
+
+
+def _make_reliability_point(each: ReliabilityBin) -> ReliabilityPoint:
+    """Describe a group of pairs, with the exact Poisson interval of its count (Garwood 1936)."""
+    low, high = chi2.ppf([0.025, 0.975], [2 * each.observed, 2 * each.observed + 2]) / 2
+    rate = Estimate(each.observed / each.weight, float(np.nan_to_num(low)) / each.weight, float(high) / each.weight)
+    return ReliabilityPoint(each.expected / each.weight, rate, each.observed)
 
 
 def _compute_gain(

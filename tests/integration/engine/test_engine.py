@@ -103,6 +103,36 @@ async def test_recommendations_are_the_nearest_of_all(engine: Engine) -> None:
     assert (ranking.release, ranking.event_count) == (1, 1)
 
 
+def _draw_request(random: np.random.Generator) -> RecommendRequest:
+    history = [bought(ITEMS[row].item_id, days=float(row)) for row in random.integers(len(ITEMS), size=9)]
+    query = str(random.choice(["", "lamp", "red wool rugs", "台灯", "unheard of"]))
+    return RecommendRequest(
+        history[: int(random.integers(10))], NOW, query=query, k=int(random.choice([1, 5, 1000])),
+        filter=[Filter(), LAMPS, Filter(max_price=30.0), Filter(brands=["acme"])][int(random.integers(4))],
+        exclude_seen=bool(random.integers(2)), max_per_category=int(random.integers(3)),
+    )  # fmt: skip
+
+
+async def test_probabilities_of_any_response_sum_to_one_at_most(engine: Engine) -> None:
+    random = np.random.default_rng(0)
+    new = [Item(f"new-{number}", "Red lamp", category_path=("Home", "Lamps"), price=20.0) for number in range(30)]
+    await engine.upsert_items("products", new, deadline=soon())
+    for _ in range(60):
+        request = _draw_request(random)
+        drawn = [ITEMS[row] for row in random.integers(len(ITEMS), size=20)]
+        own = {item.item_id: item for item in [*drawn, Item("own", "Blue rug"), Item("unknown", "")]}
+        ordered = RankRequest(request.history, NOW, query=request.query, candidates=list(own.values()))
+        for ranking in (
+            await recommend(engine, request, deadline=soon()),
+            await rank(engine, ordered, deadline=soon()),
+        ):
+            clicks = [ranked.click_probability for ranked in ranking.items]
+            assert sum(clicks) <= 1.0 + 1e-5
+            for ranked in ranking.items:
+                assert 0.0 <= ranked.purchase_probability <= ranked.click_probability <= 1.0
+    engine.delete_items("products", [item.item_id for item in new])
+
+
 @pytest.mark.parametrize("wanted", [Filter(), Filter(categories=[("Home",)])])
 @pytest.mark.parametrize("limit", [1, 2])
 async def test_no_category_has_more_items_than_asked_for(engine: Engine, wanted: Filter, limit: int) -> None:

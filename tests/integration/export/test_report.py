@@ -111,6 +111,9 @@ def test_figures_agree_with_what_evaluation_keeps(figures: Figures, trained: Tra
     for chances in figures.chances:
         assert sum(point.count for point in chances.reliability) == chances.positives
         assert chances.curve[-1].ours == pytest.approx(1.0)
+        assert len(chances.by_position) == 10
+        assert sum(point.count for point in chances.by_position) <= chances.positives
+        assert chances.first_calibration_error == kept["probabilities"][chances.kind]["calibration_error_of_first_10"]
 
 
 def test_groups_are_compared_and_small_ones_left_out(figures: Figures) -> None:

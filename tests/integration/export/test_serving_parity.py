@@ -31,7 +31,13 @@ from portrait.training.run.run import TrainedRun
 
 COLD = [3, 20, 40]
 """Rows of the items that the run of this file knows no events of."""
-BUDGETS = {"NEAREST_CANDIDATES": 5, "COLD_CANDIDATES": 2, "FAMILIAR_CANDIDATES": 4, "POPULAR_CANDIDATES": 6}
+BUDGETS = {
+    "NEAREST_CANDIDATES": 5,
+    "COLD_CANDIDATES": 2,
+    "FAMILIAR_CANDIDATES": 4,
+    "POPULAR_CANDIDATES": 6,
+    "WORD_CANDIDATES": 4,
+}
 RELATED = dict.fromkeys(RELATIONS, 3)
 """So few that the small catalogue has more, and each source has to choose."""
 
@@ -78,7 +84,10 @@ class Moments:
     def build(self, vectors: TargetVectors, mask_seen: bool) -> training.Candidates:
         holdout = dataclasses.replace(self.run.holdout, mask_seen=mask_seen)
         builder = training.CandidateBuilder(self.run.corpus, holdout, self.run.index, self.run.relations)
-        return builder.build(vectors, np.random.default_rng(0))
+        return builder.build(vectors, self.texts(), np.random.default_rng(0))
+
+    def texts(self) -> NDArray[np.float32]:
+        return embed_texts(self.run.model, self.run.cache).numpy()
 
     def shopper(self, target: int, profile: NDArray[np.float32], query: int) -> Shopper:
         """The shopper of a target as a gateway has read the events before it."""
@@ -89,9 +98,10 @@ class Moments:
         encoder = ShopperEncoder(cast(Any, None), self.release, cast(Any, None))
         known = encoder.encode_cached(history, "", datetime.now(UTC), Catalogues(self.release).now())
         assert known is not None
-        texts = embed_texts(self.run.model, self.run.cache).numpy()
-        asked = texts[query] if query >= 0 else np.zeros_like(profile)
-        return dataclasses.replace(known, profile=profile, query=asked)
+        if query < 0:
+            return dataclasses.replace(known, profile=profile)
+        words = self.release.words.read_query(corpus.texts[query])
+        return dataclasses.replace(known, profile=profile, query=self.texts()[query], query_words=words)
 
     def serve(self, target: int, shopper: Shopper, left_out: Sequence[Event]) -> tuple[list[int], NDArray[np.float32]]:
         """Rows and features of the candidates that serving makes of the same events."""
@@ -129,10 +139,7 @@ def test_training_and_serving_choose_and_describe_the_same_candidates(moments: M
         found, features = moments.serve(target, shopper, left_out)
         shown = built.items[row][built.shown[row]]
         place = {item: place for place, item in enumerate(found)}
-        if asked[row]:  # serving also looks near to the query
-            assert place.keys() >= set(shown.tolist())
-        else:
-            assert found == shown.tolist()
+        assert found == shown.tolist()
         served = features[[place[item] for item in shown.tolist()]]
         np.testing.assert_allclose(served, built.features[row][built.shown[row]], rtol=1e-4, atol=1e-5)
 

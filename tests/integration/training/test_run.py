@@ -134,7 +134,7 @@ def test_a_query_decides_where_the_log_holds_none(data: Path, bert: Path, whole:
     # History moves the results of a search as far as searches have shown, and hardly where there was none.
     assert unfitted.query_scale.item() > 1.0
     assert torch.sigmoid(unfitted.gate).item() < 0.05
-    assert unfitted.gate.item() == Ranker(1.0, 1.0).gate.item() != fitted.gate.item()
+    assert unfitted.gate.item() == Ranker(1.0, 1.0, 8).gate.item() != fitted.gate.item()
 
 
 def test_too_little_data_is_refused(bert: Path, tmp_path: Path) -> None:

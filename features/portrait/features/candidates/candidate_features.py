@@ -10,6 +10,8 @@ from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.candidates.history_summary import COUNTS, GroupCounts, HistorySummary
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS
 from portrait.features.candidates.relations import RELATIONS, RelatedItems
+from portrait.features.search.item_words import ItemWords
+from portrait.features.search.word_index import QUERY_MATCHES, QueryWords, match_words
 
 _GROUP_COUNTS = ("moment_habit_0.6", "moment_habit_0.95", "habit_14d", "habit_180d")
 """Counts that are read of categories and brands; of items, all are."""
@@ -21,6 +23,7 @@ CANDIDATE_FEATURES = (
     "price_distance", "price_known",
     *RELATIONS,
     "events", "moments", "repeats", "idle_days", "has_query",
+    *QUERY_MATCHES,
 )  # fmt: skip
 """The columns of `compute_candidate_features`; each is 0 where nothing is known. Counts and scores are on a logarithmic
 scale, shares are of the decayed history, recencies are 1 for now and fall to 0."""
@@ -49,10 +52,12 @@ class CandidateColumns:
     """`[candidates]`, price percentile of each candidate, NaN if unknown."""
     neighbours: ColdStartNeighbours
     """Neighbours of each candidate; a known item is its own."""
+    words: ItemWords
+    """Words of each candidate, which a query's are compared with."""
 
 
 def compute_candidate_features(
-    candidates: CandidateColumns, history: HistorySummary, related: RelatedItems, has_query: bool
+    candidates: CandidateColumns, history: HistorySummary, related: RelatedItems, query: QueryWords | None
 ) -> NDArray[np.float32]:
     """`[candidates, len(CANDIDATE_FEATURES)]`.
 
@@ -60,7 +65,7 @@ def compute_candidate_features(
         candidates: the candidates.
         history: the shopper's latest events as of the moment of the request.
         related: where they lead by the release's relations; of a cold item, its neighbours' mean counts.
-        has_query: whether the shopper asks for something.
+        query: words of what the shopper asks for; None without a query.
     """
     count = len(candidates.items)
     rows = history.items.find_rows(candidates.items)
@@ -84,8 +89,9 @@ def compute_candidate_features(
         scores = candidates.neighbours.average_associations(related.by_name[name])
         columns.append(np.log1p(scores / _SCORE_UNITS[name])[:, None])
     idle = 0.0 if np.isnan(history.idle_days) else np.log1p(history.idle_days)
-    context = (np.log1p(history.events), np.log1p(history.moments), history.repeats, idle, has_query)
+    context = (np.log1p(history.events), np.log1p(history.moments), history.repeats, idle, query is not None)
     columns.append(np.broadcast_to(np.array(context, dtype=np.float32), (count, len(context))))
+    columns.append(match_words(candidates.words, query) if query else np.zeros((count, len(QUERY_MATCHES))))
     return np.concatenate(columns, axis=1, dtype=np.float32, casting="unsafe")
 
 

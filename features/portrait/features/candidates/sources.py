@@ -1,4 +1,7 @@
-"""Sources of candidates: how many items each of them gives to the ranker; together at most 512 without a query."""
+"""Sources of candidates: how many items each of them gives to the ranker.
+
+Together they give at most 512 without a query, and 704 with one.
+"""
 
 from collections.abc import Hashable
 
@@ -13,6 +16,8 @@ NEAREST_CANDIDATES = 110
 """Items nearest to the profile, and as many nearest to the query; more where more are asked for."""
 COLD_CANDIDATES = 20
 """Nearest items that have no events: among all, those that have some crowd them out."""
+WORD_CANDIDATES = 60
+"""Items that hold a query's words, the best described first; more where more are asked for."""
 RELATED_CANDIDATES = {ASSOCIATION: 80, TRANSITION: 80, TWO_HOPS: 80, TITLE: 40}
 """Items that the latest events lead to, by relation."""
 FAMILIAR_CANDIDATES = 70

@@ -6,6 +6,7 @@
     tokenizer.json                            of the text encoder
     items.jsonl                               one item a line: the rows of what follows
     item_columns/                             what is in these lines, to be mapped into memory; see `items`
+    item_words/                               words of these items, forward and inverted; see `word_index`
     item_vectors.npy                          float32 [items, dimension], unit length; float16 beside an index
     item_index.faiss                          finds the nearest of many items; only of catalogues too large to look at
                                               every item
@@ -36,6 +37,7 @@ MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
 ITEMS = "items.jsonl"
 ITEM_COLUMNS = "item_columns"
+ITEM_WORDS = "item_words"
 ITEM_VECTORS = "item_vectors.npy"
 ITEM_INDEX = "item_index.faiss"
 ITEM_STATISTICS = "item_statistics.npy"
@@ -52,11 +54,15 @@ COLUMN_FILES = (
     "percentile.npy", "codes.json",
 )  # fmt: skip
 """The files of `item_columns/`."""
+WORD_FILES = (
+    "starts.npy", "words.npy", "places.npy", "vocabulary.npy", "posting_start.npy", "rows.npy", "row_places.npy",
+)  # fmt: skip
+"""The files of `item_words/`."""
 MANDATORY_FILES = {
     TOKENIZER, ITEMS, ITEM_VECTORS, ITEM_STATISTICS, COLD_START_NEIGHBOURS, RELATIONS, PRICE_SCALE,
     DOCUMENT_FREQUENCIES, POPULATION, PROFILE_DISTRIBUTION,
 }  # fmt: skip
-"""Files that every release's folder holds beside `item_columns/`."""
+"""Files that every release's folder holds beside `item_columns/` and `item_words/`."""
 
 MAX_RELEASE = 2**31 - 1
 """The highest number of a release: an `int32` of the contract, which JSON writes as a number and not as a text."""

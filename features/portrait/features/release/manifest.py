@@ -15,6 +15,7 @@ from portrait.features.release.layout import (
     COLUMN_FILES,
     ITEM_COLUMNS,
     ITEM_INDEX,
+    ITEM_WORDS,
     MANDATORY_FILES,
     MANIFEST,
     MAX_RELEASE,
@@ -22,6 +23,7 @@ from portrait.features.release.layout import (
     MODELS,
     REPORT,
     TRAIT_HEADS,
+    WORD_FILES,
     release_folder,
 )
 
@@ -111,6 +113,7 @@ class Manifest:
         names = (
             MANDATORY_FILES
             | {f"{ITEM_COLUMNS}/{name}" for name in COLUMN_FILES}
+            | {f"{ITEM_WORDS}/{name}" for name in WORD_FILES}
             | ({ITEM_INDEX} if self.has_item_index else set())
         )
         models = (*MODELS, TRAIT_HEADS) if self.has_trait_heads else MODELS
@@ -124,7 +127,8 @@ class Manifest:
             ReleaseError: it has not; the message names the first file at fault.
         """
         own = f"releases/{self.release}"
-        folders = [own, f"{own}/{ITEM_COLUMNS}", *(f"{model}/{self.release}" for model in (*MODELS, TRAIT_HEADS))]
+        parts = (f"{own}/{folder}" for folder in (ITEM_COLUMNS, ITEM_WORDS))
+        folders = [own, *parts, *(f"{model}/{self.release}" for model in (*MODELS, TRAIT_HEADS))]
         try:
             verify_files(
                 repository, self.hashes, self.required_files, {f"{own}/{REPORT}"}, folders, f"{own}/{MANIFEST}"

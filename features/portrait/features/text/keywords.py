@@ -49,6 +49,18 @@ def extract_keywords(text: str) -> list[Keyword]:
     return [word for surface in split_words(normalise_text(text)) if (word := _read_keyword(surface)) is not None]
 
 
+def extract_search_words(text: str) -> list[str]:
+    """The words by which a text is searched, in their order, repeats included: keywords as stems, and bare numbers."""
+    found = []
+    for surface in split_words(normalise_text(text)):
+        keyword = _read_keyword(surface)
+        if keyword is not None:
+            found.append(keyword.stem)
+        elif is_number(surface):
+            found.append(surface)
+    return found
+
+
 def remove_word(text: str, word: str) -> str:
     """A text without one of its words, wherever that stands as a word.
 

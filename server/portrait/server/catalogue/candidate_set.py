@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from portrait.features.candidates.cold_start import ColdStartNeighbours, blend_neighbours
 from portrait.features.events import DEFAULT_CATALOGUE, Item
 from portrait.features.items.item_table import fold_brand
+from portrait.features.search.item_words import ItemWords
 from portrait.server.release.release import Release
 
 
@@ -32,6 +33,7 @@ class CandidateSet:
     neighbours: ColdStartNeighbours
     percentile: NDArray[np.float64]
     """Price percentile in the item's category, NaN if unknown."""
+    words: ItemWords
 
     def take(self, places: NDArray[np.int64]) -> "CandidateSet":
         """Some of these."""
@@ -45,6 +47,7 @@ class CandidateSet:
             self.is_cold[places],
             self.neighbours.select(places),
             self.percentile[places],
+            self.words.select(places),
         )
 
     def joined(self, other: "CandidateSet") -> "CandidateSet":
@@ -59,6 +62,7 @@ class CandidateSet:
             np.concatenate([self.is_cold, other.is_cold]),
             self.neighbours.concatenate(other.neighbours),
             np.concatenate([self.percentile, other.percentile]),
+            self.words.concatenate(other.words),
         )
 
 
@@ -95,4 +99,5 @@ def candidates_from_text(
         is_cold,
         neighbours,
         np.array([release.price_scale.percentile(item.category_path, item.price) for item in items], dtype=np.float64),
+        ItemWords.from_items(items),
     )

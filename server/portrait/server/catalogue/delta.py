@@ -12,6 +12,7 @@ from portrait.features.candidates.item_statistics import ITEM_STATISTICS
 from portrait.features.events import Item
 from portrait.features.items.item_table import fold_brand
 from portrait.features.items.prices import known_price
+from portrait.features.search.item_words import ItemWords
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.growable_array import GrowableArray
@@ -29,10 +30,12 @@ _NUMBERS = np.dtype(
         ("path", np.int64),
         ("brand", np.int64),
         ("earlier", np.int64),
+        ("words_end", np.int64),
     ]
 )
 """The numeric columns of an item: statistics, category path and brand as codes, neighbours by row of the release, NaN
-for an unknown price, and the place where the item stood before, -1 if it was not added before."""
+for an unknown price, the place where the item stood before, -1 if it was not added before, and the end of its words
+among those of all items."""
 
 
 class CatalogueDelta:
@@ -46,6 +49,8 @@ class CatalogueDelta:
         self._items: list[Item] = []
         self._vectors = GrowableArray(np.empty((0, dimension), dtype=np.float32))
         self._numbers = GrowableArray(np.empty(0, dtype=_NUMBERS))
+        self._words = GrowableArray(np.empty(0, dtype=np.uint32))
+        self._word_places = GrowableArray(np.empty(0, dtype=np.uint8))
         self._latest: dict[str, int] = {}
         self._paths: dict[tuple[str, ...], int] = {}
         self._brands: dict[str, int] = {}
@@ -63,6 +68,11 @@ class CatalogueDelta:
         """`[places]` of `_NUMBERS`."""
         return self._numbers.rows
 
+    def words(self, count: int) -> ItemWords:
+        """Return the words of the first `count` places."""
+        starts = np.concatenate([np.zeros(1, dtype=np.int64), self.numbers["words_end"][:count]])
+        return ItemWords(starts, self._words.rows[: starts[-1]], self._word_places.rows[: starts[-1]])
+
     def append(self, candidates: CandidateSet) -> None:
         """Add items, each id once."""
         first, items = len(self), candidates.items
@@ -74,6 +84,9 @@ class CatalogueDelta:
         numbers["path"] = [self._paths.setdefault(path, len(self._paths)) for path in candidates.category_paths]
         numbers["brand"] = [self._brands.setdefault(brand, len(self._brands)) for brand in candidates.brands]
         numbers["earlier"] = [self._latest.get(item.item_id, -1) for item in items]
+        numbers["words_end"] = len(self._words) + candidates.words.starts[1:]
+        self._words.append(candidates.words.words)
+        self._word_places.append(candidates.words.places)
         self._vectors.append(candidates.vectors)
         self._numbers.append(numbers)
         self._items.extend(items)
@@ -135,4 +148,5 @@ class CatalogueDelta:
             numbers["is_cold"],
             ColdStartNeighbours(numbers["neighbours"], numbers["weights"]),
             numbers["percentile"],
+            self.words(len(self)).select(places),
         )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from portrait.features.items.item_table import fold_brand
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.row_bitmap import RowBitmap
+from portrait.features.search.word_index import QueryWords
 from portrait.server.catalogue.filters import Filter
 from portrait.server.release.release import Release
 from portrait.server.search.exact import top_k
@@ -66,6 +67,10 @@ class ReleaseItems:
             scores = self.release.vectors[: self.rows] @ vector
             return [self._of_all(scores, k, among) for k, among in wants]
         return [self._by_index(vector, k, among) for k, among in wants]
+
+    def matching(self, query: QueryWords, k: int, among: RowBitmap) -> Found:
+        """The rows that hold words of a query, the best described first; equally described ones by popularity."""
+        return self.release.words.find(query, self.release.popularity, k, among)
 
     def _of_all(self, scores: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
         rows = top_k(scores, k, bits.unpack_rows(among, self.rows))

@@ -17,15 +17,19 @@ from portrait.features.candidates.sources import order_by_popularity
 from portrait.features.events import Event, Item
 from portrait.features.items.item_table import ItemTable, fold_brand
 from portrait.features.search import row_bitmap as bits
+from portrait.features.search.item_words import ItemWords
 from portrait.features.search.row_bitmap import RowBitmap
+from portrait.features.search.word_index import POPULARITY_SHARE, QueryWords, score_words
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.delta import NO_CATEGORY, CatalogueDelta
 from portrait.server.catalogue.filters import Filter
-from portrait.server.catalogue.release_items import ReleaseItems
+from portrait.server.catalogue.release_items import Found, ReleaseItems
 from portrait.server.search.exact import top_k
 
 T = TypeVar("T", bound=np.generic)
 V = TypeVar("V")
+
+_NOTHING: Found = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +201,16 @@ class Snapshot:
                 self._column(rows, neighbours.weights, numbers["weights"]),
             ),
             self._column(rows, release.items.columns.percentile, numbers["percentile"]),
+            self._words(rows),
         )
+
+    def _words(self, rows: NDArray[np.int64]) -> ItemWords:
+        stock, words = rows < self._stock.rows, self._stock.release.words.items
+        if stock.all():
+            return words.select(rows)
+        added = self._added.words(len(self._live_delta_rows)).select(rows[~stock] - self._stock.rows)
+        order = np.argsort(np.concatenate([np.flatnonzero(stock), np.flatnonzero(~stock)]))
+        return words.select(rows[stock]).concatenate(added).select(order)
 
     def _column(self, rows: NDArray[np.int64], stock: NDArray[T], added: NDArray[T]) -> NDArray[T]:
         """Gather values of rows from a column of the release and the same column of the delta."""
@@ -255,6 +268,17 @@ class Snapshot:
             places = top_k(scores, k, selection.added)
             answers.append(self._merged(k, found, (places, scores[places])))
         return answers
+
+    def matching(self, query: QueryWords, k: int, selection: Selection) -> NDArray[np.int64]:
+        """Find the `k` rows of a selection that a query's words describe best; only rows that hold one of them."""
+        stock = self._stock.matching(query, k, selection.stock) if self._stock.rows else _NOTHING
+        count = len(self._live_delta_rows)
+        if not count:
+            return stock[0]
+        scores = score_words(self._added.words(count), query)
+        places = np.flatnonzero((scores > 0) & selection.added)
+        popularity = self._added.numbers["statistics"][places, POPULARITY]
+        return self._merged(k, stock, (places, scores[places] + np.float32(POPULARITY_SHARE) * popularity))
 
     def popular(self, k: int, selection: Selection) -> NDArray[np.int64]:
         """Find the `k` rows of a selection that are the most popular of late, as `order_by_popularity` orders them."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.candidates.probabilities import limit_total
 from portrait.features.histories.history_arrays import MAX_ENCODED_SLOTS, HistoryArrays, pad_histories
 from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
@@ -73,7 +74,7 @@ class _History:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The ranker's outputs, each `[candidates]`."""
+    """The ranker's outputs, each `[candidates]`; the probabilities of `click` sum to 1 at most."""
 
     score: NDArray[np.float32]
     click: NDArray[np.float32]
@@ -121,9 +122,15 @@ class Ranker:
         shapes = dict.fromkeys(("score", "click", "purchase"), (len(rankings), width))
         answer = await self._models.run("ranker", inputs, shapes, deadline)
         return [
-            Scores(**{name: values[row, : len(each.vectors)] for name, values in answer.items()})
+            _limit(Scores(**{name: values[row, : len(each.vectors)] for name, values in answer.items()}))
             for row, each in enumerate(rankings)
         ]
+
+
+def _limit(scores: Scores) -> Scores:
+    """Let the probabilities of all candidates sum to 1 at most."""
+    total = np.asarray(scores.click.sum())
+    return Scores(scores.score, limit_total(scores.click, total), limit_total(scores.purchase, total))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from portrait.features.candidates.relations import RelatedItems
 from portrait.features.events import EVENT_TYPE_CODES, Event, EventType
 from portrait.features.histories import history_arrays as histories
 from portrait.features.histories.history_arrays import EventColumns
+from portrait.features.search.word_index import QueryWords
 from portrait.features.text.normalisation import normalise_text, query_text
 from portrait.server.catalogue.snapshot import CatalogueSnapshots
 from portrait.server.inference.embedding_cache import ProfileEmbeddingCache
@@ -36,6 +37,8 @@ class Shopper:
     columns: EventColumns
     """The events as columns."""
     release: Release
+    query_words: QueryWords | None = None
+    """The words of the query; None without one."""
 
     @cached_property
     def related(self) -> RelatedItems:
@@ -80,7 +83,7 @@ class ShopperEncoder:
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
         events = read_events(history)
         columns = histories.build_event_columns(events, lambda event: self._price_percentile(event, snapshots))
-        told = (events, columns, self._release)
+        told = (events, columns, self._release, self._read_query(query))
         profile = self._remembered.get(events)
         asked = nobody
         if text := query_text(Event("", EventType.SEARCH, as_of, query=query)):
@@ -113,7 +116,7 @@ class ShopperEncoder:
             events.append(Event("", EventType.SEARCH, as_of, query=query))
         columns = histories.build_event_columns(events, lambda event: self._price_percentile(event, snapshots))
         nobody = np.zeros(self._release.dimension, dtype=np.float32)
-        told = (events, columns, self._release)
+        told = (events, columns, self._release, self._read_query(query))
         if not events:
             return Shopper(nobody, nobody, *told)
         slots = histories.find_encoded_slots(columns)
@@ -124,6 +127,9 @@ class ShopperEncoder:
         if not asks:
             self._remembered.put(events, profile)
         return Shopper(profile, vectors[-1] if asks else nobody, *told)
+
+    def _read_query(self, query: str) -> QueryWords | None:
+        return self._release.words.read_query(query) if normalise_text(query) else None
 
     def _price_percentile(self, event: Event, snapshots: CatalogueSnapshots) -> float:
         item = snapshots.item(event) if event.price is not None else None

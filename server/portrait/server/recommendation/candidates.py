@@ -14,6 +14,7 @@ from portrait.features.candidates.sources import (
     NEAREST_CANDIDATES,
     POPULAR_CANDIDATES,
     RELATED_CANDIDATES,
+    WORD_CANDIDATES,
     order_by_habit,
 )
 from portrait.features.events import DEFAULT_CATALOGUE, Event
@@ -60,9 +61,9 @@ def generate_candidates(
 ) -> CandidateSet:
     """Collect candidates from all sources.
 
-    These are the items and the cold items nearest to the profile and to the query, the items that the history leads to,
-    the items of the history, and popular ones. Popular items replace the nearest ones if there is neither profile nor
-    query.
+    These are the items and the cold items nearest to the profile and to the query, those that hold the query's words,
+    the items that the history leads to, the items of the history, and popular ones. Popular items replace the nearest
+    ones if there is neither profile nor query.
 
     Args:
         catalogue: the items to choose from.
@@ -83,6 +84,8 @@ def generate_candidates(
         found += catalogue.nearest(vector, [(count, allowed), (COLD_CANDIDATES, cold_items)])
     if not vectors:
         found.append(catalogue.popular(count, allowed))
+    if shopper.query_words:
+        found.append(catalogue.matching(shopper.query_words, max(WORD_CANDIDATES, k), allowed))
     # Behaviour says nothing of cold items: training gives them to the ranker by their vectors alone.
     known_items = allowed.without(cold_items)
     found.append(catalogue.popular(POPULAR_CANDIDATES, known_items))
@@ -126,5 +129,6 @@ def compute_features(chosen: CandidateSet, shopper: Shopper, history: HistorySum
         chosen.is_cold,
         chosen.percentile,
         chosen.neighbours,
+        chosen.words,
     )
-    return compute_candidate_features(columns, history, shopper.related, has_query=bool(shopper.query.any()))
+    return compute_candidate_features(columns, history, shopper.related, shopper.query_words)

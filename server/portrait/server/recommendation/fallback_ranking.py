@@ -10,6 +10,7 @@ from portrait.features.candidates.history_summary import HistorySummary
 from portrait.features.candidates.item_statistics import POPULARITY
 from portrait.features.candidates.sources import NEAREST_CANDIDATES
 from portrait.features.events import Event
+from portrait.features.search.word_index import QUERY_MATCHES, match_words
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.snapshot import Snapshot
@@ -56,7 +57,8 @@ def generate_fallback_candidates(
 def compute_fallback_scores(chosen: CandidateSet, catalogue: Snapshot, shopper: Shopper) -> NDArray[np.float32]:
     """`[candidates]`: the chance of being next by the associations, then nearness, then popularity.
 
-    Popularity counts more in categories that the shopper looked at. With a query, nearness to it goes before all else.
+    Popularity counts more in categories that the shopper looked at. With a query, nearness to it and the share of its
+    words that an item holds go before all else.
     """
     liked = compute_category_shares(catalogue, shopper.events)
     share = np.array([liked.get(path, 0.0) for path in chosen.category_paths], dtype=np.float32)
@@ -65,6 +67,8 @@ def compute_fallback_scores(chosen: CandidateSet, catalogue: Snapshot, shopper: 
     score += _SIMILARITY_WEIGHT * (chosen.vectors @ shopper.profile)
     if shopper.query.any():
         score += chosen.vectors @ shopper.query
+    if shopper.query_words:
+        score += match_words(chosen.words, shopper.query_words)[:, QUERY_MATCHES.index("query_words")]
     return np.asarray(score, dtype=np.float32)
 
 

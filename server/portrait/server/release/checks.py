@@ -9,6 +9,7 @@ from portrait.features.candidates.item_statistics import ITEM_STATISTICS
 from portrait.features.candidates.relations import Relations
 from portrait.features.population.profile_distribution import ProfileDistribution
 from portrait.features.search.ivf import IvfIndex
+from portrait.features.search.word_index import WordIndex
 
 _ROWS_AT_ONCE = 1 << 16
 
@@ -24,6 +25,24 @@ def check_index(index: IvfIndex, items: int, dimension: int) -> None:
     """Require an index of all items; raises ValueError."""
     if (len(index), index.dimension) != (items, dimension):
         raise ValueError(f"it holds {len(index)} vectors of {index.dimension} numbers, not {items} of {dimension}")
+
+
+def check_words(index: WordIndex, items: int) -> None:
+    """Require one list of words an item, and one of rows that are there a word; raises ValueError."""
+    count, words = len(index.words), len(index.vocabulary)
+    for values, shape, kind in (
+        (index.words, (count,), np.uint32),
+        (index.places, (count,), np.uint8),
+        (index.vocabulary, (words,), np.uint32),
+        (index.rows, (count,), np.int32),
+        (index.row_places, (count,), np.uint8),
+    ):
+        _require(values, shape, kind)
+    _require_ranges(index.starts, items, count)
+    _require_ranges(index.posting_start, words, count)
+    if (index.vocabulary[1:] <= index.vocabulary[:-1]).any():
+        raise ValueError("the words of the vocabulary are not in order")
+    _require_rows(index.rows, 0, items)
 
 
 def check_statistics(statistics: NDArray[np.float32], items: int) -> None:
@@ -51,11 +70,9 @@ def check_relations(relations: Relations, items: int) -> None:
 
 def _check_weights(associations: Associations, items: int) -> None:
     starts, count = associations.starts, len(associations.items)
-    _require(starts, (items + 1,), np.int64)
     _require(associations.items, (count,), np.int32)
     _require(associations.weights, (count,), np.float32)
-    if starts[0] != 0 or starts[-1] != count or (np.diff(starts) < 0).any():
-        raise ValueError("the ranges of weights do not fit")
+    _require_ranges(starts, items, count)
     _require_rows(associations.items, 0, items)
     _require_finite(associations.weights)
 
@@ -75,6 +92,13 @@ def _require(values: NDArray[np.generic], shape: tuple[int, ...], *kinds: type[n
     if values.shape != shape or values.dtype.type not in kinds:
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise ValueError(f"it holds {values.dtype} of shape {values.shape}, not {wanted} of {shape}")
+
+
+def _require_ranges(starts: NDArray[np.int64], lists: int, count: int) -> None:
+    """Require starts that cut so many entries into lists."""
+    _require(starts, (lists + 1,), np.int64)
+    if starts[0] != 0 or starts[-1] != count or (np.diff(starts) < 0).any():
+        raise ValueError("the ranges do not fit")
 
 
 def _require_finite(values: NDArray[np.generic]) -> None:

@@ -28,6 +28,7 @@ from portrait.features.release.manifest import Manifest, ReleaseError, read_veri
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.ivf import IvfIndex
 from portrait.features.search.row_bitmap import RowBitmap
+from portrait.features.search.word_index import WordIndex
 from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.server.release.checks import (
@@ -37,6 +38,7 @@ from portrait.server.release.checks import (
     check_relations,
     check_statistics,
     check_vectors,
+    check_words,
 )
 from portrait.server.release.traits import Trait, declared
 
@@ -53,6 +55,8 @@ class Release:
     manifest: Manifest
     tokenizer: TextTokenizer
     items: ItemTable
+    words: WordIndex
+    """Finds the items that a query's words describe."""
     vectors: NDArray[np.float32]
     """`[items, dimension]`, unit length; float16 in a release with an index."""
     index: IvfIndex | None
@@ -146,6 +150,7 @@ class Release:
             manifest=manifest,
             tokenizer=read(release_layout.TOKENIZER, TextTokenizer.load),
             items=read(release_layout.ITEMS, lambda path: ItemTable.load(path.parent, scale)),
+            words=read(release_layout.ITEM_WORDS, lambda path: WordIndex.load(path.parent)),
             vectors=read(release_layout.ITEM_VECTORS, map_array),
             index=read(release_layout.ITEM_INDEX, IvfIndex.open) if manifest.has_item_index else None,
             statistics=read(release_layout.ITEM_STATISTICS, map_array),
@@ -166,6 +171,7 @@ class Release:
         yield release_layout.MANIFEST, lambda _: self.traits
         yield release_layout.TOKENIZER, lambda _: self.tokenizer.pad(self.tokenizer.encode(["a", "\u2603", ""]))
         yield release_layout.ITEMS, lambda _: self.items.verify()
+        yield release_layout.ITEM_WORDS, lambda _: check_words(self.words, items)
         yield release_layout.ITEM_VECTORS, lambda _: check_vectors(self.vectors, items, self.dimension)
         yield release_layout.ITEM_STATISTICS, lambda _: check_statistics(self.statistics, items)
         yield release_layout.COLD_START_NEIGHBOURS, lambda _: check_neighbours(self.neighbours, items)

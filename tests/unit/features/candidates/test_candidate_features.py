@@ -15,12 +15,16 @@ from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.candidates.history_summary import HistorySummary, summarise_history
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS
 from portrait.features.candidates.relations import RELATIONS, RelatedItems
-from portrait.features.events import EVENT_TYPE_CODES, EventType
+from portrait.features.events import EVENT_TYPE_CODES, EventType, Item
+from portrait.features.search.item_words import ItemWords
+from portrait.features.search.word_index import WordIndex
 
 DAY = 86_400.0
 NOTHING = AssociatedItems(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
 UNRELATED = RelatedItems(dict.fromkeys(RELATIONS, NOTHING))
 ITEMS = ["a", "b", "c"]
+SOLD = [Item("a", "Green tea", category_path=("Tea",)), Item("b", "Tea pot", category_path=("Tea",)), Item("c", "Lamp")]
+QUERY = WordIndex.from_items(SOLD).read_query("green teas")
 
 
 def columns_of_three(neighbours: ColdStartNeighbours | None = None) -> CandidateColumns:
@@ -31,6 +35,7 @@ def columns_of_three(neighbours: ColdStartNeighbours | None = None) -> Candidate
     return CandidateColumns(
         ITEMS, ["tea", "tea", None], ["Acme", None, "Norden"], statistics, np.array([False, False, True]),
         np.array([0.9, np.nan, 0.4]), neighbours or ColdStartNeighbours.of_known_items(np.arange(3)),
+        ItemWords.from_items(SOLD),
     )  # fmt: skip
 
 
@@ -53,7 +58,7 @@ def by_name(features: np.ndarray) -> dict[str, list[float]]:
 
 
 def test_candidates_of_a_shopper_by_hand() -> None:
-    column = by_name(compute_candidate_features(columns_of_three(), history_of_four(), UNRELATED, has_query=True))
+    column = by_name(compute_candidate_features(columns_of_three(), history_of_four(), UNRELATED, QUERY))
     assert column["popularity"] == [0.5, 0.25, 0.75]
     assert column["repeat_days"] == pytest.approx([0.0, math.log1p(3.0), 0.0])
     assert column["cold_item"] == [0.0, 0.0, 1.0]
@@ -82,6 +87,8 @@ def test_candidates_of_a_shopper_by_hand() -> None:
     assert column["repeats"] == pytest.approx([1 / 3] * 3)
     assert column["idle_days"] == pytest.approx([np.log1p(1)] * 3)
     assert column["has_query"] == [1.0] * 3
+    assert column["query_all_words"] == [1.0, 0.0, 0.0]
+    assert column["query_title"][0] == 1.0 > column["query_title"][1] > column["query_title"][2] == 0.0
 
 
 def test_what_is_overdue_is_measured_by_the_own_gap_or_else_by_that_of_all() -> None:
@@ -90,7 +97,7 @@ def test_what_is_overdue_is_measured_by_the_own_gap_or_else_by_that_of_all() -> 
         rows, [None] * 4, [None] * 4, np.full(4, EVENT_TYPE_CODES[EventType.PURCHASE]),
         np.array([0.0, 2 * DAY, 8 * DAY, 8 * DAY]), np.full(4, np.nan), 9 * DAY,
     )  # fmt: skip
-    column = by_name(compute_candidate_features(columns_of_three(), history, UNRELATED, has_query=False))
+    column = by_name(compute_candidate_features(columns_of_three(), history, UNRELATED, query=None))
     # Item a came every 4 days, 1 day ago; item b comes to others every 3 days; nothing is known of c.
     assert column["overdue"] == pytest.approx([math.log(2 / 5), math.log(2 / 4), 0.0], rel=1e-6)
     assert column["overdue_known"] == [1.0, 1.0, 0.0]
@@ -103,9 +110,7 @@ def test_relations_are_read_of_the_neighbours_of_a_cold_item() -> None:
         name: AssociatedItems(np.array([place % 2]), np.array([0.03 * (place + 1)], dtype=np.float32))
         for place, name in enumerate(RELATIONS)
     }
-    told = compute_candidate_features(
-        columns_of_three(neighbours), history_of_four(), RelatedItems(leads), has_query=False
-    )
+    told = compute_candidate_features(columns_of_three(neighbours), history_of_four(), RelatedItems(leads), query=None)
     column = by_name(told)
     assert column["association"] == pytest.approx([np.log(2), 0.0, np.log1p(0.25)])
     assert column["transition"] == pytest.approx([0.0, np.log1p(2), np.log1p(0.75 * 2)])
@@ -116,7 +121,7 @@ def test_relations_are_read_of_the_neighbours_of_a_cold_item() -> None:
 def test_nothing_is_told_of_a_shopper_without_a_past() -> None:
     empty = np.empty(0)
     history = summarise_history([], [], [], empty.astype(np.int64), empty, empty, math.nan)
-    told = compute_candidate_features(columns_of_three(), history, UNRELATED, has_query=False)
+    told = compute_candidate_features(columns_of_three(), history, UNRELATED, query=None)
     assert np.isfinite(told).all()
     known = {*ITEM_STATISTICS, "cold_item"}
     assert not any(any(values) for name, values in by_name(told).items() if name not in known)
@@ -125,7 +130,7 @@ def test_nothing_is_told_of_a_shopper_without_a_past() -> None:
 def test_candidates_of_nobody_are_none() -> None:
     nothing = CandidateColumns(
         [], [], [], np.zeros((0, len(ITEM_STATISTICS)), dtype=np.float32), np.zeros(0, dtype=bool), np.zeros(0),
-        ColdStartNeighbours.empty(0),
+        ColdStartNeighbours.empty(0), ItemWords.from_items([]),
     )  # fmt: skip
-    told = compute_candidate_features(nothing, history_of_four(), UNRELATED, has_query=False)
+    told = compute_candidate_features(nothing, history_of_four(), UNRELATED, query=None)
     assert told.shape == (0, len(CANDIDATE_FEATURES))

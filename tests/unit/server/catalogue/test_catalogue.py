@@ -15,7 +15,9 @@ from portrait.features.candidates.item_statistics import ITEM_STATISTICS, POPULA
 from portrait.features.events import Event, EventType, Item
 from portrait.features.items.item_table import ItemTable, fold_brand, format_item_line
 from portrait.features.items.prices import PriceScale
+from portrait.features.search.item_words import ItemWords
 from portrait.features.search.ivf import IvfIndex
+from portrait.features.search.word_index import WordIndex
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.catalogue import Catalogue, Catalogues
 from portrait.server.catalogue.filters import Filter
@@ -43,9 +45,11 @@ def release_of(items: Sequence[Item]) -> Release:
         SimpleNamespace(
             items=ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
             index=None,
+            words=WordIndex.from_items(items),
             vectors=vectors(*range(len(items))),
             statistics=statistics,
             by_popularity=np.arange(len(items)),
+            popularity=statistics[:, POPULARITY],
             is_cold=np.zeros(len(items), dtype=bool),
             neighbours=ColdStartNeighbours.of_known_items(np.arange(len(items))),
             price_scale=scale,
@@ -72,6 +76,7 @@ def cold_items(items: Sequence[Item], *values: float) -> CandidateSet:
         np.ones(count, dtype=bool),
         ColdStartNeighbours.empty(count),
         np.full(count, np.nan),
+        ItemWords.from_items(items),
     )
 
 

@@ -23,12 +23,14 @@ from portrait.features.candidates.sources import (
     NEAREST_CANDIDATES,
     POPULAR_CANDIDATES,
     RELATED_CANDIDATES,
+    WORD_CANDIDATES,
 )
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
 from portrait.features.histories.history_arrays import build_event_columns
 from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.release.manifest import Manifest
+from portrait.features.search.word_index import WordIndex
 from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.server.catalogue.candidate_set import CandidateSet, candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogue
@@ -80,6 +82,7 @@ def release() -> Release:
     scale = PriceScale({})
     held = {
         "items": ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
+        "words": WordIndex.from_items(items),
         "index": None,
         "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
         "statistics": np.zeros((COUNT, len(ITEM_STATISTICS)), dtype=np.float32),
@@ -118,6 +121,37 @@ def features(catalogue: Snapshot, one: Shopper, found: CandidateSet) -> dict[str
         name: dict(zip(found.item_ids, column.tolist(), strict=True))
         for name, column in zip(CANDIDATE_FEATURES, told.T, strict=True)
     }
+
+
+def ask(one: Shopper, query: str) -> Shopper:
+    """The shopper asks for something, by words that no vector is near to."""
+    return replace(one, query_words=one.release.words.read_query(query))
+
+
+def test_items_that_hold_the_words_of_a_query_are_candidates_and_change_like_any_item(release: Release) -> None:
+    catalogue = Catalogue(DEFAULT_CATALOGUE, release)
+    someone = ask(shopper(replace(release, relations=Relations(dict.fromkeys(RELATIONS, lead(0))))), "blue lamps")
+    assert not {*generate(catalogue.now, someone).item_ids} & {"new", str(FAR)}
+    far = np.array([[0.0, 1.0]], dtype=np.float32)
+    for item in (Item("new", "Lamp", brand="Norden"), Item(str(FAR), "Lamp, blue", brand="Acme")):
+        catalogue.upsert(candidates_from_text(release, DEFAULT_CATALOGUE, [item], far))
+    found = generate(catalogue.now, someone)
+    assert {"new", str(FAR)} <= {*found.item_ids}
+    told = features(catalogue.now, someone, found)
+    assert [item_id for item_id, held in told["query_all_words"].items() if held] == [str(FAR)]
+    assert 0.0 < told["query_words"]["new"] < told["query_words"][str(FAR)] == 1.0
+    assert str(FAR) not in generate(catalogue.now, someone, Filter(brands=["norden"])).item_ids
+    assert "new" not in generate(catalogue.now, someone, Filter(exclude_item_ids=["new"])).item_ids
+    catalogue.delete(["new"])
+    assert "new" not in generate(catalogue.now, someone).item_ids
+
+
+def test_of_the_items_that_hold_a_word_the_best_ones_are_candidates(release: Release) -> None:
+    # Every title is "Item" and a number.
+    someone = ask(shopper(replace(release, relations=Relations(dict.fromkeys(RELATIONS, lead(0))))), f"item {FAR - 7}")
+    found = {*generate(Catalogue(DEFAULT_CATALOGUE, release).now, someone).item_ids}
+    assert str(FAR - 7) in found
+    assert len(found) <= NEAREST_CANDIDATES + WORD_CANDIDATES + POPULAR_CANDIDATES
 
 
 def test_what_the_history_leads_to_is_a_candidate_however_far_it_is(release: Release) -> None:
@@ -219,5 +253,5 @@ def test_another_catalogue_is_not_led_to(release: Release) -> None:
 def test_the_candidates_of_all_sources_fill_most_of_the_batch_that_they_are_padded_to() -> None:
     near = NEAREST_CANDIDATES + COLD_CANDIDATES
     others = sum(RELATED_CANDIDATES.values()) + FAMILIAR_CANDIDATES + POPULAR_CANDIDATES
-    for count in (near + others, 2 * near + others):  # without a query, and with one
+    for count in (near + others, 2 * near + WORD_CANDIDATES + others):  # without a query, and with one
         assert min(length for length in RANKINGS.lengths if length >= count) < 1.25 * count

@@ -21,6 +21,7 @@ from portrait.features.histories.history_arrays import build_event_columns
 from portrait.features.items.item_table import ItemTable, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.release.manifest import Manifest
+from portrait.features.search.word_index import WordIndex
 from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.server.catalogue.candidate_set import candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogue
@@ -48,6 +49,7 @@ def released(paths: list[tuple[str, ...]]) -> Release:
     nothing = Associations(np.zeros(count + 1, dtype=np.int64), np.empty(0, np.int32), np.empty(0, np.float32), 0.7)
     held = {
         "items": ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
+        "words": WordIndex.from_items(items),
         "index": None,
         "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
         "statistics": statistics,

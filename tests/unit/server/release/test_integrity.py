@@ -299,6 +299,9 @@ UNSOUND: dict[str, tuple[Damage, str]] = {
         "items.jsonl",
     ),
     "codes that are none": (rewritten("item_columns/codes.json", lambda codes: b"{}"), "items.jsonl"),
+    "words of items that are not there": (array("item_words/rows.npy", lambda rows: rows + 1000), "item_words"),
+    "words of fewer items": (array("item_words/starts.npy", lambda starts: starts[:-1]), "item_words"),
+    "words out of order": (array("item_words/vocabulary.npy", lambda words: words[::-1].copy()), "item_words"),
     "a vector that is no number": (array(release_layout.ITEM_VECTORS, nan), "item_vectors.npy"),
     "vectors less": (array(release_layout.ITEM_VECTORS, lambda vectors: vectors[:-1]), "item_vectors.npy"),
     "whole numbers as vectors": (

@@ -40,7 +40,7 @@ def holdout(corpus: Corpus) -> Holdout:
 @pytest.fixture(autouse=True)
 def small_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few that the small catalogue has more."""
-    for name, count in (("NEAREST", 4), ("COLD", 1), ("FAMILIAR", 3), ("POPULAR", 3)):
+    for name, count in (("NEAREST", 4), ("COLD", 1), ("FAMILIAR", 3), ("POPULAR", 3), ("WORD", 3)):
         monkeypatch.setattr(module, f"{name}_CANDIDATES", count)
     monkeypatch.setattr(module, "RELATED_CANDIDATES", dict.fromkeys(RELATIONS, 2))
     monkeypatch.setattr(module, "UNIFORM_ITEMS", 8)
@@ -62,7 +62,8 @@ def build(corpus: Corpus, holdout: Holdout, as_of_targets: NDArray[np.int64] | N
     targets = choose_ranker_targets(corpus, holdout, seed=0).events
     vectors = TargetVectors(index.vectors, unit(random, len(targets)), targets)
     relations = fit_relations(corpus, learnt, TrainSettings())
-    return CandidateBuilder(corpus, holdout, index, relations, as_of_targets).build(vectors, random)
+    builder = CandidateBuilder(corpus, holdout, index, relations, as_of_targets)
+    return builder.build(vectors, unit(random, len(corpus.texts)), random)
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 """The ranker before it is fitted, how its inputs are standardised, and how far history moves a search."""
 
+import numpy as np
 import pytest
 import torch
 
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.search.word_index import QUERY_MATCHES
 from portrait.training.ranker.model import Ranker
 
+MATCHES = [CANDIDATE_FEATURES.index(name) for name in QUERY_MATCHES]
 HAS_QUERY, COLD = CANDIDATE_FEATURES.index("has_query"), CANDIDATE_FEATURES.index("cold_item")
 
 
@@ -13,7 +16,7 @@ def _inputs(has_query: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor,
     """A shopper who likes the first of two candidates twice as much, and asks for the second if for anything."""
     torch.manual_seed(0)
     features = torch.rand(1, 2, len(CANDIDATE_FEATURES))
-    features[..., HAS_QUERY], features[..., COLD] = has_query, 0.0
+    features[..., HAS_QUERY], features[..., COLD], features[..., MATCHES] = has_query, 0.0, 0.0
     profile, query = torch.tensor([[0.8, 0.4]]), torch.tensor([[0.0, 1.0]]) * has_query
     return profile, query, torch.eye(2).unsqueeze(0), features
 
@@ -31,37 +34,65 @@ def _gate(ranker: Ranker, value: float) -> Ranker:
 
 
 def test_before_the_fit_only_profile_and_query_speak() -> None:
-    assert _score(Ranker(20.0, 0.01), 0.0) == pytest.approx([16.0, 8.0])
-    ranker = _gate(Ranker(20.0, 0.01), 0.0)
-    assert _score(ranker, 1.0) == pytest.approx([16.0 / 2, 8.0 / 2 + 20.0])
+    assert _score(Ranker(20.0, 0.01, 2), 0.0) == pytest.approx([16.0, 8.0])
+    ranker = _gate(Ranker(20.0, 0.01, 2), 0.0)
+    assert _score(ranker, 1.0) == pytest.approx([16.0 / 2, 8.0 / 2 + 1.0])
 
 
 def test_a_closed_gate_leaves_the_order_of_a_search_to_the_query() -> None:
-    ranker = _gate(Ranker(20.0, 0.01), -40.0)
-    assert _score(ranker, 1.0) == pytest.approx([0.0, 20.0])
+    ranker = _gate(Ranker(20.0, 0.01, 2), -40.0)
+    assert _score(ranker, 1.0) == pytest.approx([0.0, 1.0])
     # Without a query it shuts nothing out.
     assert _score(ranker, 0.0) == pytest.approx([16.0, 8.0])
 
 
 def test_standardised_inputs_leave_the_difference_of_two_candidates_as_it_was() -> None:
-    ranker = Ranker(20.0, 0.01)
+    ranker = Ranker(20.0, 0.01, 2)
     profile, _, candidates, features = _inputs(0.0)
     many = ranker.join_inputs(profile, candidates, features).squeeze(0)
     ranker.standardise(torch.cat([many, 2.0 * many, 3.0 * many]))
     first, second = _score(ranker, 0.0)
     assert first - second == pytest.approx(8.0, rel=1e-4)
-    # An input that never varied is read as it is.
-    assert float(ranker.deviation[HAS_QUERY]) == 1.0
+    # Nothing was learnt of an input that never varied: it is not read.
+    assert float(ranker.weight[HAS_QUERY]) == 0.0
+
+
+def test_before_the_fit_found_words_count_more_than_nearness() -> None:
+    ranker = _gate(Ranker(20.0, 0.01, 2), -40.0)
+    arguments = _inputs(1.0)
+    arguments[-1][0, 0, MATCHES[0]] = 1.0
+    with torch.no_grad():
+        score, _ = ranker.logits(*arguments)
+    assert score[0].tolist() == pytest.approx([3.0, 1.0])
+
+
+def test_nearness_is_measured_in_deviations_over_the_catalogue() -> None:
+    random = np.random.default_rng(0)
+    vectors = (random.normal(size=(500, 2)) * 0.1 + 3.0).astype(np.float32)
+    ranker = _gate(Ranker(20.0, 0.01, 2), -40.0)
+    ranker.describe_items(vectors)
+    query = torch.tensor([[0.6, 0.8]])
+    features = torch.zeros(1, 500, len(CANDIDATE_FEATURES))
+    features[..., HAS_QUERY] = 1.0
+    with torch.no_grad():
+        score, _ = ranker.logits(torch.zeros(1, 2), query, torch.from_numpy(vectors)[None], features)
+    assert float(score.mean()) == pytest.approx(0.0, abs=1e-3)
+    assert float(score.std()) == pytest.approx(1.0, rel=1e-2)
 
 
 def test_the_boost_lifts_cold_items_and_no_chances() -> None:
-    ranker = Ranker(20.0, 0.01)
+    ranker = Ranker(20.0, 0.01, 2)
     arguments = _inputs(0.0)
     arguments[-1][0, 1, COLD] = 1.0
     before = ranker(*arguments)
     ranker.cold_item_boost.fill_(1.5)
     after = ranker(*arguments)
     assert (after[0] - before[0])[0].tolist() == pytest.approx([0.0, 1.5])
+    # In a search, no item comes first for want of events.
+    searched = _gate(ranker, -40.0)(
+        *arguments[:3], torch.where(torch.arange(len(CANDIDATE_FEATURES)) == HAS_QUERY, 1.0, arguments[3])
+    )
+    assert searched[0][0].tolist() == pytest.approx([0.0, 0.0], abs=1e-4)
     assert torch.equal(after[1], before[1])
     assert torch.equal(after[2], before[2])
     assert before[1][0].tolist() == pytest.approx([0.01, 0.01], rel=0.02)

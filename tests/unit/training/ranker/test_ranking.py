@@ -1,5 +1,7 @@
 """The fit of the ranker: it finds the input that says what comes next, and counts the whole catalogue."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.training.encoders.retrieval import TargetVectors
 from portrait.training.ranker.candidates import Candidates
+from portrait.training.ranker.model import compute_next_probability
 from portrait.training.ranker.ranking import fit_ranker, run_ranker
 
 TARGETS, WIDTH, ITEMS = 640, 12, 200
@@ -51,14 +54,31 @@ def candidates() -> Candidates:
 
 def test_the_order_and_the_chances_follow_what_is_told(vectors: TargetVectors, candidates: Candidates) -> None:
     weights = np.ones(TARGETS, dtype=np.float32)
-    ranker = fit_ranker(vectors, candidates, torch.zeros(1, 8), weights, 1.0, seed=0)
+    times = np.arange(TARGETS, dtype=np.float64)
+    ranker = fit_ranker(vectors, candidates, torch.zeros(1, 8), weights, times, 1.0, seed=0)
     with torch.no_grad():
-        score, logits = run_ranker(ranker, vectors, candidates, torch.zeros(1, 8), np.arange(TARGETS))
+        score, chances = run_ranker(ranker, vectors, candidates, torch.zeros(1, 8), np.arange(TARGETS))
     best = np.sort(np.argsort(-score.numpy()[:, : WIDTH - 4], axis=1)[:, :2], axis=1)
     assert (best == [0, 1]).all(axis=1).mean() > 0.9
     # Every second target is a purchase.
-    click, purchase = torch.sigmoid(logits).numpy().transpose(2, 0, 1)
+    click = compute_next_probability(chances).numpy()
+    purchase = click * torch.sigmoid(chances[..., 1]).numpy()
     told, shown = click[:, :2].mean(), click[:, 2 : WIDTH - 4].mean()
     assert told > 3 * shown
-    assert purchase[:, :2].mean() < told
-    assert 0.0 < (click * candidates.weight).sum(1).mean() < 2.0
+    assert purchase[:, :2].mean() == pytest.approx(told / 2, rel=0.1)
+    assert (click * candidates.weight).sum(1).mean() == pytest.approx(1.0, rel=0.1)
+
+
+def test_chances_are_calibrated_on_later_moments(vectors: TargetVectors, candidates: Candidates) -> None:
+    """A feature told the next item until the last fifth; since then it tells nothing."""
+    late = np.arange(TARGETS) >= 0.8 * TARGETS
+    features = candidates.features.copy()
+    features[late, :, TELLING] = np.random.default_rng(2).permuted(features[late, :, TELLING], axis=1)
+    changed = dataclasses.replace(candidates, features=features)
+    weights, times = np.ones(TARGETS, dtype=np.float32), np.arange(TARGETS, dtype=np.float64)
+    ranker = fit_ranker(vectors, changed, torch.zeros(1, 8), weights, times, 1.0, seed=0)
+    with torch.no_grad():
+        _, chances = run_ranker(ranker, vectors, changed, torch.zeros(1, 8), np.flatnonzero(late))
+    click = compute_next_probability(chances).numpy()
+    assert float(ranker.calibration[0, 0]) < 0.5
+    assert (click * changed.weight[late]).sum(1).mean() == pytest.approx(1.0, rel=0.02)

@@ -11,7 +11,7 @@ from portrait.features.candidates.candidate_features import (
     compute_candidate_features,
 )
 from portrait.features.candidates.history_summary import HistorySummary, summarise_history
-from portrait.features.candidates.item_statistics import RECENT_HALF_LIVES_DAYS, RECENT_POPULARITY
+from portrait.features.candidates.item_statistics import POPULARITY, RECENT_HALF_LIVES_DAYS, RECENT_POPULARITY
 from portrait.features.candidates.relations import RELATIONS, RelatedItems, Relations
 from portrait.features.candidates.sources import (
     COLD_CANDIDATES,
@@ -19,11 +19,13 @@ from portrait.features.candidates.sources import (
     NEAREST_CANDIDATES,
     POPULAR_CANDIDATES,
     RELATED_CANDIDATES,
+    WORD_CANDIDATES,
     order_by_habit,
     order_by_popularity,
 )
 from portrait.features.events import EVENT_TYPE_CODES, EventType
 from portrait.features.items.item_table import fold_brand
+from portrait.features.search.word_index import QueryWords, WordIndex
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
 from portrait.training.encoders.retrieval import TargetVectors, find_masked_items, rank_catalogue
@@ -85,19 +87,29 @@ class CandidateBuilder:
         known = as_of_targets is not None and not np.isnan(corpus.columns.time[as_of_targets]).any()
         self._recent = RecentPopularity(corpus, as_of_targets) if known and as_of_targets is not None else None
         self._popular = order_by_popularity(index.statistics)[: 10 * POPULAR_CANDIDATES]
+        self._words = WordIndex.from_items(corpus.items)
         self._categories: list[Any] = [item.category_path or None for item in corpus.items]
         self._brands: list[Any] = [fold_brand(item.brand) or None for item in corpus.items]
 
-    def build(self, vectors: TargetVectors, random: np.random.Generator) -> Candidates:
-        """Build the candidates of each target, and add a uniform sample of the rest of the catalogue."""
+    def build(self, vectors: TargetVectors, texts: NDArray[np.float32], random: np.random.Generator) -> Candidates:
+        """Build the candidates of each target, and add a uniform sample of the rest of the catalogue.
+
+        Args:
+            vectors: vectors of profiles and items.
+            texts: `[texts, dimension]`, embeddings of the corpus' texts.
+            random: draws the sample.
+        """
         corpus, targets = self._corpus, vectors.targets
-        mask = self._holdout.mask_seen
-        nearest = rank_catalogue(corpus, vectors, NEAREST_CANDIDATES, mask)
-        cold = rank_catalogue(corpus, vectors, COLD_CANDIDATES, mask, np.flatnonzero(self._index.is_cold))
+        query = self._find_queries(targets)
+        near = self._find_nearest(vectors)
+        asked = np.flatnonzero(query >= 0)
+        near_query = self._find_nearest(TargetVectors(vectors.items, texts[query[asked]], targets[asked]))
+        found = dict(zip(asked.tolist(), near_query, strict=True))
         rows: list[dict[str, Any]] = [{} for _ in targets]
         # In the order of time, since the popularity of late moves forward.
         for row in np.argsort(corpus.columns.time[targets], kind="stable").tolist():
-            rows[row] = self._build_row(int(targets[row]), np.append(nearest[row], cold[row]), random)
+            nearest = np.append(near[row], found.get(row, near[row][:0]))
+            rows[row] = self._build_row(int(targets[row]), nearest, int(query[row]), random)
         width = max((len(row["items"]) for row in rows), default=1)
         padded = {
             name: np.stack([_pad(row[name], width, fill) for row in rows])
@@ -105,13 +117,27 @@ class CandidateBuilder:
         }
         label = padded["items"] == corpus.event_item[targets][:, None]
         bought = np.isin(corpus.columns.type_code[targets], _PURCHASES)
-        return Candidates(**padded, label=label, bought=bought, query=np.array([row["query"] for row in rows]))
+        return Candidates(**padded, label=label, bought=bought, query=query)
 
-    def _build_row(self, target: int, nearest: NDArray[np.int64], random: np.random.Generator) -> dict[str, Any]:
+    def _find_queries(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`[targets]`: text row of the search directly before each target, -1 if there is none."""
+        before = self._corpus.context_end[targets] - 1
+        return np.where(self._corpus.event_item[before] == NO_ITEM, self._corpus.event_text[before], -1)
+
+    def _find_nearest(self, vectors: TargetVectors) -> NDArray[np.int64]:
+        """`[targets, found]`: items nearest to some vectors, and the nearest cold ones."""
+        mask, cold = self._holdout.mask_seen, np.flatnonzero(self._index.is_cold)
+        nearest = rank_catalogue(self._corpus, vectors, NEAREST_CANDIDATES, mask)
+        return np.concatenate([nearest, rank_catalogue(self._corpus, vectors, COLD_CANDIDATES, mask, cold)], axis=1)
+
+    def _build_row(
+        self, target: int, nearest: NDArray[np.int64], query: int, random: np.random.Generator
+    ) -> dict[str, Any]:
         corpus, index = self._corpus, self._index
+        asked = self._words.read_query(corpus.texts[query]) if query >= 0 else None
         history, related = self._read_history(target)
         statistics, popular = self._read_statistics(target)
-        ranked = self._list_served_items(target, nearest, history, related, popular)
+        ranked = self._list_served_items(target, nearest, history, related, popular, asked)
         together = list_moment_items(corpus, target)
         missed = np.setdiff1d(together, ranked)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM_ITEMS), np.append(ranked, together))
@@ -119,8 +145,6 @@ class CandidateBuilder:
         rest = len(corpus.items) - len(ranked) - len(missed)
         weight = np.ones(len(items), dtype=np.float32)
         weight[len(items) - len(drawn) :] = rest / max(1, len(drawn))
-        end = int(corpus.context_end[target])
-        query = int(corpus.event_text[end - 1]) if corpus.event_item[end - 1] == NO_ITEM else -1
         columns = CandidateColumns(
             items.tolist(),
             [self._categories[item] for item in items.tolist()],
@@ -129,14 +153,14 @@ class CandidateBuilder:
             index.is_cold[items],
             corpus.item_percentile[items],
             index.neighbours.select(items),
+            self._words.items.select(items),
         )
         return {
             "items": items,
-            "features": compute_candidate_features(columns, history, related, query >= 0),
+            "features": compute_candidate_features(columns, history, related, asked),
             "shown": np.arange(len(items)) < len(ranked),
             "weight": weight,
             "together": np.isin(items, together),
-            "query": query,
         }
 
     def _read_history(self, target: int) -> tuple[HistorySummary, RelatedItems]:
@@ -175,7 +199,7 @@ class CandidateBuilder:
 
     def _list_served_items(
         self, target: int, nearest: NDArray[np.int64], history: HistorySummary, related: RelatedItems,
-        popular: NDArray[np.int64],
+        popular: NDArray[np.int64], query: QueryWords | None,
     ) -> NDArray[np.int64]:  # fmt: skip
         """Return the items that serving would rank, each once."""
         is_cold = self._index.is_cold
@@ -186,6 +210,9 @@ class CandidateBuilder:
             (familiar, FAMILIAR_CANDIDATES),
             (popular[~is_cold[popular]], POPULAR_CANDIDATES),
         ]
+        if query:
+            named, _ = self._words.find(query, self._index.statistics[:, POPULARITY], WORD_CANDIDATES)
+            sources.append((named, WORD_CANDIDATES))
         for name in RELATIONS:
             best = related.by_name[name].rows_by_score()
             sources.append((best[~is_cold[best]], RELATED_CANDIDATES[name]))

@@ -1,72 +1,108 @@
 """The ranker: profile, query and candidate to a score and two calibrated probabilities."""
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.candidates.item_statistics import ITEM_STATISTICS
+from portrait.features.search.word_index import QUERY_MATCHES
 
 _HAS_QUERY = CANDIDATE_FEATURES.index("has_query")
 _IS_COLD = CANDIDATE_FEATURES.index("cold_item")
+_MATCHES = slice(CANDIDATE_FEATURES.index(QUERY_MATCHES[0]), len(CANDIDATE_FEATURES))
+_STATISTICS = slice(0, len(ITEM_STATISTICS))
+_PERSONAL = len(CANDIDATE_FEATURES) - len(QUERY_MATCHES)
+"""Candidate features before the matches of the query: those that say what the shopper likes."""
 _MAX_INPUT = 8.0
 """Standard deviations from the mean after which an input is cut."""
+_MATCH_WEIGHTS = {"query_words": 3.0, "query_title": 1.0, "query_category": 1.0}
+"""Start of the weights of a query's words, beside 1 for its nearness in standard deviations over the catalogue: an item
+that holds all words comes before one that is near in the embeddings alone."""
+_MIN_VARIANCE = 1e-6
 
 
 class Ranker(nn.Module):
     """Scores candidates by what the shopper did, by what a query asks for, and by what is known of the items.
 
-    `score = query_scale · query·candidate + share · (linear(x) + network(x))`, where x are the candidate features and
-    the cosine of profile and candidate, standardised. Without a query the share is 1. With one it is `sigmoid(gate)`,
-    learnt from searches: how far the shopper's past may move a result. The probabilities are logistic in the score
-    and the inputs; `ranker.ranking` describes their calibration. They know nothing of `cold_item_boost`, which is
-    added to the scores of cold items alone.
+    `score = relevance + share · (linear(x) + network(x))`, where x are the candidate features without the matches of
+    the query, and the cosine of profile and candidate, standardised. Without a query, relevance is 0 and the share 1.
+    With one, relevance comes first: `w · (nearness, matches)`, plus a network of these and the item's statistics that
+    starts at 0; nearness is the cosine of query and candidate in standard deviations over the catalogue, since the
+    cosines of some encoders hardly differ. The share is `sigmoid(gate)`, learnt from searches: how far the shopper's
+    past may move a result.
+
+    The probability that an item is next is `exp(a · l + b)` with l linear in the score and the inputs. It is that of a
+    softmax over the whole catalogue: the inputs that are the same for all candidates of a request take the place of the
+    logarithm of its sum. The probability that it is bought next is that times a logistic share. `ranking.calibrate`
+    fits a and b. Probabilities know nothing of `cold_item_boost`, which is added to the personal part of
+    cold items.
 
     Args:
         scale: what the cosine of profile and candidate counts at first: the softmax scale it was trained with.
         prior: chance of a candidate of which nothing is known: one over the number of items.
+        dimension: length of the vectors.
         hidden: width of the network's layers.
     """
 
+    calibration: Tensor
+    """`[2, 2]`: slope and offset of the log-probability to be next, and of the log-odds to be bought if next."""
     cold_item_boost: Tensor
+    item_mean: Tensor
+    item_covariance: Tensor
     mean: Tensor
-    deviation: Tensor
+    weight: Tensor
 
-    def __init__(self, scale: float, prior: float, hidden: int = 64) -> None:
+    def __init__(self, scale: float, prior: float, dimension: int, hidden: int = 64) -> None:
         super().__init__()
         # Candidate features, the cosine of the profile, and whether there is one.
-        inputs = len(CANDIDATE_FEATURES) + 2
-        self.query_scale = nn.Parameter(torch.tensor(float(scale)))
+        inputs = _PERSONAL + 2
+        relevance = 1 + len(QUERY_MATCHES)
+        self.query_weights = nn.Parameter(
+            torch.tensor([1.0, *(_MATCH_WEIGHTS.get(name, 0.0) for name in QUERY_MATCHES)])
+        )
         self.gate = nn.Parameter(torch.tensor(-4.0))
+        self.register_buffer("calibration", torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
         self.register_buffer("cold_item_boost", torch.tensor(0.0))
+        self.register_buffer("item_mean", torch.zeros(dimension))
+        self.register_buffer("item_covariance", torch.eye(dimension))
         self.register_buffer("mean", torch.zeros(inputs))
-        self.register_buffer("deviation", torch.ones(inputs))
+        self.register_buffer("weight", torch.ones(inputs))
         self.linear = nn.Linear(inputs, 1, bias=False)
         nn.init.zeros_(self.linear.weight)
         with torch.no_grad():
-            self.linear.weight[0, len(CANDIDATE_FEATURES)] = scale
-        # It starts at zero: an unfitted ranker only compares profile and candidate.
-        last = nn.Linear(hidden, 1, bias=False)
-        nn.init.zeros_(last.weight)
-        self.network = nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), last)
+            self.linear.weight[0, _PERSONAL] = scale
+        # The networks start at zero: an unfitted ranker compares profile, query and candidate only.
+        self.network = _build_network(inputs, hidden)
+        self.relevance_network = _build_network(relevance + len(ITEM_STATISTICS), hidden // 2)
         self.probability_head = nn.Linear(inputs + 2, 2)
         nn.init.zeros_(self.probability_head.weight)
-        nn.init.constant_(self.probability_head.bias, math.log(prior))
+        with torch.no_grad():
+            self.probability_head.bias.copy_(torch.tensor([math.log(prior), 0.0]))
 
     def standardise(self, inputs: Tensor) -> None:
-        """Take mean and deviation from `[n, inputs]`; an input that never varies stays as it is."""
+        """Take mean and deviation from `[n, inputs]`; an input that never varies is not read, as nothing is learnt."""
         deviation = inputs.std(0)
         self.mean.copy_(inputs.mean(0))
-        self.deviation.copy_(torch.where(deviation > 1e-4, deviation, torch.ones_like(deviation)))
+        self.weight.copy_(torch.where(deviation > 1e-4, 1.0 / deviation, torch.zeros_like(deviation)))
         with torch.no_grad():
-            self.linear.weight *= self.deviation
+            self.linear.weight *= torch.where(deviation > 1e-4, deviation, torch.ones_like(deviation))
+
+    def describe_items(self, vectors: NDArray[Any]) -> None:
+        """Take mean and covariance of the item vectors, `[items, dimension]`."""
+        self.item_mean.copy_(torch.from_numpy(vectors.mean(0)))
+        self.item_covariance.copy_(torch.from_numpy(np.cov(vectors, rowvar=False)))
 
     @staticmethod
     def join_inputs(profile: Tensor, candidate_embedding: Tensor, candidate_features: Tensor) -> Tensor:
         """`[n, candidates, inputs]`: candidate features, cosine of the profile, and whether there is one."""
         fit = (candidate_embedding @ profile.unsqueeze(-1)).squeeze(-1)
         personal = (profile * profile).sum(-1, keepdim=True).expand_as(fit)
-        return torch.cat([candidate_features, torch.stack([fit, personal], -1)], -1)
+        return torch.cat([candidate_features[..., :_PERSONAL], torch.stack([fit, personal], -1)], -1)
 
     def logits(
         self,
@@ -75,17 +111,33 @@ class Ranker(nn.Module):
         candidate_embedding: Tensor,
         candidate_features: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """`score [n, candidates]` and log-odds of click and purchase `[n, candidates, 2]`; see `forward`."""
+        """`score [n, candidates]`, and log-probability to be next and log-odds to be bought if so; see `forward`.
+
+        The latter two are `[n, candidates, 2]`.
+        """
         inputs = self.join_inputs(profile, candidate_embedding, candidate_features)
-        inputs = ((inputs - self.mean) / self.deviation).clamp(-_MAX_INPUT, _MAX_INPUT)
-        query_fit = (candidate_embedding @ query_embedding.unsqueeze(-1)).squeeze(-1)
+        inputs = ((inputs - self.mean) * self.weight).clamp(-_MAX_INPUT, _MAX_INPUT)
+        relevance = self._compute_relevance(query_embedding, candidate_embedding, candidate_features)
         has_query = candidate_features[..., _HAS_QUERY]
         share = 1.0 - has_query * torch.sigmoid(-self.gate)
         personal = (self.linear(inputs) + self.network(inputs)).squeeze(-1)
-        score = self.query_scale * query_fit + share * personal
-        told = torch.stack([query_fit, score / 10.0], -1)
+        score = relevance + share * personal
+        told = torch.stack([relevance / 10.0, score / 10.0], -1)
         chances = self.probability_head(torch.cat([inputs, told], -1))
-        return score + self.cold_item_boost * candidate_features[..., _IS_COLD], chances
+        chances = chances * self.calibration[:, 0] + self.calibration[:, 1]
+        return score + share * self.cold_item_boost * candidate_features[..., _IS_COLD], chances
+
+    def _compute_relevance(
+        self, query_embedding: Tensor, candidate_embedding: Tensor, candidate_features: Tensor
+    ) -> Tensor:
+        """`[n, candidates]`: how well candidates answer the query; 0 without one."""
+        query = query_embedding.unsqueeze(-1)
+        spread = ((query_embedding @ self.item_covariance) * query_embedding).sum(-1, keepdim=True)
+        distance = ((candidate_embedding - self.item_mean) @ query).squeeze(-1)
+        near = distance / spread.clamp(min=_MIN_VARIANCE).sqrt()
+        told = torch.cat([near.unsqueeze(-1), candidate_features[..., _MATCHES]], -1)
+        learnt = self.relevance_network(torch.cat([told, candidate_features[..., _STATISTICS]], -1)).squeeze(-1)
+        return told @ self.query_weights + candidate_features[..., _HAS_QUERY] * learnt
 
     def forward(
         self,
@@ -103,8 +155,21 @@ class Ranker(nn.Module):
             candidate_features: `[n, candidates, len(CANDIDATE_FEATURES)]`.
 
         Returns:
-            `score`, `click`, `purchase`, each `[n, candidates]`; the latter two are probabilities.
+            `score`, `click`, `purchase`, each `[n, candidates]`; the latter two are probabilities, to be scaled by
+            `probabilities.limit_total`. A purchase is never more probable than a click.
         """
         score, chances = self.logits(profile, query_embedding, candidate_embedding, candidate_features)
-        click, purchase = torch.sigmoid(chances).unbind(-1)
-        return score, click, purchase
+        click = compute_next_probability(chances)
+        return score, click, click * torch.sigmoid(chances[..., 1])
+
+
+def compute_next_probability(chances: Tensor) -> Tensor:
+    """`[n, candidates]`: probability to be next, of the second result of `Ranker.logits`."""
+    return chances[..., 0].clamp(max=0.0).exp()
+
+
+def _build_network(inputs: int, hidden: int) -> nn.Sequential:
+    """Build two hidden layers before an output that is 0 until it is fitted."""
+    last = nn.Linear(hidden, 1, bias=False)
+    nn.init.zeros_(last.weight)
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), last)

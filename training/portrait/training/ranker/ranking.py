@@ -21,6 +21,13 @@ SIMULATED_COLD_SHARE = 0.1
 to learn from; by these, the ranker learns how often an item is wanted that has only a similar text."""
 
 _EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-2
+CALIBRATION_SHARE = 0.2
+"""Share of the targets, the latest, on which the probabilities are calibrated."""
+_DOUBT = torch.tensor([1.0, 0.01])
+"""Weights of the squared changes of slope and offset beside the loss of all targets: few targets change slopes little,
+and offsets stay finite where all targets are purchases, or none."""
+_MAX_LOG_COUNT = 10.0
+"""Larger logarithms of expected counts are cut, so that no number overflows."""
 _MAX_STANDARDISED = 200_000
 """Candidates whose inputs give the means and deviations."""
 
@@ -34,7 +41,7 @@ def choose_simulated_cold(item_counts: NDArray[np.float64], seed: int) -> NDArra
 def run_ranker(
     ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, rows: NDArray[np.int64]
 ) -> tuple[Tensor, Tensor]:
-    """Compute scores `[rows, candidates]` and log-odds `[rows, candidates, 2]` (click, purchase) of some targets.
+    """Compute the results of `Ranker.logits` for some targets: `[rows, candidates]` and `[rows, candidates, 2]`.
 
     Args:
         ranker: the ranker.
@@ -58,39 +65,85 @@ def fit_ranker(
     candidates: Candidates,
     texts: Tensor,
     weights: NDArray[np.float32],
+    times: NDArray[np.float64],
     scale: float,
     seed: int,
 ) -> Ranker:
-    """Fit a ranker: the order by a softmax over the items that serving ranks, the probabilities by cross-entropy.
+    """Fit a ranker to the earlier targets, and calibrate its probabilities on the later ones.
 
-    A moment may hold several items; each of them is compared with the items of other moments only. `click` is the
-    probability that the candidate is the item on which the shopper acts next in any way, `purchase` that it is the one
-    bought next. Both are over the whole catalogue: the uniformly drawn items represent the part that no source found,
-    by their weight in the binary cross-entropy. `weights`, `[targets]`, correct position bias and apply to the order
-    only; the probabilities predict what happens, position bias included.
+    The order is fitted by a softmax over the items that serving ranks. A moment may hold several items; each of them is
+    compared with the items of other moments only. `click` is the probability that the candidate is the item on which
+    the shopper acts next in any way, `purchase` that this is a purchase. Both are over the whole catalogue, by
+    the likelihood of a Poisson distribution: the uniformly drawn items represent the part that no source found, by
+    their weight in the expected count, which is 1 for the whole catalogue.
+
+    Args:
+        vectors: vectors of profiles and items.
+        candidates: candidates of all targets.
+        texts: `[texts, dimension]`, embeddings of the corpus' texts.
+        weights: `[targets]`, correct position bias and apply to the order only; the probabilities predict what
+            happens, position bias included.
+        times: `[targets]`, seconds since 1970.
+        scale: what the cosine of profile and candidate counts at first.
+        seed: for the order of the targets.
     """
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
-    ranker = Ranker(scale, 1.0 / len(vectors.items))
+    ranker = Ranker(scale, 1.0 / len(vectors.items), vectors.items.shape[1])
+    ranker.describe_items(vectors.items)
     _standardise(ranker, vectors, candidates, random)
     # The probability heads are linear and start at a prior that is far off for popular items: they need larger steps.
     # What no target teaches stays as it is: without searches, nothing says how far the past may move their results.
+    parts = (ranker.linear, ranker.network, ranker.relevance_network)
     groups: list[dict[str, Any]] = [
-        {"params": [*ranker.linear.parameters(), *ranker.network.parameters()]},
-        {"params": [ranker.query_scale, ranker.gate], "weight_decay": 0.0},
+        {"params": [parameter for part in parts for parameter in part.parameters()]},
+        {"params": [ranker.query_weights, ranker.gate], "weight_decay": 0.0},
         {"params": ranker.probability_head.parameters(), "lr": _PROBABILITY_LEARNING_RATE},
     ]
     optimizer = torch.optim.AdamW(groups, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-    batches = max(1, len(candidates.items) // _BATCH)
+    in_time = np.argsort(times, kind="stable")
+    early, late = np.split(in_time, [len(in_time) - int(CALIBRATION_SHARE * len(in_time))])
+    batches = max(1, len(early) // _BATCH)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _EPOCHS * batches)
     for _ in range(_EPOCHS):
-        for rows in np.array_split(random.permutation(len(candidates.items)), batches):
+        for rows in np.array_split(random.permutation(early), batches):
             optimizer.zero_grad()
             loss = _compute_loss(ranker, vectors, candidates, texts, weights, rows)
             loss.backward()
             optimizer.step()
             decay.step()
-    return ranker.eval()
+    calibrate(ranker.eval(), vectors, candidates, texts, late)
+    return ranker
+
+
+def calibrate(
+    ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, rows: NDArray[np.int64]
+) -> None:
+    """Set the slopes and offsets of a ranker's probabilities by targets that it was not fitted to (Platt 1999).
+
+    Args:
+        ranker: the ranker, not calibrated yet.
+        vectors: vectors of profiles and items.
+        candidates: candidates of all targets.
+        texts: `[texts, dimension]`, embeddings of the corpus' texts.
+        rows: indices of the targets to calibrate on.
+    """
+    parts = np.array_split(rows, max(1, len(rows) // _BATCH))
+    with torch.no_grad():
+        chances = torch.cat([run_ranker(ranker, vectors, candidates, texts, part)[1] for part in parts])
+    calibration = ranker.calibration.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS([calibration], max_iter=100, line_search_fn="strong_wolfe")
+
+    def compute() -> float:
+        optimizer.zero_grad()
+        adjusted = chances * calibration[:, 0] + calibration[:, 1]
+        doubt = ((calibration - ranker.calibration).square() * _DOUBT).sum()
+        loss = _compute_chance_loss(adjusted, candidates, rows).sum() + doubt
+        loss.backward()
+        return loss.item()
+
+    optimizer.step(compute)
+    ranker.calibration.copy_(calibration.detach())
 
 
 def _standardise(ranker: Ranker, vectors: TargetVectors, candidates: Candidates, random: np.random.Generator) -> None:
@@ -110,15 +163,22 @@ def _compute_loss(
     rows: NDArray[np.int64],
 ) -> Tensor:  # fmt: skip
     score, chances = run_ranker(ranker, vectors, candidates, texts, rows)
-    shown, label = torch.from_numpy(candidates.shown[rows]), torch.from_numpy(candidates.label[rows])
+    shown = torch.from_numpy(candidates.shown[rows])
     wanted = torch.from_numpy(candidates.together[rows]) & shown
     listwise = _compare_with_others(score, wanted, shown & ~wanted) * torch.from_numpy(weights[rows])
-    bought = torch.from_numpy(candidates.bought[rows])
-    labels = torch.stack([label, label & bought.unsqueeze(-1)], -1).float()
-    binary = functional.binary_cross_entropy_with_logits(chances, labels, reduction="none").sum(-1)
-    weighted = (binary * torch.from_numpy(candidates.weight[rows])).sum(-1)
     reachable = wanted.any(1)
-    return (listwise * reachable).sum() / reachable.sum().clamp(min=1) + weighted.mean()
+    chance = _compute_chance_loss(chances, candidates, rows).mean()
+    return (listwise * reachable).sum() / reachable.sum().clamp(min=1) + chance
+
+
+def _compute_chance_loss(chances: Tensor, candidates: Candidates, rows: NDArray[np.int64]) -> Tensor:
+    """`[rows]`: negative log-likelihood of the next item, and of its purchase given that it is next."""
+    log_next, log_odds = chances.unbind(-1)
+    label = torch.from_numpy(candidates.label[rows])
+    expected = log_next.clamp(max=_MAX_LOG_COUNT).exp() * torch.from_numpy(candidates.weight[rows])
+    bought = torch.from_numpy(candidates.bought[rows]).float().unsqueeze(-1).expand_as(log_odds)
+    purchase = functional.binary_cross_entropy_with_logits(log_odds, bought, reduction="none")
+    return expected.sum(-1) + (label * (purchase - log_next)).sum(-1)
 
 
 def _compare_with_others(score: Tensor, wanted: Tensor, others: Tensor) -> Tensor:

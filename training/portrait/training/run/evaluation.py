@@ -11,6 +11,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from portrait.features.candidates.probabilities import limit_total
 from portrait.features.files.atomic_write import atomic_write
 from portrait.features.files.path_names import utf8_path
 from portrait.training import metrics, tracking
@@ -23,12 +24,15 @@ from portrait.training.enums import Split
 from portrait.training.files import read_json_object, require_writable_file, require_writable_folder
 from portrait.training.ranker import ranking
 from portrait.training.ranker.candidates import CandidateBuilder, Candidates
+from portrait.training.ranker.model import compute_next_probability
 from portrait.training.run import run as runs
 from portrait.training.run.baselines import SETTINGS_KEY, rank_with_tuned_baselines
 from portrait.training.run.folder import SETTINGS_FILE, metrics_file
 from portrait.training.run.run import TrainedRun
 
 DUMPED_ITEMS = 100
+SHOWN_POSITIONS = 10
+"""First positions of a ranking, whose calibration is measured on its own."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class RankedTargets:
     """`[targets, candidates]`: chance that the candidate is acted on next."""
     purchase: NDArray[np.float64]
     """`[targets, candidates]`: chance that it is bought next."""
+    positions: NDArray[np.int64]
+    """`[targets, candidates]`: 0-based place in the ranking, -1 of one that is not ranked."""
 
 
 def load_run_for_split(folder: Path, split: Split | None, device: torch.device) -> TrainedRun:
@@ -79,19 +85,26 @@ def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]
     vectors = encode_targets(trained.model, trained.cache, corpus, targets, trained.index.vectors)
     random = np.random.default_rng(trained.settings.seed)
     builder = CandidateBuilder(corpus, trained.holdout, trained.index, trained.relations)
-    chosen = builder.build(vectors, random)
     texts = embed_texts(trained.model, trained.cache)
+    chosen = builder.build(vectors, texts.numpy(), random)
     scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)
     chances = np.zeros((*chosen.items.shape, 2))
     with torch.no_grad():
         for rows in np.array_split(np.arange(len(scores)), max(1, len(scores) // 512)):
-            score, logits = ranking.run_ranker(trained.ranker, vectors, chosen, texts, rows)
-            scores[rows], chances[rows] = score.numpy(), torch.sigmoid(logits).numpy()
+            score, told = ranking.run_ranker(trained.ranker, vectors, chosen, texts, rows)
+            likely = compute_next_probability(told)
+            scores[rows] = score.numpy()
+            chances[rows] = torch.stack([likely, likely * torch.sigmoid(told[..., 1])], -1).numpy()
+    totals = (chances[..., 0] * chosen.shown).sum(1)
+    click, purchase = (limit_total(chances[..., column], totals) for column in range(2))
     scores[~chosen.shown] = -np.inf
     order = np.argsort(-scores, axis=1, kind="stable")[:, :DUMPED_ITEMS]
+    positions = np.full(chosen.items.shape, -1)
+    np.put_along_axis(positions, order, np.arange(order.shape[1])[None], 1)
+    positions[~chosen.shown] = -1
     scores = np.take_along_axis(scores, order, 1)
     items = np.where(np.isfinite(scores), np.take_along_axis(chosen.items, order, 1), -1)
-    return RankedTargets(vectors, chosen, items, scores, chances[..., 0], chances[..., 1])
+    return RankedTargets(vectors, chosen, items, scores, click, purchase, positions)
 
 
 def find_portrait_ranks(trained: TrainedRun, ranked: RankedTargets) -> NDArray[np.int64]:
@@ -132,6 +145,13 @@ class Predictions:
     """`[pairs]`: whether it came true."""
     weights: NDArray[np.float64]
     """`[pairs]`: how many items of the catalogue the candidate stands for."""
+    positions: NDArray[np.int64]
+    """`[pairs]`: 0-based place in the ranking, -1 of a candidate that is not ranked."""
+
+    def at(self, first: int, end: int) -> "Predictions":
+        """Select the pairs at some positions."""
+        chosen = (self.positions >= first) & (self.positions < end)
+        return Predictions(self.chances[chosen], self.labels[chosen], self.weights[chosen], self.positions[chosen])
 
 
 def collect_predictions(trained: TrainedRun, ranked: RankedTargets) -> dict[str, Predictions]:
@@ -143,18 +163,22 @@ def collect_predictions(trained: TrainedRun, ranked: RankedTargets) -> dict[str,
         "purchase": (ranked.purchase, chosen.label & chosen.bought[:, None]),
         "popularity": (_popularity_probabilities(trained, ranked), chosen.label),
     }
-    weights = chosen.weight[real].astype(np.float64)
-    return {name: Predictions(chances[real], labels[real], weights) for name, (chances, labels) in kinds.items()}
+    weights, positions = chosen.weight[real].astype(np.float64), ranked.positions[real]
+    return {
+        name: Predictions(chances[real], labels[real], weights, positions) for name, (chances, labels) in kinds.items()
+    }
 
 
 def _probability_metrics(predictions: Predictions) -> dict[str, float | None]:
     arguments = (predictions.chances, predictions.labels, predictions.weights)
+    first = predictions.at(0, SHOWN_POSITIONS)
     if not predictions.labels.any():
-        return {"auc": None, "log_loss": None, "calibration_error": None}
+        return {"auc": None, "log_loss": None, "calibration_error": None, "calibration_error_of_first_10": None}
     return {
         "auc": metrics.auc(*arguments),
         "log_loss": metrics.log_loss(*arguments),
         "calibration_error": metrics.calibration_error(*arguments),
+        "calibration_error_of_first_10": metrics.calibration_error(first.chances, first.labels, first.weights),
     }
 
 

@@ -153,10 +153,11 @@ def _fit_ranker(
     index = indexes.build_item_index(model, cache, corpus, holdout.item_counts, statistics, simulated_cold)
     vectors = retrieval.encode_targets(model, cache, corpus, targets.events, index.vectors)
     builder = CandidateBuilder(corpus, holdout, index, relations, as_of_targets=learnt)
-    candidates = builder.build(vectors, np.random.default_rng(settings.seed))
-    weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[vectors.targets]
     texts = retrieval.embed_texts(model, cache)
-    ranker = ranking.fit_ranker(vectors, candidates, texts, weights, float(model.scale.detach()), settings.seed)
+    candidates = builder.build(vectors, texts.numpy(), np.random.default_rng(settings.seed))
+    weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[vectors.targets]
+    times = corpus.columns.time[vectors.targets]
+    ranker = ranking.fit_ranker(vectors, candidates, texts, weights, times, float(model.scale.detach()), settings.seed)
     ranker.cold_item_boost.fill_(settings.cold_item_boost)
     return ranker
 
@@ -195,7 +196,7 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
         return
     if declared is not None:
         concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
-    ranker = Ranker(1.0, 1.0)
+    ranker = Ranker(1.0, 1.0, settings.dimension)
     ranker.load_state_dict(train_only_state["ranker"])
     _save(run.path, model, cache, ranker, fit_relations(corpus, targets, settings), epochs)
 
@@ -325,7 +326,7 @@ def _load_parts(folder: Path, settings: TrainSettings, corpus: Corpus, device: t
         model.profile.eraser = ConceptEraser(settings.dimension, settings.subspaces)
     model.load_state_dict(state["model"])
     model.eval().to(device)
-    ranker = Ranker(1.0, 1.0)
+    ranker = Ranker(1.0, 1.0, settings.dimension)
     ranker.load_state_dict(state["ranker"])
     cache = TextCache(model.text, TextTokenizer.load(folder / TOKENIZER_FILE), corpus.texts, settings.precision)
     cache.pooled.copy_(state["texts"])
@@ -333,6 +334,7 @@ def _load_parts(folder: Path, settings: TrainSettings, corpus: Corpus, device: t
     relations = Relations.load(folder / release_layout.RELATIONS)
     statistics = compute_item_statistics(corpus, holdout.learnt(corpus))
     index = indexes.build_item_index(model, cache, corpus, holdout.item_counts, statistics)
+    ranker.describe_items(index.vectors)  # a refit has the ranker of other vectors
     return TrainedRun(
         folder, settings, corpus, holdout, model, ranker.eval(), relations, index, cache,
         read_data_record(folder), artifacts.load_traits(folder),

@@ -1,0 +1,1 @@
+"""Share of relevant items among the first results of plain product queries."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from portrait.features.candidates.associations import MAX_ASSOCIATION_EVENTS, Associations
+from portrait.features.search.largest import find_largest
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.settings import TrainSettings
 
@@ -124,7 +125,7 @@ def _keep_largest_weights(
 ) -> Associations:
     """The largest positive weights of each row, in the rows of the whole catalogue."""
     kept = min(MAX_WEIGHTS_PER_ITEM, weights.shape[1])
-    part = np.sort(np.argpartition(-weights, kept - 1, axis=1)[:, :kept], axis=1)
+    part = np.sort(find_largest(weights, kept), axis=1)
     value = np.take_along_axis(weights, part, 1)
     counts = np.zeros(items, dtype=np.int64)
     counts[chosen] = (value > 0).sum(1)

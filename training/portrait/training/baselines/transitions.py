@@ -75,18 +75,19 @@ def score_by_transitions(task: Task, transitions: sparse.csr_matrix, settings: S
         transitions: as `count_transitions` counts them.
         settings: `half_life_moments` of a context's events; `two_steps` and `text`, weights relative to one step.
     """
-    words = task.words
-    items_by_word = words.T.tocsr()
+    # Many items of a shop share a text: each text is compared once.
+    _, first, item_text = np.unique(task.corpus.item_text, return_index=True, return_inverse=True)
+    texts_by_word = task.words[first].T.tocsr()
 
     def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
         entries = task.item_events.read_contexts(targets, MAX_CONTEXT_EVENTS)
         context = entries.decay(settings["half_life_moments"], Unit.MOMENTS)
         one = context @ transitions
-        scores: NDArray[np.float32] = one.toarray()
-        if settings["two_steps"]:
-            scores += settings["two_steps"] * (one @ transitions).toarray()
+        walked = one + settings["two_steps"] * (one @ transitions) if settings["two_steps"] else one
+        scores: NDArray[np.float32] = walked.toarray()
         if settings["text"]:
-            scores += settings["text"] * ((context @ words) @ items_by_word).toarray()
+            alike = settings["text"] * ((context @ task.words) @ texts_by_word)
+            scores += alike.toarray()[:, item_text]
         return scores
 
     return score

@@ -5,6 +5,7 @@ whose vectors are nearest to its text embedding represent it: their vectors are 
 and relations are the weighted mean of theirs. A known item is its own and only neighbour.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from portrait.features.candidates.associations import AssociatedItems
 from portrait.features.files.atomic_write import atomic_write
 from portrait.features.release import layout as release_layout
+from portrait.features.search.largest import find_largest
 
 MAX_NEIGHBOURS = 10
 """Maximum number of neighbours of a cold item."""
@@ -58,11 +60,12 @@ class ColdStartNeighbours:
             known: `[items]`, True for items with events.
         """
         neighbours, count = cls.empty(len(text_vectors)), min(MAX_NEIGHBOURS, int(known.sum()))
-        block = max(1, _MAX_COSINES // max(1, len(known)))
+        unknown, block = np.flatnonzero(~known), max(1, _MAX_COSINES // max(1, len(known)))
         for begin in range(0, len(text_vectors) if count else 0, block):
             part = slice(begin, begin + block)
-            cosines = np.where(known, text_vectors[part] @ vectors.T, -np.inf)
-            nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+            cosines = text_vectors[part] @ vectors.T
+            cosines[:, unknown] = -np.inf
+            nearest = find_largest(cosines, count)
             near = cls.from_cosines(nearest, np.take_along_axis(cosines, nearest, 1))
             neighbours.rows[part, :count], neighbours.weights[part, :count] = near.rows, near.weights
         return neighbours
@@ -94,8 +97,17 @@ class ColdStartNeighbours:
 
     def average(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Average `[rows, …]` values of the release's items over the neighbours: `[items, …]`, 0 without any."""
-        shares = self.weights.reshape(*self.weights.shape, *(1,) * (values.ndim - 1))
-        averaged: NDArray[np.float32] = (values[self.rows] * shares).sum(1)
+        return self.average_of(values.__getitem__)
+
+    def average_of(self, read: Callable[[NDArray[np.int32]], NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Average values that are computed for the neighbours alone.
+
+        Args:
+            read: `[items, neighbours]` rows → `[items, neighbours, …]` values; those of row -1 don't count.
+        """
+        values = read(self.rows)
+        shares = self.weights.reshape(*self.weights.shape, *(1,) * (values.ndim - 2))
+        averaged: NDArray[np.float32] = (values * shares).sum(1)
         return averaged
 
     def average_associations(self, associated: AssociatedItems) -> NDArray[np.float32]:

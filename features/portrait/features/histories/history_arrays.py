@@ -114,7 +114,9 @@ def find_leading_searches(
         queries: `[events]`, what was typed, None or empty if unknown.
     """
     codes: dict[str, int] = {"": 0}
-    query = np.array([codes.setdefault(normalise_text(each or ""), len(codes)) for each in queries], dtype=np.int64)
+    query = np.array(
+        [codes.setdefault(normalise_text(each), len(codes)) if each else 0 for each in queries], dtype=np.int64
+    )
     history = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     search = type_code == EVENT_TYPE_CODES[EventType.SEARCH]
     latest = np.where(query > 0, _find_latest(search, history * len(codes) + query), _find_latest(search, history))

@@ -200,7 +200,7 @@ def test_the_fit_that_settings_are_chosen_by_reads_frequent_items_alone(
     task: Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(linear, "MAX_TUNED_ITEMS", 5)
-    weights = linear.fit_weights_of_frequent_items(task, {"ridge": 10.0, "decay": 0.7}).tocoo()
+    weights = linear.start_tuning(task)({"ridge": 10.0, "decay": 0.7}).tocoo()
     frequent = np.argsort(-_training_counts(task), kind="stable")[:5]
     assert set(weights.row) | set(weights.col) <= set(frequent)
     assert weights.nnz

@@ -20,7 +20,8 @@ def score_by_own_history(unit: Unit, task: Task, _: None, settings: Settings) ->
 
     def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
         own = task.item_events.read_contexts(targets).decay(settings["half_life"], unit)
-        scores: NDArray[np.float32] = own.toarray() + fill
+        scores: NDArray[np.float32] = own.toarray()
+        scores += fill
         return scores
 
     return score

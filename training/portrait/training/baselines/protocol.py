@@ -15,8 +15,8 @@ from portrait.training.dataset.words import weigh_words
 from portrait.training.encoders.retrieval import find_masked_items
 from portrait.training.metrics import MISSED
 
-_BLOCK_SCORES, _BLOCK_TARGETS = 2**23, 512
-"""Maximum numbers of scores and of targets that are held at once."""
+_BLOCK_SCORES, _BLOCK_TARGETS = 2**20, 512
+"""Maximum numbers of scores and of targets that are held at once: few enough for a processor's cache."""
 
 Scorer = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 """Targets → `[targets, items]`: a score of every item for the target's shopper at the target's time."""
@@ -68,17 +68,19 @@ def find_ranks(
         among: rows of the items that are ranked; None for all.
     """
     ranks = np.full(len(targets), MISSED)
-    left_out = np.ones(len(corpus.items), dtype=bool)
-    left_out[slice(None) if among is None else among] = False
+    left_out = None if among is None else np.setdiff1d(np.arange(len(corpus.items)), among)
     size = min(_BLOCK_TARGETS, max(1, _BLOCK_SCORES // len(corpus.items)))
     for begin in range(0, len(targets), size):
         part = targets[begin : begin + size]
-        scores = scorer(part).copy()
-        scores[:, left_out] = -np.inf
+        scores = scorer(part)
+        if mask_seen or left_out is not None:
+            scores = scores.copy()
+        if left_out is not None:
+            scores[:, left_out] = -np.inf
         if mask_seen:
             for row, target in enumerate(part.tolist()):
                 scores[row, find_masked_items(corpus, target)] = -np.inf
         wanted = scores[np.arange(len(part)), corpus.event_item[part]]
-        found = (scores >= wanted[:, None]).sum(1) - 1
+        found = np.count_nonzero(scores >= wanted[:, None], axis=1) - 1
         ranks[begin : begin + size] = np.where(np.isfinite(wanted), found, MISSED)
     return ranks

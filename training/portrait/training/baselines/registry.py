@@ -57,6 +57,7 @@ def _list_baselines() -> Iterator[Baseline]:
             "text": (0.15, 0.0, 0.05, 0.3, 0.6),
         },
         fit=transitions.count_transitions,
+        start_tuning=transitions.start_tuning,
         fit_settings=frozenset({"gap_decay", "backward", "column_power"}),
     )
     yield Baseline(
@@ -64,7 +65,7 @@ def _list_baselines() -> Iterator[Baseline]:
         linear.score_linearly,
         grid={"ridge": (100.0, 10.0, 30.0, 300.0, 1000.0, 3000.0), "decay": (0.7, 0.5, 0.85, 0.95)},
         fit=linear.fit_weights,
-        fit_to_tune=linear.fit_weights_of_frequent_items,
+        start_tuning=linear.start_tuning,
         fit_settings=frozenset({"ridge", "decay"}),
     )
 

@@ -4,6 +4,8 @@ Such a graph needs no gradient; arXiv 2605.07125 finds that it matches or beats 
 gap is counted in moments, so that a basket is a set: its items do not lead to each other.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -35,21 +37,37 @@ def count_transitions(task: Task, settings: Settings) -> sparse.csr_matrix:
         task: the data set.
         settings: `gap_decay` (d), `backward` (b), and `column_power`.
     """
+    return start_tuning(task)(settings)
+
+
+def start_tuning(task: Task) -> Callable[[Settings], sparse.csr_matrix]:
+    """Make a `count_transitions` of any settings; the pairs of each gap are counted once."""
+    counts_by_gap = _count_pairs(task)
+
+    def weigh(settings: Settings) -> sparse.csr_matrix:
+        counts = counts_by_gap[0]
+        for gap, counted in enumerate(counts_by_gap[1:], start=1):
+            counts = counts + settings["gap_decay"] ** gap * counted
+        counts = (counts + settings["backward"] * counts.T).tocsr()
+        out, into = (np.maximum(np.asarray(counts.sum(axis)).ravel(), 1e-9) for axis in (1, 0))
+        scaled = sparse.diags(out**-_OUT_POWER) @ counts @ sparse.diags(into ** -settings["column_power"])
+        return keep_largest(scaled.tocsr().astype(np.float32), MAX_TRANSITIONS)
+
+    return weigh
+
+
+def _count_pairs(task: Task) -> list[sparse.csr_matrix]:
+    """Count `M₀ᵀ M_g`, `[items, items]`, for each gap g from 1."""
     events, learnt = task.item_events, task.learnt
     _, first, row = np.unique(events.moment[learnt], return_index=True, return_inverse=True)
-    size = len(task.corpus.items)
     moments = sparse.csr_matrix(
-        (np.ones(len(learnt), dtype=np.float32), (row, events.item[learnt])), shape=(len(first), size)
+        (np.ones(len(learnt), dtype=np.float32), (row, events.item[learnt])),
+        shape=(len(first), len(task.corpus.items)),
     )
     moments.data[:] = 1.0  # of a moment that holds an item twice
     shopper = events.shopper[learnt][first]
-    counts = sparse.csr_matrix((size, size), dtype=np.float32)
-    for gap, before in enumerate(_draw_pairs(shopper, np.diff(moments.indptr)), start=1):
-        counts = counts + settings["gap_decay"] ** (gap - 1) * (moments[before].T @ moments[before + gap])
-    counts = (counts + settings["backward"] * counts.T).tocsr()
-    out, into = (np.maximum(np.asarray(counts.sum(axis)).ravel(), 1e-9) for axis in (1, 0))
-    scaled = sparse.diags(out**-_OUT_POWER) @ counts @ sparse.diags(into ** -settings["column_power"])
-    return keep_largest(scaled.tocsr().astype(np.float32), MAX_TRANSITIONS)
+    pairs = _draw_pairs(shopper, np.diff(moments.indptr))
+    return [(moments[before].T @ moments[before + gap]).tocsr() for gap, before in enumerate(pairs, start=1)]
 
 
 def _draw_pairs(shopper: NDArray[np.int64], sizes: NDArray[np.int32]) -> list[NDArray[np.int64]]:
@@ -75,18 +93,19 @@ def score_by_transitions(task: Task, transitions: sparse.csr_matrix, settings: S
         transitions: as `count_transitions` counts them.
         settings: `half_life_moments` of a context's events; `two_steps` and `text`, weights relative to one step.
     """
-    words = task.words
-    items_by_word = words.T.tocsr()
+    # Many items of a shop share a text: each text is compared once.
+    _, first, item_text = np.unique(task.corpus.item_text, return_index=True, return_inverse=True)
+    texts_by_word = task.words[first].T.tocsr()
 
     def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
         entries = task.item_events.read_contexts(targets, MAX_CONTEXT_EVENTS)
         context = entries.decay(settings["half_life_moments"], Unit.MOMENTS)
         one = context @ transitions
-        scores: NDArray[np.float32] = one.toarray()
-        if settings["two_steps"]:
-            scores += settings["two_steps"] * (one @ transitions).toarray()
+        walked = one + settings["two_steps"] * (one @ transitions) if settings["two_steps"] else one
+        scores: NDArray[np.float32] = walked.toarray()
         if settings["text"]:
-            scores += settings["text"] * ((context @ words) @ items_by_word).toarray()
+            alike = settings["text"] * ((context @ task.words) @ texts_by_word)
+            scores += alike.toarray()[:, item_text]
         return scores
 
     return score

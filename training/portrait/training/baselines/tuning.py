@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,8 @@ class Baseline:
     grid: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Values of each setting; the search begins with the first of each."""
     fit: Callable[[Task, Settings], Any] = _fit_nothing
-    fit_to_tune: Callable[[Task, Settings], Any] | None = None
-    """A cheaper fit by which settings are chosen; None for `fit`."""
+    start_tuning: Callable[[Task], Callable[[Settings], Any]] | None = None
+    """Makes a cheaper fit by which settings are chosen, such as one that keeps what they share; None for `fit`."""
     fit_settings: frozenset[str] = frozenset()
     """Settings that the fit depends on; the others are the scorer's alone."""
     sweeps: int = 1
@@ -67,6 +68,7 @@ class _Search:
 
     def __init__(self, baseline: Baseline, task: Task, targets: NDArray[np.int64]) -> None:
         self._baseline, self._task, self._targets = baseline, task, targets
+        self._fit_settings = baseline.start_tuning(task) if baseline.start_tuning else partial(baseline.fit, task)
         self._fitted: tuple[Settings, Any] | None = None
 
     def measure(self, settings: Settings) -> float:
@@ -77,6 +79,5 @@ class _Search:
     def _fit(self, settings: Settings) -> Any:
         key = {name: value for name, value in settings.items() if name in self._baseline.fit_settings}
         if self._fitted is None or self._fitted[0] != key:
-            fit = self._baseline.fit_to_tune or self._baseline.fit
-            self._fitted = key, fit(self._task, settings)
+            self._fitted = key, self._fit_settings(settings)
         return self._fitted[1]

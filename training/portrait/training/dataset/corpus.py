@@ -147,13 +147,9 @@ def _make_corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
     text_rows: dict[str, int] = {}
     item_rows = np.array([text_rows.setdefault(item_text(item), len(text_rows)) for item in items], dtype=np.int64)
     queries = events["query"].to_list()
-    event_text = np.array(
-        [
-            item_rows[item] if item != NO_ITEM else text_rows.setdefault(normalise_text(query or ""), len(text_rows))
-            for item, query in zip(event_item.tolist(), queries, strict=True)
-        ],
-        dtype=np.int64,
-    )
+    event_text = item_rows[event_item]
+    for event in np.flatnonzero(event_item == NO_ITEM).tolist():
+        event_text[event] = text_rows.setdefault(normalise_text(queries[event] or ""), len(text_rows))
     lengths = events.group_by("shopper_id", maintain_order=True).len()
     starts = np.concatenate([[0], np.cumsum(lengths["len"].to_numpy())]).astype(np.int64)
     columns = _event_columns(events, event_item, items, scale)
@@ -179,23 +175,35 @@ def _event_columns(
     events: pl.DataFrame, event_item: NDArray[np.int64], items: list[Item], scale: PriceScale
 ) -> EventColumns:
     """Read the columns of each event; the search that led to it is filled in later."""
-    prices = events["price"].to_list()
-    percentiles = [
-        scale.percentile(items[item].category_path, price) if item != NO_ITEM else float("nan")
-        for item, price in zip(event_item.tolist(), prices, strict=True)
-    ]
     codes = {kind.value: code for kind, code in EVENT_TYPE_CODES.items()}
     microseconds = events["time"].dt.epoch("us").cast(pl.Float64)
     return EventColumns(
         type_code=events["type"].cast(pl.String).replace_strict(codes, return_dtype=pl.Int64).to_numpy(),
         time=(microseconds / 1e6).fill_null(float("nan")).to_numpy().astype(np.float64),
-        price_percentile=np.array(percentiles, dtype=np.float64),
+        price_percentile=_price_percentiles(event_item, _number_column(events, "price"), items, scale),
         dwell_seconds=_number_column(events, "dwell_seconds"),
         position=_number_column(events, "position"),
         search_seconds=np.full(len(events), np.nan),
         rating=_number_column(events, "rating"),
         quantity=_number_column(events, "quantity"),
     )
+
+
+def _price_percentiles(
+    event_item: NDArray[np.int64], prices: NDArray[np.float64], items: list[Item], scale: PriceScale
+) -> NDArray[np.float64]:
+    """`[events]`: the percentile of each event's price, NaN if unknown. Each price of an item is looked up once."""
+    percentiles = np.full(len(prices), np.nan)
+    events = np.flatnonzero((event_item != NO_ITEM) & np.isfinite(prices))
+    distinct, price_code = np.unique(prices[events], return_inverse=True)
+    _, first, pair = np.unique(event_item[events] * len(distinct) + price_code, return_index=True, return_inverse=True)
+    chosen = events[first]
+    found = [
+        scale.percentile(items[item].category_path, price)
+        for item, price in zip(event_item[chosen].tolist(), prices[chosen].tolist(), strict=True)
+    ]
+    percentiles[events] = np.array(found, dtype=np.float64)[pair]
+    return percentiles
 
 
 def _number_column(events: pl.DataFrame, name: str) -> NDArray[np.float64]:

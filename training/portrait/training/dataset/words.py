@@ -17,22 +17,26 @@ def weigh_words(corpus: Corpus) -> sparse.csr_matrix:
     The weight of a word that a text holds n times is `(1 + ln n) ln(items / items with it)`. A word of one item alone
     is left out, as it compares with nothing.
     """
-    counted = [Counter(_split(corpus.texts[text])) for text in corpus.item_text.tolist()]
-    frequency = Counter(word for words in counted for word in words)
+    # Many items of a shop share a text: each text is split once.
+    texts, item_text, sharing = np.unique(corpus.item_text, return_inverse=True, return_counts=True)
+    counted = [Counter(_split(corpus.texts[text])) for text in texts.tolist()]
+    frequency: Counter[str] = Counter()
+    for words, items in zip(counted, sharing.tolist(), strict=True):
+        frequency.update(dict.fromkeys(words, items))
     column = {word: place for place, word in enumerate(word for word, count in frequency.items() if count > 1)}
-    shape = (len(counted), max(1, len(column)))
     entries = [
-        (row, column[word], (1.0 + np.log(count)) * np.log(len(counted) / frequency[word]))
+        (row, column[word], (1.0 + np.log(count)) * np.log(len(item_text) / frequency[word]))
         for row, words in enumerate(counted)
         for word, count in words.items()
         if word in column
     ]
     if not entries:
-        return sparse.csr_matrix(shape, dtype=np.float32)
+        return sparse.csr_matrix((len(item_text), 1), dtype=np.float32)
     rows, columns, values = (np.array(each) for each in zip(*entries, strict=True))
-    weights = sparse.csr_matrix((values, (rows, columns)), shape=shape, dtype=np.float32)
+    weights = sparse.csr_matrix((values, (rows, columns)), shape=(len(texts), len(column)), dtype=np.float32)
     norms = np.sqrt(np.asarray(weights.multiply(weights).sum(1)).ravel())
-    return (sparse.diags(1.0 / np.where(norms > 0, norms, 1.0)) @ weights).tocsr().astype(np.float32)
+    normalised = sparse.diags(1.0 / np.where(norms > 0, norms, 1.0)) @ weights
+    return normalised.tocsr().astype(np.float32)[item_text]
 
 
 def _split(text: str) -> Iterable[str]:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from portrait.features.histories.history_arrays import MAX_ENCODED_SLOTS, compute_ages
+from portrait.features.search.largest import find_largest
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.devices import to_device
 from portrait.training.encoders.model import PortraitModel, TextCache
@@ -115,7 +116,7 @@ def select_top(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     k = min(k, scores.shape[1])
     if not k:
         return np.zeros((len(scores), 0), dtype=np.int64)
-    part = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    part = find_largest(scores, k)
     order = np.argsort(-np.take_along_axis(scores, part, 1), axis=1, kind="stable")
     return np.take_along_axis(part, order, 1)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from portrait.features.candidates.associations import MAX_ASSOCIATION_EVENTS, Associations
+from portrait.features.search.largest import find_largest
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.settings import TrainSettings
 
@@ -110,11 +111,36 @@ def fit_associations_of_moments(
         items: number of all items.
         settings: decays and λ.
     """
+    products = multiply_moments(moments, settings)
+    return solve_associations(products, chosen, items, settings)
+
+
+def multiply_moments(moments: Moments, settings: TrainSettings) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """`SᵀS` and `SᵀT` of `fit_associations`, `[columns, columns]` each: all that the fit takes from the moments.
+
+    Args:
+        moments: over the chosen items.
+        settings: decays.
+    """
     before = build_moment_matrix(moments, settings.association_decay, earlier=True)
     after = build_moment_matrix(moments, settings.association_target_decay, earlier=False)
-    gram = torch.from_numpy((before.T @ before).toarray())
+    return (before.T @ before).tocsr(), (before.T @ after).tocsr()
+
+
+def solve_associations(
+    products: tuple[sparse.csr_matrix, sparse.csr_matrix], chosen: NDArray[np.int64], items: int,
+    settings: TrainSettings,
+) -> Associations:  # fmt: skip
+    """Solve for the map of `fit_associations`.
+
+    Args:
+        products: as `multiply_moments` returns them.
+        chosen: ascending rows of the items that have columns.
+        items: number of all items.
+        settings: decay and λ.
+    """
+    gram, follows = (torch.from_numpy(product.toarray()) for product in products)
     gram.diagonal().add_(settings.association_ridge)
-    follows = torch.from_numpy((before.T @ after).toarray())
     weights = torch.cholesky_solve(follows, torch.linalg.cholesky(gram)).numpy()
     return _keep_largest_weights(weights, chosen, items, settings.association_decay)
 
@@ -124,7 +150,7 @@ def _keep_largest_weights(
 ) -> Associations:
     """The largest positive weights of each row, in the rows of the whole catalogue."""
     kept = min(MAX_WEIGHTS_PER_ITEM, weights.shape[1])
-    part = np.sort(np.argpartition(-weights, kept - 1, axis=1)[:, :kept], axis=1)
+    part = np.sort(find_largest(weights, kept), axis=1)
     value = np.take_along_axis(weights, part, 1)
     counts = np.zeros(items, dtype=np.int64)
     counts[chosen] = (value > 0).sum(1)

@@ -11,7 +11,7 @@ from portrait.features.candidates.candidate_features import (
     compute_candidate_features,
 )
 from portrait.features.candidates.history_summary import HistorySummary, summarise_history
-from portrait.features.candidates.item_statistics import POPULARITY, RECENT_HALF_LIVES_DAYS, RECENT_POPULARITY
+from portrait.features.candidates.item_statistics import POPULARITY, RECENT_HALF_LIVES_DAYS
 from portrait.features.candidates.relations import RELATIONS, RelatedItems, Relations
 from portrait.features.candidates.sources import (
     COLD_CANDIDATES,
@@ -112,7 +112,7 @@ class CandidateBuilder:
             rows[row] = self._build_row(int(targets[row]), nearest, int(query[row]), random)
         width = max((len(row["items"]) for row in rows), default=1)
         padded = {
-            name: np.stack([_pad(row[name], width, fill) for row in rows])
+            name: _pad([row.pop(name) for row in rows], width, fill)
             for name, fill in (("items", -1), ("features", 0), ("shown", False), ("weight", 0), ("together", False))
         }
         label = padded["items"] == corpus.event_item[targets][:, None]
@@ -185,17 +185,13 @@ class CandidateBuilder:
             return lambda items: self._index.statistics[items], self._popular
         recent, index = self._recent, self._index
         recent.advance(float(self._corpus.columns.time[target]))
-        now = recent.scale()
 
         def read(items: NDArray[np.int64]) -> NDArray[np.float32]:
             values = index.statistics[items]
-            values[:, _RECENT_COLUMNS] = index.neighbours.select(items).average(now)
+            values[:, _RECENT_COLUMNS] = index.neighbours.select(items).average_of(recent.scale)
             return values
 
-        column = now[:, RECENT_POPULARITY - _RECENT_COLUMNS.start]
-        count = min(2 * POPULAR_CANDIDATES, len(column))
-        best = np.argpartition(-column, count - 1)[:count]
-        return read, best[np.argsort(-column[best], kind="stable")]
+        return read, recent.find_popular(2 * POPULAR_CANDIDATES)
 
     def _list_served_items(
         self, target: int, nearest: NDArray[np.int64], history: HistorySummary, related: RelatedItems,
@@ -221,7 +217,10 @@ class CandidateBuilder:
         return np.unique(np.concatenate(found))
 
 
-def _pad(values: NDArray[Any], width: int, fill: Any) -> NDArray[Any]:
-    padded = np.full((width, *values.shape[1:]), fill, dtype=values.dtype)
-    padded[: len(values)] = values
+def _pad(rows: list[NDArray[Any]], width: int, fill: Any) -> NDArray[Any]:
+    """`[rows, width, …]`; the list is emptied meanwhile, as the largest arrays are gigabytes."""
+    padded = np.full((len(rows), width, *rows[0].shape[1:]), fill, dtype=rows[0].dtype)
+    for place in range(len(rows) - 1, -1, -1):
+        values = rows.pop()
+        padded[place, : len(values)] = values
     return padded

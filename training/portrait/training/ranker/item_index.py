@@ -49,8 +49,11 @@ def build_item_index(
         is_cold[simulated_cold] = True
     vectors, statistics = encode_items(model, cache, corpus), statistics.copy()
     rows = np.flatnonzero(is_cold)
-    words = embed_texts(model, cache).numpy()[corpus.item_text[rows]]
-    neighbours = ColdStartNeighbours.find_nearest(words, vectors, ~is_cold)
+    # Many items of a shop share a text: each text is looked for once.
+    texts, item_text = np.unique(corpus.item_text[rows], return_inverse=True)
+    text_vectors = embed_texts(model, cache).numpy()[texts]
+    neighbours = ColdStartNeighbours.find_nearest(text_vectors, vectors, ~is_cold).select(item_text)
+    words = text_vectors[item_text]
     vectors[rows] = blend_neighbours(words, neighbours, vectors, model.subspaces)
     statistics[rows] = neighbours.average(statistics)
     blended = ColdStartNeighbours.of_known_items(np.arange(len(is_cold)))

@@ -1,5 +1,7 @@
 """Statistics of items over the events that a run learns from, also as of the moment of each target."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -7,13 +9,17 @@ from numpy.typing import NDArray
 from portrait.features.candidates.item_statistics import (
     ITEM_STATISTICS,
     RECENT_HALF_LIVES_DAYS,
+    RECENT_POPULARITY,
     scale_popularity,
     scale_recent_popularity,
 )
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
+from portrait.features.search.largest import find_largest
 from portrait.training.dataset.corpus import Corpus
 
 _RECENT = slice(1, 1 + len(RECENT_HALF_LIVES_DAYS))
+_RECENT_POPULARITY = RECENT_POPULARITY - _RECENT.start
+"""Half-life by which the most popular items are found."""
 _UNKNOWN_SHOPPERS = 3.0
 _RENEW = 30.0
 """Half-lives after which decayed counts are rescaled, so that no number overflows."""
@@ -50,26 +56,43 @@ class RecentPopularity:
         order = np.argsort(corpus.columns.time[events], kind="stable")
         self._item, self._day = corpus.event_item[events][order], corpus.columns.time[events][order] / SECONDS_PER_DAY
         self._rates = np.log(2.0) / np.array(RECENT_HALF_LIVES_DAYS)
-        self._counts = np.zeros((len(corpus.items), len(self._rates)))
+        self._counts = np.zeros((len(self._rates), len(corpus.items)))
         self._total = np.zeros(len(self._rates))
-        self._done, self._now = 0, float(self._day[0]) if len(self._day) else 0.0
+        self._done, self._base = 0, float(self._day[0]) if len(self._day) else 0.0
 
     def advance(self, time: float) -> None:
         """Count all events earlier than a time, in seconds since 1970; times never fall."""
         day = time / SECONDS_PER_DAY
-        while self._now < day:
-            until = min(day, self._now + _RENEW * min(RECENT_HALF_LIVES_DAYS))
-            end = int(np.searchsorted(self._day, until))
-            fade, part = np.exp(-self._rates * (until - self._now)), slice(self._done, end)
-            added = np.exp(-self._rates * (until - self._day[part])[:, None])
-            self._counts *= fade
-            np.add.at(self._counts, self._item[part], added)
-            self._total = self._total * fade + added.sum(0)
-            self._done, self._now = end, until
+        span = _RENEW * min(RECENT_HALF_LIVES_DAYS)
+        while self._done < len(self._day) and (next_day := float(self._day[self._done])) < day:
+            if next_day - self._base >= span:
+                self._move_base(next_day)
+            end = int(np.searchsorted(self._day, min(day, self._base + span)))
+            part = slice(self._done, end)
+            # Only shares are read, so that a later event may grow instead of all earlier ones fading.
+            added = np.exp(self._rates[:, None] * (self._day[part] - self._base))
+            for counts, weights in zip(self._counts, added, strict=True):
+                np.add.at(counts, self._item[part], weights)
+            self._total += added.sum(1)
+            self._done = end
 
-    def scale(self, items: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.float32]:
-        """`[items, half-lives]`: the popularity of late of some items, scaled."""
-        return scale_recent_popularity(self._counts[items], self._total, len(self._counts))
+    def _move_base(self, day: float) -> None:
+        """Express the counts as of a later day."""
+        fade = np.exp(-self._rates * (day - self._base))
+        self._counts *= fade[:, None]
+        self._total *= fade
+        self._base = day
+
+    def scale(self, items: NDArray[np.integer[Any]] | slice = slice(None)) -> NDArray[np.float32]:
+        """`[…, half-lives]`: the popularity of late of `[…]` items, scaled."""
+        counts = np.stack([counts[items] for counts in self._counts], axis=-1)
+        return scale_recent_popularity(counts, self._total, self._counts.shape[1])
+
+    def find_popular(self, count: int) -> NDArray[np.int64]:
+        """Find the items that are most popular of late, the most popular first; `count` at most."""
+        counts = self._counts[_RECENT_POPULARITY]
+        best = find_largest(counts[None], min(count, len(counts)))[0]
+        return best[np.argsort(-counts[best], kind="stable")]
 
 
 def _measure_repeats(corpus: Corpus, events: NDArray[np.int64]) -> NDArray[np.float32]:

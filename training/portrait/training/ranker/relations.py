@@ -6,6 +6,7 @@ from scipy import sparse
 
 from portrait.features.candidates.associations import Associations
 from portrait.features.candidates.relations import ASSOCIATION, TITLE, TRANSITION, TWO_HOPS, Relations
+from portrait.features.search.largest import find_largest
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.dataset.words import weigh_words
 from portrait.training.ranker.associations import (
@@ -78,10 +79,10 @@ def _multiply(left: sparse.csr_matrix, right: sparse.csr_matrix) -> sparse.csr_m
     """Multiply, a block of rows at a time, and keep the largest entries of each row that lead to another item."""
     blocks = []
     for begin in range(0, left.shape[0], _BLOCK):
-        part = np.asarray((left[begin : begin + _BLOCK] @ right).todense(), dtype=np.float32)
+        part = (left[begin : begin + _BLOCK] @ right).toarray()
         part[np.arange(len(part)), np.arange(begin, begin + len(part))] = 0.0
         kept = min(MAX_WEIGHTS_PER_ITEM, part.shape[1])
-        columns = np.argpartition(-part, kept - 1, axis=1)[:, :kept]
+        columns = find_largest(part, kept)
         rows = np.repeat(np.arange(len(part)), kept)
         values = np.take_along_axis(part, columns, 1).ravel()
         blocks.append(sparse.csr_matrix((values, (rows, columns.ravel())), shape=part.shape))

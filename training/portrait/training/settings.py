@@ -19,6 +19,7 @@ BERT_LEARNING_RATES = {
     FineTuning.IA3: 3e-3,
     FineTuning.PREFIX: 1e-2,
     FineTuning.FROZEN: 1e-5,
+    FineTuning.AUTO: 1e-5,
 }
 """Usual learning rates: few new weights take larger steps than many pretrained ones."""
 
@@ -58,6 +59,10 @@ class TrainSettings:
     weight_decay: float = 0.01
     bert_learning_rate: float = 1e-5
     """Learning rate of the BERT; by default the one of the fine-tuning method in `BERT_LEARNING_RATES`."""
+    adaptation_steps: int = 40
+    """Steps in which the BERT alone adapts to the shop's texts, before the other encoders are trained; 0 for none."""
+    adaptation_pairs: int = 64
+    """Pairs of texts that it encodes with gradients at such a step."""
     frozen_bert_share: float = 0.75
     """Share of the steps in which the BERT stays frozen, until the new layers have stabilised."""
     bert_every_steps: int = 4

@@ -55,6 +55,10 @@ class TextCache:
         self._fresh_index = torch.full((len(texts),), -1, device=self.device)
         self._fresh: Tensor | None = None
 
+    def share_encoder(self, texts: Sequence[str]) -> "TextCache":
+        """Make an empty cache of other texts for the same encoder."""
+        return TextCache(self._encoder, self._tokenizer, texts, self._precision, self._checkpointed_texts)
+
     @property
     def device(self) -> torch.device:
         """The device of the text encoder."""

@@ -1,10 +1,11 @@
 """Adaptation of the base model to a shop's texts, before it is trained together with the other encoders.
 
 Texts that belong together (`text_pairs`) get near, and all others far: InfoNCE (van den Oord et al. 2018) in both
-directions. A step encodes few texts with gradients, but they compete with many: with each other, and with vectors of
-earlier steps (a cross-batch memory, Wang et al. 2020). The softmax gives most of the gradient to the nearest wrong
-texts, so hard negatives need not be mined; texts that form a pair with the anchor are no negatives.
-`gradient_checkpointing_texts` allows steps of more texts than fit into memory at once, with the gradients of one pass.
+directions. A pair competes with all other texts of its step, but for those that form a pair with the anchor too. So a
+step has many texts, whose activations do not fit into memory at once: they are encoded without gradients, and again
+with gradients in chunks, once the loss has given the gradients of their vectors (GradCache, Gao et al. 2021; here by
+gradient checkpointing). Vectors of earlier steps do not compete: to get away from all of them by a common shift is a
+shorter way to a low loss than to learn anything.
 
 Afterwards validation chooses how far the weights move from the base model's to the trained ones (WiSE-FT, Wortsman et
 al. 2022), which keeps what the base model knows beyond the shop. Where the trained weights do not rank validation
@@ -40,15 +41,14 @@ ADAPTATION_FILE = "adaptation.pt"
 CANDIDATE_WEIGHTS = (0.5, 1.0)
 """Shares of the way from the base model's weights to the trained ones; validation chooses one of them, or 0."""
 
-_RATE_FACTOR = 3.0
+_RATE_FACTOR = 2.0
 """The learning rate is that of the BERT in the joint training times this: nothing random is trained beside it."""
 _SCALE = 20.0
 """Softmax scale, one over the temperature."""
 _WARM_UP_SHARE = 0.1
 _MAX_GRADIENT_NORM = 1.0
-_MEMORY_TEXTS = 4096
-"""Texts at most whose vectors are computed at the start, to compete in the first steps already."""
-_MAX_NEGATIVES = 20_000
+CHUNK_TEXTS = 64
+"""Texts whose activations are in memory at once, unless `gradient_checkpointing_texts` says another number."""
 _CHECKPOINT_STEPS = 20
 
 
@@ -84,7 +84,8 @@ def adapt_base_model(
     if not len(pairs):
         return 0.0
     ranking = TextRanking(corpus, holdout, settings.seed)
-    adapter = DomainAdapter(pairs, ranking, cache.share_encoder(pairs.texts), parameters, settings, path)
+    chunk = settings.gradient_checkpointing_texts or CHUNK_TEXTS
+    adapter = DomainAdapter(pairs, ranking, cache.share_encoder(pairs.texts, chunk), parameters, settings, path)
     return adapter.adapt(state, weight)
 
 
@@ -115,19 +116,18 @@ class DomainAdapter:
     Args:
         pairs: texts that belong together.
         ranking: validation.
-        memory: vectors of the texts.
+        cache: cache of the pairs' texts.
         parameters: weights of the BERT that are trained.
         settings: settings of the run.
         path: file for checkpoints.
     """
 
     def __init__(
-        self, pairs: TextPairs, ranking: TextRanking, memory: TextCache, parameters: list[Parameter],
+        self, pairs: TextPairs, ranking: TextRanking, cache: TextCache, parameters: list[Parameter],
         settings: TrainSettings, path: Path,
     ) -> None:  # fmt: skip
-        self._pairs, self._ranking, self._memory, self._parameters = pairs, ranking, memory, parameters
+        self._pairs, self._ranking, self._cache, self._parameters = pairs, ranking, cache, parameters
         self._settings, self._path = settings, path
-        self._remembered = np.zeros(len(pairs.texts), dtype=bool)
         self._base = [each.detach().clone() for each in self._parameters]
         self._step = 0
 
@@ -153,8 +153,6 @@ class DomainAdapter:
         optimizer = torch.optim.AdamW(self._parameters, lr=rate, weight_decay=self._settings.weight_decay)
         if state:
             self._restore(state, optimizer)
-        else:
-            self._fill_memory()
         with show_progress("adapting the base model", steps, self._step) as report_progress:
             while self._step < steps:
                 for group in optimizer.param_groups:
@@ -165,51 +163,36 @@ class DomainAdapter:
                 if self._step % _CHECKPOINT_STEPS == 0:
                     self._save(optimizer)
 
-    def _fill_memory(self) -> None:
-        """Encode a sample of the texts."""
-        rows = np.flatnonzero(self._pairs.is_anchor | self._pairs.is_positive)
-        sample = np.random.default_rng(self._settings.seed).permutation(rows)[:_MEMORY_TEXTS]
-        self._memory.recompute(np.sort(sample))
-        self._remembered[sample] = True
-
     def _train_step(self, optimizer: torch.optim.Optimizer) -> None:
         random = np.random.default_rng((self._settings.seed, self._step))
         drawn = self._pairs.draw(self._settings.adaptation_pairs, random)
         anchor, positive = self._pairs.anchor[drawn], self._pairs.positive[drawn]
         rows = np.unique(np.concatenate([anchor, positive]))
         optimizer.zero_grad()
-        self._memory.refresh(rows)
-        self._remembered[rows] = True
-        loss = (
-            self._compute_loss(anchor, positive, self._pairs.is_positive, random)
-            + self._compute_loss(positive, anchor, self._pairs.is_anchor, random)
-        ) / 2
+        self._cache.refresh(rows)
+        loss = (self._compute_loss(anchor, positive) + self._compute_loss(positive, anchor)) / 2
         loss.backward()
-        self._memory.detach()
+        self._cache.detach()
         distributed.add_up_gradients(self._parameters)
         norm = torch.nn.utils.clip_grad_norm_(self._parameters, _MAX_GRADIENT_NORM)
         self._require_finite(distributed.add_up(loss.detach().clone()), norm)
         optimizer.step()
 
-    def _compute_loss(
-        self, anchor: NDArray[np.int64], positive: NDArray[np.int64], competes: NDArray[np.bool_],
-        random: np.random.Generator,
-    ) -> Tensor:  # fmt: skip
-        """Compute this process's part of the mean cross-entropy of the positives among all that compete with them."""
-        others = np.flatnonzero(competes & self._remembered)
-        columns = np.union1d(positive, random.permutation(others)[:_MAX_NEGATIVES])
+    def _compute_loss(self, anchor: NDArray[np.int64], positive: NDArray[np.int64]) -> Tensor:
+        """Compute this process's part of the mean cross-entropy of the positives among all of the step."""
+        columns = np.unique(positive)
         own = distributed.take_share(np.arange(len(anchor)))
         related = self._pairs.related[anchor[own]][:, columns].toarray()
         label = np.searchsorted(columns, positive[own])
         related[np.arange(len(own)), label] = False
-        device = self._memory.device
+        device = self._cache.device
         logits = _SCALE * self._lookup(anchor[own]) @ self._lookup(columns).T
         logits = logits.masked_fill(to_device(related, device), -torch.inf)
         return functional.cross_entropy(logits, to_device(label, device), reduction="sum") / len(anchor)
 
     def _lookup(self, rows: NDArray[np.int64]) -> Tensor:
         """`[rows, hidden]`, unit length; gradients flow to texts of this step."""
-        return functional.normalize(self._memory.lookup(to_device(rows, self._memory.device)), dim=-1)
+        return functional.normalize(self._cache.lookup(to_device(rows, self._cache.device)), dim=-1)
 
     def _choose_weight(self, trained: Sequence[Tensor]) -> float:
         """Choose by validation: the base model, unless others are better by more than a standard error."""
@@ -221,8 +204,8 @@ class DomainAdapter:
 
     def _rank_validation(self, trained: Sequence[Tensor], weight: float) -> NDArray[np.float64]:
         interpolate(self._parameters, self._base, trained, weight)
-        self._memory.recompute(self._ranking.texts)
-        return self._ranking.measure(self._memory.pooled.cpu().numpy())
+        self._cache.recompute(self._ranking.texts)
+        return self._ranking.measure(self._cache.pooled.cpu().numpy())
 
     def _require_finite(self, loss: Tensor, norm: Tensor) -> None:
         """Stop an adaptation that diverges.
@@ -243,16 +226,12 @@ class DomainAdapter:
             "weight": None,
             "step": self._step,
             "optimizer": optimizer.state_dict(),
-            "memory": self._memory.pooled,
-            "remembered": torch.from_numpy(self._remembered),
         }
         _save_parameters(self._path, self._parameters, state)
 
     def _restore(self, state: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
         _load_parameters(self._parameters, state["parameters"])
         optimizer.load_state_dict(state["optimizer"])
-        self._memory.pooled.copy_(state["memory"])
-        self._remembered = state["remembered"].numpy()
         self._step = state["step"]
 
 

@@ -121,6 +121,7 @@ class Trainer:
             self._restore_checkpoint(checkpoints.load_state(self._run / CHECKPOINT_FILE))
         else:
             self._cache.recompute()
+            self._model.text.fit_projection(self._cache.pooled)
         with (
             show_progress("fine-tuning", self._total_steps, self._state.step) as report_progress,
             tracking.open_trackers(self._run, self._settings, self._state.step) as tracker,

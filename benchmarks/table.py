@@ -45,6 +45,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "benchmarks.cold_start.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
+        "adaptation", "the base model adapted to a shop's texts, against the base model as it came",
+        "DATA prepared", "benchmarks.adaptation.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
         "search", "personalised search against BM25 and query popularity", "SOURCE of searches and clicks",
         "benchmarks.search.cli", RANKING,
     )  # fmt: skip

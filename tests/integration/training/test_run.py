@@ -14,8 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from support import tiny_data
+from support.trained_weights import assert_same_weights
 
-from portrait.training.encoders import trainer
+from portrait.training.encoders import domain_adaptation, trainer
 from portrait.training.enums import FineTuning, Preset, Split
 from portrait.training.errors import TrainingError
 from portrait.training.ranker.model import Ranker
@@ -111,8 +112,32 @@ def test_each_tuning_goes_on_where_it_stopped_and_loads(
     torch.testing.assert_close(read, loaded.cache.pooled, rtol=0.05, atol=0.05)  # bfloat16 where the CPU has it
 
 
+def test_a_run_that_stopped_in_the_adaptation_goes_on(
+    data: Path, bert: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = domain_adaptation.DomainAdapter._train_step
+
+    def stop(self: domain_adaptation.DomainAdapter, *arguments: object) -> None:
+        if (tmp_path / "run" / domain_adaptation.ADAPTATION_FILE).exists():
+            raise KeyboardInterrupt
+        step(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(domain_adaptation, "_CHECKPOINT_STEPS", 3)
+        patched.setattr(domain_adaptation.DomainAdapter, "_train_step", stop)
+        with pytest.raises(KeyboardInterrupt):
+            runs.train_run(data, tmp_path / "run", _settings(bert))
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+    runs.train_run(data, tmp_path / "run", _settings(bert), resume=True)
+    assert_same_weights(whole, tmp_path / "run")
+
+
 def test_a_refit_learns_once_more_and_keeps_what_was_chosen(data: Path, bert: Path, tmp_path: Path) -> None:
     runs.train_run(data, tmp_path / "run", _settings(bert, max_epochs=2, refit=True, subspaces=2))
+    chosen = [
+        domain_adaptation.read_chosen_weight(each) for each in (tmp_path / "run", tmp_path / "run" / "train-only")
+    ]
+    assert chosen[0] == chosen[1]
     first, refit = runs.load_run(tmp_path / "run" / runs.TRAIN_ONLY_FOLDER), runs.load_run(tmp_path / "run")
     # Some validation events are of the same moment as the test, and stay unseen.
     assert refit.holdout.train[first.holdout.validation].any()

@@ -98,7 +98,11 @@ def train(
         ),
     ] = None,
     finetune: Annotated[
-        FineTuning | None, typer.Option(help="Weights of the BERT that are trained.  [default: full]")
+        FineTuning | None,
+        typer.Option(
+            help="Weights of the BERT that are trained; auto: all if their adaptation to the shop's texts improves "
+            "validation, else none.  [default: auto]"
+        ),
     ] = None,
     preset: Annotated[
         Preset,
@@ -131,7 +135,7 @@ def train(
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Fine-tune a shopper-profile model; under torchrun, in several processes at once."""
+    """Adapt the BERT to the shop's texts, then train a shopper-profile model; under torchrun, in several processes."""
     from portrait.training import distributed
     from portrait.training.devices import choose_device
     from portrait.training.run import run as runs

@@ -20,6 +20,8 @@ class FineTuning(StrEnum):
     """Keys and values before each layer's own (Li and Liang 2021). Not for models without a cache of them."""
     FROZEN = "frozen"
     """None."""
+    AUTO = "auto"
+    """All of them where their adaptation to the shop ranks validation targets better, else none."""
 
 
 class Preset(StrEnum):
@@ -52,7 +54,7 @@ class TrainingPrecision(StrEnum):
     """Number formats of the matrix products of a training step. Weights, loss and optimiser are float32 in all."""
 
     AUTO = "auto"
-    """bfloat16 where the hardware has it: in the whole step on a GPU, in the BERT alone on a CPU."""
+    """bfloat16 where the hardware has it: in the whole step on a GPU, in the BERT alone on a CPU with AMX."""
     FP32 = "fp32"
     BF16 = "bf16"
     """bfloat16 in the whole step, emulated where the hardware lacks it."""

@@ -41,6 +41,8 @@ RANGES = {
     "learning_rate": Range(1e-9, 1),
     "weight_decay": Range(0, 10),
     "bert_learning_rate": Range(0, 1),
+    "adaptation_steps": Range(0, 1_000_000),
+    "adaptation_pairs": Range(1, 100_000),
     "frozen_bert_share": Range(0, 1),
     "bert_every_steps": Range(1, 1_000_000),
     "bert_texts_per_step": Range(1, 100_000),

@@ -19,6 +19,7 @@ BERT_LEARNING_RATES = {
     FineTuning.IA3: 3e-3,
     FineTuning.PREFIX: 1e-2,
     FineTuning.FROZEN: 1e-5,
+    FineTuning.AUTO: 1e-5,
 }
 """Usual learning rates: few new weights take larger steps than many pretrained ones."""
 
@@ -28,7 +29,7 @@ class TrainSettings:
     """Settings of a run."""
 
     base_model: str = DEFAULT_BASE_MODEL
-    finetune: FineTuning = FineTuning.FULL
+    finetune: FineTuning = FineTuning.AUTO
     preset: Preset = Preset.QUICK
     split: Split = Split.LOO
     seed: int = 0
@@ -58,6 +59,10 @@ class TrainSettings:
     weight_decay: float = 0.01
     bert_learning_rate: float = 1e-5
     """Learning rate of the BERT; by default the one of the fine-tuning method in `BERT_LEARNING_RATES`."""
+    adaptation_steps: int = 15
+    """Steps in which the BERT alone adapts to the shop's texts, before the other encoders are trained; 0 for none."""
+    adaptation_pairs: int = 128
+    """Pairs of texts at such a step, which compete with each other."""
     frozen_bert_share: float = 0.75
     """Share of the steps in which the BERT stays frozen, until the new layers have stabilised."""
     bert_every_steps: int = 4

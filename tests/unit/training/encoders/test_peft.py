@@ -35,6 +35,7 @@ TRAINED = {
     FineTuning.IA3: r".*\.ia3_l\..*",
     FineTuning.PREFIX: r"adapted\.prompt_encoder\..*",
     FineTuning.FROZEN: r"(?!)",
+    FineTuning.AUTO: r".*",
 }
 """Names of the parameters that train, all of which do."""
 EXPORTED = [

@@ -30,8 +30,8 @@ def apply_finetuning(bert: PreTrainedModel, finetune: FineTuning) -> nn.Module:
         TrainingError: the model has no layers of those names, or takes no prefix.
     """
     for parameter in bert.parameters():
-        parameter.requires_grad = finetune is FineTuning.FULL
-    if finetune in (FineTuning.FULL, FineTuning.FROZEN):
+        parameter.requires_grad = finetune in (FineTuning.FULL, FineTuning.AUTO)
+    if finetune in (FineTuning.FULL, FineTuning.AUTO, FineTuning.FROZEN):
         return bert
     from peft import get_peft_model
 

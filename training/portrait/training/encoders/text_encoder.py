@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import AutoModel
 
 from portrait.features.text.tokenizer import MAX_TOKENS, TextTokenizer
@@ -71,6 +72,30 @@ class TextEncoder(nn.Module):
                 f"the tokenizer of the base model has {tokens} tokens, its weights are for {self.vocabulary_size}; "
                 "they are not of one model"
             )
+
+    @torch.no_grad()
+    def fit_projection(self, pooled: Tensor) -> None:
+        """Start the projection with the principal directions of some texts, the widest ones scaled down.
+
+        A base model gives all texts of a shop much in common. Division by the root of each direction's spread leaves
+        more room to what tells them apart; division by the spread itself would be whitening. A projection to more
+        dimensions than the base model has keeps its random start.
+
+        Args:
+            pooled: `[texts, hidden]`.
+        """
+        dimension, hidden = self.project.weight.shape
+        if dimension > hidden:
+            return
+        unit = functional.normalize(pooled.double().cpu(), dim=-1)
+        variances, directions = torch.linalg.eigh(unit.T @ unit)
+        variances, directions = variances.flip(0)[:dimension], directions.flip(1).T[:dimension]
+        largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))
+        rows = directions * largest.sign() / variances.clamp(min=1e-6 * float(variances[0])).unsqueeze(1) ** 0.25
+        rows *= dimension**0.5 / torch.linalg.matrix_norm(rows)
+        # Each subspace gets as many of the wide directions as the others.
+        order = torch.arange(dimension).view(-1, self.subspaces).T.flatten()
+        self.project.weight.copy_(rows[order].to(self.project.weight))
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """The last hidden states of the real tokens as one: `[texts, tokens]` twice → `[texts, hidden]`.

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,6 +21,7 @@ from portrait.training.encoders import retrieval
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.negatives import NegativeSampler
 from portrait.training.encoders.optimizer import EncoderOptimizer
+from portrait.training.encoders.progress import show_progress
 from portrait.training.encoders.rank_budget import RankBudget
 from portrait.training.encoders.samples import Batch, Batcher, build_training_samples
 from portrait.training.encoders.subspaces import split_subspaces
@@ -121,14 +121,13 @@ class Trainer:
             self._restore_checkpoint(checkpoints.load_state(self._run / CHECKPOINT_FILE))
         else:
             self._cache.recompute()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._model.text.fit_projection(self._cache.pooled)
         with (
-            Progress(*columns, disable=not distributed.is_main()) as progress,
+            show_progress("fine-tuning", self._total_steps, self._state.step) as report_progress,
             tracking.open_trackers(self._run, self._settings, self._state.step) as tracker,
         ):
-            task = progress.add_task("fine-tuning", total=self._total_steps, completed=self._state.step)
             while not self._is_finished():
-                self._train_epoch(tracker, lambda: progress.update(task, completed=self._state.step))
+                self._train_epoch(tracker, lambda: report_progress(self._state.step))
             if self._epochs is None:
                 tracker.log_metrics({"validation/best_ndcg@10": self._state.best})
         self._cache.detach()

@@ -2,6 +2,7 @@
 
 <run>/settings.json     settings of the training (`TrainSettings`)
 <run>/data.json         path, content identity and report of the data set; see `dataset.data_set`
+<run>/adaptation.pt     state of the base model's adaptation, then its result
 <run>/checkpoint.pt     state of the encoders' training, from which `--resume` continues
 <run>/best.pt           encoders of the epoch with the best validation so far
 <run>/tokenizer.json    tokenizer of the base model
@@ -39,7 +40,7 @@ from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.data_set import open_data_set, open_data_set_of_run, read_data_record
 from portrait.training.dataset.splits import Holdout, count_pairs, hold_out
 from portrait.training.devices import CPU
-from portrait.training.encoders import concept_erasure, retrieval
+from portrait.training.encoders import concept_erasure, domain_adaptation, retrieval
 from portrait.training.encoders.concept_eraser import ConceptEraser
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.peft import finetuning_after_merge, merge_adapters
@@ -190,8 +191,9 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
     targets = holdout.learnt(corpus)
     untrained = make_untrained_model(corpus, holdout, settings, run.device)
     model, cache, epochs = _train_encoders(
-        run, untrained, corpus, holdout, targets, epochs=int(train_only_state["epochs"])
-    )
+        run, untrained, corpus, holdout, targets, epochs=int(train_only_state["epochs"]),
+        adaptation_weight=domain_adaptation.read_chosen_weight(train_only_folder),
+    )  # fmt: skip
     if not distributed.is_main():
         return
     if declared is not None:
@@ -203,9 +205,9 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
 
 def _train_encoders(
     run: RunFolder, untrained: UntrainedModel, corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64],
-    epochs: int | None = None, on_epoch: EpochCallback | None = None,
+    epochs: int | None = None, on_epoch: EpochCallback | None = None, adaptation_weight: float | None = None,
 ) -> tuple[PortraitModel, TextCache, int]:  # fmt: skip
-    """Train the encoders and merge their adapters, as the export expects them.
+    """Adapt the base model, train the encoders, and merge their adapters, as the export expects them.
 
     Returns:
         The model, its cache of texts, and the number of epochs after which the model was as it is returned.
@@ -213,7 +215,11 @@ def _train_encoders(
     model, cache, tokenizer = untrained
     if distributed.is_main():
         tokenizer.save(run.path / TOKENIZER_FILE)
-    trainer = Trainer(corpus, holdout, targets, model, cache, run.settings, run.path, epochs, on_epoch)
+    weight = domain_adaptation.adapt_base_model(
+        model, cache, corpus, holdout, targets, run.settings, run.path, run.resume, adaptation_weight
+    )
+    settings = domain_adaptation.settle_finetuning(model, run.settings, weight)
+    trainer = Trainer(corpus, holdout, targets, model, cache, settings, run.path, epochs, on_epoch)
     epochs = trainer.train(run.resume)
     model.text.bert = merge_adapters(model.text.bert)
     _move(model.eval(), cache, CPU)  # where the index is computed

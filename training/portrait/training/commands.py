@@ -135,7 +135,7 @@ def train(
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Adapt the BERT to the shop's texts, then train a shopper-profile model; under torchrun, in several processes."""
+    """Fine-tune a shopper-profile model; under torchrun, in several processes."""
     from portrait.training import distributed
     from portrait.training.devices import choose_device
     from portrait.training.run import run as runs

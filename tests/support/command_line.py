@@ -1,6 +1,7 @@
 """The `portrait` command in this process: the same `main`, and what it would leave behind in a shell."""
 
 import contextlib
+import os
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ def run_portrait(*arguments: object) -> CommandResult:
         # Files, as some libraries ask for the number of a stream.
         tempfile.TemporaryFile("w+", encoding="utf-8") as stdout,
         tempfile.TemporaryFile("w+", encoding="utf-8") as stderr,
+        mock.patch.object(os, "_exit", sys.exit),  # a gateway's process ends so; this one goes on
         mock.patch.object(sys, "argv", ["portrait", *map(str, arguments)]),
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),

@@ -21,10 +21,10 @@ SIMULATED_COLD_SHARE = 0.1
 to learn from; by these, the ranker learns how often an item is wanted that has only a similar text."""
 
 _EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-2
-_SIMILAR_COUNTS = 32
-"""Targets whose numbers of candidates differ by less may share a batch, whichever they are."""
 _MAX_STANDARDISED = 200_000
 """Candidates whose inputs give the means and deviations."""
+_SIMILAR_SIZES = 32
+"""Targets whose numbers of candidates differ by less may share a batch, whichever they are."""
 
 
 def choose_simulated_cold(item_counts: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
@@ -34,9 +34,8 @@ def choose_simulated_cold(item_counts: NDArray[np.float64], seed: int) -> NDArra
 
 
 def run_ranker(
-    ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, rows: NDArray[np.int64],
-    width: int | None = None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, rows: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
     """Compute scores `[rows, candidates]` and log-odds `[rows, candidates, 2]` (click, purchase) of some targets.
 
     Args:
@@ -45,15 +44,14 @@ def run_ranker(
         candidates: candidates of all targets.
         texts: `[texts, dimension]`, embeddings of the corpus' texts.
         rows: indices of the targets.
-        width: number of candidates; None for all and their padding.
     """
     query = candidates.query[rows]
     query_vectors = texts[torch.from_numpy(np.maximum(query, 0))] * torch.from_numpy(query >= 0).unsqueeze(-1)
     return ranker.logits(
         torch.from_numpy(vectors.profiles[rows]),
         query_vectors,
-        torch.from_numpy(vectors.items[candidates.items[rows, :width]]),
-        torch.from_numpy(candidates.features[rows, :width]),
+        torch.from_numpy(vectors.items[candidates.items[rows]]),
+        torch.from_numpy(candidates.features[rows]),
     )
 
 
@@ -85,28 +83,37 @@ def fit_ranker(
         {"params": ranker.probability_head.parameters(), "lr": _PROBABILITY_LEARNING_RATE},
     ]
     optimizer = torch.optim.AdamW(groups, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-    counts = (candidates.items >= 0).sum(1)
-    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _EPOCHS * _count_batches(counts))
+    batches = max(1, len(candidates.items) // _BATCH)
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _EPOCHS * batches)
     for _ in range(_EPOCHS):
-        for rows in _draw_batches(counts, random):
+        for rows in _draw_batches(candidates, np.arange(len(candidates.items)), batches, random):
             optimizer.zero_grad()
-            loss = _compute_loss(ranker, vectors, candidates, texts, weights, rows, int(counts[rows].max()))
+            batch = _take_batch(vectors, candidates, rows)
+            loss = _compute_loss(ranker, *batch, texts, weights[rows], np.arange(len(rows)))
             loss.backward()
             optimizer.step()
             decay.step()
     return ranker.eval()
 
 
-def _count_batches(counts: NDArray[np.int64]) -> int:
-    return max(1, len(counts) // _BATCH)
-
-
-def _draw_batches(counts: NDArray[np.int64], random: np.random.Generator) -> list[NDArray[np.int64]]:
+def _draw_batches(
+    candidates: Candidates, rows: NDArray[np.int64], count: int, random: np.random.Generator
+) -> list[NDArray[np.int64]]:
     """Draw the batches of an epoch. Targets with about as many candidates share a batch, so that little is padding."""
-    order = np.lexsort((random.random(len(counts)), counts // _SIMILAR_COUNTS))
-    batches = np.array_split(order, _count_batches(counts))
+    sizes = (candidates.items[rows] >= 0).sum(1)
+    batches = np.array_split(rows[np.lexsort((random.random(len(rows)), sizes // _SIMILAR_SIZES))], count)
     random.shuffle(batches)
     return batches
+
+
+def _take_batch(
+    vectors: TargetVectors, candidates: Candidates, rows: NDArray[np.int64]
+) -> tuple[TargetVectors, Candidates]:
+    """Take some targets, and no more columns than the most candidates of one of them."""
+    width = int((candidates.items[rows] >= 0).sum(1).max())
+    taken = {name: values[rows] for name, values in vars(candidates).items()}
+    trimmed = {name: values[:, :width] if values.ndim > 1 else values for name, values in taken.items()}
+    return TargetVectors(vectors.items, vectors.profiles[rows], vectors.targets[rows]), Candidates(**trimmed)
 
 
 def _standardise(ranker: Ranker, vectors: TargetVectors, candidates: Candidates, random: np.random.Generator) -> None:
@@ -123,18 +130,16 @@ def _standardise(ranker: Ranker, vectors: TargetVectors, candidates: Candidates,
 
 def _compute_loss(
     ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, weights: NDArray[np.float32],
-    rows: NDArray[np.int64], width: int,
+    rows: NDArray[np.int64],
 ) -> Tensor:  # fmt: skip
-    score, chances = run_ranker(ranker, vectors, candidates, texts, rows, width)
-    shown, label, together = (
-        torch.from_numpy(values[rows, :width]) for values in (candidates.shown, candidates.label, candidates.together)
-    )
-    wanted = together & shown
+    score, chances = run_ranker(ranker, vectors, candidates, texts, rows)
+    shown, label = torch.from_numpy(candidates.shown[rows]), torch.from_numpy(candidates.label[rows])
+    wanted = torch.from_numpy(candidates.together[rows]) & shown
     listwise = _compare_with_others(score, wanted, shown & ~wanted) * torch.from_numpy(weights[rows])
     bought = torch.from_numpy(candidates.bought[rows])
     labels = torch.stack([label, label & bought.unsqueeze(-1)], -1).float()
     binary = functional.binary_cross_entropy_with_logits(chances, labels, reduction="none").sum(-1)
-    weighted = (binary * torch.from_numpy(candidates.weight[rows, :width])).sum(-1)
+    weighted = (binary * torch.from_numpy(candidates.weight[rows])).sum(-1)
     reachable = wanted.any(1)
     return (listwise * reachable).sum() / reachable.sum().clamp(min=1) + weighted.mean()
 

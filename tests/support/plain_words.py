@@ -10,6 +10,7 @@ import re
 import sys
 import tokenize
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -43,11 +44,20 @@ def find_openings(tree: ast.Module) -> Found:
 
 
 def _docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
-    for node in ast.walk(tree):
-        for statement in getattr(node, "body", ()) if not isinstance(node, ast.Lambda | ast.IfExp) else ():
-            match statement:
-                case ast.Expr(value=ast.Constant(value=str()) as constant):
-                    yield constant
+    for statement in _walk_statements(tree):
+        match statement:
+            case ast.Expr(value=ast.Constant(value=str()) as constant):
+                yield constant
+
+
+def _walk_statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield all statements, and no expression: they are nine of ten nodes."""
+    nodes: list[ast.AST] = [tree]
+    while nodes:
+        node = nodes.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            nodes.extend(getattr(node, part, ()))
 
 
 def find_bounds(path: Path) -> Found:
@@ -89,17 +99,21 @@ def read_old_names(changelog: str) -> list[str]:
 def find_old_names(path: Path, tree: ast.Module | None, names: list[str]) -> Found:
     """Find old names; those that are common words as well count only as modules, definitions and imports."""
     text = path.read_text(encoding="utf-8")
-    longest_first = sorted((re.escape(name) for name in names if not _WORD.fullmatch(name)), key=len, reverse=True)
-    if longest_first:
-        pattern = re.compile(rf"(?<![\w-])(?:{'|'.join(longest_first)})(?![\w-])")
+    if pattern := _compile_names(tuple(names)):
         for place in pattern.finditer(text):
             yield text.count("\n", 0, place.start()) + 1, f"{place[0]} is an old name"
     words = {name for name in names if _WORD.fullmatch(name)}
     if path.suffix == ".py" and path.stem in words:
         yield 1, f"{path.name} has an old name"
-    for node in ast.walk(tree) if tree else ():
+    for node in _walk_statements(tree) if tree else ():
         for name in sorted(_defined(node) & words):
             yield getattr(node, "lineno", 1), f"{name} is an old name"
+
+
+@lru_cache(maxsize=1)
+def _compile_names(names: tuple[str, ...]) -> re.Pattern[str] | None:
+    longest_first = sorted((re.escape(name) for name in names if not _WORD.fullmatch(name)), key=len, reverse=True)
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(longest_first)})(?![\w-])") if longest_first else None
 
 
 def _defined(node: ast.AST) -> set[str]:

@@ -153,10 +153,10 @@ def train(
         complete = TrainSettings.from_preset(chosen.pop("preset", preset), **chosen)
         chosen_device = choose_device(device)
         with distributed.join_processes(chosen_device):
-            runs.train_run(data, run, complete, resume, tracking, chosen_device)
+            corpus = runs.train_run(data, run, complete, resume, tracking, chosen_device)
             is_main = distributed.is_main()
             if is_main:
-                warn_below_baselines(run)
+                warn_below_baselines(run, corpus)
     if is_main:
         typer.echo(f"trained: {run}")
 

@@ -97,17 +97,19 @@ class ColdStartNeighbours:
 
     def average(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Average `[rows, …]` values of the release's items over the neighbours: `[items, …]`, 0 without any."""
-        return self.average_of(values.__getitem__)
+        shares = self.weights.reshape(*self.weights.shape, *(1,) * (values.ndim - 1))
+        averaged: NDArray[np.float32] = (values[self.rows] * shares).sum(1)
+        return averaged
 
     def average_of(self, read: Callable[[NDArray[np.int32]], NDArray[np.float32]]) -> NDArray[np.float32]:
         """Average values that are computed for the neighbours alone.
 
         Args:
-            read: `[items, neighbours]` rows → `[items, neighbours, …]` values; those of row -1 don't count.
+            read: `[…]` rows → `[…, values]`; those of row -1 don't count.
         """
-        values = read(self.rows)
-        shares = self.weights.reshape(*self.weights.shape, *(1,) * (values.ndim - 2))
-        averaged: NDArray[np.float32] = (values * shares).sum(1)
+        averaged: NDArray[np.float32] = read(self.rows[:, 0]) * self.weights[:, 0, None]
+        several = np.flatnonzero(self.weights[:, 1] > 0)  # few: a known item is its own and only neighbour
+        averaged[several] = (read(self.rows[several]) * self.weights[several, :, None]).sum(1)
         return averaged
 
     def average_associations(self, associated: AssociatedItems) -> NDArray[np.float32]:

@@ -95,7 +95,7 @@ def score_by_transitions(task: Task, transitions: sparse.csr_matrix, settings: S
     """
     # Many items of a shop share a text: each text is compared once.
     _, first, item_text = np.unique(task.corpus.item_text, return_index=True, return_inverse=True)
-    texts_by_word = task.words[first].T.tocsr()
+    texts = task.words[first]
 
     def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
         entries = task.item_events.read_contexts(targets, MAX_CONTEXT_EVENTS)
@@ -104,8 +104,8 @@ def score_by_transitions(task: Task, transitions: sparse.csr_matrix, settings: S
         walked = one + settings["two_steps"] * (one @ transitions) if settings["two_steps"] else one
         scores: NDArray[np.float32] = walked.toarray()
         if settings["text"]:
-            alike = settings["text"] * ((context @ task.words) @ texts_by_word)
-            scores += alike.toarray()[:, item_text]
+            alike = texts @ (context @ task.words).toarray().T  # dense: common words make most texts alike
+            scores += settings["text"] * alike.T[:, item_text]
         return scores
 
     return score

@@ -30,6 +30,8 @@ _MAX_LOG_COUNT = 10.0
 """Larger logarithms of expected counts are cut, so that no number overflows."""
 _MAX_STANDARDISED = 200_000
 """Candidates whose inputs give the means and deviations."""
+_SIMILAR_SIZES = 32
+"""Targets whose numbers of candidates differ by less may share a batch, whichever they are."""
 
 
 def choose_simulated_cold(item_counts: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
@@ -106,9 +108,10 @@ def fit_ranker(
     batches = max(1, len(early) // _BATCH)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _EPOCHS * batches)
     for _ in range(_EPOCHS):
-        for rows in np.array_split(random.permutation(early), batches):
+        for rows in _draw_batches(candidates, early, batches, random):
             optimizer.zero_grad()
-            loss = _compute_loss(ranker, vectors, candidates, texts, weights, rows)
+            batch = _take_batch(vectors, candidates, rows)
+            loss = _compute_loss(ranker, *batch, texts, weights[rows], np.arange(len(rows)))
             loss.backward()
             optimizer.step()
             decay.step()
@@ -144,6 +147,26 @@ def calibrate(
 
     optimizer.step(compute)
     ranker.calibration.copy_(calibration.detach())
+
+
+def _draw_batches(
+    candidates: Candidates, rows: NDArray[np.int64], count: int, random: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    """Draw the batches of an epoch. Targets with about as many candidates share a batch, so that little is padding."""
+    sizes = (candidates.items[rows] >= 0).sum(1)
+    batches = np.array_split(rows[np.lexsort((random.random(len(rows)), sizes // _SIMILAR_SIZES))], count)
+    random.shuffle(batches)
+    return batches
+
+
+def _take_batch(
+    vectors: TargetVectors, candidates: Candidates, rows: NDArray[np.int64]
+) -> tuple[TargetVectors, Candidates]:
+    """Take some targets, and no more columns than the most candidates of one of them."""
+    width = int((candidates.items[rows] >= 0).sum(1).max())
+    taken = {name: values[rows] for name, values in vars(candidates).items()}
+    trimmed = {name: values[:, :width] if values.ndim > 1 else values for name, values in taken.items()}
+    return TargetVectors(vectors.items, vectors.profiles[rows], vectors.targets[rows]), Candidates(**trimmed)
 
 
 def _standardise(ranker: Ranker, vectors: TargetVectors, candidates: Candidates, random: np.random.Generator) -> None:

@@ -55,6 +55,7 @@ from portrait.training.ranker.model import Ranker
 from portrait.training.ranker.relations import fit_relations
 from portrait.training.ranker.targets import RankerTargets, choose_ranker_targets
 from portrait.training.run.folder import SETTINGS_FILE, RunFolder
+from portrait.training.run.stages import show_stage
 from portrait.training.run.untrained_model import UntrainedModel, make_untrained_model
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import TrackerConfig
@@ -88,7 +89,7 @@ class TrainedRun:
 def train_run(
     data: Path, folder: Path, settings: TrainSettings, resume: bool = False, tracker: TrackerConfig | None = None,
     device: torch.device = CPU,
-) -> None:  # fmt: skip
+) -> Corpus | None:  # fmt: skip
     """Train a run and write it to its folder.
 
     Args:
@@ -99,6 +100,9 @@ def train_run(
         tracker: tracker that gets the scalars besides TensorBoard; a resumed run keeps the one with which it began.
         device: where the encoders are trained; a resumed run may go on elsewhere.
 
+    Returns:
+        The data set's events, for what follows; None if the run had ended before.
+
     Raises:
         TrainingError: the data set is too small, the folder can't be used, or a tracker's library is missing.
     """
@@ -108,16 +112,18 @@ def train_run(
     run.require_usable()
     if (folder / MODEL_FILE).exists():
         run.begin()  # The run has ended. Only the path of its data set may have changed: record it.
-        return
-    _train_unfinished(run)
+        return None
+    with show_stage("reading the events"):
+        corpus = corpora.load_corpus(run.data.folder)
+    _train_unfinished(run, corpus)
+    return corpus
 
 
-def _train_unfinished(run: RunFolder) -> None:
+def _train_unfinished(run: RunFolder, corpus: Corpus) -> None:
     """Train a run that has no model yet.
 
     `run.begin` writes the folder only after every check has passed, so that a refused run leaves nothing behind.
     """
-    corpus = corpora.load_corpus(run.data.folder)
     names = run.settings.erase
     declared = concept_erasure.read_declared_values(run.data.folder, corpus, names) if names else None
     if run.settings.refit:
@@ -140,7 +146,9 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
     if declared is not None:
         concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
     ranker = _fit_ranker(model, cache, corpus, holdout, targets, encoder_targets, settings)
-    _save(run.path, model, cache, ranker, fit_relations(corpus, holdout.learnt(corpus), settings), epochs)
+    with show_stage("fitting relations to all events"):
+        relations = fit_relations(corpus, holdout.learnt(corpus), settings)
+    _save(run.path, model, cache, ranker, relations, epochs)
 
 
 def _fit_ranker(
@@ -148,17 +156,20 @@ def _fit_ranker(
     learnt: NDArray[np.int64], settings: TrainSettings,
 ) -> Ranker:  # fmt: skip
     """Fit the ranker to its targets, with all that it reads learnt from other events."""
-    relations = fit_relations(corpus, learnt, settings)
+    with show_stage("fitting relations"):
+        relations = fit_relations(corpus, learnt, settings)
     simulated_cold = ranking.choose_simulated_cold(holdout.item_counts, settings.seed)
-    statistics = compute_item_statistics(corpus, learnt)
-    index = indexes.build_item_index(model, cache, corpus, holdout.item_counts, statistics, simulated_cold)
-    vectors = retrieval.encode_targets(model, cache, corpus, targets.events, index.vectors)
-    builder = CandidateBuilder(corpus, holdout, index, relations, as_of_targets=learnt)
-    texts = retrieval.embed_texts(model, cache)
-    candidates = builder.build(vectors, texts.numpy(), np.random.default_rng(settings.seed))
+    with show_stage("finding the ranker's candidates"):
+        statistics = compute_item_statistics(corpus, learnt)
+        index = indexes.build_item_index(model, cache, corpus, holdout.item_counts, statistics, simulated_cold)
+        vectors = retrieval.encode_targets(model, cache, corpus, targets.events, index.vectors)
+        builder = CandidateBuilder(corpus, holdout, index, relations, as_of_targets=learnt)
+        texts = retrieval.embed_texts(model, cache)
+        candidates = builder.build(vectors, texts.numpy(), np.random.default_rng(settings.seed))
     weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[vectors.targets]
-    times = corpus.columns.time[vectors.targets]
-    ranker = ranking.fit_ranker(vectors, candidates, texts, weights, times, float(model.scale.detach()), settings.seed)
+    times, scale = corpus.columns.time[vectors.targets], float(model.scale.detach())
+    with show_stage("fitting the ranker"):
+        ranker = ranking.fit_ranker(vectors, candidates, texts, weights, times, scale, settings.seed)
     ranker.cold_item_boost.fill_(settings.cold_item_boost)
     return ranker
 
@@ -184,7 +195,7 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
             run,
         )
         train_only.require_usable()
-        _train_unfinished(train_only)
+        _train_unfinished(train_only, corpus)
         distributed.wait_for_all()
     train_only_state = checkpoints.load_state(train_only_folder / MODEL_FILE)
     holdout = hold_out(corpus, settings.split, refit=True)
@@ -302,12 +313,13 @@ def run_trial(
     return max(values)
 
 
-def load_run(folder: Path, device: torch.device = CPU) -> TrainedRun:
+def load_run(folder: Path, device: torch.device = CPU, corpus: Corpus | None = None) -> TrainedRun:
     """Load a run that has ended.
 
     Args:
         folder: the run's.
         device: where its encoders shall be, whichever they were trained on.
+        corpus: the events of its data set, if they are in memory.
 
     Raises:
         TrainingError: the run has not ended, one of its files is damaged, or its data set is gone or has changed.
@@ -316,7 +328,7 @@ def load_run(folder: Path, device: torch.device = CPU) -> TrainedRun:
         raise TrainingError(f"{folder} holds no trained model; run `portrait train DATA {folder}` (or --resume) first")
     settings = TrainSettings.read(folder / SETTINGS_FILE)
     data = open_data_set_of_run(folder)
-    corpus = corpora.load_corpus(data.folder)
+    corpus = corpus or corpora.load_corpus(data.folder)
     try:
         return _load_parts(folder, settings, corpus, device)
     except TrainingError:

@@ -8,10 +8,12 @@ from typing import Any
 from portrait.features.files.atomic_write import atomic_write
 from portrait.training.baselines import comparison
 from portrait.training.baselines.comparison import DIFFERENCE
+from portrait.training.dataset.corpus import Corpus
 from portrait.training.errors import to_one_line
 from portrait.training.run import evaluation
 from portrait.training.run.baselines import SETTINGS_KEY, rank_with_tuned_baselines
 from portrait.training.run.run import TRAIN_ONLY_FOLDER, VALIDATION_FILE, TrainedRun, load_run
+from portrait.training.run.stages import show_stage
 
 MAX_COMPARED_TARGETS = 2_000
 """Portrait ranks so many validation targets at most."""
@@ -19,7 +21,7 @@ MAX_COMPARED_TARGETS = 2_000
 _log = logging.getLogger(__name__)
 
 
-def warn_below_baselines(folder: Path) -> None:
+def warn_below_baselines(folder: Path, corpus: Corpus | None = None) -> None:
     """Compare a run that has ended with the baselines, and log a warning where it is not above one of them.
 
     A refit has learnt from the validation events: its train-only run stands for it. A run that was compared before is
@@ -27,13 +29,15 @@ def warn_below_baselines(folder: Path) -> None:
 
     Args:
         folder: the run's.
+        corpus: the events of its data set, if they are in memory.
     """
     train_only = folder / TRAIN_ONLY_FOLDER
     compared = train_only if train_only.exists() else folder
     if (compared / VALIDATION_FILE).exists():
         return
     try:
-        measured = compare_on_validation(load_run(compared))
+        with show_stage("comparing with baselines"):
+            measured = compare_on_validation(load_run(compared, corpus=corpus))
         with atomic_write(compared / VALIDATION_FILE) as temporary:
             temporary.write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
     except Exception as error:

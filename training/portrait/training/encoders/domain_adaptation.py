@@ -49,7 +49,7 @@ _WARM_UP_SHARE = 0.1
 _MAX_GRADIENT_NORM = 1.0
 CHUNK_TEXTS = 64
 """Texts whose activations are in memory at once, unless `gradient_checkpointing_texts` says another number."""
-_CHECKPOINT_STEPS = 20
+_CHECKPOINT_STEPS = 10
 
 
 def adapt_base_model(

@@ -21,7 +21,7 @@ from benchmarks.common.data_sets import read_source
 from portrait.training.dataset.corpus import load_corpus
 from portrait.training.dataset.splits import hold_out
 from portrait.training.devices import CPU
-from portrait.training.encoders.domain_adaptation import CHUNK_TEXTS, DomainAdapter, interpolate
+from portrait.training.encoders.domain_adaptation import DomainAdapter, interpolate
 from portrait.training.encoders.text_pairs import TextPairs, build_text_pairs
 from portrait.training.encoders.text_ranking import TextRanking
 from portrait.training.enums import Split
@@ -58,7 +58,7 @@ def measure(data: Path, settings: TrainSettings) -> dict[str, Any]:
     start = [each.detach().clone() for each in parameters]
     with tempfile.TemporaryDirectory() as folder:
         adapter = DomainAdapter(
-            pairs, ranking, cache.share_encoder(pairs.texts, CHUNK_TEXTS), parameters, settings, Path(folder) / "state"
+            pairs, ranking, cache.share_encoder(pairs.texts), parameters, settings, Path(folder) / "state"
         )
         adapter.adapt(None, 1.0)
     end = [each.detach().clone() for each in parameters]

@@ -60,6 +60,11 @@ def test_a_title_and_its_category_are_a_pair(corpus: Corpus) -> None:
     assert pairs.probability == pytest.approx(1 / len(pairs))
 
 
+def test_what_is_said_of_many_items_is_in_no_pair(corpus: Corpus) -> None:
+    items = [dataclasses.replace(item, category_path=("Home",), brand=None, attributes={}) for item in corpus.items]
+    assert not len(build_text_pairs(dataclasses.replace(corpus, items=items), np.empty(0, dtype=np.int64)))
+
+
 def test_no_text_is_paired_with_itself_and_related_texts_are_known_in_both_orders(
     corpus: Corpus, holdout: Holdout
 ) -> None:

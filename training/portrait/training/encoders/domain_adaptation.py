@@ -2,9 +2,8 @@
 
 Texts that belong together (`text_pairs`) get near, and all others far: InfoNCE (van den Oord et al. 2018) in both
 directions. A pair competes with all other texts of its step, but for those that form a pair with the anchor too. So a
-step has many texts, whose activations do not fit into memory at once: they are encoded without gradients, and again
-with gradients in chunks, once the loss has given the gradients of their vectors (GradCache, Gao et al. 2021; here by
-gradient checkpointing). Vectors of earlier steps do not compete: to get away from all of them by a common shift is a
+step has many texts, whose activations do not fit into memory at once: they are encoded in chunks (`gradient_cache`).
+Vectors of earlier steps do not compete: to get away from all of them by a common shift is a
 shorter way to a low loss than to learn anything.
 
 Afterwards validation chooses how far the weights move from the base model's to the trained ones (WiSE-FT, Wortsman et
@@ -27,6 +26,7 @@ from portrait.training import checkpoints, distributed
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.dataset.splits import Holdout
 from portrait.training.devices import to_device
+from portrait.training.encoders.gradient_cache import backpropagate_in_chunks
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.peft import apply_finetuning
 from portrait.training.encoders.progress import show_progress
@@ -47,9 +47,9 @@ _SCALE = 20.0
 """Softmax scale, one over the temperature."""
 _WARM_UP_SHARE = 0.1
 _MAX_GRADIENT_NORM = 1.0
-CHUNK_TEXTS = 64
+_CHUNK_TEXTS = 64
 """Texts whose activations are in memory at once, unless `gradient_checkpointing_texts` says another number."""
-_CHECKPOINT_STEPS = 20
+_CHECKPOINT_STEPS = 10
 
 
 def adapt_base_model(
@@ -84,8 +84,7 @@ def adapt_base_model(
     if not len(pairs):
         return 0.0
     ranking = TextRanking(corpus, holdout, settings.seed)
-    chunk = settings.gradient_checkpointing_texts or CHUNK_TEXTS
-    adapter = DomainAdapter(pairs, ranking, cache.share_encoder(pairs.texts, chunk), parameters, settings, path)
+    adapter = DomainAdapter(pairs, ranking, cache.share_encoder(pairs.texts), parameters, settings, path)
     return adapter.adapt(state, weight)
 
 
@@ -167,32 +166,42 @@ class DomainAdapter:
         random = np.random.default_rng((self._settings.seed, self._step))
         drawn = self._pairs.draw(self._settings.adaptation_pairs, random)
         anchor, positive = self._pairs.anchor[drawn], self._pairs.positive[drawn]
-        rows = np.unique(np.concatenate([anchor, positive]))
+        rows = self._cache.sort_by_length(np.unique(np.concatenate([anchor, positive])))
+        place = np.zeros(len(self._pairs.texts), dtype=np.int64)
+        place[rows] = np.arange(len(rows))
+
+        def compute_loss(pooled: Tensor) -> Tensor:
+            vectors = functional.normalize(pooled, dim=-1)
+            return (
+                self._compute_loss(vectors, place, anchor, positive)
+                + self._compute_loss(vectors, place, positive, anchor)
+            ) / 2
+
         optimizer.zero_grad()
-        self._cache.refresh(rows)
-        loss = (self._compute_loss(anchor, positive) + self._compute_loss(positive, anchor)) / 2
-        loss.backward()
-        self._cache.detach()
+        chunk = self._settings.gradient_checkpointing_texts or _CHUNK_TEXTS
+        loss = backpropagate_in_chunks(self._cache.encode_texts, rows, compute_loss, chunk)
         distributed.add_up_gradients(self._parameters)
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, _MAX_GRADIENT_NORM)
-        self._require_finite(distributed.add_up(loss.detach().clone()), norm)
+        self._require_finite(loss, torch.nn.utils.clip_grad_norm_(self._parameters, _MAX_GRADIENT_NORM))
         optimizer.step()
 
-    def _compute_loss(self, anchor: NDArray[np.int64], positive: NDArray[np.int64]) -> Tensor:
-        """Compute this process's part of the mean cross-entropy of the positives among all of the step."""
-        columns = np.unique(positive)
-        own = distributed.take_share(np.arange(len(anchor)))
-        related = self._pairs.related[anchor[own]][:, columns].toarray()
-        label = np.searchsorted(columns, positive[own])
-        related[np.arange(len(own)), label] = False
-        device = self._cache.device
-        logits = _SCALE * self._lookup(anchor[own]) @ self._lookup(columns).T
-        logits = logits.masked_fill(to_device(related, device), -torch.inf)
-        return functional.cross_entropy(logits, to_device(label, device), reduction="sum") / len(anchor)
+    def _compute_loss(
+        self, vectors: Tensor, place: NDArray[np.int64], anchor: NDArray[np.int64], positive: NDArray[np.int64]
+    ) -> Tensor:
+        """Compute the mean cross-entropy of the positives among all of the step.
 
-    def _lookup(self, rows: NDArray[np.int64]) -> Tensor:
-        """`[rows, hidden]`, unit length; gradients flow to texts of this step."""
-        return functional.normalize(self._cache.lookup(to_device(rows, self._cache.device)), dim=-1)
+        Args:
+            vectors: `[texts of the step, hidden]`, unit length.
+            place: `[texts]`: row of each text in `vectors`.
+            anchor: `[pairs]`: texts that search.
+            positive: `[pairs]`: texts that must be found.
+        """
+        columns, label = np.unique(positive, return_inverse=True)
+        related = self._pairs.related[anchor][:, columns].toarray()
+        related[np.arange(len(anchor)), label] = False
+        device = vectors.device
+        found = vectors[to_device(place[anchor], device)] @ vectors[to_device(place[columns], device)].T
+        logits = (_SCALE * found).masked_fill(to_device(related, device), -torch.inf)
+        return functional.cross_entropy(logits, to_device(label, device))
 
     def _choose_weight(self, trained: Sequence[Tensor]) -> float:
         """Choose by validation: the base model, unless others are better by more than a standard error."""

@@ -55,9 +55,13 @@ class TextCache:
         self._fresh_index = torch.full((len(texts),), -1, device=self.device)
         self._fresh: Tensor | None = None
 
-    def share_encoder(self, texts: Sequence[str], checkpointed_texts: int) -> "TextCache":
-        """Make an empty cache of other texts for the same encoder."""
-        return TextCache(self._encoder, self._tokenizer, texts, self._precision, checkpointed_texts)
+    def share_encoder(self, texts: Sequence[str]) -> "TextCache":
+        """Make an empty cache of other texts for the same encoder, without gradient checkpointing."""
+        return TextCache(self._encoder, self._tokenizer, texts, self._precision)
+
+    def sort_by_length(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Sort texts by their number of tokens, so that neighbours share a batch without much padding."""
+        return rows[np.argsort([len(self._tokens[row]) for row in rows], kind="stable")]
 
     @property
     def device(self) -> torch.device:
@@ -70,25 +74,21 @@ class TextCache:
 
     def encode_texts(self, rows: NDArray[np.int64]) -> Tensor:
         """Encode some texts: `[rows]` → `[rows, hidden]`, with gradients if they are enabled; the cache is not used."""
-        size = self._checkpointed_texts
-        if not size or not torch.is_grad_enabled():
-            return self._encode_padded(rows)
-        # Texts of similar length share a chunk, which is padded to the longest of them.
-        order = np.argsort([len(self._tokens[row]) for row in rows], kind="stable")
-        chunks = [rows[order[begin : begin + size]] for begin in range(0, len(order), size)]
-        # The BERT has no dropout in training, so no random numbers have to be drawn again.
-        parts = [
-            checkpoint(self._encode_padded, each, use_reentrant=False, preserve_rng_state=False) for each in chunks
-        ]
-        return torch.cat(parts)[to_device(np.argsort(order), self.device)]
-
-    def _encode_padded(self, rows: NDArray[np.int64]) -> Tensor:
         batch = self._tokenizer.pad([self._tokens[row] for row in rows])
         with autocast_bert(self.device, self._precision):
-            pooled = self._encoder.pool(
-                to_device(batch.input_ids, self.device), to_device(batch.attention_mask, self.device)
-            )
+            pooled = self._pool(to_device(batch.input_ids, self.device), to_device(batch.attention_mask, self.device))
         return pooled.float()
+
+    def _pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        size = self._checkpointed_texts
+        if not size or not torch.is_grad_enabled():
+            return self._encoder.pool(input_ids, attention_mask)
+        # The BERT has no dropout in training, so no random numbers have to be drawn again.
+        parts = [
+            checkpoint(self._encoder.pool, ids, mask, use_reentrant=False, preserve_rng_state=False)
+            for ids, mask in zip(input_ids.split(size), attention_mask.split(size), strict=True)
+        ]
+        return torch.cat(parts)
 
     def _encode_shared(self, rows: NDArray[np.int64]) -> Tensor:
         """Encode some texts, each in one of the processes that train together."""
@@ -105,7 +105,7 @@ class TextCache:
         """
         batch *= distributed.count_processes()
         chosen = np.arange(len(self._tokens)) if rows is None else rows
-        order = chosen[np.argsort([len(self._tokens[row]) for row in chosen], kind="stable")]
+        order = self.sort_by_length(chosen)
         for begin in range(0, len(order), batch):
             part = order[begin : begin + batch]
             self.pooled[to_device(part, self.device)] = self._encode_shared(part)

@@ -12,6 +12,9 @@ from portrait.training.encoders.base_model import load_config, load_weights
 from portrait.training.encoders.subspaces import normalise_subspaces
 from portrait.training.errors import TrainingError, to_one_line
 
+_MIN_SPREAD = 0.01
+"""Directions that texts spread less along than this share of the widest are not scaled up: much of them is noise."""
+
 
 def is_causal(bert: nn.Module, vocabulary: int) -> bool:
     """Tell whether a token attends only to those before it, so that only the last has read the whole text.
@@ -91,7 +94,7 @@ class TextEncoder(nn.Module):
         variances, directions = torch.linalg.eigh(unit.T @ unit)
         variances, directions = variances.flip(0)[:dimension], directions.flip(1).T[:dimension]
         largest = directions.gather(1, directions.abs().argmax(1, keepdim=True))
-        rows = directions * largest.sign() / variances.clamp(min=1e-6 * float(variances[0])).unsqueeze(1) ** 0.25
+        rows = directions * largest.sign() / variances.clamp(min=_MIN_SPREAD * float(variances[0])).unsqueeze(1) ** 0.25
         rows *= dimension**0.5 / torch.linalg.matrix_norm(rows)
         # Each subspace gets as many of the wide directions as the others.
         order = torch.arange(dimension).view(-1, self.subspaces).T.flatten()

@@ -10,6 +10,7 @@ described  a title, and the category, brand and attributes beside it
 A pair of events belongs to its later event, so that pairs of training events hold nothing that was held out.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +21,10 @@ from scipy import sparse
 from portrait.features.events import Item
 from portrait.features.text.normalisation import item_text, normalise_text
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
+
+_MAX_SHARING, _MIN_SHARING_ITEMS = 0.01, 10
+"""A description that more than this share of the items have, and more items than this, is in no pair: with the one
+category of a small shop, all titles would learn to be alike."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +119,20 @@ def _pair_baskets(corpus: Corpus, targets: NDArray[np.int64]) -> NDArray[np.int6
 
 def _describe_items(corpus: Corpus) -> tuple[NDArray[np.int64], list[str]]:
     """Pair the title of each item with what else its catalogue says of it; return the pairs and the new texts."""
+    titles = [item_text(Item(item.item_id, item.title)) for item in corpus.items]
+    said = [_describe(item) for item in corpus.items]
+    shared = Counter(said)
+    most = max(_MIN_SHARING_ITEMS, _MAX_SHARING * len(said))
     rows = {text: row for row, text in enumerate(corpus.texts)}
-    pairs = []
-    for item in corpus.items:
-        title = item_text(Item(item.item_id, item.title))
-        rest = ", ".join(filter(None, [*item.category_path, item.brand, *item.attributes.values()]))
-        described = normalise_text(rest)
-        if title and described and described.casefold() not in title.casefold():
-            pairs.append([rows.setdefault(text, len(rows)) for text in (title, described)])
+    pairs = [
+        [rows.setdefault(text, len(rows)) for text in (title, description)]
+        for title, description in zip(titles, said, strict=True)
+        if title and description and shared[description] <= most and description.casefold() not in title.casefold()
+    ]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2).T, list(rows)[len(corpus.texts) :]
+
+
+def _describe(item: Item) -> str:
+    """Join what the catalogue says of an item beside its title."""
+    parts = [*item.category_path, item.brand, *item.attributes.values()]
+    return normalise_text(", ".join(part for part in parts if part))

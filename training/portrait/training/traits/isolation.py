@@ -24,6 +24,10 @@ _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["portrait.training.traits.labels"])  # imported once, not in every process
 
 
+_START_SECONDS, _EXIT_SECONDS = 120.0, 10.0
+"""Without memory, a process may wait for ever for a lock when it starts or ends."""
+
+
 class LimitExceededError(Exception):
     """The process took too long, or ended: it had no memory left, or was killed."""
 
@@ -48,7 +52,7 @@ class IsolatedProcess(Generic[R]):
 
         Raises:
             TrainingError: the process raised it.
-            OutOfBoundsError: the process did not answer.
+            LimitExceededError: the process did not answer.
         """
         self._connection.send(question)
         return self.receive(seconds)
@@ -60,7 +64,10 @@ class IsolatedProcess(Generic[R]):
                 raise LimitExceededError(f"did not end in {seconds:g} s")
             answer, error = self._connection.recv()
         except (EOFError, OSError):
-            self._process.join()
+            self._process.join(_EXIT_SECONDS)
+            if self._process.is_alive():  # it has no memory to end in
+                self._process.kill()
+                self._process.join()
             raise LimitExceededError(f"ended its process with exit code {self._process.exitcode}") from None
         if error is not None:
             raise error
@@ -79,7 +86,7 @@ def start_isolated(
 
     Raises:
         TrainingError: `opened` raised it.
-        OutOfBoundsError: the process did not get so far.
+        LimitExceededError: the process did not get so far.
     """
     ours, theirs = _PROCESSES.Pipe()
     process = _PROCESSES.Process(target=_serve_questions, args=(theirs, opened, memory_bytes), daemon=True)
@@ -87,7 +94,7 @@ def start_isolated(
     theirs.close()
     try:
         made: IsolatedProcess[R] = IsolatedProcess(process, ours)
-        made.receive(None)
+        made.receive(_START_SECONDS)
         yield made
     finally:
         process.kill()

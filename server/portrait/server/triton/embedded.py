@@ -32,6 +32,8 @@ _STABLE_SECONDS = 5.0
 """A server that ran this long with its releases is restarted at once, one that keeps dying after growing pauses."""
 _POLL_SECONDS = 0.25
 """Seconds between checks of the model processes. A process that is dead in two checks was not ended by Triton."""
+_DEATH_SECONDS = 2.0
+"""A server that dies while it loads is gone so soon."""
 _PORTS = range(20_000, 32_000)
 """Below those that Linux gives to outgoing connections: one of these could hold the port when Triton restarts."""
 
@@ -59,6 +61,8 @@ class EmbeddedTriton:
         self._releases: list[int] = []
         self._changing = asyncio.Lock()
         self._metrics_port = _free_port()
+        self._revived = asyncio.Event()
+        """Set when the server has been started again, or could not be."""
         self.ready = False
         """True while the server runs with every release loaded."""
         self.restarts = 0
@@ -115,9 +119,31 @@ class EmbeddedTriton:
     async def load(self, release: int) -> None:
         """Load a release beside those that are loaded, which go on answering meanwhile.
 
+        If the server dies of the first one, it is loaded once more: now and then a process of a model crashes while it
+        starts, and the server with it. A start must not fail for that; later releases are for the caller to try again.
+
         Raises:
             TritonError: a model can't be loaded; those that were loaded before still are.
         """
+        self._revived.clear()
+        try:
+            await self._add(release)
+        except TritonError:
+            if self._releases or not await self._has_died():
+                raise
+            _log.warning("first_release_loaded_again", extra={"release": release})
+            await self._revived.wait()
+            await self._add(release)
+
+    async def _has_died(self) -> bool:
+        """Tell whether the server, whose models could not be loaded, is dead or about to die."""
+        assert self._process is not None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), _DEATH_SECONDS)
+        return not self._process.is_running
+
+    async def _add(self, release: int) -> None:
+        """Load a release beside the others; see `load`."""
         async with self._changing:
             if release in self._releases:
                 return
@@ -211,6 +237,7 @@ class EmbeddedTriton:
         except (TritonError, OSError):
             _log.exception("triton_restart_failed")
         self._began = time.monotonic()
+        self._revived.set()
 
     async def _check_models(self, process: ServerProcess) -> None:
         """End the server if one of its models' processes has died: one that starts anew has all of them."""

@@ -84,7 +84,11 @@ def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]
     """
     vectors = encode_targets(trained.model, trained.cache, corpus, targets, trained.index.vectors)
     random = np.random.default_rng(trained.settings.seed)
-    builder = CandidateBuilder(corpus, trained.holdout, trained.index, trained.relations)
+    # Leave-one-out holds out events of all times: what is popular of late is read as of each of them, as a release of
+    # that day would. By time, all targets are later than the release.
+    of_all_times = trained.settings.split is Split.LOO and corpus is trained.corpus
+    learnt = trained.holdout.learnt(corpus) if of_all_times else None
+    builder = CandidateBuilder(corpus, trained.holdout, trained.index, trained.relations, learnt)
     texts = embed_texts(trained.model, trained.cache)
     chosen = builder.build(vectors, texts.numpy(), random)
     scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)

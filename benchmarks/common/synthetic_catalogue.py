@@ -29,7 +29,12 @@ from portrait.features.candidates.item_statistics import POPULARITY, scale_popul
 from portrait.features.candidates.relations import Relations
 from portrait.features.events import Event, EventType, Item
 from portrait.features.files.integrity import sha256
-from portrait.features.histories.history_arrays import build_event_columns, encode_history, pad_histories
+from portrait.features.histories.history_arrays import (
+    build_event_columns,
+    encode_history,
+    find_encoded_slots,
+    pad_histories,
+)
 from portrait.features.items.prices import PriceScale
 from portrait.features.population.profile_distribution import ProfileDistribution, write_profile_distribution
 from portrait.features.release import layout as release_layout
@@ -145,7 +150,8 @@ def _encode_profiles(source: Path, real: Release, count: int, random: np.random.
         rows = [first]
         while len(rows) < _HISTORY and starts[rows[-1]] < starts[rows[-1] + 1]:
             rows.append(int(follow[random.integers(starts[rows[-1]], starts[rows[-1] + 1])]))
-        told = encode_history(build_event_columns([Event("", EventType.VIEW)] * len(rows), lambda _: math.nan), _NOW)
+        columns = build_event_columns([Event("", EventType.VIEW)] * len(rows), lambda _: math.nan)
+        told = encode_history(columns, find_encoded_slots(columns), _NOW)
         inputs = {"event_embedding": np.asarray(real.vectors)[rows][None], **vars(pad_histories([told], len(rows)))}
         profiles.append(session.run(["profile"], inputs)[0][0])
     return np.stack(profiles)

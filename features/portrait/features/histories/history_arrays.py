@@ -223,16 +223,16 @@ def _scale_count(count: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log1p(count) / np.log(2.0) - 1.0
 
 
-def encode_history(columns: EventColumns, as_of: datetime | float | None) -> HistoryArrays:
-    """Model input of one history, the slots of `find_encoded_slots`.
+def encode_history(columns: EventColumns, slots: NDArray[np.int64], as_of: datetime | float | None) -> HistoryArrays:
+    """Model input of one history.
 
     Args:
         columns: the history, oldest first, nothing later than `as_of`; at least one event.
+        slots: `find_encoded_slots` of the columns.
         as_of: the moment of the profile (seconds since 1970 or a datetime), None if times mean nothing.
     """
-    first = find_encoded_slots(columns)
-    latest = EventColumns(**{name: values[first[0] :] for name, values in vars(columns).items()})
-    first -= first[0]
+    latest = EventColumns(**{name: values[slots[0] :] for name, values in vars(columns).items()})
+    first = slots - slots[0]
     moment = as_of.timestamp() if isinstance(as_of, datetime) else np.nan if as_of is None else as_of
     return HistoryArrays(
         event_type=latest.type_code[first],

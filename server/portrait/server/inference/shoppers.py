@@ -122,7 +122,7 @@ class ShopperEncoder:
         slots = histories.find_encoded_slots(columns)
         vectors = await self.vectors(events[slots[0] :], snapshots, deadline)
         profile = await self.profiles.encode(
-            histories.pool_slots(vectors, slots - slots[0]), histories.encode_history(columns, as_of), deadline
+            histories.pool_slots(vectors, slots - slots[0]), histories.encode_history(columns, slots, as_of), deadline
         )
         if not asks:
             self._remembered.put(events, profile)

@@ -133,15 +133,15 @@ def test_training_and_serving_encode_a_history_alike(corpus: Corpus, baskets: Co
         return corpus.price_scale.percentile(item.category_path, event.price) if item else float("nan")
 
     columns = histories.build_event_columns(events, percentile)
+    slots = histories.find_encoded_slots(columns)
     served = histories.pad_histories(
-        [histories.encode_history(columns, float(corpus.columns.time[target]))], windows.mask.shape[1]
+        [histories.encode_history(columns, slots, float(corpus.columns.time[target]))], windows.mask.shape[1]
     )
     np.testing.assert_array_equal(windows.event_type, served.event_type)
     np.testing.assert_array_equal(windows.event_numbers, served.event_numbers)
     np.testing.assert_array_equal(windows.mask, served.mask)
     # Training counts ages back from the last event and tells the gap to the target apart.
     np.testing.assert_allclose(windows.event_age + batch.pair_gap, served.event_age, atol=1e-3)
-    slots = histories.find_encoded_slots(columns)
     assert windows.event.tolist() == list(range(start + slots[0], start + len(events)))
     assert [int(place) for place in np.unique(windows.place, return_index=True)[1]] == (slots - slots[0]).tolist()
 

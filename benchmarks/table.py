@@ -41,6 +41,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "DATA REPOSITORY", "benchmarks.quality.served", SERVING,
     )  # fmt: skip
     yield Benchmark(
+        "candidates", "what the sources of candidates lose of the whole catalogue", "RUN",
+        "benchmarks.candidates.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
         "cold-start", "ranking quality for items and shoppers with few events", _SOURCE,
         "benchmarks.cold_start.cli", RANKING,
     )  # fmt: skip

@@ -67,6 +67,7 @@ def small_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, count in BUDGETS.items():
             monkeypatch.setattr(module, name, count)
         monkeypatch.setattr(module, "RELATED_CANDIDATES", RELATED)
+        monkeypatch.setattr(module, "RELATED_CANDIDATES_OF_SEARCH", dict.fromkeys(RELATED, 1))
 
 
 @dataclass(frozen=True)

@@ -325,9 +325,17 @@ def _print_metrics(measured: dict[str, Any]) -> None:
         table.add_row(name, f"{ours['value']:.4f}", f"{low:.4f} to {high:.4f}", f"{popular:.4f}")
     console.print(table)
     console.print(_make_baseline_table(measured["ranking"]))
-    table = Table("chance of the next", "AUC", "log loss", "calibration error", title="probabilities")
+    console.print(_make_candidate_table(measured["candidates"]))
+    columns = {
+        "AUC": "auc",
+        "log loss": "log_loss",
+        "calibration error": "calibration_error",
+        "among the first ten": "calibration_error_of_first_10",
+        "by chance alone": "calibration_error_of_first_10_by_chance",
+    }
+    table = Table("chance of the next", *columns, title="probabilities")
     for name, row in measured["probabilities"].items():
-        table.add_row(name, *(_format_figure(row[key]) for key in ("auc", "log_loss", "calibration_error")))
+        table.add_row(name, *(_format_figure(row[key]) for key in columns.values()))
     console.print(table)
 
 
@@ -345,6 +353,16 @@ def _make_baseline_table(ranking: dict[str, dict[str, Any]]) -> Table:
             f"{row['HR@10']['value']:.4f}",
             f"{paired['difference']:+.4f} ({low:+.4f} to {high:+.4f})",
         )
+    return table
+
+
+def _make_candidate_table(measured: dict[str, Any]) -> Table:
+    """Make the table of the sources of candidates."""
+    title = f"candidates, {measured['count']:.0f} of a shopper on average, {measured['recall']:.1%} of the targets"
+    table = Table("source", "items", "targets", "found by it alone", "NDCG@10 lost without", title=title)
+    for name, row in measured["by_source"].items():
+        shares = (f"{row[key]:.1%}" for key in ("recall", "alone"))
+        table.add_row(name, f"{row['count']:.0f}", *shares, f"{row['loss_without']:.4f}")
     return table
 
 

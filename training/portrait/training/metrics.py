@@ -119,6 +119,19 @@ def calibration_error(
     return sum(abs(row.expected - row.observed) for row in rows) / sum(row.expected for row in rows)
 
 
+def calibration_error_by_chance(
+    chances: NDArray[np.float64], weights: NDArray[np.float64], bins: int = 10, seed: int = 0, draws: int = 100
+) -> float:
+    """Mean `calibration_error` of labels that are drawn with just these chances.
+
+    Chance alone moves the observed positives of a bin: a calibration error that is no larger than this one tells
+    nothing against the chances (Kumar et al. 2019, "Verified Uncertainty Calibration").
+    """
+    random = np.random.default_rng(seed)
+    drawn = (random.random(len(chances)) < chances for _ in range(draws))
+    return float(np.mean([calibration_error(chances, labels, weights, bins) for labels in drawn]))
+
+
 def cumulative_gain(
     scores: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64], shares: NDArray[np.float64]
 ) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Sources of candidates: how many items each of them gives to the ranker.
 
-Together they give at most 512 without a query, and 704 with one.
+Together they give at most 512, with a query or without one.
 """
 
 from collections.abc import Hashable
@@ -20,6 +20,8 @@ WORD_CANDIDATES = 60
 """Items that hold a query's words, the best described first; more where more are asked for."""
 RELATED_CANDIDATES = {ASSOCIATION: 80, TRANSITION: 80, TWO_HOPS: 80, TITLE: 40}
 """Items that the latest events lead to, by relation."""
+RELATED_CANDIDATES_OF_SEARCH = {ASSOCIATION: 30, TRANSITION: 20, TWO_HOPS: 20, TITLE: 20}
+"""The same where there is a query, which decides first."""
 FAMILIAR_CANDIDATES = 70
 """Items that the shopper knows, the most usual first, unless they are left out."""
 POPULAR_CANDIDATES = 32

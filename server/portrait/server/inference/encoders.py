@@ -22,13 +22,13 @@ HISTORIES = Shapes(
 )
 """Batches of histories, by numbers of slots."""
 RANKINGS = Shapes(
-    lengths=(16, 64, 128, 256, 384, 512, 704, 1024, 2112),
+    lengths=(16, 64, 128, 256, 384, 512, 1024, 2112),
     rows=tuple(range(1, 65)),
     budget=4096,
     overhead=0,
     min_fill_when_busy=0.0,
 )
-"""Batches of rankings, by numbers of candidates: all sources together fit 512, with a query 704."""
+"""Batches of rankings, by numbers of candidates: all sources together fit 512."""
 QUEUE = 2_000
 """Histories, and rankings, that may be unanswered at one time."""
 

@@ -14,6 +14,7 @@ from portrait.features.candidates.sources import (
     NEAREST_CANDIDATES,
     POPULAR_CANDIDATES,
     RELATED_CANDIDATES,
+    RELATED_CANDIDATES_OF_SEARCH,
     WORD_CANDIDATES,
     order_by_habit,
 )
@@ -101,7 +102,8 @@ def _find_related(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> 
     """Yield the rows of the catalogue that the history leads to, best first, by relation."""
     if catalogue.name != DEFAULT_CATALOGUE:
         return
-    for name, count in RELATED_CANDIDATES.items():
+    counts = RELATED_CANDIDATES_OF_SEARCH if shopper.query_words else RELATED_CANDIDATES
+    for name, count in counts.items():
         rows = catalogue.current_rows(shopper.related.by_name[name].rows_by_score())
         yield rows[catalogue.holds(allowed, rows)][:count]
 

@@ -23,6 +23,7 @@ from portrait.features.candidates.sources import (
     NEAREST_CANDIDATES,
     POPULAR_CANDIDATES,
     RELATED_CANDIDATES,
+    RELATED_CANDIDATES_OF_SEARCH,
     WORD_CANDIDATES,
 )
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
@@ -252,6 +253,9 @@ def test_another_catalogue_is_not_led_to(release: Release) -> None:
 
 def test_the_candidates_of_all_sources_fill_most_of_the_batch_that_they_are_padded_to() -> None:
     near = NEAREST_CANDIDATES + COLD_CANDIDATES
-    others = sum(RELATED_CANDIDATES.values()) + FAMILIAR_CANDIDATES + POPULAR_CANDIDATES
-    for count in (near + others, 2 * near + WORD_CANDIDATES + others):  # without a query, and with one
+    others = FAMILIAR_CANDIDATES + POPULAR_CANDIDATES
+    without_query = near + sum(RELATED_CANDIDATES.values()) + others
+    with_query = 2 * near + WORD_CANDIDATES + sum(RELATED_CANDIDATES_OF_SEARCH.values()) + others
+    for count in (without_query, with_query):
+        assert count <= 512
         assert min(length for length in RANKINGS.lengths if length >= count) < 1.25 * count

@@ -43,6 +43,7 @@ def small_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, count in (("NEAREST", 4), ("COLD", 1), ("FAMILIAR", 3), ("POPULAR", 3), ("WORD", 3)):
         monkeypatch.setattr(module, f"{name}_CANDIDATES", count)
     monkeypatch.setattr(module, "RELATED_CANDIDATES", dict.fromkeys(RELATIONS, 2))
+    monkeypatch.setattr(module, "RELATED_CANDIDATES_OF_SEARCH", dict.fromkeys(RELATIONS, 1))
     monkeypatch.setattr(module, "UNIFORM_ITEMS", 8)
 
 

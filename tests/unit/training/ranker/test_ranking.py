@@ -44,6 +44,7 @@ def candidates() -> Candidates:
         items=np.stack([random.choice(ITEMS, WIDTH, replace=False) for _ in range(TARGETS)]),
         features=features,
         shown=places < WIDTH - 4,
+        found_by=(places < WIDTH - 4).astype(np.uint16),
         weight=weight,
         label=places == 0,
         together=places < 2,

@@ -19,6 +19,7 @@ from portrait.features.candidates.sources import (
     NEAREST_CANDIDATES,
     POPULAR_CANDIDATES,
     RELATED_CANDIDATES,
+    RELATED_CANDIDATES_OF_SEARCH,
     WORD_CANDIDATES,
     order_by_habit,
     order_by_popularity,
@@ -36,6 +37,9 @@ from portrait.training.ranker.targets import list_moment_items
 UNIFORM_ITEMS = 32
 """Items per target that are drawn uniformly besides the candidates, to represent the rest of the catalogue."""
 
+SOURCES = ("profile", "query", "cold items", "habit", "popularity", "words", *RELATIONS)
+"""Sources of candidates; the number of a source is its bit in `Candidates.found_by`."""
+
 _PURCHASES = (EVENT_TYPE_CODES[EventType.PURCHASE],)
 _RECENT_COLUMNS = slice(1, 1 + len(RECENT_HALF_LIVES_DAYS))
 
@@ -51,6 +55,8 @@ class Candidates:
     """`[targets, candidates, len(CANDIDATE_FEATURES)]`."""
     shown: NDArray[np.bool_]
     """`[targets, candidates]`: True if serving would rank the item."""
+    found_by: NDArray[np.uint16]
+    """`[targets, candidates]`: bits of the `SOURCES` that found the item."""
     weight: NDArray[np.float32]
     """`[targets, candidates]`: number of items of the catalogue that the item represents."""
     label: NDArray[np.bool_]
@@ -83,7 +89,7 @@ class CandidateBuilder:
         relations: Relations,
         as_of_targets: NDArray[np.int64] | None = None,
     ) -> None:
-        self._corpus, self._holdout, self._index, self._relations = corpus, holdout, index, relations
+        self.corpus, self.holdout, self._index, self._relations = corpus, holdout, index, relations
         known = as_of_targets is not None and not np.isnan(corpus.columns.time[as_of_targets]).any()
         self._recent = RecentPopularity(corpus, as_of_targets) if known and as_of_targets is not None else None
         self._popular = order_by_popularity(index.statistics)[: 10 * POPULAR_CANDIDATES]
@@ -99,21 +105,31 @@ class CandidateBuilder:
             texts: `[texts, dimension]`, embeddings of the corpus' texts.
             random: draws the sample.
         """
-        corpus, targets = self._corpus, vectors.targets
+        corpus, targets = self.corpus, vectors.targets
         query = self._find_queries(targets)
-        near = self._find_nearest(vectors)
+        near, cold = self._find_nearest(vectors)
         asked = np.flatnonzero(query >= 0)
-        near_query = self._find_nearest(TargetVectors(vectors.items, texts[query[asked]], targets[asked]))
-        found = dict(zip(asked.tolist(), near_query, strict=True))
+        near_query, cold_query = self._find_nearest(TargetVectors(vectors.items, texts[query[asked]], targets[asked]))
+        place = {row: number for number, row in enumerate(asked.tolist())}
         rows: list[dict[str, Any]] = [{} for _ in targets]
         # In the order of time, since the popularity of late moves forward.
         for row in np.argsort(corpus.columns.time[targets], kind="stable").tolist():
-            nearest = np.append(near[row], found.get(row, near[row][:0]))
+            nearest = {"profile": near[row], "cold items": cold[row]}
+            if row in place:
+                nearest["query"] = near_query[place[row]]
+                nearest["cold items"] = np.append(cold[row], cold_query[place[row]])
             rows[row] = self._build_row(int(targets[row]), nearest, int(query[row]), random)
         width = max((len(row["items"]) for row in rows), default=1)
         padded = {
             name: _pad([row.pop(name) for row in rows], width, fill)
-            for name, fill in (("items", -1), ("features", 0), ("shown", False), ("weight", 0), ("together", False))
+            for name, fill in (
+                ("items", -1),
+                ("features", 0),
+                ("shown", False),
+                ("found_by", 0),
+                ("weight", 0),
+                ("together", False),
+            )
         }
         label = padded["items"] == corpus.event_item[targets][:, None]
         bought = np.isin(corpus.columns.type_code[targets], _PURCHASES)
@@ -121,23 +137,23 @@ class CandidateBuilder:
 
     def _find_queries(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
         """`[targets]`: text row of the search directly before each target, -1 if there is none."""
-        before = self._corpus.context_end[targets] - 1
-        return np.where(self._corpus.event_item[before] == NO_ITEM, self._corpus.event_text[before], -1)
+        before = self.corpus.context_end[targets] - 1
+        return np.where(self.corpus.event_item[before] == NO_ITEM, self.corpus.event_text[before], -1)
 
-    def _find_nearest(self, vectors: TargetVectors) -> NDArray[np.int64]:
-        """`[targets, found]`: items nearest to some vectors, and the nearest cold ones."""
-        mask, cold = self._holdout.mask_seen, np.flatnonzero(self._index.is_cold)
-        nearest = rank_catalogue(self._corpus, vectors, NEAREST_CANDIDATES, mask)
-        return np.concatenate([nearest, rank_catalogue(self._corpus, vectors, COLD_CANDIDATES, mask, cold)], axis=1)
+    def _find_nearest(self, vectors: TargetVectors) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """`[targets, found]` each: items nearest to some vectors, and the nearest cold ones."""
+        mask, cold = self.holdout.mask_seen, np.flatnonzero(self._index.is_cold)
+        nearest = rank_catalogue(self.corpus, vectors, NEAREST_CANDIDATES, mask)
+        return nearest, rank_catalogue(self.corpus, vectors, COLD_CANDIDATES, mask, cold)
 
     def _build_row(
-        self, target: int, nearest: NDArray[np.int64], query: int, random: np.random.Generator
+        self, target: int, nearest: dict[str, NDArray[np.int64]], query: int, random: np.random.Generator
     ) -> dict[str, Any]:
-        corpus, index = self._corpus, self._index
+        corpus, index = self.corpus, self._index
         asked = self._words.read_query(corpus.texts[query]) if query >= 0 else None
         history, related = self._read_history(target)
         statistics, popular = self._read_statistics(target)
-        ranked = self._list_served_items(target, nearest, history, related, popular, asked)
+        ranked, found_by = _unite(self.find_sources(target, nearest, history, related, popular, asked))
         together = list_moment_items(corpus, target)
         missed = np.setdiff1d(together, ranked)
         drawn = np.setdiff1d(random.integers(0, len(corpus.items), UNIFORM_ITEMS), np.append(ranked, together))
@@ -159,12 +175,13 @@ class CandidateBuilder:
             "items": items,
             "features": compute_candidate_features(columns, history, related, asked),
             "shown": np.arange(len(items)) < len(ranked),
+            "found_by": np.append(found_by, np.zeros(len(items) - len(ranked), dtype=np.uint16)),
             "weight": weight,
             "together": np.isin(items, together),
         }
 
     def _read_history(self, target: int) -> tuple[HistorySummary, RelatedItems]:
-        corpus = self._corpus
+        corpus = self.corpus
         context = slice(int(corpus.shopper_start[target]), int(corpus.context_end[target]))
         items = [None if item == NO_ITEM else item for item in corpus.event_item[context].tolist()]
         times = corpus.columns.time[context]
@@ -184,7 +201,7 @@ class CandidateBuilder:
         if self._recent is None:
             return lambda items: self._index.statistics[items], self._popular
         recent, index = self._recent, self._index
-        recent.advance(float(self._corpus.columns.time[target]))
+        recent.advance(float(self.corpus.columns.time[target]))
 
         def read(items: NDArray[np.int64]) -> NDArray[np.float32]:
             values = index.statistics[items]
@@ -193,28 +210,48 @@ class CandidateBuilder:
 
         return read, recent.find_popular(2 * POPULAR_CANDIDATES)
 
-    def _list_served_items(
-        self, target: int, nearest: NDArray[np.int64], history: HistorySummary, related: RelatedItems,
+    def find_sources(
+        self, target: int, nearest: dict[str, NDArray[np.int64]], history: HistorySummary, related: RelatedItems,
         popular: NDArray[np.int64], query: QueryWords | None,
-    ) -> NDArray[np.int64]:  # fmt: skip
-        """Return the items that serving would rank, each once."""
+    ) -> dict[str, NDArray[np.int64]]:  # fmt: skip
+        """The items that each source gives to serving.
+
+        Args:
+            target: the event to foresee.
+            nearest: the items of the sources that compare vectors.
+            history: the shopper's latest events.
+            related: where they lead.
+            popular: items that are popular at the time, the most popular first.
+            query: words of the search directly before the target; None without one.
+        """
         is_cold = self._index.is_cold
         familiar = np.array(order_by_habit(history.items), dtype=np.int64)
         # Relations and popularity know no cold items, so they must not find those that are treated as cold either.
-        sources = [
-            (nearest, len(nearest)),
-            (familiar, FAMILIAR_CANDIDATES),
-            (popular[~is_cold[popular]], POPULAR_CANDIDATES),
-        ]
+        sources = {
+            **{name: (rows, len(rows)) for name, rows in nearest.items()},
+            "habit": (familiar, FAMILIAR_CANDIDATES),
+            "popularity": (popular[~is_cold[popular]], POPULAR_CANDIDATES),
+        }
         if query:
             named, _ = self._words.find(query, self._index.statistics[:, POPULARITY], WORD_CANDIDATES)
-            sources.append((named, WORD_CANDIDATES))
-        for name in RELATIONS:
+            sources["words"] = (named, WORD_CANDIDATES)
+        for name, count in (RELATED_CANDIDATES_OF_SEARCH if query else RELATED_CANDIDATES).items():
             best = related.by_name[name].rows_by_score()
-            sources.append((best[~is_cold[best]], RELATED_CANDIDATES[name]))
-        masked = find_masked_items(self._corpus, target) if self._holdout.mask_seen else nearest[:0]
-        found = [(rows[~np.isin(rows, masked)] if len(masked) else rows)[:count] for rows, count in sources]
-        return np.unique(np.concatenate(found))
+            sources[name] = (best[~is_cold[best]], count)
+        masked = find_masked_items(self.corpus, target) if self.holdout.mask_seen else familiar[:0]
+        return {
+            name: (rows[~np.isin(rows, masked)] if len(masked) else rows)[:count]
+            for name, (rows, count) in sources.items()
+        }
+
+
+def _unite(sources: dict[str, NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """The items of all sources, each once and ascending, and the bits of the sources that found each."""
+    bits = [np.full(len(rows), 1 << SOURCES.index(name), dtype=np.uint16) for name, rows in sources.items()]
+    items, place = np.unique(np.concatenate(list(sources.values())), return_inverse=True)
+    found_by = np.zeros(len(items), dtype=np.uint16)
+    np.bitwise_or.at(found_by, place, np.concatenate(bits))
+    return items, found_by
 
 
 def _number_groups(groups: list[Any]) -> list[int | None]:

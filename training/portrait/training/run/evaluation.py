@@ -27,12 +27,16 @@ from portrait.training.ranker.candidates import CandidateBuilder, Candidates
 from portrait.training.ranker.model import compute_next_probability
 from portrait.training.run import run as runs
 from portrait.training.run.baselines import SETTINGS_KEY, rank_with_tuned_baselines
+from portrait.training.run.candidate_metrics import measure_candidates
 from portrait.training.run.folder import SETTINGS_FILE, metrics_file
 from portrait.training.run.run import TrainedRun
 
 DUMPED_ITEMS = 100
 SHOWN_POSITIONS = 10
 """First positions of a ranking, whose calibration is measured on its own."""
+_PROBABILITY_METRICS = (
+    "auc", "log_loss", "calibration_error", "calibration_error_of_first_10", "calibration_error_of_first_10_by_chance",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,23 @@ def rank_test_targets(trained: TrainedRun) -> RankedTargets:
     return rank_targets(trained, trained.corpus, trained.holdout.test)
 
 
+def make_candidate_builder(
+    trained: TrainedRun, corpus: Corpus, kind: type[CandidateBuilder] = CandidateBuilder
+) -> CandidateBuilder:
+    """Make what finds the candidates of a run's targets.
+
+    Args:
+        trained: the run.
+        corpus: the run's own, or other histories of its items and texts.
+        kind: its class.
+    """
+    # Leave-one-out holds out events of all times: what is popular of late is read as of each of them, as a release of
+    # that day would. By time, all targets are later than the release.
+    of_all_times = trained.settings.split is Split.LOO and corpus is trained.corpus
+    learnt = trained.holdout.learnt(corpus) if of_all_times else None
+    return kind(corpus, trained.holdout, trained.index, trained.relations, learnt)
+
+
 def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]) -> RankedTargets:
     """Rank the catalogue for some targets as serving does: retrieve, then order by the ranker.
 
@@ -83,14 +104,9 @@ def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]
         targets: events of the corpus to predict, ascending.
     """
     vectors = encode_targets(trained.model, trained.cache, corpus, targets, trained.index.vectors)
-    random = np.random.default_rng(trained.settings.seed)
-    # Leave-one-out holds out events of all times: what is popular of late is read as of each of them, as a release of
-    # that day would. By time, all targets are later than the release.
-    of_all_times = trained.settings.split is Split.LOO and corpus is trained.corpus
-    learnt = trained.holdout.learnt(corpus) if of_all_times else None
-    builder = CandidateBuilder(corpus, trained.holdout, trained.index, trained.relations, learnt)
     texts = embed_texts(trained.model, trained.cache)
-    chosen = builder.build(vectors, texts.numpy(), random)
+    builder = make_candidate_builder(trained, corpus)
+    chosen = builder.build(vectors, texts.numpy(), np.random.default_rng(trained.settings.seed))
     scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)
     chances = np.zeros((*chosen.items.shape, 2))
     with torch.no_grad():
@@ -132,6 +148,7 @@ def compute_metrics(trained: TrainedRun, ranked: RankedTargets, baselines: Basel
         "seen_items": "masked" if trained.holdout.mask_seen else "ranked",
         "ranking": comparison.measure_rankings(ours, baselines),
         SETTINGS_KEY: baselines.settings,
+        "candidates": measure_candidates(ranked.chosen, ranked.positions),
         "probabilities": {
             name: _probability_metrics(predictions)
             for name, predictions in collect_predictions(trained, ranked).items()
@@ -177,13 +194,15 @@ def _probability_metrics(predictions: Predictions) -> dict[str, float | None]:
     arguments = (predictions.chances, predictions.labels, predictions.weights)
     first = predictions.at(0, SHOWN_POSITIONS)
     if not predictions.labels.any():
-        return {"auc": None, "log_loss": None, "calibration_error": None, "calibration_error_of_first_10": None}
-    return {
-        "auc": metrics.auc(*arguments),
-        "log_loss": metrics.log_loss(*arguments),
-        "calibration_error": metrics.calibration_error(*arguments),
-        "calibration_error_of_first_10": metrics.calibration_error(first.chances, first.labels, first.weights),
-    }
+        return dict.fromkeys(_PROBABILITY_METRICS)
+    measured = (
+        metrics.auc(*arguments),
+        metrics.log_loss(*arguments),
+        metrics.calibration_error(*arguments),
+        metrics.calibration_error(first.chances, first.labels, first.weights),
+        metrics.calibration_error_by_chance(first.chances, first.weights),
+    )
+    return dict(zip(_PROBABILITY_METRICS, measured, strict=True))
 
 
 def _popularity_probabilities(trained: TrainedRun, ranked: RankedTargets) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""What the sources of candidates keep of the ranking of a whole catalogue."""

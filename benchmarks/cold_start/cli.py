@@ -1,7 +1,8 @@
 """Cold start: items without training events, and shoppers with few events.
 
 `python -m benchmarks cold-start SOURCE` writes a data set in which a tenth of the items have no event but as a
-shopper's last one, trains a run on it, and ranks the catalogue for the shoppers whose last item is one of these.
+shopper's last one, trains a run on it, and ranks the catalogue for the shoppers whose last item is one of these. A
+second run has a base model for which all texts are the same: what it loses is what the BERT is worth.
 """
 
 import json
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import results, steps
 from benchmarks.common.cli import add_source, make_parser
+from benchmarks.common.constant_model import write_constant_model
 from benchmarks.common.data_sets import read_source
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
@@ -23,10 +25,12 @@ from portrait.training.baselines.protocol import Scorer
 from portrait.training.dataset import readers
 from portrait.training.encoders.retrieval import encode_targets
 from portrait.training.run import run as runs
+from portrait.training.settings import TrainSettings
 
 COLD_SHARE, SEED = 0.1, 0
 BOOSTS = (0.0, 1.0, 2.0, 2.5)
 """Nats added to the scores of cold items; see the setting `cold_item_boost`."""
+WITHOUT_BERT = "Portrait without its BERT"
 _COLD_BASELINES = ("popularity", "zero-shot MiniLM")
 _CONTEXTS = ((1, 4), (5, 9), (10, None))
 """Events before the target, from and to."""
@@ -48,8 +52,14 @@ def write_cold_data(data: Path, out: Path) -> None:
     )
 
 
-def measure(data: Path, run: Path) -> dict[str, Any]:
-    """Rank cold targets among all items and among cold ones, and known targets by length of context."""
+def measure(data: Path, run: Path, without_bert: Path) -> dict[str, Any]:
+    """Rank cold targets among all items and among cold ones, and known targets by length of context.
+
+    Args:
+        data: the data set with cold items.
+        run: a run on it.
+        without_bert: a run of the same settings whose base model tells nothing.
+    """
     trained = runs.load_run(run)
     task = Task(trained.corpus, trained.holdout)
     test = trained.holdout.test
@@ -62,6 +72,7 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
             tuned[baseline.name], _, scorers[baseline.name] = baseline.tuned(task)
     found: dict[str, dict[str, NDArray[np.int64]]] = {"cold items, among all items": {}, "cold items, among those": {}}
     served = _rank_with_boosts(trained)
+    served[WITHOUT_BERT] = portrait.rank_targets(runs.load_run(without_bert))
     for name, ranks in served.items():
         found["cold items, among all items"][name] = ranks[is_cold]
     for name, scorer in scorers.items():
@@ -85,10 +96,23 @@ def measure(data: Path, run: Path) -> dict[str, Any]:
             name: {
                 "targets": len(next(iter(models.values()))),
                 "models": {model: ranking.compute_metrics(ranks) for model, ranks in models.items()},
+                **_compare_with_ablation(models),
             }
             for name, models in found.items()
         },
     }
+
+
+def _compare_with_ablation(models: dict[str, NDArray[np.int64]]) -> dict[str, Any]:
+    """What the BERT is worth, where both runs were measured."""
+    if WITHOUT_BERT not in models:
+        return {}
+    ours = models[_name_boost(TrainSettings.cold_item_boost)]
+    return {"worth_of_bert": ranking.compare_paired(ours, models[WITHOUT_BERT])}
+
+
+def _name_boost(boost: float) -> str:
+    return f"Portrait, cold item boost {boost:g}"
 
 
 def _rank_with_boosts(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
@@ -96,7 +120,7 @@ def _rank_with_boosts(trained: runs.TrainedRun) -> dict[str, NDArray[np.int64]]:
     found = {}
     for boost in BOOSTS:
         trained.ranker.cold_item_boost.fill_(boost)
-        found[f"Portrait, cold item boost {boost:g}"] = portrait.rank_targets(trained)
+        found[_name_boost(boost)] = portrait.rank_targets(trained)
     return found
 
 
@@ -128,6 +152,17 @@ def format_report(content: dict[str, Any]) -> str:
                 f"| {name} | {part['targets']:,} | {model} | {values['NDCG@10']['value']:.4f} "
                 f"| {values['HR@10']['value']:.4f} | {low:.4f} to {high:.4f} |"
             )
+    lines += [
+        "",
+        f"Paired differences of NDCG@10, {_name_boost(TrainSettings.cold_item_boost)} minus {WITHOUT_BERT}:",
+        "",
+        "| slice | difference | 95% interval |",
+        "|---|---|---|",
+    ]
+    for name, part in content["slices"].items():
+        if paired := part.get("worth_of_bert"):
+            low, high = paired["NDCG@10"]["interval"]
+            lines.append(f"| {name} | {paired['NDCG@10']['difference']:+.4f} | {low:+.4f} to {high:+.4f} |")
     return "\n".join(lines) + "\n"
 
 
@@ -141,7 +176,10 @@ def main(arguments: list[str]) -> int:
     cold = work / "cold-data"
     if not (cold / "report.json").exists():
         write_cold_data(data, cold)
-    content = measure(cold, steps.train_run(cold, work / "cold-run"))
+    base = write_constant_model(work / "constant-model")
+    options_without = ("--base-model", str(base), "--finetune", "frozen")
+    without = steps.train_run(cold, work / "cold-run-without-bert", *options_without)
+    content = measure(cold, steps.train_run(cold, work / "cold-run"), without)
     results.write_results(f"cold-{content['data']}", content, format_report(content))
     print(format_report(content))
     return 0

@@ -92,15 +92,20 @@ def test_popularity_counts_training_events(task: Task) -> None:
 
 @several
 @given(half_life=st.floats(0.5, 400.0))
-def test_recent_popularity_halves_with_each_half_life(task: Task, half_life: float) -> None:
-    corpus = task.corpus
-    end = max(corpus.columns.time[e] for e in np.flatnonzero(task.holdout.train) if corpus.event_item[e] != NO_ITEM)
-    expected = np.zeros(len(corpus.items))
-    for event in np.flatnonzero(task.holdout.train):
-        if corpus.event_item[event] != NO_ITEM:
-            expected[corpus.event_item[event]] += 0.5 ** ((end - corpus.columns.time[event]) / DAY / half_life)
-    scores = popularity.score_by_recent_popularity(task, None, {"half_life_days": half_life})(task.holdout.test[:2])
-    assert np.allclose(scores, expected, rtol=1e-5)
+def test_recent_popularity_reads_the_days_before_a_target_and_halves_with_each_half_life(
+    task: Task, half_life: float
+) -> None:
+    corpus, targets = task.corpus, task.holdout.test
+    learnt = [e for e in np.flatnonzero(task.holdout.train) if corpus.event_item[e] != NO_ITEM]
+    scores = popularity.score_by_recent_popularity(task, None, {"half_life_days": half_life})(targets)
+    for row, target in enumerate(targets):
+        today = corpus.columns.time[target] // DAY
+        earlier = [e for e in learnt if corpus.columns.time[e] // DAY < today]
+        expected = np.zeros(len(corpus.items))
+        latest = max((corpus.columns.time[e] // DAY for e in earlier), default=0.0)
+        for event in earlier:
+            expected[corpus.event_item[event]] += 0.5 ** ((latest - corpus.columns.time[event] // DAY) / half_life)
+        assert np.allclose(scores[row], expected, rtol=1e-4, atol=1e-6)
 
 
 @several

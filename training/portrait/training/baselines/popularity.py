@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.training.baselines.protocol import Scorer, Settings, Task
@@ -13,16 +14,30 @@ def score_by_popularity(task: Task, _: None = None, __: Settings | None = None) 
 
 
 def score_by_recent_popularity(task: Task, _: None, settings: Settings) -> Scorer:
-    """Score every item by its training events, which lose half of their weight in each half-life.
+    """Score every item by its training events of the days before the target's, which fade by a half-life.
 
-    The weights are those at the end of the training events, whatever the time of the target.
+    Args:
+        task: the data set; all its events have a time.
+        settings: `half_life_days`.
     """
-    events = task.item_events.event[task.learnt]
-    time = task.corpus.columns.time[events]
-    age_days = (time.max() - time) / SECONDS_PER_DAY
-    weights = 0.5 ** (age_days / settings["half_life_days"])
-    items = task.item_events.item[task.learnt]
-    return _repeat(np.bincount(items, weights, minlength=len(task.corpus.items)).astype(np.float64))
+    times = task.corpus.columns.time
+    days, row = np.unique(_find_days(times[task.item_events.event[task.learnt]]), return_inverse=True)
+    entries = (np.ones(len(row), dtype=np.float32), (task.item_events.item[task.learnt], row))
+    by_day = sparse.csr_matrix(entries, shape=(len(task.corpus.items), len(days)))
+
+    def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
+        age = _find_days(times[targets])[:, None] - days
+        is_earlier = age > 0
+        # Relative to the latest day before the target: only the order counts, and long ages would all become 0.
+        age -= np.where(is_earlier, age, np.inf).min(1, keepdims=True)
+        weights = 0.5 ** (np.where(is_earlier, age, np.inf) / settings["half_life_days"])
+        return np.ascontiguousarray((by_day @ weights.T.astype(np.float32)).T)
+
+    return score
+
+
+def _find_days(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.floor(times / SECONDS_PER_DAY)
 
 
 def _repeat(scores: NDArray[np.float64]) -> Scorer:

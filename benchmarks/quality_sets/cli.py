@@ -1,11 +1,13 @@
 """Portrait by default settings on every data set of a folder: `python -m benchmarks quality-sets FOLDER`.
 
 Each data set is prepared, then trained and evaluated by each split that it allows, with the commands that a user types
-and no options but `--split`. What has ended is not repeated, so that the same command continues after a stop. A data
-set that fails is named, and the next one follows. Results go to `benchmarks/results/quality-sets.{json,md}` after each
-step.
+and no options but `--split`. `--seeds` repeats that with other seeds. `--without-bert` trains once more with a base
+model for which all texts are the same, and measures what is lost. What has ended is not repeated, so that the same
+command continues after a stop. A data set that fails is named, and the next one follows. Results go to
+`benchmarks/results/quality-sets.{json,md}` after each step.
 """
 
+import argparse
 import sys
 import time
 from collections.abc import Iterator
@@ -14,8 +16,10 @@ from typing import Any
 
 from benchmarks.common import results, steps
 from benchmarks.common.cli import existing_folder, make_parser
+from benchmarks.common.constant_model import write_constant_model
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.quality_sets import report
+from benchmarks.quality_sets.ablation import measure_worth
 from benchmarks.quality_sets.sets import SourceSet, find_sets, list_splits
 from benchmarks.quality_sets.shortcuts import measure_shortcuts
 from portrait.training.dataset.corpus import Corpus, load_corpus
@@ -34,13 +38,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("folder", type=existing_folder, help="folder with a folder for each source")
     parser.add_argument("--work", type=Path, default=steps.WORK / NAME, help="folder for data sets and runs")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="names of data sets; by default all")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each data set and split (%(default)s)")
+    parser.add_argument("--without-bert", action="store_true", help="measure what is lost without the BERT")
     options = parser.parse_args(arguments)
     circumstances = results.describe_circumstances(f"python -m benchmarks {NAME} FOLDER")
     rows: list[dict[str, Any]] = []
     for each in find_sets(options.folder):
         if options.only and each.name not in options.only:
             continue
-        for row in _measure_set(each, options.work / each.name):
+        for row in _measure_set(each, options.work / each.name, options):
             rows.append(row)
             content = {"circumstances": circumstances, "sets": rows}
             results.write_results(NAME, content, report.format_report(content))
@@ -50,7 +56,7 @@ def main(arguments: list[str]) -> int:
     return int(any("failed" in row for row in rows))
 
 
-def _measure_set(source: SourceSet, work: Path) -> Iterator[dict[str, Any]]:
+def _measure_set(source: SourceSet, work: Path, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Measure one data set by each split; a failure is a row that says so."""
     try:
         data = source.prepare(work / "data")
@@ -59,20 +65,34 @@ def _measure_set(source: SourceSet, work: Path) -> Iterator[dict[str, Any]]:
         yield _report_failure({"data": source.name}, error)
         return
     for split in list_splits(corpus):
-        yield _measure_split(source.name, data, corpus, split, work / split)
+        place = {"data": source.name, "split": split.value}
+        print(f"{time.strftime('%H:%M:%S')} {source.name}, {split}: begins", flush=True)
+        try:
+            yield {**place, **_measure_split(data, corpus, split, work / split, options)}
+        except BenchmarkError as error:
+            yield _report_failure(place, error)
+        print(f"{time.strftime('%H:%M:%S')} {source.name}, {split}: ended", flush=True)
 
 
-def _measure_split(name: str, data: Path, corpus: Corpus, split: Split, run: Path) -> dict[str, Any]:
-    place = {"data": name, "split": split.value}
-    print(f"{time.strftime('%H:%M:%S')} {name}, {split}: begins", flush=True)
-    try:
-        steps.evaluate_run(steps.train_run(data, run, "--split", split.value), split)
-    except BenchmarkError as error:
-        return _report_failure(place, error)
-    measured = read_json_object(metrics_file(run, split))
-    shortcuts = measure_shortcuts(corpus, hold_out(corpus, split).test)
-    print(f"{time.strftime('%H:%M:%S')} {name}, {split}: ended", flush=True)
-    return {**place, **measured, "shortcuts": shortcuts.to_json()}
+def _measure_split(data: Path, corpus: Corpus, split: Split, run: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Train and evaluate runs of one split; the first one's metrics, and what others add."""
+    measured = []
+    for seed in range(options.seeds):
+        folder = run if not seed else run.with_name(f"{run.name}-seed-{seed}")
+        chosen = ("--seed", str(seed)) if seed else ()
+        steps.evaluate_run(steps.train_run(data, folder, *chosen, "--split", split.value), split)
+        measured.append(read_json_object(metrics_file(folder, split)))
+    row = {
+        **measured[0],
+        "shortcuts": measure_shortcuts(corpus, hold_out(corpus, split).test).to_json(),
+        "ndcg_by_seed": [each["ranking"]["portrait"]["NDCG@10"]["value"] for each in measured],
+    }
+    if options.without_bert:
+        base = write_constant_model(run.parent / "constant-model")
+        frozen = ("--split", split.value, "--base-model", str(base), "--finetune", "frozen")
+        without = steps.train_run(data, run.with_name(f"{run.name}-without-bert"), *frozen)
+        row["worth_of_bert"] = measure_worth(run, without, corpus)
+    return row
 
 
 def _report_failure(place: dict[str, Any], error: Exception) -> dict[str, Any]:

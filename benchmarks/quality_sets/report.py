@@ -15,7 +15,16 @@ def format_report(results: dict[str, Any]) -> str:
     """Format the table, the shortcuts of the test targets, and the settings that validation chose."""
     rows = results["sets"]
     measured = [row for row in rows if "failed" not in row]
-    head = ["data", "split", "shoppers", "seen items", "Portrait", *_NAMES, "Portrait minus the best baseline"]
+    head = [
+        "data",
+        "split",
+        "shoppers",
+        "seen items",
+        "Portrait",
+        *_NAMES,
+        "Portrait minus the best baseline",
+        "by seed",
+    ]
     lines = [
         "# Ranking quality on all data sets",
         "",
@@ -34,6 +43,9 @@ def format_report(results: dict[str, Any]) -> str:
             ["data", "split", f"last {LAST_ITEMS} items", "own history"], [_format_shares(row) for row in measured]
         ),
     ]
+    if worth := [line for row in measured for line in _format_worth(row)]:
+        head = ["data", "split", "shoppers", "number", "NDCG@10 lost without the BERT"]
+        lines += ["", "## What the BERT is worth", "", *_format_table(head, worth)]
     if failed := [row for row in rows if "failed" in row]:
         lines += ["", "## Not measured", "", *(f"- {_name_row(row)}: {row['failed']}" for row in failed)]
     return "\n".join(lines) + "\n"
@@ -47,8 +59,6 @@ def _format_table(head: list[str], rows: list[list[str]]) -> list[str]:
 def _format_row(row: dict[str, Any]) -> list[str]:
     ranking = row["ranking"]
     best = find_strongest(ranking, _METRIC)
-    paired = ranking[best][_METRIC][DIFFERENCE]
-    low, high = paired["interval"]
     values = {name: f"{each[_METRIC]['value']:.4f}" for name, each in ranking.items()}
     values[best] = f"**{values[best]}**"
     return [
@@ -58,13 +68,26 @@ def _format_row(row: dict[str, Any]) -> list[str]:
         row["seen_items"],
         values["portrait"],
         *(values.get(name, "") for name in _NAMES),
-        f"{paired['difference']:+.4f} ({low:+.4f} to {high:+.4f})",
+        _format_difference(ranking[best][_METRIC][DIFFERENCE]),
+        " ".join(f"{value:.4f}" for value in row["ndcg_by_seed"]),
     ]
 
 
 def _format_shares(row: dict[str, Any]) -> list[str]:
     shares = row["shortcuts"]
     return [row["data"], row["split"], f"{shares['among_last_items']:.1%}", f"{shares['in_own_history']:.1%}"]
+
+
+def _format_worth(row: dict[str, Any]) -> list[list[str]]:
+    return [
+        [row["data"], row["split"], group, f"{paired['shoppers']:,}", _format_difference(paired["NDCG@10"])]
+        for group, paired in row.get("worth_of_bert", {}).items()
+    ]
+
+
+def _format_difference(paired: dict[str, Any]) -> str:
+    low, high = paired["interval"]
+    return f"{paired['difference']:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
 def _name_row(row: dict[str, Any]) -> str:

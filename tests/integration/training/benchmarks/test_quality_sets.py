@@ -31,7 +31,7 @@ def test_every_data_set_is_measured_by_each_split_and_nothing_twice(
     def run(*arguments: object) -> None:
         # The commands of a user, with a small base model.
         ran.append(tuple(map(str, arguments)))
-        small = shop.options[:4] if arguments[0] == "train" else ()
+        small = shop.options[:4] if arguments[0] == "train" and "--base-model" not in arguments else ()
         ended = run_portrait(*arguments, *small)
         if ended.code:
             raise steps.StepError(ended.stderr)
@@ -56,6 +56,14 @@ def test_every_data_set_is_measured_by_each_split_and_nothing_twice(
     ran.clear()
     assert cli.main(arguments) == 0
     assert ran == []
+    only = [*arguments[:3], "--only", "timeless", "--seeds", "2", "--without-bert"]
+    assert cli.main(only) == 0
+    assert [each[0] for each in ran] == ["train", "evaluate", "train"]
+    (row,) = json.loads((tmp_path / "quality-sets.json").read_text(encoding="utf-8"))["sets"]
+    assert row["ndcg_by_seed"][0] == row["ranking"]["portrait"]["NDCG@10"]["value"]
+    assert len(row["ndcg_by_seed"]) == 2
+    assert row["worth_of_bert"]["all shoppers"]["shoppers"] == row["shoppers"]
+    assert "What the BERT is worth" in (tmp_path / "quality-sets.md").read_text(encoding="utf-8")
 
 
 def test_a_data_set_that_fails_is_named_and_the_next_one_follows(

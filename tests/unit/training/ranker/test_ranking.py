@@ -83,3 +83,27 @@ def test_chances_are_calibrated_on_later_moments(vectors: TargetVectors, candida
     click = compute_next_probability(chances).numpy()
     assert float(ranker.calibration[0, 0]) < 0.5
     assert (click * changed.weight[late]).sum(1).mean() == pytest.approx(1.0, rel=0.02)
+
+
+@pytest.mark.parametrize("tells_until_the_end", [True, False])
+def test_the_past_moves_later_searches_only_where_it_helped(
+    vectors: TargetVectors, candidates: Candidates, tells_until_the_end: bool
+) -> None:
+    """A feature of the past tells the item that is searched for: always, or only in the first four fifths."""
+    late = np.arange(TARGETS) >= 0.8 * TARGETS
+    features = candidates.features.copy()
+    features[..., CANDIDATE_FEATURES.index("has_query")] = 1.0
+    if not tells_until_the_end:
+        features[late, :, TELLING] = -features[late, :, TELLING]
+    searches = dataclasses.replace(candidates, features=features, query=np.zeros(TARGETS, dtype=np.int64))
+    weights, times = np.ones(TARGETS, dtype=np.float32), np.arange(TARGETS, dtype=np.float64)
+    text = torch.nn.functional.normalize(torch.ones(1, 8), dim=-1)
+    ranker = fit_ranker(vectors, searches, text, weights, times, 1.0, seed=0)
+    everybody = np.arange(TARGETS)
+    nobody = dataclasses.replace(vectors, profiles=np.zeros_like(vectors.profiles))
+    unknown = features.copy()
+    unknown[..., TELLING] = 0.0
+    with torch.no_grad():
+        known, _ = run_ranker(ranker, vectors, searches, text, everybody)
+        without, _ = run_ranker(ranker, nobody, dataclasses.replace(searches, features=unknown), text, everybody)
+    assert bool((known != without).any()) == tells_until_the_end

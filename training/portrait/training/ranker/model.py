@@ -34,7 +34,7 @@ class Ranker(nn.Module):
     With one, relevance comes first: `w · (nearness, matches)`, plus a network of these and the item's statistics that
     starts at 0; nearness is the cosine of query and candidate in standard deviations over the catalogue, since the
     cosines of some encoders hardly differ. The share is `sigmoid(gate)`, learnt from searches: how far the shopper's
-    past may move a result.
+    past may move a result. `ranking.settle_share` closes the gate where later searches gain nothing by it.
 
     The probability that an item is next is `exp(a · l + b)` with l linear in the score and the inputs. It is that of a
     softmax over the whole catalogue: the inputs that are the same for all candidates of a request take the place of the

@@ -22,7 +22,9 @@ to learn from; by these, the ranker learns how often an item is wanted that has 
 
 _EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-2
 CALIBRATION_SHARE = 0.2
-"""Share of the targets, the latest, on which the probabilities are calibrated."""
+"""Share of the targets, the latest, by which the share of the past and the probabilities are settled."""
+_MIN_SEARCHES, _CLOSED = 30, 30.0
+"""Later searches without which nothing is settled, and the negative of a gate that lets nothing through."""
 _DOUBT = torch.tensor([1.0, 0.01])
 """Weights of the squared changes of slope and offset beside the loss of all targets: few targets change slopes little,
 and offsets stay finite where all targets are purchases, or none."""
@@ -115,8 +117,39 @@ def fit_ranker(
             loss.backward()
             optimizer.step()
             decay.step()
-    calibrate(ranker.eval(), vectors, candidates, texts, late)
+    settle_share(ranker.eval(), vectors, candidates, texts, late)
+    calibrate(ranker, vectors, candidates, texts, late)
     return ranker
+
+
+@torch.no_grad()
+def settle_share(
+    ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, rows: NDArray[np.int64]
+) -> None:
+    """Let the past move no result of a search, unless later searches are foreseen better by it.
+
+    The gain must be more than its standard error. Without a search, the share stays as it is.
+
+    Args:
+        ranker: the ranker.
+        vectors: vectors of profiles and items.
+        candidates: candidates of all targets.
+        texts: `[texts, dimension]`, embeddings of the corpus' texts.
+        rows: indices of targets that it was not fitted to.
+    """
+    asked = rows[(candidates.query[rows] >= 0) & (candidates.together[rows] & candidates.shown[rows]).any(1)]
+    if len(asked) < _MIN_SEARCHES:
+        return
+    learnt = ranker.gate.clone()
+    losses = []
+    for gate in (learnt, torch.full_like(learnt, -_CLOSED)):
+        ranker.gate.copy_(gate)
+        parts = np.array_split(asked, max(1, len(asked) // _BATCH))
+        scores = [run_ranker(ranker, vectors, candidates, texts, part)[0] for part in parts]
+        losses.append(_measure_order(torch.cat(scores), candidates, asked))
+    gain = losses[1] - losses[0]
+    if gain.mean() > gain.std() / len(asked) ** 0.5:
+        ranker.gate.copy_(learnt)
 
 
 def calibrate(
@@ -186,10 +219,8 @@ def _compute_loss(
     rows: NDArray[np.int64],
 ) -> Tensor:  # fmt: skip
     score, chances = run_ranker(ranker, vectors, candidates, texts, rows)
-    shown = torch.from_numpy(candidates.shown[rows])
-    wanted = torch.from_numpy(candidates.together[rows]) & shown
-    listwise = _compare_with_others(score, wanted, shown & ~wanted) * torch.from_numpy(weights[rows])
-    reachable = wanted.any(1)
+    listwise = _measure_order(score, candidates, rows) * torch.from_numpy(weights[rows])
+    reachable = torch.from_numpy((candidates.together[rows] & candidates.shown[rows]).any(1))
     chance = _compute_chance_loss(chances, candidates, rows).mean()
     return (listwise * reachable).sum() / reachable.sum().clamp(min=1) + chance
 
@@ -204,8 +235,10 @@ def _compute_chance_loss(chances: Tensor, candidates: Candidates, rows: NDArray[
     return expected.sum(-1) + (label * (purchase - log_next)).sum(-1)
 
 
-def _compare_with_others(score: Tensor, wanted: Tensor, others: Tensor) -> Tensor:
-    """`[rows]`: mean cross-entropy of each wanted item among itself and the others."""
-    rest = score.masked_fill(~others, -1e4).logsumexp(-1, keepdim=True)
+def _measure_order(score: Tensor, candidates: Candidates, rows: NDArray[np.int64]) -> Tensor:
+    """`[rows]`: mean cross-entropy of each item of the moment among itself and the items of other moments."""
+    shown = torch.from_numpy(candidates.shown[rows])
+    wanted = torch.from_numpy(candidates.together[rows]) & shown
+    rest = score.masked_fill(~(shown & ~wanted), -1e4).logsumexp(-1, keepdim=True)
     loss = functional.softplus(rest - score)
     return (loss * wanted).sum(-1) / wanted.sum(-1).clamp(min=1)

@@ -1,1 +1,1 @@
-"""What the sources of candidates keep of the ranking of a whole catalogue."""
+"""The share of a whole catalogue's hits that the sources of candidates keep."""

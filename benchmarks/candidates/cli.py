@@ -1,4 +1,4 @@
-"""What the sources of candidates lose: `python -m benchmarks candidates RUN`.
+"""Loss by the sources of candidates: `python -m benchmarks candidates RUN`.
 
 For some test targets, the ranker of a run ranks the candidates that serving would give it, and then every item of the
 catalogue. Of the targets among the first ten of the whole catalogue, the sources are to keep 90%. Returns 0 if they do,

@@ -104,7 +104,7 @@ def measure(data: Path, run: Path, without_bert: Path) -> dict[str, Any]:
 
 
 def _compare_with_ablation(models: dict[str, NDArray[np.int64]]) -> dict[str, Any]:
-    """What the BERT is worth, where both runs were measured."""
+    """The worth of the BERT, where both runs were measured."""
     if WITHOUT_BERT not in models:
         return {}
     ours = models[_name_boost(TrainSettings.cold_item_boost)]

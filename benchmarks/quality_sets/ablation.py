@@ -1,4 +1,4 @@
-"""What the BERT is worth to a run: for all shoppers, and for those of whom little is known."""
+"""Worth of the BERT to a run: for all shoppers, and for those of whom little is known."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the sources of candidates find of the test targets, and what each of them is worth."""
+"""Share of the test targets that each source of candidates finds, and its worth to the ranking."""
 
 from typing import Any
 

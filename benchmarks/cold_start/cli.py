@@ -20,7 +20,7 @@ from benchmarks.common.data_sets import read_source
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.common.ranking.baselines import BASELINES
-from benchmarks.common.ranking.protocol import Task
+from benchmarks.common.ranking.protocol import RankingTask
 from portrait.training.baselines.protocol import Scorer
 from portrait.training.dataset import readers
 from portrait.training.encoders.retrieval import encode_targets
@@ -61,7 +61,7 @@ def measure(data: Path, run: Path, without_bert: Path) -> dict[str, Any]:
         without_bert: a run of the same settings whose base model tells nothing.
     """
     trained = runs.load_run(run)
-    task = Task(trained.corpus, trained.holdout)
+    task = RankingTask(trained.corpus, trained.holdout)
     test = trained.holdout.test
     cold_rows = np.flatnonzero(trained.holdout.item_counts == 0)
     is_cold = np.isin(trained.corpus.event_item[test], cold_rows)

@@ -19,7 +19,7 @@ from benchmarks.common.data_sets import read_source
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.common.ranking.baselines import BASELINES
-from benchmarks.common.ranking.protocol import Protocol, Task
+from benchmarks.common.ranking.protocol import Protocol, RankingTask
 from benchmarks.quality import report, sasrec
 from benchmarks.quality.cache import find_cached, hash_file
 from portrait.training.dataset import corpus as corpora
@@ -31,7 +31,7 @@ Models = dict[Protocol, dict[str, dict[str, Any]]]
 """Protocol → model → its settings, ranks and metrics."""
 
 
-def measure_baselines(tasks: dict[Protocol, Task], data: Path, cache: Path, with_sasrec: bool) -> Models:
+def measure_baselines(tasks: dict[Protocol, RankingTask], data: Path, cache: Path, with_sasrec: bool) -> Models:
     """Tune every baseline on training events alone, and rank its test items under every protocol."""
     models: list[tuple[str, Any, list[dict[str, Any]]]] = [(one.name, one, list(one.grid())) for one in BASELINES]
     if with_sasrec:
@@ -49,7 +49,7 @@ def measure_baselines(tasks: dict[Protocol, Task], data: Path, cache: Path, with
     return found
 
 
-def _tune_and_rank(tasks: dict[Protocol, Task], model: Any) -> dict[str, Any]:
+def _tune_and_rank(tasks: dict[Protocol, RankingTask], model: Any) -> dict[str, Any]:
     """Tune a baseline by validation, and rank the test items under each protocol."""
     settings, tried, scorer = model.tuned(tasks[Protocol.TRAIN_ONLY])
     ranks = {}
@@ -85,7 +85,8 @@ def _measure(data: Path, runs_: Mapping[Protocol, Path | None], options: argpars
     circumstances = results.describe_circumstances(command)
     corpus = corpora.load_corpus(data)
     tasks = {
-        protocol: Task(corpus, hold_out(corpus, Split.LOO, refit=protocol is Protocol.REFIT)) for protocol in Protocol
+        protocol: RankingTask(corpus, hold_out(corpus, Split.LOO, refit=protocol is Protocol.REFIT))
+        for protocol in Protocol
     }
     found = measure_baselines(tasks, data, options.cache, not options.no_sasrec)
     for protocol, folder in runs_.items():

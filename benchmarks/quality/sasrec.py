@@ -15,7 +15,7 @@ from rectools.models import SASRecModel
 from rectools.models.nn.transformers.lightning import TransformerLightningModule
 from torch.nn import functional
 
-from benchmarks.common.ranking.protocol import Task
+from benchmarks.common.ranking.protocol import RankingTask
 from portrait.training.baselines.protocol import Scorer
 
 NAME = "SASRec, softmax"
@@ -53,7 +53,7 @@ class SasRec:
         settings: one of `GRID`.
     """
 
-    def __init__(self, task: Task, settings: dict[str, Any]) -> None:
+    def __init__(self, task: RankingTask, settings: dict[str, Any]) -> None:
         seed_everything(0, verbose=False)
         self._task = task
         self._data = _make_dataset(task)
@@ -97,7 +97,7 @@ class SasRec:
         return scores
 
 
-def tune(task: Task) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
+def tune(task: RankingTask) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
     """Tune settings and epochs by validation; return the best, all that were tried, and the scorer of the best."""
     tried: list[dict[str, Any]] = []
     best: tuple[float, dict[str, Any], SasRec] | None = None
@@ -113,7 +113,7 @@ def tune(task: Task) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
     return best[1], tried, best[2].score
 
 
-def _validate_epochs(task: Task, model: SasRec) -> Iterator[tuple[int, float]]:
+def _validate_epochs(task: RankingTask, model: SasRec) -> Iterator[tuple[int, float]]:
     best, worse = -1.0, 0
     for epochs in range(EPOCHS_PER_VALIDATION, MAX_EPOCHS + 1, EPOCHS_PER_VALIDATION):
         model.train(EPOCHS_PER_VALIDATION)
@@ -125,7 +125,7 @@ def _validate_epochs(task: Task, model: SasRec) -> Iterator[tuple[int, float]]:
             return
 
 
-def fit(task: Task, settings: dict[str, Any]) -> Scorer:
+def fit(task: RankingTask, settings: dict[str, Any]) -> Scorer:
     """Fit the model with given settings."""
     model = SasRec(task, settings)
     model.train(settings["epochs"])
@@ -139,7 +139,7 @@ def _make_trainer() -> Trainer:
     )  # fmt: skip
 
 
-def _make_dataset(task: Task) -> Dataset:
+def _make_dataset(task: RankingTask) -> Dataset:
     corpus, events = task.corpus, task.learnt
     order = pd.Timestamp("2000-01-01") + pd.to_timedelta(events, unit="s")  # events stand in their order in time
     return Dataset.construct(

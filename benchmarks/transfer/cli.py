@@ -14,7 +14,7 @@ from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.common.ranking.baselines import RETURNING_BASELINES
-from benchmarks.common.ranking.protocol import Task
+from benchmarks.common.ranking.protocol import RankingTask
 from benchmarks.transfer import privacy
 from portrait.training.dataset.splits import hold_out
 from portrait.training.enums import Split
@@ -24,8 +24,8 @@ from portrait.training.run.run import TrainedRun
 
 def compare_models(trained: TrainedRun, concealed: TrainedRun) -> dict[str, dict[str, Any]]:
     """Rank the test with every model; settings come from validation."""
-    task = Task(trained.corpus, trained.holdout)
-    train_only = Task(trained.corpus, hold_out(trained.corpus, trained.settings.split))
+    task = RankingTask(trained.corpus, trained.holdout)
+    train_only = RankingTask(trained.corpus, hold_out(trained.corpus, trained.settings.split))
     found: dict[str, dict[str, Any]] = {}
     for baseline in RETURNING_BASELINES:
         settings, _, scorer = baseline.tuned(train_only)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.common.ranking.protocol import Task
+from benchmarks.common.ranking.protocol import RankingTask
 from benchmarks.transfer import probes
 from portrait.features.histories.history_arrays import MAX_ENCODED_SLOTS
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
@@ -42,7 +42,7 @@ def measure(data: Path, trained: TrainedRun, concealed: TrainedRun | None) -> di
             ("profile of half of the shoppers", ours.profiles, half),
             ("the same, concealed by what the others declared", hidden, half),
         ]
-    histories = Task(corpus, trained.holdout).histories(targets)
+    histories = RankingTask(corpus, trained.holdout).histories(targets)
     found: dict[str, list[dict[str, Any]]] = {}
     for attribute, value in zip(_ATTRIBUTES, values, strict=True):
         counted = np.isin(value, np.flatnonzero(np.bincount(value[value >= 0]) >= MIN_SHOPPERS))

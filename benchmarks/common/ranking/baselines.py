@@ -18,7 +18,7 @@ from rectools.dataset import Dataset
 from rectools.models import EASEModel, ImplicitItemKNNWrapperModel
 from scipy import sparse
 
-from benchmarks.common.ranking.protocol import Task
+from benchmarks.common.ranking.protocol import RankingTask
 from portrait.training.baselines.protocol import Scorer
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.encoders.base_model import load_tokenizer
@@ -37,11 +37,11 @@ class Baseline:
 
     name: str
     grid: Callable[[], Iterator[dict[str, Any]]]
-    prepare: Callable[[Task, dict[str, Any]], Any]
+    prepare: Callable[[RankingTask, dict[str, Any]], Any]
     """Costly preparation, shared by settings that differ in `_SCORER_SETTINGS` only."""
-    scorer: Callable[[Task, Any, dict[str, Any]], Scorer]
+    scorer: Callable[[RankingTask, Any, dict[str, Any]], Scorer]
 
-    def tuned(self, task: Task) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
+    def tuned(self, task: RankingTask) -> tuple[dict[str, Any], list[dict[str, Any]], Scorer]:
         """Return the settings with the best validation NDCG@10, all that were tried, and the scorer of the best."""
         tried = []
         best: tuple[float, dict[str, Any], Scorer] | None = None
@@ -58,17 +58,17 @@ class Baseline:
         assert best is not None
         return best[1], tried, best[2]
 
-    def fitted(self, task: Task, settings: dict[str, Any]) -> Scorer:
+    def fitted(self, task: RankingTask, settings: dict[str, Any]) -> Scorer:
         """Fit the model with given settings."""
         return self.scorer(task, self.prepare(task, settings), settings)
 
 
-def _score_by_popularity(task: Task, _: Any, __: dict[str, Any]) -> Scorer:
+def _score_by_popularity(task: RankingTask, _: Any, __: dict[str, Any]) -> Scorer:
     counts = task.holdout.item_counts.astype(np.float32)
     return lambda targets: np.repeat(counts[None], len(targets), 0)
 
 
-def _score_linearly(task: Task, weights: Any, settings: dict[str, Any]) -> Scorer:
+def _score_linearly(task: RankingTask, weights: Any, settings: dict[str, Any]) -> Scorer:
     """Score by item-to-item weights applied to histories that count recent events more."""
 
     def score(targets: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -78,7 +78,7 @@ def _score_linearly(task: Task, weights: Any, settings: dict[str, Any]) -> Score
     return score
 
 
-def _fit_knn(task: Task, settings: dict[str, Any]) -> sparse.csr_matrix:
+def _fit_knn(task: RankingTask, settings: dict[str, Any]) -> sparse.csr_matrix:
     """Fit the similarity of items with BM25-weighted shoppers; plain cosine overrates items that co-occurred once."""
     neighbours = BM25Recommender(K=settings["neighbours"], K1=settings["k1"], B=settings["b"], num_threads=2)
     model = ImplicitItemKNNWrapperModel(neighbours)
@@ -88,24 +88,24 @@ def _fit_knn(task: Task, settings: dict[str, Any]) -> sparse.csr_matrix:
     return similarity
 
 
-def _fit_ease(task: Task, settings: dict[str, Any]) -> NDArray[np.float32]:
+def _fit_ease(task: RankingTask, settings: dict[str, Any]) -> NDArray[np.float32]:
     model = EASEModel(regularization=settings["ridge"])
     model.fit(_make_dataset(task))
     return np.asarray(model.weight, dtype=np.float32)
 
 
-def _score_by_own_history(task: Task, _: Any, settings: dict[str, Any]) -> Scorer:
+def _score_by_own_history(task: RankingTask, _: Any, settings: dict[str, Any]) -> Scorer:
     """Score by the shopper's own earlier items, recent ones more; popularity fills up."""
     share = (settings["popularity"] * task.holdout.item_counts / task.holdout.item_counts.sum()).astype(np.float32)
     return lambda targets: np.asarray(task.contexts(targets, settings["decay"]).todense()) + share
 
 
-def _score_linearly_with_own(task: Task, weights: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
+def _score_linearly_with_own(task: RankingTask, weights: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
     """Score by item-to-item weights, with one more weight from each item to itself."""
     return _score_linearly(task, weights + settings["own"] * np.eye(len(weights), dtype=np.float32), settings)
 
 
-def _make_dataset(task: Task) -> Dataset:
+def _make_dataset(task: RankingTask) -> Dataset:
     """Make a RecTools data set of the training events with every item, so that rows keep their numbers."""
     matrix = task.interactions().tocoo()
     items = len(task.corpus.items)
@@ -121,11 +121,11 @@ def _make_dataset(task: Task) -> Dataset:
     return Dataset.construct(frame)
 
 
-def _score_zero_shot(task: Task, vectors: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
+def _score_zero_shot(task: RankingTask, vectors: NDArray[np.float32], settings: dict[str, Any]) -> Scorer:
     return lambda targets: (task.contexts(targets, settings["decay"]) @ vectors) @ vectors.T
 
 
-def _encode_titles(task: Task, _: dict[str, Any]) -> NDArray[np.float32]:
+def _encode_titles(task: RankingTask, _: dict[str, Any]) -> NDArray[np.float32]:
     """Encode items to `[items, hidden]` with the base model before any training."""
     pooled = encode_untrained(task.corpus)[task.corpus.item_text]
     return pooled / np.linalg.norm(pooled, axis=1, keepdims=True)

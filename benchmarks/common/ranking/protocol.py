@@ -10,10 +10,7 @@ from scipy import sparse
 from portrait.training.baselines.protocol import Scorer, find_ranks
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
-from portrait.training.metrics import hit_rate, ndcg, reciprocal_rank
-
-CUTOFFS = (5, 10, 20)
-METRICS = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}
+from portrait.training.metrics import ndcg
 
 
 class Protocol(StrEnum):
@@ -26,7 +23,7 @@ class Protocol(StrEnum):
 
 
 @dataclass(frozen=True)
-class Task:
+class RankingTask:
     """One data set under one protocol."""
 
     corpus: Corpus

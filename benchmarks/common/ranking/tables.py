@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common.ranking.protocol import CUTOFFS, METRICS
-from portrait.training.metrics import bootstrap_interval
+from portrait.training.metrics import CUTOFFS, RANKING_METRICS, bootstrap_interval
 
 PORTRAIT = "Portrait"
 _COLUMNS = (
@@ -17,7 +16,7 @@ _COLUMNS = (
 def compute_metrics(ranks: NDArray[np.int64]) -> dict[str, Any]:
     """Compute every metric at every cutoff with its 95% bootstrap interval."""
     rows = {}
-    for name, measure in METRICS.items():
+    for name, measure in RANKING_METRICS.items():
         for cut in CUTOFFS:
             values = measure(ranks, cut)
             rows[f"{name}@{cut}"] = {"value": float(values.mean()), "interval": bootstrap_interval(values)}
@@ -33,7 +32,7 @@ def compare_paired(ours: NDArray[np.int64], theirs: NDArray[np.int64]) -> dict[s
     """Compute the differences of NDCG@10 and HR@10 over the same shoppers, with paired 95% bootstrap intervals."""
     rows = {}
     for name in ("NDCG", "HR"):
-        mine, other = METRICS[name](ours, 10), METRICS[name](theirs, 10)
+        mine, other = RANKING_METRICS[name](ours, 10), RANKING_METRICS[name](theirs, 10)
         rows[f"{name}@10"] = {
             "difference": float((mine - other).mean()),
             "interval": bootstrap_interval(mine - other),

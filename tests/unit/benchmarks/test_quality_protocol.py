@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support import tiny_data
 
-from benchmarks.common.ranking.protocol import Task
+from benchmarks.common.ranking.protocol import RankingTask
 from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
 from portrait.training.dataset.splits import hold_out
 from portrait.training.encoders.retrieval import find_masked_items
@@ -34,7 +34,7 @@ def test_a_refit_learns_what_precedes_the_test_and_nothing_later(corpus: Corpus,
 
 
 def test_contexts_count_recent_events_more(corpus: Corpus) -> None:
-    task = Task(corpus, hold_out(corpus, Split.LOO))
+    task = RankingTask(corpus, hold_out(corpus, Split.LOO))
     targets = task.holdout.test
     contexts = task.contexts(targets, 0.5)
     for row, target in enumerate(targets):
@@ -47,8 +47,8 @@ def test_contexts_count_recent_events_more(corpus: Corpus) -> None:
 
 
 def test_a_target_stands_behind_what_ties_with_it_and_masked_items_are_left_out(corpus: Corpus) -> None:
-    task = Task(corpus, hold_out(corpus, Split.LOO))
-    masked = Task(corpus, replace(task.holdout, mask_seen=True))
+    task = RankingTask(corpus, hold_out(corpus, Split.LOO))
+    masked = RankingTask(corpus, replace(task.holdout, mask_seen=True))
     targets = task.holdout.test
 
     def scorer(part: np.ndarray) -> np.ndarray:

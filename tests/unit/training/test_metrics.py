@@ -36,6 +36,14 @@ def test_chances_that_are_true_are_calibrated() -> None:
     assert metrics.log_loss(chances, labels, ones) < metrics.log_loss(np.clip(3 * chances, 0, 1), labels, ones)
 
 
+@pytest.mark.parametrize("count", [2_000, 200_000])
+def test_the_error_by_chance_is_that_of_chances_that_are_true(count: int) -> None:
+    random = np.random.default_rng(0)
+    chances, ones = random.beta(1, 20, count), np.ones(count)
+    errors = [metrics.calibration_error(chances, random.random(count) < chances, ones) for _ in range(50)]
+    assert metrics.calibration_error_by_chance(chances, ones) == pytest.approx(np.mean(errors), rel=0.15)
+
+
 def test_interval_holds_the_mean() -> None:
     values = np.random.default_rng(1).random(500)
     low, high = metrics.bootstrap_interval(values)

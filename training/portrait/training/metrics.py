@@ -31,6 +31,11 @@ def reciprocal_rank(ranks: NDArray[np.int64], k: int) -> NDArray[np.float64]:
     return np.where(found, 1.0 / (np.maximum(ranks, 0) + 1.0), 0.0)
 
 
+CUTOFFS = (5, 10, 20)
+RANKING_METRICS = {"NDCG": ndcg, "HR": hit_rate, "MRR": reciprocal_rank}
+"""The metrics of ranks that are reported, each at every cut-off."""
+
+
 def bootstrap_interval(values: NDArray[np.float64], seed: int = 0, draws: int = 1000) -> tuple[float, float]:
     """95% bootstrap interval of a mean, by the percentile method (Efron 1979)."""
     random = np.random.default_rng(seed)

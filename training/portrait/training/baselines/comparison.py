@@ -9,19 +9,16 @@ from numpy.typing import NDArray
 
 from portrait.training.baselines.protocol import Settings, Task
 from portrait.training.baselines.registry import list_suitable
-from portrait.training.metrics import bootstrap_intervals, hit_rate, ndcg, reciprocal_rank
+from portrait.training.metrics import CUTOFFS, RANKING_METRICS, bootstrap_intervals
 
 MAX_TUNING_TARGETS, MAX_TUNING_SCORES = 3_000, 50_000_000
 """Settings are chosen on so many validation targets at most, and so many scores of items for them."""
-CUTOFFS = (5, 10, 20)
 COMPARED_METRICS = ("NDCG@10", "HR@10")
 """Metrics whose paired differences are reported."""
 DIFFERENCE = "portrait_minus_this"
 """Key of the paired difference in a metric of a baseline."""
 _METRICS = {
-    f"{name}@{cutoff}": partial(measure, k=cutoff)
-    for name, measure in (("NDCG", ndcg), ("HR", hit_rate), ("MRR", reciprocal_rank))
-    for cutoff in CUTOFFS
+    f"{name}@{cutoff}": partial(measure, k=cutoff) for name, measure in RANKING_METRICS.items() for cutoff in CUTOFFS
 }
 
 

@@ -36,11 +36,11 @@ class Ranker(nn.Module):
     cosines of some encoders hardly differ. The share is `sigmoid(gate)`, learnt from searches: how far the shopper's
     past may move a result. `ranking.settle_share` closes the gate where later searches gain nothing by it.
 
-    The probability that an item is next is `exp(a · l + b)` with l linear in the score and the inputs. It is that of a
-    softmax over the whole catalogue: the inputs that are the same for all candidates of a request take the place of the
-    logarithm of its sum. The probability that it is bought next is that times a logistic share. `ranking.calibrate`
-    fits a and b. Probabilities know nothing of `cold_item_boost`, which is added to the personal part of
-    cold items.
+    The probability that an item is next is `exp(a · l + b)`, where l is a linear function of the score and the inputs,
+    plus a network of them. It is that of a softmax over the whole catalogue: the inputs that are the same for all
+    candidates of a request take the place of the logarithm of its sum. So it does not depend on the other candidates.
+    The probability that it is bought next is that times a logistic share. `ranking.calibrate` fits a and b.
+    Probabilities know nothing of `cold_item_boost`, which is added to the personal part of cold items.
 
     Args:
         scale: what the cosine of profile and candidate counts at first: the softmax scale it was trained with.
@@ -80,6 +80,7 @@ class Ranker(nn.Module):
         self.network = _build_network(inputs, hidden)
         self.relevance_network = _build_network(relevance + len(ITEM_STATISTICS), hidden // 2)
         self.probability_head = nn.Linear(inputs + 2, 2)
+        self.probability_network = _build_network(inputs + 2, hidden // 2, outputs=2)
         nn.init.zeros_(self.probability_head.weight)
         with torch.no_grad():
             self.probability_head.bias.copy_(torch.tensor([math.log(prior), 0.0]))
@@ -123,7 +124,8 @@ class Ranker(nn.Module):
         personal = (self.linear(inputs) + self.network(inputs)).squeeze(-1)
         score = relevance + share * personal
         told = torch.stack([relevance / 10.0, score / 10.0], -1)
-        chances = self.probability_head(torch.cat([inputs, told], -1))
+        told = torch.cat([inputs, told], -1)
+        chances = self.probability_head(told) + self.probability_network(told)
         chances = chances * self.calibration[:, 0] + self.calibration[:, 1]
         return score + share * self.cold_item_boost * candidate_features[..., _IS_COLD], chances
 
@@ -168,8 +170,8 @@ def compute_next_probability(chances: Tensor) -> Tensor:
     return chances[..., 0].clamp(max=0.0).exp()
 
 
-def _build_network(inputs: int, hidden: int) -> nn.Sequential:
-    """Build two hidden layers before an output that is 0 until it is fitted."""
-    last = nn.Linear(hidden, 1, bias=False)
+def _build_network(inputs: int, hidden: int, outputs: int = 1) -> nn.Sequential:
+    """Build two hidden layers before outputs that are 0 until they are fitted."""
+    last = nn.Linear(hidden, outputs, bias=False)
     nn.init.zeros_(last.weight)
     return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), last)

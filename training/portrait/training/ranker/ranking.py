@@ -98,7 +98,7 @@ def fit_ranker(
     _standardise(ranker, vectors, candidates, random)
     # The probability heads are linear and start at a prior that is far off for popular items: they need larger steps.
     # What no target teaches stays as it is: without searches, nothing says how far the past may move their results.
-    parts = (ranker.linear, ranker.network, ranker.relevance_network)
+    parts = (ranker.linear, ranker.network, ranker.relevance_network, ranker.probability_network)
     groups: list[dict[str, Any]] = [
         {"params": [parameter for part in parts for parameter in part.parameters()]},
         {"params": [ranker.query_weights, ranker.gate], "weight_decay": 0.0},

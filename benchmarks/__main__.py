@@ -4,6 +4,7 @@
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ WRONG_USE = 2
 
 def main(arguments: Sequence[str]) -> int:
     """Run the benchmark that the arguments name; return the exit code."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command `portrait` does
     match list(arguments):
         case [] | ["-h" | "--help"]:
             print(format_table())

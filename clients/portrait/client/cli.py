@@ -35,6 +35,8 @@ _ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True, "hel
 
 def main() -> None:
     """Run the command line."""
+    # OpenMP's threads would wait for each other in busy loops: beside other work, training takes many times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     _open_streams()
     _encode_streams()
     try:

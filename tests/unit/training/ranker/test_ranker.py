@@ -23,7 +23,7 @@ def _inputs(has_query: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor,
 
 def _score(ranker: Ranker, has_query: float) -> list[float]:
     with torch.no_grad():
-        score, _ = ranker.logits(*_inputs(has_query))
+        score, _, _ = ranker(*_inputs(has_query))
     return score[0].tolist()
 
 
@@ -62,7 +62,7 @@ def test_before_the_fit_found_words_count_more_than_nearness() -> None:
     arguments = _inputs(1.0)
     arguments[-1][0, 0, MATCHES[0]] = 1.0
     with torch.no_grad():
-        score, _ = ranker.logits(*arguments)
+        score, _, _ = ranker(*arguments)
     assert score[0].tolist() == pytest.approx([3.0, 1.0])
 
 
@@ -75,7 +75,7 @@ def test_nearness_is_measured_in_deviations_over_the_catalogue() -> None:
     features = torch.zeros(1, 500, len(CANDIDATE_FEATURES))
     features[..., HAS_QUERY] = 1.0
     with torch.no_grad():
-        score, _ = ranker.logits(torch.zeros(1, 2), query, torch.from_numpy(vectors)[None], features)
+        score, _, _ = ranker(torch.zeros(1, 2), query, torch.from_numpy(vectors)[None], features)
     assert float(score.mean()) == pytest.approx(0.0, abs=1e-3)
     assert float(score.std()) == pytest.approx(1.0, rel=1e-2)
 
@@ -96,3 +96,14 @@ def test_the_boost_lifts_cold_items_and_no_chances() -> None:
     assert torch.equal(after[1], before[1])
     assert torch.equal(after[2], before[2])
     assert before[1][0].tolist() == pytest.approx([0.01, 0.01], rel=0.02)
+
+
+def test_padding_changes_nothing_of_the_candidates() -> None:
+    ranker = Ranker(20.0, 0.01, 2)
+    torch.nn.init.normal_(ranker.probability_head.weight)
+    profile, query, candidates, features = _inputs(0.0)
+    padded = [torch.nn.functional.pad(each, (0, 0, 0, 3)) for each in (candidates, features)]
+    with torch.no_grad():
+        alone, beside = ranker(profile, query, candidates, features), ranker(profile, query, *padded)
+    for name, one, other in zip(("score", "click", "purchase"), alone, beside, strict=True):
+        assert torch.allclose(one, other[:, :2], atol=1e-6), name

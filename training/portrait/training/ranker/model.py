@@ -24,6 +24,8 @@ _MATCH_WEIGHTS = {"query_words": 3.0, "query_title": 1.0, "query_category": 1.0}
 """Start of the weights of a query's words, beside 1 for its nearness in standard deviations over the catalogue: an item
 that holds all words comes before one that is near in the embeddings alone."""
 _MIN_VARIANCE = 1e-6
+_NO_RIVAL = -1e4
+"""Score of a candidate that no other competes with; finite in float16 too."""
 
 
 class Ranker(nn.Module):
@@ -36,9 +38,9 @@ class Ranker(nn.Module):
     cosines of some encoders hardly differ. The share is `sigmoid(gate)`, learnt from searches: how far the shopper's
     past may move a result. `ranking.settle_share` closes the gate where later searches gain nothing by it.
 
-    The probability that an item is next is `exp(a · l + b)`, where l is a linear function of the score and the inputs,
-    plus a network of them. It is that of a softmax over the whole catalogue: the inputs that are the same for all
-    candidates of a request take the place of the logarithm of its sum. So it does not depend on the other candidates.
+    The probability that an item is next is `exp(a · l + b)`, where l is a linear function plus a network of the inputs,
+    the score, and the logarithm of its softmax among the candidates. It is fitted over the whole catalogue, so that the
+    candidates' sum tells how probable it is that one of them is next.
     The probability that it is bought next is that times a logistic share. `ranking.calibrate` fits a and b.
     Probabilities know nothing of `cold_item_boost`, which is added to the personal part of cold items.
 
@@ -79,8 +81,8 @@ class Ranker(nn.Module):
         # The networks start at zero: an unfitted ranker compares profile, query and candidate only.
         self.network = _build_network(inputs, hidden)
         self.relevance_network = _build_network(relevance + len(ITEM_STATISTICS), hidden // 2)
-        self.probability_head = nn.Linear(inputs + 2, 2)
-        self.probability_network = _build_network(inputs + 2, hidden // 2, outputs=2)
+        self.probability_head = nn.Linear(inputs + 3, 2)
+        self.probability_network = _build_network(inputs + 3, hidden // 2, outputs=2)
         nn.init.zeros_(self.probability_head.weight)
         with torch.no_grad():
             self.probability_head.bias.copy_(torch.tensor([math.log(prior), 0.0]))
@@ -111,10 +113,11 @@ class Ranker(nn.Module):
         query_embedding: Tensor,
         candidate_embedding: Tensor,
         candidate_features: Tensor,
+        listed: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """`score [n, candidates]`, and log-probability to be next and log-odds to be bought if so; see `forward`.
 
-        The latter two are `[n, candidates, 2]`.
+        The latter two are `[n, candidates, 2]`. `listed`, `[n, candidates]`, tells which candidates serving would rank.
         """
         inputs = self.join_inputs(profile, candidate_embedding, candidate_features)
         inputs = ((inputs - self.mean) * self.weight).clamp(-_MAX_INPUT, _MAX_INPUT)
@@ -123,7 +126,8 @@ class Ranker(nn.Module):
         share = 1.0 - has_query * torch.sigmoid(-self.gate)
         personal = (self.linear(inputs) + self.network(inputs)).squeeze(-1)
         score = relevance + share * personal
-        told = torch.stack([relevance / 10.0, score / 10.0], -1)
+        rivals = score.masked_fill(~listed, _NO_RIVAL).logsumexp(-1, keepdim=True)
+        told = torch.stack([relevance, score, score - rivals], -1) / 10.0
         told = torch.cat([inputs, told], -1)
         chances = self.probability_head(told) + self.probability_network(told)
         chances = chances * self.calibration[:, 0] + self.calibration[:, 1]
@@ -153,14 +157,15 @@ class Ranker(nn.Module):
         Args:
             profile: `[n, dimension]`, zeros for a shopper without history.
             query_embedding: `[n, dimension]`, zeros without a query.
-            candidate_embedding: `[n, candidates, dimension]`.
+            candidate_embedding: `[n, candidates, dimension]`, zeros for padding.
             candidate_features: `[n, candidates, len(CANDIDATE_FEATURES)]`.
 
         Returns:
             `score`, `click`, `purchase`, each `[n, candidates]`; the latter two are probabilities, to be scaled by
             `probabilities.limit_total`. A purchase is never more probable than a click.
         """
-        score, chances = self.logits(profile, query_embedding, candidate_embedding, candidate_features)
+        listed = (candidate_embedding * candidate_embedding).sum(-1) > 0.0
+        score, chances = self.logits(profile, query_embedding, candidate_embedding, candidate_features, listed)
         click = compute_next_probability(chances)
         return score, click, click * torch.sigmoid(chances[..., 1])
 

@@ -61,6 +61,7 @@ def run_ranker(
         query_vectors,
         torch.from_numpy(vectors.items[candidates.items[rows]]),
         torch.from_numpy(candidates.features[rows]),
+        torch.from_numpy(candidates.shown[rows]),
     )
 
 

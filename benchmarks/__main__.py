@@ -17,7 +17,7 @@ WRONG_USE = 2
 
 def main(arguments: Sequence[str]) -> int:
     """Run the benchmark that the arguments name; return the exit code."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command `portrait` does
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command `portrait` does
     match list(arguments):
         case [] | ["-h" | "--help"]:
             print(format_table())

@@ -12,7 +12,7 @@ from hypothesis import settings
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command `portrait` does
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command `portrait` does
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores already: with threads of its own beside them, PyTorch waits for a third of its time.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

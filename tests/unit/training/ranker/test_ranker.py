@@ -98,12 +98,24 @@ def test_the_boost_lifts_cold_items_and_no_chances() -> None:
     assert before[1][0].tolist() == pytest.approx([0.01, 0.01], rel=0.02)
 
 
-def test_padding_changes_nothing_of_the_candidates() -> None:
+@pytest.mark.parametrize("has_query", [0.0, 1.0])
+def test_padding_changes_nothing_of_the_candidates(has_query: float) -> None:
     ranker = Ranker(20.0, 0.01, 2)
     torch.nn.init.normal_(ranker.probability_head.weight)
-    profile, query, candidates, features = _inputs(0.0)
+    profile, query, candidates, features = _inputs(has_query)
     padded = [torch.nn.functional.pad(each, (0, 0, 0, 3)) for each in (candidates, features)]
     with torch.no_grad():
         alone, beside = ranker(profile, query, candidates, features), ranker(profile, query, *padded)
     for name, one, other in zip(("score", "click", "purchase"), alone, beside, strict=True):
         assert torch.allclose(one, other[:, :2], atol=1e-6), name
+
+
+@pytest.mark.parametrize("has_query", [0.0, 1.0])
+def test_other_candidates_change_chances_after_a_search_only(has_query: float) -> None:
+    ranker = Ranker(20.0, 0.01, 2)
+    torch.nn.init.normal_(ranker.probability_head.weight, std=0.1)
+    profile, query, candidates, features = _inputs(has_query)
+    with torch.no_grad():
+        both = ranker(profile, query, candidates, features)[1]
+        alone = ranker(profile, query, candidates[:, :1], features[:, :1])[1]
+    assert torch.allclose(both[:, :1], alone, rtol=1e-4) == (has_query == 0.0)

@@ -38,9 +38,10 @@ class Ranker(nn.Module):
     cosines of some encoders hardly differ. The share is `sigmoid(gate)`, learnt from searches: how far the shopper's
     past may move a result. `ranking.settle_share` closes the gate where later searches gain nothing by it.
 
-    The probability that an item is next is `exp(a · l + b)`, where l is a linear function plus a network of the inputs,
-    the score, and the logarithm of its softmax among the candidates. It is fitted over the whole catalogue, so that the
-    candidates' sum tells how probable it is that one of them is next.
+    The probability that an item is next is `exp(a · l + b)`, where l is a linear function plus a network of the inputs
+    and the score. It is that of a softmax over the whole catalogue: the inputs that are the same for all candidates of
+    a request take the place of the logarithm of its sum. With a query, l also reads the logarithm of the softmax among
+    the candidates, since the items that answer it are few; without one, no other candidate changes a probability.
     The probability that it is bought next is that times a logistic share. `ranking.calibrate` fits a and b.
     Probabilities know nothing of `cold_item_boost`, which is added to the personal part of cold items.
 
@@ -127,7 +128,7 @@ class Ranker(nn.Module):
         personal = (self.linear(inputs) + self.network(inputs)).squeeze(-1)
         score = relevance + share * personal
         rivals = score.masked_fill(~listed, _NO_RIVAL).logsumexp(-1, keepdim=True)
-        told = torch.stack([relevance, score, score - rivals], -1) / 10.0
+        told = torch.stack([relevance, score, has_query * (score - rivals)], -1) / 10.0
         told = torch.cat([inputs, told], -1)
         chances = self.probability_head(told) + self.probability_network(told)
         chances = chances * self.calibration[:, 0] + self.calibration[:, 1]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from benchmarks.common.cli import existing_folder, make_parser
 from portrait.training.baselines.comparison import draw_targets
@@ -35,19 +36,20 @@ class WholeCatalogue(CandidateBuilder):
         return {"profile": np.setdiff1d(items, masked)}
 
 
-def rank_by(kind: type[CandidateBuilder], trained: TrainedRun, targets: NDArray[np.int64]) -> NDArray[np.int64]:
+def rank_by(
+    kind: type[CandidateBuilder], trained: TrainedRun, vectors: TargetVectors, texts: Tensor
+) -> NDArray[np.int64]:
     """`[targets]`: 0-based rank of each target among the candidates of a builder, `MISSED` without a place.
 
     Args:
         kind: class of the builder.
         trained: the run.
-        targets: events to foresee, ascending.
+        vectors: vectors of the targets' profiles and of the items.
+        texts: `[texts, dimension]`, embeddings of the corpus' texts.
     """
     corpus = trained.corpus
-    texts = embed_texts(trained.model, trained.cache)
-    vectors = encode_targets(trained.model, trained.cache, corpus, targets, trained.index.vectors)
     builder = make_candidate_builder(trained, corpus, kind)
-    ranks = np.full(len(targets), MISSED)
+    ranks = np.full(len(vectors.targets), MISSED)
     # In the order of time: the popularity of late moves forward.
     order = np.argsort(corpus.columns.time[vectors.targets], kind="stable")
     for rows in np.array_split(order, max(1, len(order) * len(corpus.items) // _MAX_CANDIDATES)):
@@ -69,7 +71,9 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     trained = load_run(chosen.run)
     targets = draw_targets(trained.holdout.test, chosen.targets, trained.settings.seed)
-    served, whole = (rank_by(kind, trained, targets) for kind in (CandidateBuilder, WholeCatalogue))
+    vectors = encode_targets(trained.model, trained.cache, trained.corpus, targets, trained.index.vectors)
+    texts = embed_texts(trained.model, trained.cache)
+    served, whole = (rank_by(kind, trained, vectors, texts) for kind in (CandidateBuilder, WholeCatalogue))
     kept = []
     for cutoff in CUTOFFS:
         of_served, of_whole = hit_rate(served, cutoff), hit_rate(whole, cutoff)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common import results, steps
 from benchmarks.common.cli import add_source, make_parser
-from benchmarks.common.constant_model import write_constant_model
+from benchmarks.common.constant_model import train_without_bert
 from benchmarks.common.data_sets import read_source
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
@@ -176,9 +176,7 @@ def main(arguments: list[str]) -> int:
     cold = work / "cold-data"
     if not (cold / "report.json").exists():
         write_cold_data(data, cold)
-    base = write_constant_model(work / "constant-model")
-    options_without = ("--base-model", str(base), "--finetune", "frozen")
-    without = steps.train_run(cold, work / "cold-run-without-bert", *options_without)
+    without = train_without_bert(cold, work / "cold-run-without-bert")
     content = measure(cold, steps.train_run(cold, work / "cold-run"), without)
     results.write_results(f"cold-{content['data']}", content, format_report(content))
     print(format_report(content))

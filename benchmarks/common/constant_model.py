@@ -6,10 +6,17 @@ from typing import Any
 import torch
 from transformers import BertConfig, BertModel
 
+from benchmarks.common import steps
 from portrait.training.encoders.base_model import load_tokenizer
 from portrait.training.enums import DEFAULT_BASE_MODEL
 
 _WIDTH = 8
+
+
+def train_without_bert(data: Path, run: Path, *options: str) -> Path:
+    """Train a run with this base model, written beside it; otherwise as `steps.train_run`."""
+    base = write_constant_model(run.parent / "constant-model")
+    return steps.train_run(data, run, *options, "--base-model", str(base), "--finetune", "frozen")
 
 
 def write_constant_model(folder: Path) -> Path:

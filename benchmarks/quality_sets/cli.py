@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.common import results, steps
 from benchmarks.common.cli import existing_folder, make_parser
-from benchmarks.common.constant_model import write_constant_model
+from benchmarks.common.constant_model import train_without_bert
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.quality_sets import report
 from benchmarks.quality_sets.ablation import measure_worth
@@ -88,9 +88,7 @@ def _measure_split(data: Path, corpus: Corpus, split: Split, run: Path, options:
         "ndcg_by_seed": [each["ranking"]["portrait"]["NDCG@10"]["value"] for each in measured],
     }
     if options.without_bert:
-        base = write_constant_model(run.parent / "constant-model")
-        frozen = ("--split", split.value, "--base-model", str(base), "--finetune", "frozen")
-        without = steps.train_run(data, run.with_name(f"{run.name}-without-bert"), *frozen)
+        without = train_without_bert(data, run.with_name(f"{run.name}-without-bert"), "--split", split.value)
         row["worth_of_bert"] = measure_worth(run, without, corpus)
     return row
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from benchmarks.common.results import format_origin
 from benchmarks.quality_sets.shortcuts import LAST_ITEMS
-from portrait.training.baselines.comparison import DIFFERENCE, find_strongest
+from portrait.training.baselines.comparison import DIFFERENCE, find_strongest, format_difference
 from portrait.training.baselines.registry import BASELINES
 
 _METRIC = "NDCG@10"
@@ -68,7 +68,7 @@ def _format_row(row: dict[str, Any]) -> list[str]:
         row["seen_items"],
         values["portrait"],
         *(values.get(name, "") for name in _NAMES),
-        _format_difference(ranking[best][_METRIC][DIFFERENCE]),
+        format_difference(ranking[best][_METRIC][DIFFERENCE]),
         " ".join(f"{value:.4f}" for value in row["ndcg_by_seed"]),
     ]
 
@@ -80,14 +80,9 @@ def _format_shares(row: dict[str, Any]) -> list[str]:
 
 def _format_worth(row: dict[str, Any]) -> list[list[str]]:
     return [
-        [row["data"], row["split"], group, f"{paired['shoppers']:,}", _format_difference(paired["NDCG@10"])]
+        [row["data"], row["split"], group, f"{paired['shoppers']:,}", format_difference(paired["NDCG@10"])]
         for group, paired in row.get("worth_of_bert", {}).items()
     ]
-
-
-def _format_difference(paired: dict[str, Any]) -> str:
-    low, high = paired["interval"]
-    return f"{paired['difference']:+.4f} ({low:+.4f} to {high:+.4f})"
 
 
 def _name_row(row: dict[str, Any]) -> str:

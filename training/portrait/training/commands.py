@@ -341,18 +341,14 @@ def _print_metrics(measured: dict[str, Any]) -> None:
 
 def _make_baseline_table(ranking: dict[str, dict[str, Any]]) -> Table:
     """Make the table of all baselines, with the paired difference that says whether Portrait is above each."""
+    from portrait.training.baselines.comparison import DIFFERENCE, format_difference
+
     table = Table("baseline", "NDCG@10", "HR@10", "portrait minus this, NDCG@10", title="baselines, same shoppers")
     for name, row in ranking.items():
         if name == "portrait":
             continue
-        paired = row["NDCG@10"]["portrait_minus_this"]
-        low, high = paired["interval"]
-        table.add_row(
-            name,
-            f"{row['NDCG@10']['value']:.4f}",
-            f"{row['HR@10']['value']:.4f}",
-            f"{paired['difference']:+.4f} ({low:+.4f} to {high:+.4f})",
-        )
+        values = (f"{row[metric]['value']:.4f}" for metric in ("NDCG@10", "HR@10"))
+        table.add_row(name, *values, format_difference(row["NDCG@10"][DIFFERENCE]))
     return table
 
 

@@ -101,6 +101,12 @@ def measure_rankings(ours: NDArray[np.int64], baselines: BaselineRanks) -> dict[
     return measured
 
 
+def format_difference(paired: dict[str, Any]) -> str:
+    """Format a paired difference of `measure_rankings` with its interval."""
+    low, high = paired["interval"]
+    return f"{paired['difference']:+.4f} ({low:+.4f} to {high:+.4f})"
+
+
 def find_strongest(ranking: dict[str, dict[str, Any]], metric: str = "NDCG@10") -> str:
     """Find the baseline with the highest value of a metric in what `measure_rankings` returned."""
     return max((name for name in ranking if name != "portrait"), key=lambda name: ranking[name][metric]["value"])

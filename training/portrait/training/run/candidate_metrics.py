@@ -24,17 +24,18 @@ def measure_candidates(chosen: Candidates, positions: NDArray[np.int64]) -> dict
         found, and NDCG@10 that is lost where the same ranker goes `without` the candidates that it alone found.
     """
     found = chosen.label & chosen.shown
-    ranked = _measure_ndcg(chosen, positions, 0)
+    ranked = _measure_ndcg(chosen, positions, np.zeros_like(chosen.shown))
     by_source = {}
     for number, name in enumerate(SOURCES):
         bit = 1 << number
         has = (chosen.found_by & bit) > 0
         if has.any():
+            only = chosen.found_by == bit
             by_source[name] = {
                 "count": float(has.sum(1).mean()),
                 "recall": _share(found & has),
-                "alone": _share(found & (chosen.found_by == bit)),
-                "loss_without": ranked - _measure_ndcg(chosen, positions, bit),
+                "alone": _share(found & only),
+                "loss_without": ranked - _measure_ndcg(chosen, positions, only),
             }
     return {"count": float(chosen.shown.sum(1).mean()), "recall": _share(found), "by_source": by_source}
 
@@ -43,9 +44,8 @@ def _share(hits: NDArray[np.bool_]) -> float:
     return float(hits.any(1).mean())
 
 
-def _measure_ndcg(chosen: Candidates, positions: NDArray[np.int64], left_out: int) -> float:
-    """NDCG@10 of the same order without the candidates that only one source found."""
-    gone = (chosen.found_by == left_out) & (left_out > 0)
+def _measure_ndcg(chosen: Candidates, positions: NDArray[np.int64], gone: NDArray[np.bool_]) -> float:
+    """NDCG@10 of the same order without some candidates."""
     rows = np.arange(len(positions))
     target = np.argmax(chosen.label, axis=1)
     place = positions[rows, target]

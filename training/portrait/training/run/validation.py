@@ -74,9 +74,7 @@ def describe_shortfall(ranking: dict[str, dict[str, Any]]) -> str | None:
     if name is None:
         return None
     ours, theirs = ranking["portrait"]["NDCG@10"], ranking[name]["NDCG@10"]
-    paired = theirs[DIFFERENCE]
-    low, high = paired["interval"]
     return (
         f"on validation Portrait is not above the baseline {name!r}: NDCG@10 {ours['value']:.4f} against "
-        f"{theirs['value']:.4f}, a paired difference of {paired['difference']:+.4f} ({low:+.4f} to {high:+.4f})"
+        f"{theirs['value']:.4f}, a paired difference of {comparison.format_difference(theirs[DIFFERENCE])}"
     )

@@ -45,6 +45,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "benchmarks.candidates.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
+        "ranker-forms", "Portrait's ranker against boosted trees on the same candidates", "RUN",
+        "benchmarks.ranker_forms.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
         "cold-start", "ranking quality for items and shoppers with few events", _SOURCE,
         "benchmarks.cold_start.cli", RANKING,
     )  # fmt: skip
@@ -86,6 +90,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
     yield Benchmark(
         "prepare", "speed and memory of `portrait prepare` on a generated log", "nothing",
         "benchmarks.prepare.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
+        "training-scale", "time and memory of preparing and training by the size of the log", "nothing",
+        "benchmarks.training_scale.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
         "audiences", "speed of audiences among a million generated shoppers", "REPOSITORY with traits",

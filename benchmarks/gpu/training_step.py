@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.prepare.log_generator import write_log
+from benchmarks.common.log_generator import write_log
 from portrait.training.dataset.corpus import Corpus, load_corpus
 from portrait.training.dataset.splits import Holdout, hold_out
 from portrait.training.encoders.samples import Batcher, build_training_samples

@@ -4,22 +4,18 @@ Generates a log, prepares it in a process of its own, and writes the figures to 
 """
 
 import json
-import resource
-import subprocess
-import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.common import log_generator as log
 from benchmarks.common.cli import make_parser
 from benchmarks.common.machine import describe_machine
+from benchmarks.common.processes import run_portrait
 from benchmarks.common.results import RESULTS
-from benchmarks.prepare import log_generator as log
 
 MEMORY_BOUND_GIB = 4.0
-_PREPARE = "import typer; from portrait.training.commands import prepare; typer.run(prepare)"
 
 
 @dataclass(frozen=True)
@@ -43,22 +39,14 @@ def measure(events: int, seed: int, folder: Path) -> Figures:
     file = folder / "log" / "events.csv"
     file.parent.mkdir()
     log.write_log(file, events, seed)
-    begun = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", _PREPARE, str(file.parent), str(folder / "data"), "--json"],
-        check=True,
-        stdout=subprocess.PIPE,
-    )
-    seconds = time.perf_counter() - begun
-    # Only the measured child has ended. Linux counts KiB, macOS bytes.
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    report = json.loads(done.stdout)
+    used = run_portrait("prepare", str(file.parent), str(folder / "data"))
+    report = json.loads((folder / "data" / "report.json").read_text(encoding="utf-8"))
     return Figures(
         events=events,
         log_mib=round(file.stat().st_size / 2**20, 1),
-        seconds=round(seconds, 1),
-        rows_per_second=round(events / seconds),
-        peak_gib=round(peak / 2**30, 2),
+        seconds=used.seconds,
+        rows_per_second=round(events / used.seconds),
+        peak_gib=used.peak_gib,
         kept=report["kept"],
         rejected=report["rejected"],
         machine=describe_machine(),

@@ -10,7 +10,7 @@ from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.training.encoders.retrieval import TargetVectors
 from portrait.training.ranker.candidates import Candidates
 from portrait.training.ranker.model import compute_next_probability
-from portrait.training.ranker.ranking import fit_ranker, run_ranker
+from portrait.training.ranker.ranking import RankerSamples, fit_ranker, run_ranker
 
 TARGETS, WIDTH, ITEMS = 640, 12, 200
 TELLING = CANDIDATE_FEATURES.index("item_share")
@@ -56,7 +56,7 @@ def candidates() -> Candidates:
 def test_the_order_and_the_chances_follow_what_is_told(vectors: TargetVectors, candidates: Candidates) -> None:
     weights = np.ones(TARGETS, dtype=np.float32)
     times = np.arange(TARGETS, dtype=np.float64)
-    ranker = fit_ranker(vectors, candidates, torch.zeros(1, 8), weights, times, 1.0, seed=0)
+    ranker = fit_ranker(RankerSamples(vectors, candidates, torch.zeros(1, 8), weights, times), 1.0, seed=0)
     with torch.no_grad():
         score, chances = run_ranker(ranker, vectors, candidates, torch.zeros(1, 8), np.arange(TARGETS))
     best = np.sort(np.argsort(-score.numpy()[:, : WIDTH - 4], axis=1)[:, :2], axis=1)
@@ -77,7 +77,7 @@ def test_chances_are_calibrated_on_later_moments(vectors: TargetVectors, candida
     features[late, :, TELLING] = np.random.default_rng(2).permuted(features[late, :, TELLING], axis=1)
     changed = dataclasses.replace(candidates, features=features)
     weights, times = np.ones(TARGETS, dtype=np.float32), np.arange(TARGETS, dtype=np.float64)
-    ranker = fit_ranker(vectors, changed, torch.zeros(1, 8), weights, times, 1.0, seed=0)
+    ranker = fit_ranker(RankerSamples(vectors, changed, torch.zeros(1, 8), weights, times), 1.0, seed=0)
     with torch.no_grad():
         _, chances = run_ranker(ranker, vectors, changed, torch.zeros(1, 8), np.flatnonzero(late))
     click = compute_next_probability(chances).numpy()
@@ -98,7 +98,7 @@ def test_the_past_moves_later_searches_only_where_it_helped(
     searches = dataclasses.replace(candidates, features=features, query=np.zeros(TARGETS, dtype=np.int64))
     weights, times = np.ones(TARGETS, dtype=np.float32), np.arange(TARGETS, dtype=np.float64)
     text = torch.nn.functional.normalize(torch.ones(1, 8), dim=-1)
-    ranker = fit_ranker(vectors, searches, text, weights, times, 1.0, seed=0)
+    ranker = fit_ranker(RankerSamples(vectors, searches, text, weights, times), 1.0, seed=0)
     everybody = np.arange(TARGETS)
     nobody = dataclasses.replace(vectors, profiles=np.zeros_like(vectors.profiles))
     unknown = features.copy()

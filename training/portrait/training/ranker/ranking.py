@@ -4,6 +4,7 @@ On events that the encoders and the relations learnt from, their scores look bet
 there would trust them too much.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -65,15 +66,30 @@ def run_ranker(
     )
 
 
-def fit_ranker(
-    vectors: TargetVectors,
-    candidates: Candidates,
-    texts: Tensor,
-    weights: NDArray[np.float32],
-    times: NDArray[np.float64],
-    scale: float,
-    seed: int,
-) -> Ranker:
+@dataclass(frozen=True)
+class RankerSamples:
+    """Moments that a ranker is fitted to."""
+
+    vectors: TargetVectors
+    """Vectors of profiles and items."""
+    candidates: Candidates
+    """Candidates of all targets."""
+    texts: Tensor
+    """`[texts, dimension]`, embeddings of the corpus' texts."""
+    weights: NDArray[np.float32]
+    """`[targets]`, correct position bias and apply to the order only; the probabilities predict what happens, position
+    bias included."""
+    times: NDArray[np.float64]
+    """`[targets]`, seconds since 1970."""
+
+    def split(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Split the rows of the targets into earlier ones, which the ranker learns from, and later ones."""
+        in_time = np.argsort(self.times, kind="stable")
+        early, late = np.split(in_time, [len(in_time) - int(CALIBRATION_SHARE * len(in_time))])
+        return early, late
+
+
+def fit_ranker(samples: RankerSamples, scale: float, seed: int) -> Ranker:
     """Fit a ranker to the earlier targets, and calibrate its probabilities on the later ones.
 
     The order is fitted by a softmax over the items that serving ranks. A moment may hold several items; each of them is
@@ -83,15 +99,11 @@ def fit_ranker(
     their weight in the expected count, which is 1 for the whole catalogue.
 
     Args:
-        vectors: vectors of profiles and items.
-        candidates: candidates of all targets.
-        texts: `[texts, dimension]`, embeddings of the corpus' texts.
-        weights: `[targets]`, correct position bias and apply to the order only; the probabilities predict what
-            happens, position bias included.
-        times: `[targets]`, seconds since 1970.
+        samples: moments, with their candidates.
         scale: what the cosine of profile and candidate counts at first.
         seed: for the order of the targets.
     """
+    vectors, candidates, texts = samples.vectors, samples.candidates, samples.texts
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     ranker = Ranker(scale, 1.0 / len(vectors.items), vectors.items.shape[1])
@@ -106,15 +118,14 @@ def fit_ranker(
         {"params": ranker.probability_head.parameters(), "lr": _PROBABILITY_LEARNING_RATE},
     ]
     optimizer = torch.optim.AdamW(groups, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-    in_time = np.argsort(times, kind="stable")
-    early, late = np.split(in_time, [len(in_time) - int(CALIBRATION_SHARE * len(in_time))])
+    early, late = samples.split()
     batches = max(1, len(early) // _BATCH)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _EPOCHS * batches)
     for _ in range(_EPOCHS):
         for rows in _draw_batches(candidates, early, batches, random):
             optimizer.zero_grad()
             batch = _take_batch(vectors, candidates, rows)
-            loss = _compute_loss(ranker, *batch, texts, weights[rows], np.arange(len(rows)))
+            loss = _compute_loss(ranker, *batch, texts, samples.weights[rows], np.arange(len(rows)))
             loss.backward()
             optimizer.step()
             decay.step()

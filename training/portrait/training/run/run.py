@@ -35,12 +35,11 @@ from portrait.features.release import layout as release_layout
 from portrait.features.text.tokenizer import TextTokenizer
 from portrait.training import checkpoints, distributed
 from portrait.training.dataset import corpus as corpora
-from portrait.training.dataset import position_bias, sufficiency
-from portrait.training.dataset.corpus import NO_ITEM, Corpus
+from portrait.training.dataset.corpus import Corpus
 from portrait.training.dataset.data_set import open_data_set, open_data_set_of_run, read_data_record
-from portrait.training.dataset.splits import Holdout, count_pairs, hold_out
+from portrait.training.dataset.splits import Holdout, hold_out
 from portrait.training.devices import CPU
-from portrait.training.encoders import concept_erasure, domain_adaptation, retrieval
+from portrait.training.encoders import concept_erasure, domain_adaptation
 from portrait.training.encoders.concept_eraser import ConceptEraser
 from portrait.training.encoders.model import PortraitModel, TextCache
 from portrait.training.encoders.peft import finetuning_after_merge, merge_adapters
@@ -48,14 +47,15 @@ from portrait.training.encoders.trainer import EpochCallback, Trainer
 from portrait.training.errors import TrainingError, to_one_line
 from portrait.training.ranker import item_index as indexes
 from portrait.training.ranker import ranking
-from portrait.training.ranker.candidates import CandidateBuilder
 from portrait.training.ranker.item_index import ItemIndex
 from portrait.training.ranker.item_statistics import compute_item_statistics
 from portrait.training.ranker.model import Ranker
+from portrait.training.ranker.ranking import RankerSamples
 from portrait.training.ranker.relations import fit_relations
-from portrait.training.ranker.targets import RankerTargets, choose_ranker_targets
 from portrait.training.run.folder import SETTINGS_FILE, RunFolder
+from portrait.training.run.ranker_samples import collect_ranker_samples
 from portrait.training.run.stages import show_stage
+from portrait.training.run.targets import choose_targets
 from portrait.training.run.untrained_model import UntrainedModel, make_untrained_model
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import TrackerConfig
@@ -136,40 +136,25 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
     """Train encoders and relations on most training events, and the ranker on the others."""
     settings = run.settings
     holdout = hold_out(corpus, settings.split)
-    targets = choose_ranker_targets(corpus, holdout, settings.seed)
-    encoder_targets = _choose_encoder_targets(corpus, holdout, targets)
+    targets = choose_targets(corpus, holdout, settings.seed)
     untrained = make_untrained_model(corpus, holdout, settings, run.device)
     run.begin()
-    model, cache, epochs = _train_encoders(run, untrained, corpus, holdout, encoder_targets)
+    model, cache, epochs = _train_encoders(run, untrained, corpus, holdout, targets.encoders)
     if not distributed.is_main():
         return  # The rest is not shared.
     if declared is not None:
         concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
-    ranker = _fit_ranker(model, cache, corpus, holdout, targets, encoder_targets, settings)
+    samples = collect_ranker_samples(model, cache, corpus, holdout, targets, settings)
+    ranker = _fit_ranker(samples, model, settings)
     with show_stage("fitting relations to all events"):
         relations = fit_relations(corpus, holdout.learnt(corpus), settings)
     _save(run.path, model, cache, ranker, relations, epochs)
 
 
-def _fit_ranker(
-    model: PortraitModel, cache: TextCache, corpus: Corpus, holdout: Holdout, targets: RankerTargets,
-    learnt: NDArray[np.int64], settings: TrainSettings,
-) -> Ranker:  # fmt: skip
-    """Fit the ranker to its targets, with all that it reads learnt from other events."""
-    with show_stage("fitting relations"):
-        relations = fit_relations(corpus, learnt, settings)
-    simulated_cold = ranking.choose_simulated_cold(holdout.item_counts, settings.seed)
-    with show_stage("finding the ranker's candidates"):
-        statistics = compute_item_statistics(corpus, learnt)
-        index = indexes.build_item_index(model, cache, corpus, holdout.item_counts, statistics, simulated_cold)
-        vectors = retrieval.encode_targets(model, cache, corpus, targets.events, index.vectors)
-        builder = CandidateBuilder(corpus, holdout, index, relations, as_of_targets=learnt)
-        texts = retrieval.embed_texts(model, cache)
-        candidates = builder.build(vectors, texts.numpy(), np.random.default_rng(settings.seed))
-    weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[vectors.targets]
-    times, scale = corpus.columns.time[vectors.targets], float(model.scale.detach())
+def _fit_ranker(samples: RankerSamples, model: PortraitModel, settings: TrainSettings) -> Ranker:
+    scale = float(model.scale.detach())
     with show_stage("fitting the ranker"):
-        ranker = ranking.fit_ranker(vectors, candidates, texts, weights, times, scale, settings.seed)
+        ranker = ranking.fit_ranker(samples, scale, settings.seed)
     ranker.cold_item_boost.fill_(settings.cold_item_boost)
     return ranker
 
@@ -272,7 +257,7 @@ def require_trainable(data: Path, settings: TrainSettings) -> None:
     """
     corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, settings.split)
-    _choose_encoder_targets(corpus, holdout, choose_ranker_targets(corpus, holdout, settings.seed))
+    choose_targets(corpus, holdout, settings.seed)
     make_untrained_model(corpus, holdout, settings, CPU)
 
 
@@ -300,7 +285,7 @@ def run_trial(
     run.require_usable()
     corpus = corpora.load_corpus(data)
     holdout = hold_out(corpus, settings.split)
-    targets = _choose_encoder_targets(corpus, holdout, choose_ranker_targets(corpus, holdout, settings.seed))
+    targets = choose_targets(corpus, holdout, settings.seed).encoders
     values: list[float] = []
 
     def record_epoch(epoch: int, ndcg: float) -> None:
@@ -365,28 +350,3 @@ def _merged_settings(settings: TrainSettings) -> TrainSettings:
     Only a prefix can't be merged; its model keeps it.
     """
     return dataclasses.replace(settings, finetune=finetuning_after_merge(settings.finetune))
-
-
-def _choose_encoder_targets(corpus: Corpus, holdout: Holdout, ranker_targets: RankerTargets) -> NDArray[np.int64]:
-    """Choose the events that the encoders learn from: all training events with an item but those of the ranker.
-
-    Raises:
-        TrainingError: there are too few events, or all are of one item.
-    """
-    chosen = holdout.train & (corpus.event_item != NO_ITEM)
-    chosen[ranker_targets.held_out] = False
-    if (shoppers := len(corpus.shopper_ids)) < sufficiency.MIN_SHOPPERS:
-        raise TrainingError(
-            f"too little data: {shoppers} shopper{'s' * (shoppers != 1)}; "
-            f"at least {sufficiency.MIN_SHOPPERS} are needed"
-        )
-    pairs = (int((chosen & corpus.has_context).sum()), len(holdout.validation), len(holdout.test))
-    if not sufficiency.is_sufficient(pairs):
-        counted = count_pairs(corpus) | {holdout.split: pairs}
-        raise TrainingError(sufficiency.describe_shortage(corpus, holdout.split, counted))
-    if np.count_nonzero(holdout.item_counts) < 2:
-        raise TrainingError(
-            "all events that training may learn from are of one item, so there is nothing to choose from; "
-            "give a log of more items"
-        )
-    return np.flatnonzero(chosen)

@@ -15,22 +15,22 @@ BAD_PRICES, REPEATS, ROBOTS = 0.002, 0.005, 0.002
 """Shares of rows with a negative price, of rows that repeat the one before, and of rows of one robot."""
 
 
-def write_log(file: Path, events: int, seed: int) -> None:
-    """Write a CSV log of `events` rows; the same seed writes the same bytes."""
+def write_log(file: Path, events: int, seed: int, shoppers: int = SHOPPERS) -> None:
+    """Write a CSV log of `events` rows by so many shoppers at most; the same arguments write the same bytes."""
     generator = np.random.default_rng(seed)
     with file.open("wb") as log:
         for start in range(0, events, PIECE):
-            piece = _make_piece(generator, min(PIECE, events - start))
+            piece = _make_piece(generator, min(PIECE, events - start), shoppers)
             piece.write_csv(log, include_header=start == 0)
 
 
-def _make_piece(generator: np.random.Generator, rows: int) -> pl.DataFrame:
+def _make_piece(generator: np.random.Generator, rows: int, shopper_count: int) -> pl.DataFrame:
     """Make rows in random order, heavy-tailed in shoppers, items and queries, with some of each kind of bad row."""
     types = generator.choice(TYPES, rows, p=SHARES)
-    shoppers = _draw_heavy_tailed(generator, SHOPPERS, rows)
+    shoppers = _draw_heavy_tailed(generator, shopper_count, rows)
     seconds = FIRST_SECOND + generator.uniform(0, SPAN_SECONDS, rows)
     robots = generator.random(rows) < ROBOTS
-    shoppers[robots] = SHOPPERS
+    shoppers[robots] = shopper_count
     seconds[robots] = FIRST_SECOND + generator.uniform(0, 600, int(robots.sum()))
     prices = np.round(generator.lognormal(3, 1, rows), 2)
     prices[generator.random(rows) < BAD_PRICES] *= -1

@@ -21,6 +21,7 @@ from portrait.training.metrics import bootstrap_interval
 from portrait.training.ranker.candidates import Candidates
 from portrait.training.ranker.model import Ranker
 from portrait.training.ranker.ranking import fit_ranker, run_ranker
+from portrait.training.ranker.relations import fit_relations
 from portrait.training.run.evaluation import make_candidate_builder
 from portrait.training.run.ranker_samples import collect_ranker_samples
 from portrait.training.run.run import TrainedRun, load_run
@@ -54,7 +55,8 @@ def measure(run: Path, count: int) -> dict[str, Any]:
     trained = load_run(run)
     settings, model = trained.settings, trained.model
     chosen = choose_targets(trained.corpus, trained.holdout, settings.seed)
-    samples = collect_ranker_samples(model, trained.cache, trained.corpus, trained.holdout, chosen, settings)
+    relations = fit_relations(trained.corpus, chosen.encoders, settings)
+    samples = collect_ranker_samples(model, trained.cache, trained.corpus, trained.holdout, chosen, relations, settings)
     ranker = fit_ranker(samples, float(model.scale.detach()), settings.seed)
     ranker.cold_item_boost.fill_(settings.cold_item_boost)
     trees = fit_trees(samples, settings.seed)

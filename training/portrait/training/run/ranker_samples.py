@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from portrait.features.candidates.relations import Relations
 from portrait.training.dataset import position_bias
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.dataset.splits import Holdout
@@ -12,7 +13,6 @@ from portrait.training.ranker import ranking
 from portrait.training.ranker.candidates import CandidateBuilder
 from portrait.training.ranker.item_statistics import compute_item_statistics
 from portrait.training.ranker.ranking import RankerSamples
-from portrait.training.ranker.relations import fit_relations
 from portrait.training.run.stages import show_stage
 from portrait.training.run.targets import RunTargets
 from portrait.training.settings import TrainSettings
@@ -20,9 +20,9 @@ from portrait.training.settings import TrainSettings
 
 def collect_ranker_samples(
     model: PortraitModel, cache: TextCache, corpus: Corpus, holdout: Holdout, targets: RunTargets,
-    settings: TrainSettings,
+    relations: Relations, settings: TrainSettings,
 ) -> RankerSamples:  # fmt: skip
-    """Collect the samples by encoders that have learnt, with all else that the ranker reads learnt from other events.
+    """Collect the samples by encoders and relations that have learnt from other events.
 
     Args:
         model: the encoders.
@@ -30,10 +30,9 @@ def collect_ranker_samples(
         corpus: the events.
         holdout: what is held out of them.
         targets: targets of the run.
+        relations: fitted to the targets of the encoders.
         settings: those of the run.
     """
-    with show_stage("fitting relations"):
-        relations = fit_relations(corpus, targets.encoders, settings)
     simulated_cold = ranking.choose_simulated_cold(holdout.item_counts, settings.seed)
     with show_stage("finding the ranker's candidates"):
         statistics = compute_item_statistics(corpus, targets.encoders)

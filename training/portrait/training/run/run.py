@@ -51,9 +51,9 @@ from portrait.training.ranker.item_index import ItemIndex
 from portrait.training.ranker.item_statistics import compute_item_statistics
 from portrait.training.ranker.model import Ranker
 from portrait.training.ranker.ranking import RankerSamples
-from portrait.training.ranker.relations import fit_relations
 from portrait.training.run.folder import SETTINGS_FILE, RunFolder
 from portrait.training.run.ranker_samples import collect_ranker_samples
+from portrait.training.run.relations import fit_relations_beside
 from portrait.training.run.stages import show_stage
 from portrait.training.run.targets import choose_targets
 from portrait.training.run.untrained_model import UntrainedModel, make_untrained_model
@@ -139,15 +139,19 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
     targets = choose_targets(corpus, holdout, settings.seed)
     untrained = make_untrained_model(corpus, holdout, settings, run.device)
     run.begin()
-    model, cache, epochs = _train_encoders(run, untrained, corpus, holdout, targets.encoders)
-    if not distributed.is_main():
-        return  # The rest is not shared.
-    if declared is not None:
-        concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
-    samples = collect_ranker_samples(model, cache, corpus, holdout, targets, settings)
-    ranker = _fit_ranker(samples, model, settings)
-    with show_stage("fitting relations to all events"):
-        relations = fit_relations(corpus, holdout.learnt(corpus), settings)
+    with fit_relations_beside(corpus, (targets.encoders, holdout.learnt(corpus)), settings) as fits:
+        model, cache, epochs = _train_encoders(run, untrained, corpus, holdout, targets.encoders)
+        if not distributed.is_main():
+            return  # The rest is not shared.
+        if declared is not None:
+            concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
+        of_ranker, of_run = fits
+        with show_stage("fitting relations"):
+            relations = of_ranker.result()
+        samples = collect_ranker_samples(model, cache, corpus, holdout, targets, relations, settings)
+        ranker = _fit_ranker(samples, model, settings)
+        with show_stage("fitting relations to all events"):
+            relations = of_run.result()
     _save(run.path, model, cache, ranker, relations, epochs)
 
 
@@ -186,17 +190,19 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
     holdout = hold_out(corpus, settings.split, refit=True)
     targets = holdout.learnt(corpus)
     untrained = make_untrained_model(corpus, holdout, settings, run.device)
-    model, cache, epochs = _train_encoders(
-        run, untrained, corpus, holdout, targets, epochs=int(train_only_state["epochs"]),
-        adaptation_weight=domain_adaptation.read_chosen_weight(train_only_folder),
-    )  # fmt: skip
-    if not distributed.is_main():
-        return
+    with fit_relations_beside(corpus, (targets,), settings) as fits:
+        model, cache, epochs = _train_encoders(
+            run, untrained, corpus, holdout, targets, epochs=int(train_only_state["epochs"]),
+            adaptation_weight=domain_adaptation.read_chosen_weight(train_only_folder),
+        )  # fmt: skip
+        if not distributed.is_main():
+            return
+        (relations,) = (fit.result() for fit in fits)
     if declared is not None:
         concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
     ranker = Ranker(1.0, 1.0, settings.dimension)
     ranker.load_state_dict(train_only_state["ranker"])
-    _save(run.path, model, cache, ranker, fit_relations(corpus, targets, settings), epochs)
+    _save(run.path, model, cache, ranker, relations, epochs)
 
 
 def _train_encoders(

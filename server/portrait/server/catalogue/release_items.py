@@ -18,7 +18,7 @@ from portrait.server.search.exact import top_k
 KEPT_SETS = 128
 """Sets of rows by category, brand and price that are kept: of a million items, 125 KB each."""
 _GATHERED = 2_000
-"""So few rows are compared one by one, whatever the index could do."""
+"""So few rows are compared by their vectors in full precision, whatever an index could do."""
 _BLOCK = 1_024
 """So many of the popular items are tried at first, then twice as many."""
 
@@ -63,28 +63,20 @@ class ReleaseItems:
             vector: `[dimension]`.
             wants: how many at most, among which rows; each is answered.
         """
-        if self.release.index is None:
-            scores = self.release.vectors[: self.rows] @ vector
-            return [self._of_all(scores, k, among) for k, among in wants]
-        return [self._by_index(vector, k, among) for k, among in wants]
+        return [self._nearest_among(vector, k, among) for k, among in wants]
 
     def matching(self, query: QueryWords, k: int, among: RowBitmap) -> Found:
         """The rows that hold words of a query, the best described first; equally described ones by popularity."""
         return self.release.words.find(query, self.release.popularity, k, among)
 
-    def _of_all(self, scores: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
-        rows = top_k(scores, k, bits.unpack_rows(among, self.rows))
-        return rows, scores[rows]
-
-    def _by_index(self, vector: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
-        assert self.release.index is not None
+    def _nearest_among(self, vector: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
         count = bits.count_rows(among)
         if count <= max(_GATHERED, k):
             rows = np.flatnonzero(bits.unpack_rows(among, self.rows))
             scores = self.release.vectors[rows].astype(np.float32) @ vector
             places = top_k(scores, k, np.ones(len(rows), dtype=bool))
             return rows[places], scores[places]
-        found, inner = self.release.index.search(vector[None], k, among, count / self.rows)
+        found, inner = self.release.nearest.search(vector[None], k, among, count / self.rows)
         there = found[0] >= 0
         return found[0][there], inner[0][there]
 

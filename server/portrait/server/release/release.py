@@ -26,6 +26,7 @@ from portrait.features.population.profile_distribution import ProfileDistributio
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import Manifest, ReleaseError, read_verified_manifest
 from portrait.features.search import row_bitmap as bits
+from portrait.features.search.flat import FlatIndex
 from portrait.features.search.ivf import IvfIndex
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.features.search.word_index import WordIndex
@@ -60,7 +61,7 @@ class Release:
     vectors: NDArray[np.float32]
     """`[items, dimension]`, unit length; float16 in a release with an index."""
     index: IvfIndex | None
-    """Finds the nearest of the items, where they are too many to look at each."""
+    """Finds the nearest of many items; None where all are compared."""
     statistics: NDArray[np.float32]
     """`[items, len(ITEM_STATISTICS)]`; of a cold item, the mean of its neighbours."""
     neighbours: ColdStartNeighbours
@@ -79,6 +80,11 @@ class Release:
     def is_cold(self) -> NDArray[np.bool_]:
         """`[items]`: whether training had no event of the item, so that others lend to it."""
         return self.neighbours.rows[:, 0] != np.arange(len(self.items))
+
+    @cached_property
+    def nearest(self) -> FlatIndex | IvfIndex:
+        """Finds the nearest of the items."""
+        return self.index or FlatIndex(self.vectors)
 
     @property
     def popularity(self) -> NDArray[np.float32]:
@@ -163,6 +169,7 @@ class Release:
         )
         for name, check in loaded._checks():
             read(name, check)
+        _ = loaded.nearest  # now, and not in the first request
         return loaded
 
     def _checks(self) -> Iterator[tuple[str, Callable[[Path], object]]]:

@@ -15,6 +15,7 @@ from portrait.features.candidates.item_statistics import ITEM_STATISTICS, POPULA
 from portrait.features.events import Event, EventType, Item
 from portrait.features.items.item_table import ItemTable, fold_brand, format_item_line
 from portrait.features.items.prices import PriceScale
+from portrait.features.search.flat import FlatIndex
 from portrait.features.search.item_words import ItemWords
 from portrait.features.search.ivf import IvfIndex
 from portrait.features.search.word_index import WordIndex
@@ -44,7 +45,7 @@ def release_of(items: Sequence[Item]) -> Release:
         Release,
         SimpleNamespace(
             items=ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
-            index=None,
+            nearest=None,
             words=WordIndex.from_items(items),
             vectors=vectors(*range(len(items))),
             statistics=statistics,
@@ -260,16 +261,17 @@ COUNT, DIMENSION = 3_000, 8
 
 @pytest.fixture(scope="module")
 def both() -> tuple[Catalogue, Catalogue]:
-    """The same items, searched exactly, and by an index that looks at every list; some were changed since."""
+    """The same items, each compared, and by an index that looks at every list; some were changed since."""
     random = np.random.default_rng(0)
     items = [Item(str(row), "", category_path=("A" if row % 3 else "B",), brand=f"{row % 40}") for row in range(COUNT)]
     drawn = random.normal(size=(COUNT, DIMENSION))
     vectors = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
     exact = release_of(items)
-    exact.__dict__.update(vectors=vectors, dimension=DIMENSION, is_cold=np.arange(COUNT) % 5 == 0)
+    of_items = {"vectors": vectors, "dimension": DIMENSION, "is_cold": np.arange(COUNT) % 5 == 0}
+    exact.__dict__.update(of_items, nearest=FlatIndex(vectors))
     index = inverted_file(vectors)
     index.nprobe = index.nlist
-    indexed = cast(Release, SimpleNamespace(**(vars(exact) | {"index": IvfIndex(index)})))
+    indexed = cast(Release, SimpleNamespace(**(vars(exact) | {"nearest": IvfIndex(index)})))
     made = Catalogue("products", exact), Catalogue("products", indexed)
     for catalogue in made:
         new = cold_items(items[:40], *range(40))

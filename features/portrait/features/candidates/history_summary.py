@@ -60,13 +60,12 @@ class GroupCounts:
 
 @dataclass(frozen=True, slots=True)
 class HistorySummary:
-    """Summary of a shopper's latest `MAX_REMEMBERED_EVENTS` events as of a moment."""
+    """Summary of a shopper's latest `MAX_REMEMBERED_EVENTS` events with an item as of a moment."""
 
     items: GroupCounts
     categories: GroupCounts
     brands: GroupCounts
     events: int
-    """Events with an item."""
     moments: int
     repeats: float
     """Share of the events with an item that had it before."""
@@ -85,10 +84,12 @@ def summarise_history(
     percentiles: NDArray[np.float64],
     as_of: float,
 ) -> HistorySummary:
-    """Summarise a history, oldest first.
+    """Summarise the latest `MAX_REMEMBERED_EVENTS` events of a history that have an item.
+
+    Searches do not count, not even as moments: a request may have the query of a search that its history lacks.
 
     Args:
-        items: item of each event, None for a search.
+        items: item of each event, oldest first; None for a search, or an item of another catalogue.
         categories: category of each event's item, None if it has none.
         brands: brand of each event's item, None if it has none.
         types: `[events]`, codes of `EVENT_TYPE_CODES`.
@@ -96,19 +97,20 @@ def summarise_history(
         percentiles: `[events]`, price percentile of each event, NaN if unknown.
         as_of: the moment of the summary, seconds since 1970; NaN if times mean nothing.
     """
-    latest = slice(-MAX_REMEMBERED_EVENTS, None)
-    items, types, times = items[latest], types[latest], times[latest]
+    latest = np.array([place for place, item in enumerate(items) if item is not None], dtype=np.int64)
+    latest = latest[-MAX_REMEMBERED_EVENTS:]
+    types, times, places = types[latest], times[latest], latest.tolist()
     moment = count_later_moments(times)
     age = np.maximum((as_of - times) / SECONDS_PER_DAY, 0.0)
     weights = _weigh_events(types, moment, age)
     known = percentiles[latest]
     known = known[~np.isnan(known)]
-    by_item = _count_groups(items, weights, moment, age)
-    done = sum(item is not None for item in items)
+    by_item = _count_groups([items[place] for place in places], weights, moment, age)
+    done = len(places)
     return HistorySummary(
         items=by_item,
-        categories=_count_groups(categories[latest], weights, moment, age),
-        brands=_count_groups(brands[latest], weights, moment, age),
+        categories=_count_groups([categories[place] for place in places], weights, moment, age),
+        brands=_count_groups([brands[place] for place in places], weights, moment, age),
         events=done,
         moments=int(moment[0]) + 1 if len(moment) else 0,
         repeats=1.0 - len(by_item.places) / done if done else 0.0,

@@ -65,7 +65,7 @@ def test_candidates_of_a_shopper_by_hand() -> None:
     assert column["seen"] == [1.0, 1.0, 0.0]
     # Item a was in the first of three moments and in the last, item b in the second.
     assert column["item_count"] == pytest.approx(np.log1p([2.0, 1.0, 0.0]))
-    assert column["item_event_habit"] == pytest.approx(np.log1p([1.0 + 0.98**3, 0.98**2, 0.0]))
+    assert column["item_event_habit"] == pytest.approx(np.log1p([1.0 + 0.98**2, 0.98, 0.0]))
     assert column["item_moment_habit_0.6"] == pytest.approx(np.log1p([1.0 + 0.6**2, 0.6, 0.0]))
     assert column["item_habit_14d"] == pytest.approx(np.log1p([0.5 ** (1 / 14) + 0.5 ** (3 / 14), 0.5 ** (2 / 14), 0]))
     assert column["item_looked_at"] == pytest.approx(np.log1p([0.85**2, 0.85, 0.0]))

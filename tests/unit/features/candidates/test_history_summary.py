@@ -32,6 +32,16 @@ def test_events_of_one_time_are_one_moment_and_unknown_times_are_moments_of_thei
     assert count_later_moments(np.empty(0)).tolist() == []
 
 
+def test_searches_change_nothing() -> None:
+    # A request with a query may come before the event of its search is recorded, or after it.
+    without = summarise(["a", "b", "a"], [1.0, 2.0, 3.0])
+    with_searches = summarise([None, "a", None, "b", "a", None], [0.5, 1.0, 1.5, 2.0, 3.0, 9.0])
+    assert with_searches.items.places == without.items.places
+    np.testing.assert_array_equal(with_searches.items.counts, without.items.counts)
+    np.testing.assert_array_equal(with_searches.items.moments, without.items.moments)
+    assert (with_searches.events, with_searches.moments, with_searches.idle_days) == (3, 3, 7.0)
+
+
 def test_a_group_that_is_unknown_has_done_nothing() -> None:
     items = summarise(["a", "b"], [1.0, 2.0]).items
     [row] = items.find_rows(["c"])
@@ -66,7 +76,7 @@ def test_an_event_after_the_moment_of_the_summary_is_of_now() -> None:
 def test_counts_are_those_of_a_plain_loop(events: list[tuple[str | None, int]]) -> None:
     events.sort(key=lambda event: event[1])
     summary = summarise([item for item, _ in events], [float(day) for _, day in events])
-    moments = sorted({day for _, day in events}, reverse=True)
+    moments = sorted({day for item, day in events if item}, reverse=True)
     for item in ("a", "b", "c"):
         own = [day for each, day in events if each == item]
         [row] = summary.items.find_rows([item])

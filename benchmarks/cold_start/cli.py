@@ -5,7 +5,6 @@ shopper's last one, trains a run on it, and ranks the catalogue for the shoppers
 second run has a base model for which all texts are the same: what it loses is what the BERT is worth.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,14 @@ from numpy.typing import NDArray
 from benchmarks.common import results, steps
 from benchmarks.common.cli import add_source, make_parser
 from benchmarks.common.constant_model import train_without_bert
-from benchmarks.common.data_sets import read_source
+from benchmarks.common.data_sets import read_source, write_with_events
 from benchmarks.common.ranking import portrait_ranks as portrait
 from benchmarks.common.ranking import tables as ranking
 from benchmarks.common.ranking.baselines import BASELINES
 from benchmarks.common.ranking.protocol import RankingTask
 from portrait.training.baselines.protocol import Scorer
 from portrait.training.dataset import readers
+from portrait.training.dataset.data_set import REPORT_FILE
 from portrait.training.encoders.retrieval import encode_targets
 from portrait.training.run import run as runs
 from portrait.training.settings import TrainSettings
@@ -38,18 +38,12 @@ _CONTEXTS = ((1, 4), (5, 9), (10, None))
 
 def write_cold_data(data: Path, out: Path) -> None:
     """Write a data set whose cold items occur as last events only; leave-one-out makes those its test targets."""
-    out.mkdir(parents=True, exist_ok=True)
     events = readers.read_parquet(data / "events.parquet").sort("shopper_id", "sequence")
     items = readers.read_parquet(data / "items.parquet")
     cold = items["item_id"].sort().sample(int(COLD_SHARE * len(items)), seed=SEED)
     last = pl.int_range(pl.len()).over("shopper_id") == pl.len().over("shopper_id") - 1
     kept = events.filter(~pl.col("item_id").is_in(cold.implode()) | last)
-    kept.write_parquet(out / "events.parquet")
-    items.write_parquet(out / "items.parquet")
-    report = json.loads((data / "report.json").read_text(encoding="utf-8"))
-    (out / "report.json").write_text(
-        json.dumps(report | {"kept": len(kept), "cold_items": len(cold)}) + "\n", encoding="utf-8"
-    )
+    write_with_events(data, out, kept, cold_items=len(cold))
 
 
 def measure(data: Path, run: Path, without_bert: Path) -> dict[str, Any]:
@@ -174,7 +168,7 @@ def main(arguments: list[str]) -> int:
     work = options.work or steps.work_folder(options.source)
     data = steps.prepare_source(options.source, work / "data")
     cold = work / "cold-data"
-    if not (cold / "report.json").exists():
+    if not (cold / REPORT_FILE).exists():
         write_cold_data(data, cold)
     without = train_without_bert(cold, work / "cold-run-without-bert")
     content = measure(cold, steps.train_run(cold, work / "cold-run"), without)

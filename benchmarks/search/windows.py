@@ -1,12 +1,13 @@
 """Consecutive windows of a log, each the last tenth of what is left when the later ones are cut off."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from benchmarks.common.data_sets import write_with_events
 from portrait.training.dataset import readers
+from portrait.training.dataset.data_set import REPORT_FILE
 from portrait.training.dataset.splits import TIME_TRAIN_SHARE, TIME_VALIDATION_SHARE
 
 
@@ -28,18 +29,10 @@ def cut_windows(data: Path, out: Path, windows: int) -> list[Path]:
     folders, whole = [], len(events)
     for _ in range(windows):
         folders.append(out / f"until-{len(events) / whole:.2f}")
-        if not folders[-1].exists():
-            _write_window(events, data, folders[-1])
+        if not (folders[-1] / REPORT_FILE).exists():
+            write_with_events(data, folders[-1], events)
         first_test = np.quantile(
             events["time"].dt.epoch("us").to_numpy() / 1e6, TIME_TRAIN_SHARE + TIME_VALIDATION_SHARE
         )
         events = events.filter(pl.col("time").dt.epoch("us") / 1e6 < first_test)
     return folders
-
-
-def _write_window(events: pl.DataFrame, data: Path, folder: Path) -> None:
-    folder.mkdir(parents=True)
-    events.sort("shopper_id", "sequence").write_parquet(folder / "events.parquet")
-    readers.read_parquet(data / "items.parquet").write_parquet(folder / "items.parquet")
-    report = json.loads((data / "report.json").read_text(encoding="utf-8"))
-    (folder / "report.json").write_text(json.dumps(report | {"kept": len(events)}) + "\n", encoding="utf-8")

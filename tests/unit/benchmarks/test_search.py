@@ -1,5 +1,7 @@
 """The search benchmark: windows that no model looks into, searches without their shopper, and counts as baselines."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from benchmarks.common.ranking.search_baselines import number_queries, rank_by_b
 from benchmarks.search import windows
 from benchmarks.search.shipped_split import measure_shipped_split
 from portrait.training.dataset.corpus import NO_ITEM, Corpus, load_corpus
+from portrait.training.dataset.data_set import REPORT_FILE, open_data_set
+from portrait.training.dataset.identity import read_identity
 from portrait.training.dataset.splits import hold_out
 from portrait.training.encoders.retrieval import find_ranks
 from portrait.training.encoders.samples import Batcher, build_serving_samples
@@ -43,6 +47,15 @@ def test_windows_follow_each_other_and_models_learn_what_precedes_theirs(data: P
         assert cut.columns.time[holdout.train].max() < later
         assert len(cut.items) == len(load_corpus(data).items)
     assert windows.cut_windows(data, tmp_path, 3) == folders
+
+
+def test_a_window_is_a_data_set_that_training_accepts(data: Path, tmp_path: Path) -> None:
+    prepared = shutil.copytree(data, tmp_path / "prepared")
+    report = json.loads((prepared / REPORT_FILE).read_text(encoding="utf-8"))
+    report["identity"] = read_identity(prepared)
+    (prepared / REPORT_FILE).write_text(json.dumps(report), encoding="utf-8")
+    for folder in windows.cut_windows(prepared, tmp_path / "windows", 2):
+        assert open_data_set(folder).report["kept"] == len(load_corpus(folder).event_item)
 
 
 def test_targets_are_clicks_that_a_search_came_right_before(corpus: Corpus) -> None:

@@ -82,8 +82,6 @@ def measure(data: Path, run: Path, without_bert: Path) -> dict[str, Any]:
         for baseline_name in _COLD_BASELINES:
             found[name][baseline_name] = task.ranks(scorers[baseline_name], test[inside])
     return {
-        "data": read_source(data),
-        "circumstances": results.describe_circumstances("python -m benchmarks cold-start SOURCE"),
         "cold_items": len(cold_rows),
         "settings": tuned,
         "slices": {
@@ -164,6 +162,7 @@ def main(arguments: list[str]) -> int:
     """Run the benchmark; return the exit code."""
     parser = make_parser("cold-start", __doc__)
     add_source(parser)
+    parser.add_argument("--name", help="name of the results (that of the data set's source)")
     options = parser.parse_args(arguments)
     work = options.work or steps.work_folder(options.source)
     data = steps.prepare_source(options.source, work / "data")
@@ -171,7 +170,10 @@ def main(arguments: list[str]) -> int:
     if not (cold / REPORT_FILE).exists():
         write_cold_data(data, cold)
     without = train_without_bert(cold, work / "cold-run-without-bert")
-    content = measure(cold, steps.train_run(cold, work / "cold-run"), without)
+    command = "python -m benchmarks cold-start SOURCE" + (f" --name {options.name}" if options.name else "")
+    circumstances = results.describe_circumstances(command)
+    measured = measure(cold, steps.train_run(cold, work / "cold-run"), without)
+    content = {"data": options.name or read_source(cold), "circumstances": circumstances, **measured}
     results.write_results(f"cold-{content['data']}", content, format_report(content))
     print(format_report(content))
     return 0

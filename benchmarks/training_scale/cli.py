@@ -68,7 +68,7 @@ def format_report(content: dict[str, Any]) -> str:
         "| events | shoppers | `prepare`, s | GiB | `train`, s | CPU s | GiB |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in content["sizes"]:
+    for row in sorted(content["sizes"], key=lambda row: int(row["events"])):
         prepare, train = row["prepare"], row["train"]
         lines.append(
             f"| {row['events']:,} | {row['shoppers']:,} | {prepare['seconds']:,.0f} | {prepare['peak_gib']:.1f} | "

@@ -15,7 +15,7 @@ _KIB_PER_UNIT = 1 / 1024 if sys.platform == "darwin" else 1
 
 @dataclass(frozen=True)
 class Used:
-    """What a process used."""
+    """Resources that a process took."""
 
     seconds: float
     cpu_seconds: float

@@ -84,7 +84,7 @@ def write_synthetic_release(source: Path, target: Path, count: int, dimension: i
         write_profile_distribution(
             _rotate_profiles(real.profiles, turned), folder / release_layout.PROFILE_DISTRIBUTION
         )
-    told = nearest.write(vectors, profiles, folder, exact=nearest.EXACT_ITEMS)
+    told = nearest.write(vectors, profiles, folder)
     written = release_layout.list_files(folder) + _link_models(source, target, real.number)
     replace(
         real.manifest, release=1, created_at=datetime.now(UTC).isoformat(), dimension=vectors.shape[1],

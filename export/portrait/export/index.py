@@ -36,9 +36,7 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
     write_profile_distribution(
         population.estimate_profile_distribution(trained), folder / release_layout.PROFILE_DISTRIBUTION
     )
-    return nearest.write(
-        trained.index.vectors, lambda count: _profiles(trained, count), folder, exact=nearest.EXACT_ITEMS
-    )
+    return nearest.write(trained.index.vectors, lambda count: _profiles(trained, count), folder)
 
 
 def write_items(items: Sequence[Item], scale: PriceScale, folder: Path) -> None:

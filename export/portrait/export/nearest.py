@@ -1,7 +1,9 @@
-"""Search of the nearest items: exact up to `EXACT_ITEMS` items, beyond that by an index built here."""
+"""Search of the nearest items: of all ways, the cheapest one on this machine that misses hardly any."""
 
 import math
-from collections.abc import Callable
+import statistics
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +14,25 @@ from numpy.typing import NDArray
 from portrait.features.files.path_names import utf8_path
 from portrait.features.release import layout as release_layout
 from portrait.features.search import row_bitmap as bits
+from portrait.features.search.flat import FlatIndex
+from portrait.features.search.item_index import ItemIndex
 from portrait.features.search.ivf import IvfIndex
+from portrait.features.search.scan import COMPARED, ScanIndex, make_codes
 
-EXACT_ITEMS = 100_000
-"""The largest catalogue that is searched exactly; `python -m benchmarks indexes` compares."""
+EXACT, SCAN, IVF = "exact", "scan", "ivf"
+WAYS = (EXACT, SCAN, IVF)
 RECALL_AT = 100
-_WANTED_RECALL = 0.95
+_WANTED_RECALL = 0.99
 _PROFILES = 500
 """Profiles that recall is measured with."""
+_TIMED = 100
+"""Searches whose median is the cost of a way."""
+_FEW_ITEMS = 5_000
+"""So few items are searched exactly: no other way would save a tenth of a millisecond."""
+_DEAR_MILLISECONDS = 1.0
+"""An inverted file, which takes long to build, is tried only where the other ways cost more."""
+_FULL_PRECISION_ITEMS = 100_000
+"""The largest catalogue whose vectors are kept in 32 bits a number."""
 _LISTS_BY_ROOT = 4.0
 """Lists for each square root of the number of items."""
 _ROUNDS, _LEARNT_FROM = 8, 40
@@ -28,50 +41,101 @@ _ROUNDS, _LEARNT_FROM = 8, 40
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Settings of the search of the nearest items, and their number, as the manifest has them."""
+    """Settings of the search of the nearest items, their number and their cost, as the manifest has them."""
 
     kind: str
     """`exact`, or the index in faiss' notation."""
     looked_at: int | None = None
-    """Lists that a search looks at; the fewest that give the recall that is wanted, or all."""
+    """What a search looks at: lists of an inverted file, or rows compared in full for each one wanted."""
     recall_at_100: float = 1.0
     """Share of the 100 nearest items of a profile that are found."""
     profiles: int = 0
     """Number of profiles that it was measured with."""
+    milliseconds: float | None = None
+    """Median of a search by one thread; None if it was not measured."""
 
     def __str__(self) -> str:
         """In words."""
-        if self.looked_at is None:
-            return "exact"
+        if self.milliseconds is None:
+            return self.kind
         return (
-            f"{self.kind}, {self.looked_at} lists looked at: recall@{RECALL_AT} {self.recall_at_100:.3f} "
-            f"over {self.profiles} profiles"
+            f"{self.kind}, {self.milliseconds:.2f} ms a search: recall@{RECALL_AT} {self.recall_at_100:.3f} over "
+            f"{self.profiles} profiles"
         )
 
 
 def write(
-    vectors: NDArray[np.float32], profiles: Callable[[int], NDArray[np.float32]], folder: Path, *, exact: int
+    vectors: NDArray[np.float32],
+    profiles: Callable[[int], NDArray[np.float32]],
+    folder: Path,
+    ways: Sequence[str] = WAYS,
 ) -> Retrieval:
-    """Write the items' vectors into a release's folder, and an index of them if there are many.
+    """Write the items' vectors into a release's folder, and an index of them where that is the cheapest way.
 
-    Beside an index, which holds the vectors in eight bits a number, they are kept in sixteen for the ranker: a million
-    items of 384 numbers take 1.2 GB together, where in full precision the vectors alone took 1.5 GB.
+    Of a large catalogue the vectors are kept in sixteen bits a number: a million items of 384 numbers take 1.2 GB
+    together with an inverted file, where in full precision the vectors alone took 1.5 GB.
 
     Args:
         vectors: `[items, dimension]`, unit length.
         profiles: makes up to so many vectors of shoppers that no test knows.
         folder: the release's.
-        exact: the most items that are searched without an index.
+        ways: those to choose from.
     """
-    if len(vectors) <= exact:
-        np.save(folder / release_layout.ITEM_VECTORS, vectors)
-        return Retrieval("exact")
-    np.save(folder / release_layout.ITEM_VECTORS, vectors.astype(np.float16))
-    index = inverted_file(vectors)
+    kept = vectors if len(vectors) <= _FULL_PRECISION_ITEMS else vectors.astype(np.float16)
+    np.save(folder / release_layout.ITEM_VECTORS, kept)
+    if len(vectors) <= _FEW_ITEMS and EXACT in ways:
+        return Retrieval(EXACT)
     asked = profiles(_PROFILES)
-    recall = _look_at_enough(index, asked, vectors)
-    faiss.write_index(index, utf8_path(folder / release_layout.ITEM_INDEX))
-    return Retrieval(f"IVF{index.nlist},SQ8", int(index.nprobe), recall, len(asked))
+    _, nearest = faiss.knn(asked, vectors, RECALL_AT, faiss.METRIC_INNER_PRODUCT)
+    tried = [_TRY[way](vectors, asked, nearest) for way in ways if way != IVF]
+    if IVF in ways and all(_cost(each) > _DEAR_MILLISECONDS for each in tried):
+        tried.append(_try_inverted_file(vectors, asked, nearest))
+    retrieval, index = min(tried, key=_cost)
+    if index is not None:
+        faiss.write_index(index, utf8_path(folder / release_layout.ITEM_INDEX))
+    return retrieval
+
+
+Tried = tuple[Retrieval, faiss.Index | None]
+"""What a way costs and finds, and its index."""
+
+
+def _cost(tried: Tried) -> float:
+    """Milliseconds of a search; infinite for one that misses too much."""
+    retrieval, _ = tried
+    good = retrieval.recall_at_100 >= _WANTED_RECALL and retrieval.milliseconds is not None
+    return retrieval.milliseconds or 0.0 if good else math.inf
+
+
+def _try_exact(vectors: NDArray[np.float32], asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> Tried:
+    return Retrieval(EXACT, None, *_measure(FlatIndex(vectors), asked, nearest)), None
+
+
+def _try_scan(vectors: NDArray[np.float32], asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> Tried:
+    codes = make_codes(vectors)
+    return Retrieval(f"PQ{codes.pq.M}x4fs", COMPARED, *_measure(ScanIndex(codes, vectors), asked, nearest)), codes
+
+
+def _try_inverted_file(vectors: NDArray[np.float32], asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> Tried:
+    index = inverted_file(vectors)
+    _look_at_enough(index, asked, nearest)
+    measured = _measure(IvfIndex(index), asked, nearest)
+    return Retrieval(f"IVF{index.nlist},SQ8", int(index.nprobe), *measured), index
+
+
+_TRY = {EXACT: _try_exact, SCAN: _try_scan}
+
+
+def _measure(index: ItemIndex, asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> tuple[float, int, float]:
+    """Measure recall, over how many profiles, and the milliseconds of a search."""
+    every = bits.pack_rows(np.ones(len(index), dtype=bool))
+    found, _ = index.search(asked, RECALL_AT, every, 1.0)
+    seconds = []
+    for profile in asked[:_TIMED]:
+        began = time.perf_counter()
+        index.search(profile[None], RECALL_AT, every, 1.0)
+        seconds.append(time.perf_counter() - began)
+    return recall_of(found, nearest), len(asked), round(1e3 * statistics.median(seconds), 3)
 
 
 def inverted_file(vectors: NDArray[np.float32]) -> faiss.IndexIVFScalarQuantizer:
@@ -90,17 +154,15 @@ def inverted_file(vectors: NDArray[np.float32]) -> faiss.IndexIVFScalarQuantizer
     return index
 
 
-def _look_at_enough(index: faiss.IndexIVF, profiles: NDArray[np.float32], vectors: NDArray[np.float32]) -> float:
-    """Let the index look at as few lists as give the recall that is wanted; returns the recall."""
-    every = bits.pack_rows(np.ones(len(vectors), dtype=bool))
-    _, nearest = faiss.knn(profiles, vectors, RECALL_AT, faiss.METRIC_INNER_PRODUCT)
+def _look_at_enough(index: faiss.IndexIVF, profiles: NDArray[np.float32], nearest: NDArray[np.int64]) -> None:
+    """Let the index look at as few lists as give the recall that is wanted, or at all."""
+    every = bits.pack_rows(np.ones(index.ntotal, dtype=bool))
     recall, lists = 0.0, 1
     while recall < _WANTED_RECALL and lists <= index.nlist:
         index.nprobe = lists
         found, _ = IvfIndex(index).search(profiles, RECALL_AT, every, 1.0)
         recall = recall_of(found, nearest)
         lists *= 2
-    return recall
 
 
 def recall_of(found: NDArray[np.int64], nearest: NDArray[np.int64]) -> float:

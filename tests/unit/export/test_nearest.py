@@ -1,5 +1,7 @@
 """Indexes: built of many vectors, measured, and as good among few of them as among all."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
@@ -8,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from portrait.export import nearest
-from portrait.export.nearest import RECALL_AT, recall_of
+from portrait.export.nearest import RECALL_AT, Retrieval, recall_of
 from portrait.features.release import layout as release_layout
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.ivf import IvfIndex
+from portrait.features.search.item_index import ItemIndex, open_index
 
 COUNT, DIMENSION = 20_000, 16
 
@@ -30,13 +32,24 @@ def profiles(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return unit(vectors[rows].sum(1))
 
 
-@pytest.fixture(scope="module")
-def index(
-    vectors: NDArray[np.float32], profiles: NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory
-) -> IvfIndex:
+@pytest.fixture(scope="module", params=[nearest.SCAN, nearest.IVF])
+def written(
+    vectors: NDArray[np.float32],
+    profiles: NDArray[np.float32],
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> tuple[Retrieval, Path]:
+    """What is told of an index, and the folder that has it."""
     folder = tmp_path_factory.mktemp("index")
-    nearest.write(vectors, lambda _: profiles, folder, exact=COUNT - 1)
-    return IvfIndex.open(folder / release_layout.ITEM_INDEX)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nearest, "_FULL_PRECISION_ITEMS", COUNT - 1)
+        return nearest.write(vectors, lambda _: profiles, folder, [request.param]), folder
+
+
+@pytest.fixture(scope="module")
+def index(written: tuple[Retrieval, Path]) -> ItemIndex:
+    folder = written[1]
+    return open_index(folder / release_layout.ITEM_INDEX, np.load(folder / release_layout.ITEM_VECTORS))
 
 
 def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -50,32 +63,61 @@ def exact(profiles: NDArray[np.float32], vectors: NDArray[np.float32], mask: NDA
 
 
 def test_few_items_need_no_index(vectors: NDArray[np.float32], tmp_path: Path) -> None:
-    told = nearest.write(vectors, pytest.fail, tmp_path, exact=COUNT)
+    told = nearest.write(vectors[:100], pytest.fail, tmp_path)
     assert str(told) == "exact"
     assert [path.name for path in release_layout.list_files(tmp_path)] == [release_layout.ITEM_VECTORS]
-    assert np.array_equal(np.load(tmp_path / release_layout.ITEM_VECTORS), vectors)
+    assert np.array_equal(np.load(tmp_path / release_layout.ITEM_VECTORS), vectors[:100])
 
 
-@pytest.mark.slow
-def test_an_index_says_what_it_finds(
-    vectors: NDArray[np.float32], profiles: NDArray[np.float32], index: IvfIndex, tmp_path: Path
+def test_the_cheapest_way_that_misses_hardly_any_is_taken(
+    vectors: NDArray[np.float32], profiles: NDArray[np.float32], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = nearest.write(vectors, lambda _: profiles, tmp_path, exact=0)
-    assert told.kind == f"IVF{index.lists},SQ8"
-    assert (told.looked_at, told.profiles) == (index.looked_at, len(profiles))
+    exact, codes = Retrieval("exact", None, 1.0, 50, 2.0), Retrieval("PQ", 6, 0.995, 50, 0.5)
+    file, tried = Retrieval("IVF", 8, 0.99, 50, 0.1), []
+    index = nearest.make_codes(vectors[:64])
+
+    def costs(told: Retrieval) -> Callable[..., nearest.Tried]:
+        def try_it(*_: object) -> nearest.Tried:
+            tried.append(told.kind)
+            return told, index
+
+        return try_it
+
+    def choose(exact: Retrieval, codes: Retrieval) -> str:
+        monkeypatch.setattr(nearest, "_TRY", {nearest.EXACT: costs(exact), nearest.SCAN: costs(codes)})
+        monkeypatch.setattr(nearest, "_try_inverted_file", costs(file))
+        tried.clear()
+        return nearest.write(vectors, lambda _: profiles, tmp_path).kind
+
+    assert choose(exact, codes) == "PQ"
+    assert tried == ["exact", "PQ"]
+    assert choose(exact, replace(codes, recall_at_100=0.98)) == "IVF"
+    assert choose(replace(exact, milliseconds=0.4), replace(codes, recall_at_100=0.98)) == "exact"
+
+
+def test_an_index_says_what_it_finds(
+    vectors: NDArray[np.float32],
+    profiles: NDArray[np.float32],
+    written: tuple[Retrieval, Path],
+    index: ItemIndex,
+) -> None:
+    told, folder = written
+    assert told.profiles == len(profiles)
+    assert told.kind in ("PQ8x4fs", "IVF566,SQ8")
     every = np.ones(COUNT, dtype=bool)
     found, scores = index.search(profiles, RECALL_AT, bits.pack_rows(every), 1.0)
-    assert recall_of(found, exact(profiles, vectors, every)) == pytest.approx(told.recall_at_100)
+    assert recall_of(found, exact(profiles, vectors, every)) == pytest.approx(told.recall_at_100, abs=0.01)
     assert told.recall_at_100 >= 0.95
+    assert told.milliseconds
     assert (np.diff(scores, axis=1) <= 0).all()
-    kept = np.load(tmp_path / release_layout.ITEM_VECTORS)
+    kept = np.load(folder / release_layout.ITEM_VECTORS)
     assert kept.dtype == np.float16
     assert np.abs(kept - vectors).max() < 1e-3
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.02])
 def test_a_filter_costs_no_recall(
-    vectors: NDArray[np.float32], profiles: NDArray[np.float32], index: IvfIndex, share: float
+    vectors: NDArray[np.float32], profiles: NDArray[np.float32], index: ItemIndex, share: float
 ) -> None:
     mask = np.random.default_rng(2).random(COUNT) < share
     found, _ = index.search(profiles, RECALL_AT, bits.pack_rows(mask), mask.mean())
@@ -83,14 +125,14 @@ def test_a_filter_costs_no_recall(
     assert recall_of(found, exact(profiles, vectors, mask)) >= 0.95
 
 
-def test_what_is_far_from_all_that_passes_finds_it_all_the_same(vectors: NDArray[np.float32], index: IvfIndex) -> None:
+def test_what_is_far_from_all_that_passes_finds_it_all_the_same(vectors: NDArray[np.float32], index: ItemIndex) -> None:
     wish = vectors[:1]
     mask = (vectors @ wish[0]) < np.quantile(vectors @ wish[0], 0.02)
     found, _ = index.search(wish, RECALL_AT, bits.pack_rows(mask), 1.0)
     assert recall_of(found, exact(wish, vectors, mask)) >= 0.9
 
 
-def test_where_fewer_pass_than_are_wanted_all_come(vectors: NDArray[np.float32], index: IvfIndex) -> None:
+def test_where_fewer_pass_than_are_wanted_all_come(vectors: NDArray[np.float32], index: ItemIndex) -> None:
     mask = np.zeros(COUNT, dtype=bool)
     mask[[3, 77, 19_999]] = True
     found, _ = index.search(vectors[:2], 5, bits.pack_rows(mask), 3 / COUNT)

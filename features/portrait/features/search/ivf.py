@@ -6,13 +6,11 @@ a scalar quantiser in place of the product quantiser; here by faiss).
 """
 
 import math
-from pathlib import Path
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.files.path_names import utf8_path
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.row_bitmap import RowBitmap
 
@@ -31,15 +29,6 @@ class IvfIndex:
         self._index = index
         self.lists, self.looked_at = int(index.nlist), int(index.nprobe)
         """Lists in all, and lists that a search for any row looks at."""
-
-    @classmethod
-    def open(cls, path: Path) -> "IvfIndex":
-        """Map an index into memory; processes share it.
-
-        Raises:
-            RuntimeError: it is not one.
-        """
-        return cls(faiss.read_index(utf8_path(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
 
     def __len__(self) -> int:
         return int(self._index.ntotal)

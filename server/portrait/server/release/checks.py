@@ -8,7 +8,7 @@ from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNei
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS
 from portrait.features.candidates.relations import Relations
 from portrait.features.population.profile_distribution import ProfileDistribution
-from portrait.features.search.ivf import IvfIndex
+from portrait.features.search.item_index import ItemIndex
 from portrait.features.search.word_index import WordIndex
 
 _ROWS_AT_ONCE = 1 << 16
@@ -21,7 +21,7 @@ def check_vectors(vectors: NDArray[np.float32], items: int, dimension: int) -> N
         _require_finite(vectors[begin : begin + _ROWS_AT_ONCE])
 
 
-def check_index(index: IvfIndex, items: int, dimension: int) -> None:
+def check_index(index: ItemIndex, items: int, dimension: int) -> None:
     """Require an index of all items; raises ValueError."""
     if (len(index), index.dimension) != (items, dimension):
         raise ValueError(f"it holds {len(index)} vectors of {index.dimension} numbers, not {items} of {dimension}")

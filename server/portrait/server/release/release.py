@@ -27,8 +27,10 @@ from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import Manifest, ReleaseError, read_verified_manifest
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.flat import FlatIndex
+from portrait.features.search.item_index import ItemIndex, open_index
 from portrait.features.search.ivf import IvfIndex
 from portrait.features.search.row_bitmap import RowBitmap
+from portrait.features.search.scan import ScanIndex
 from portrait.features.search.word_index import WordIndex
 from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.features.text.tokenizer import TextTokenizer
@@ -60,7 +62,7 @@ class Release:
     """Finds the items that a query's words describe."""
     vectors: NDArray[np.float32]
     """`[items, dimension]`, unit length; float16 in a release with an index."""
-    index: IvfIndex | None
+    index: ScanIndex | IvfIndex | None
     """Finds the nearest of many items; None where all are compared."""
     statistics: NDArray[np.float32]
     """`[items, len(ITEM_STATISTICS)]`; of a cold item, the mean of its neighbours."""
@@ -82,7 +84,7 @@ class Release:
         return self.neighbours.rows[:, 0] != np.arange(len(self.items))
 
     @cached_property
-    def nearest(self) -> FlatIndex | IvfIndex:
+    def nearest(self) -> ItemIndex:
         """Finds the nearest of the items."""
         return self.index or FlatIndex(self.vectors)
 
@@ -151,14 +153,17 @@ class Release:
                 raise ReleaseError(f"release {number} is damaged: {name} can't be read: {_told(error)}") from error
 
         scale = read(release_layout.PRICE_SCALE, _read_scale)
+        vectors = read(release_layout.ITEM_VECTORS, map_array)
         loaded = cls(
             number=number,
             manifest=manifest,
             tokenizer=read(release_layout.TOKENIZER, TextTokenizer.load),
             items=read(release_layout.ITEMS, lambda path: ItemTable.load(path.parent, scale)),
             words=read(release_layout.ITEM_WORDS, lambda path: WordIndex.load(path.parent)),
-            vectors=read(release_layout.ITEM_VECTORS, map_array),
-            index=read(release_layout.ITEM_INDEX, IvfIndex.open) if manifest.has_item_index else None,
+            vectors=vectors,
+            index=read(release_layout.ITEM_INDEX, lambda path: open_index(path, vectors))
+            if manifest.has_item_index
+            else None,
             statistics=read(release_layout.ITEM_STATISTICS, map_array),
             neighbours=read(release_layout.COLD_START_NEIGHBOURS, lambda path: ColdStartNeighbours.load(path.parent)),
             relations=read(release_layout.RELATIONS, Relations.load),

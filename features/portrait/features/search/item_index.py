@@ -1,0 +1,29 @@
+"""What finds the nearest items of a release, by the file that the release has for it."""
+
+from pathlib import Path
+from typing import TypeAlias
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.files.path_names import utf8_path
+from portrait.features.search.flat import FlatIndex
+from portrait.features.search.ivf import IvfIndex
+from portrait.features.search.scan import ScanIndex
+
+ItemIndex: TypeAlias = FlatIndex | ScanIndex | IvfIndex
+
+
+def open_index(path: Path, vectors: NDArray[np.float32]) -> ScanIndex | IvfIndex:
+    """Open an index, mapped into memory if it is an inverted file; processes share it then.
+
+    Args:
+        path: its file.
+        vectors: `[rows, dimension]`, which it was made of.
+
+    Raises:
+        RuntimeError: the file is no index.
+    """
+    index = faiss.read_index(utf8_path(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+    return ScanIndex(index, vectors) if isinstance(index, faiss.IndexPQFastScan) else IvfIndex(index)

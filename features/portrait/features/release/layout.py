@@ -7,9 +7,8 @@
     items.jsonl                               one item a line: the rows of what follows
     item_columns/                             what is in these lines, to be mapped into memory; see `items`
     item_words/                               words of these items, forward and inverted; see `word_index`
-    item_vectors.npy                          float32 [items, dimension], unit length; float16 beside an index
-    item_index.faiss                          finds the nearest of many items; only of catalogues too large to look at
-                                              every item
+    item_vectors.npy                          float32 [items, dimension], unit length; float16 of many items
+    item_index.faiss                          finds the nearest items; not where comparing every item is cheaper
     item_statistics.npy                       float32 [items, statistics], see `item_statistics`; of an item without
                                               events, its neighbours' mean
     cold_start_neighbours.npy                 known items that stand in for each cold item; see `cold_start`

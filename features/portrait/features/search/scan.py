@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.row_bitmap import RowBitmap
 
-COMPARED = 6
+COMPARED = 8
 """Rows that are compared by their vectors for each one wanted."""
 _MAX_COMPARED = 8_192
 """Where more would be, since few rows pass a filter, all rows that pass are compared."""

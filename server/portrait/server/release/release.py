@@ -61,7 +61,7 @@ class Release:
     words: WordIndex
     """Finds the items that a query's words describe."""
     vectors: NDArray[np.float32]
-    """`[items, dimension]`, unit length; float16 in a release with an index."""
+    """`[items, dimension]`, unit length; float16 of many items."""
     index: ScanIndex | IvfIndex | None
     """Finds the nearest of many items; None where all are compared."""
     statistics: NDArray[np.float32]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmarks.common.cli import existing_folder, make_parser
+from benchmarks.common.ranking.candidate_ranks import find_candidate_ranks
 from portrait.training.baselines.comparison import draw_targets
 from portrait.training.encoders.retrieval import TargetVectors, embed_texts, encode_targets, find_masked_items
 from portrait.training.metrics import MISSED, bootstrap_interval, hit_rate, ndcg
@@ -57,9 +58,7 @@ def rank_by(
         chosen = builder.build(part, texts.numpy(), np.random.default_rng(trained.settings.seed))
         with torch.no_grad():
             scores = run_ranker(trained.ranker, part, chosen, texts, np.arange(len(rows)))[0].numpy()
-        wanted = chosen.label & chosen.shown
-        own = np.where(wanted, scores, -np.inf).max(1, keepdims=True)
-        ranks[rows] = np.where(wanted.any(1), ((scores > own) & chosen.shown).sum(1), MISSED)
+        ranks[rows] = find_candidate_ranks(scores, chosen)
     return ranks
 
 

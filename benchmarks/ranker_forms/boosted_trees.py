@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from portrait.training.encoders.retrieval import TargetVectors
-from portrait.training.metrics import ndcg
 from portrait.training.ranker.candidates import Candidates
 from portrait.training.ranker.ranking import RankerSamples
 
@@ -97,10 +96,3 @@ def _make_data(samples: RankerSamples, rows: NDArray[np.int64]) -> lightgbm.Data
     inputs = join_inputs(samples.vectors, candidates, samples.texts, rows)
     weights = np.repeat(samples.weights[rows], sizes)
     return lightgbm.Dataset(inputs, labels.astype(np.int32), group=sizes, weight=weights, free_raw_data=False)
-
-
-def measure_order(scores: NDArray[np.float32], candidates: Candidates) -> NDArray[np.float64]:
-    """`[targets]`: NDCG@10 of each target's item among the candidates that serving would rank."""
-    wanted = candidates.label & candidates.shown
-    own = np.where(wanted, scores, -np.inf).max(1, keepdims=True)
-    return ndcg(np.where(wanted.any(1), ((scores > own) & candidates.shown).sum(1), -1), 10)

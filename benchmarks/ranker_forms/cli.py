@@ -14,10 +14,11 @@ import torch
 from benchmarks.common import results
 from benchmarks.common.cli import existing_folder, make_parser
 from benchmarks.common.data_sets import read_source
-from benchmarks.ranker_forms.boosted_trees import FittedTrees, fit_trees, measure_order
+from benchmarks.common.ranking.candidate_ranks import find_candidate_ranks
+from benchmarks.ranker_forms.boosted_trees import FittedTrees, fit_trees
 from portrait.training.baselines.comparison import draw_targets, format_difference
 from portrait.training.encoders.retrieval import TargetVectors, embed_texts, encode_targets
-from portrait.training.metrics import bootstrap_interval
+from portrait.training.metrics import bootstrap_interval, ndcg
 from portrait.training.ranker.candidates import Candidates
 from portrait.training.ranker.model import Ranker
 from portrait.training.ranker.ranking import fit_ranker, run_ranker
@@ -78,8 +79,8 @@ def _compare(trained: TrainedRun, ranker: Ranker, trees: FittedTrees, targets: A
     vectors = encode_targets(trained.model, trained.cache, corpus, drawn, trained.index.vectors)
     texts = embed_texts(trained.model, trained.cache)
     candidates = make_candidate_builder(trained, corpus).build(vectors, texts.numpy(), np.random.default_rng(seed))
-    ours = measure_order(_score(ranker, vectors, candidates, texts), candidates)
-    theirs = measure_order(trees.score(vectors, candidates, texts), candidates)
+    scores = (_score(ranker, vectors, candidates, texts), trees.score(vectors, candidates, texts))
+    ours, theirs = (ndcg(find_candidate_ranks(each, candidates), 10) for each in scores)
     return {
         "targets": len(drawn),
         "portrait": float(ours.mean()),

@@ -46,7 +46,7 @@ class Retrieval:
     kind: str
     """`exact`, or the index in faiss' notation."""
     looked_at: int | None = None
-    """What a search looks at: lists of an inverted file, or rows compared in full for each one wanted."""
+    """Lists of an inverted file that a search looks at, or rows that are compared in full for each one wanted."""
     recall_at_100: float = 1.0
     """Share of the 100 nearest items of a profile that are found."""
     profiles: int = 0
@@ -97,7 +97,7 @@ def write(
 
 
 Tried = tuple[Retrieval, faiss.Index | None]
-"""What a way costs and finds, and its index."""
+"""Retrieval of a way, and its index."""
 
 
 def _cost(tried: Tried) -> float:

@@ -39,7 +39,7 @@ def written(
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> tuple[Retrieval, Path]:
-    """What is told of an index, and the folder that has it."""
+    """Retrieval of an index, and the folder that has it."""
     folder = tmp_path_factory.mktemp("index")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nearest, "_FULL_PRECISION_ITEMS", COUNT - 1)

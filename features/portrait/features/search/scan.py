@@ -16,7 +16,7 @@ from portrait.features.search.row_bitmap import RowBitmap
 COMPARED = 8
 """Rows that are compared by their vectors for each one wanted."""
 _MAX_COMPARED = 8_192
-"""Where more would be, since few rows pass a filter, all rows that pass are compared."""
+"""Most rows that are compared so; where few pass a filter and more would be, all that pass are compared."""
 
 
 class ScanIndex:

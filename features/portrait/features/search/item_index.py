@@ -1,4 +1,4 @@
-"""What finds the nearest items of a release, by the file that the release has for it."""
+"""The index that finds the nearest items of a release, by the file that the release has for it."""
 
 from pathlib import Path
 from typing import TypeAlias

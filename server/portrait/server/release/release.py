@@ -86,7 +86,7 @@ class Release:
     @cached_property
     def nearest(self) -> ItemIndex:
         """Finds the nearest of the items."""
-        return self.index or FlatIndex(self.vectors)
+        return FlatIndex(self.vectors) if self.index is None else self.index
 
     @property
     def popularity(self) -> NDArray[np.float32]:
@@ -108,10 +108,10 @@ class Release:
         Args:
             words: `[cold items, dimension]`, embeddings of their texts.
         """
-        if self.index is None or not len(words):
+        if (self.index is None and self.vectors.dtype == np.float32) or not len(words):
             return ColdStartNeighbours.find_nearest(words, self.vectors, ~self.is_cold)
         share = float(1.0 - self.is_cold.mean())
-        return ColdStartNeighbours.from_cosines(*self.index.search(words, MAX_NEIGHBOURS, self._known, share))
+        return ColdStartNeighbours.from_cosines(*self.nearest.search(words, MAX_NEIGHBOURS, self._known, share))
 
     @cached_property
     def traits(self) -> list[Trait]:

@@ -140,6 +140,19 @@ def test_an_index_is_loaded_and_finds_who_lends_to_cold_items(indexed: Path) -> 
     assert "new" in catalogue.now.take(rows).item_ids
 
 
+def test_vectors_in_half_precision_find_who_lends_to_cold_items(repository: Path) -> None:
+    whole = Release.load(repository, 1)
+    words = np.array(whole.vectors[[7, 30]])
+    exact = whole.find_neighbours(words)
+    path = release_layout.release_folder(repository, 1) / release_layout.ITEM_VECTORS
+    np.save(path, np.load(path).astype(np.float16))
+    name = f"releases/1/{release_layout.ITEM_VECTORS}"
+    edit_manifest(repository, lambda manifest: manifest["hashes"].update({name: sha256(path)}))
+    lent = Release.load(repository, 1).find_neighbours(words)
+    assert [set(rows) for rows in lent.rows.tolist()] == [set(rows) for rows in exact.rows.tolist()]
+    np.testing.assert_allclose(np.sort(lent.weights), np.sort(exact.weights), atol=1e-2)
+
+
 def test_an_index_of_other_items_is_refused(indexed: Path) -> None:
     folder = release_layout.release_folder(indexed, 1)
     vectors = np.load(folder / release_layout.ITEM_VECTORS).astype(np.float32)

@@ -82,8 +82,9 @@ def main(arguments: list[str]) -> int:
     parser = make_parser(NAME, __doc__)
     parser.add_argument("--events", type=int, nargs="+", default=SIZES, help="lengths of the logs (%(default)s)")
     options = parser.parse_args(arguments)
-    content: dict[str, Any] = {"circumstances": results.describe_circumstances(f"python -m benchmarks {NAME}")}
-    content["sizes"] = []
+    sizes = "" if tuple(options.events) == SIZES else f" --events {' '.join(map(str, options.events))}"
+    circumstances = results.describe_circumstances(f"python -m benchmarks {NAME}{sizes}")
+    content: dict[str, Any] = {"circumstances": circumstances, "sizes": []}
     bounded = True
     for events in options.events:
         with tempfile.TemporaryDirectory() as folder:

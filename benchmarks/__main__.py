@@ -4,12 +4,12 @@
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from benchmarks.common.errors import BenchmarkError
 from benchmarks.table import BENCHMARKS, Benchmark, format_table
-from portrait.client.cli import shorten_busy_waits
 
 WRONG_USE = 2
 """Exit code for a wrong name, path or option, and for data that a benchmark can't use."""
@@ -17,7 +17,7 @@ WRONG_USE = 2
 
 def main(arguments: Sequence[str]) -> int:
     """Run the benchmark that the arguments name; return the exit code."""
-    shorten_busy_waits()
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command `portrait` does
     match list(arguments):
         case [] | ["-h" | "--help"]:
             print(format_table())

@@ -8,13 +8,11 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from portrait.client.cli import shorten_busy_waits
-
 # `portrait serve` would start its program anew without them, and a test that calls it in this process is that program.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-shorten_busy_waits()
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command `portrait` does
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores already: with threads of its own beside them, PyTorch waits for a third of its time.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

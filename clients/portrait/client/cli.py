@@ -35,7 +35,9 @@ _ANY_ARGUMENTS = {"ignore_unknown_options": True, "allow_extra_args": True, "hel
 
 def main() -> None:
     """Run the command line."""
-    shorten_busy_waits()
+    # PyTorch's threads (GNU OpenMP) wait for each other in busy loops of 300,000 turns, by which training takes many
+    # times as long beside other work. With these few turns it takes hardly longer than before on an idle machine.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     _open_streams()
     _encode_streams()
     try:
@@ -71,15 +73,6 @@ def main() -> None:
     else:
         _list(app, entries)
     _run(app)
-
-
-def shorten_busy_waits() -> None:
-    """Let PyTorch's threads sleep sooner while they wait; only before PyTorch is imported.
-
-    Threads of GNU OpenMP wait for each other in busy loops of 300,000 turns, by which training takes many times as long
-    beside other work. With a thirtieth of that it takes hardly longer on an idle machine.
-    """
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def _add(app: Any, entry: EntryPoint) -> None:

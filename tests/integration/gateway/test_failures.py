@@ -99,8 +99,17 @@ def retry_seconds(error: grpc.aio.AioRpcError) -> float:
 
 def _gone(pid: int) -> None:
     """Wait until a process has ended."""
-    while Path(f"/proc/{pid}").exists():
+    while _is_running(pid):
         time.sleep(0.05)
+
+
+def _is_running(pid: int) -> bool:
+    """Tell whether a process runs; a zombie does not, which stays if this process has adopted it."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(b")")[2].split()[0] != b"Z"
 
 
 async def test_triton_killed_under_load(repository: Path, tmp_path: Path) -> None:

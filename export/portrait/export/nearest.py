@@ -103,8 +103,9 @@ Tried = tuple[Retrieval, faiss.Index | None]
 def _cost(tried: Tried) -> float:
     """Milliseconds of a search; infinite for one that misses too much."""
     retrieval, _ = tried
-    good = retrieval.recall_at_100 >= _WANTED_RECALL and retrieval.milliseconds is not None
-    return retrieval.milliseconds or 0.0 if good else math.inf
+    if retrieval.milliseconds is None or retrieval.recall_at_100 < _WANTED_RECALL:
+        return math.inf
+    return retrieval.milliseconds
 
 
 def _try_exact(vectors: NDArray[np.float32], asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> Tried:

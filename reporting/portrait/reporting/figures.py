@@ -27,6 +27,7 @@ from portrait.training.run import evaluation
 from portrait.training.run import run as runs
 from portrait.training.run.baselines import rank_with_tuned_baselines
 from portrait.training.run.evaluation import Predictions, RankedTargets
+from portrait.training.run.folder import TRAIN_ONLY_FOLDER
 from portrait.training.run.run import TrainedRun
 
 _GAIN_POINTS = 80
@@ -232,7 +233,7 @@ def _describe_model(trained: TrainedRun) -> Model:
 def _training_time(folder: Path) -> tuple[datetime, float | None]:
     """Return the end of training, and its minutes by the times of the scalars, without pauses before a resume."""
     spans = []
-    for part in (folder, folder / runs.TRAIN_ONLY_FOLDER):
+    for part in (folder, folder / TRAIN_ONLY_FOLDER):
         for file in (part / "tensorboard").rglob("events.out.tfevents.*"):
             times = [event.wall_time for event in EventFileLoader(str(file)).Load()]
             if times:

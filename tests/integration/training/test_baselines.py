@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,12 +18,18 @@ from portrait.training.dataset.splits import hold_out
 from portrait.training.run import run as runs
 from portrait.training.run import validation
 from portrait.training.run.baselines import find_settings
+from portrait.training.run.folder import BASELINES_FILE, TRAIN_ONLY_FOLDER
+from portrait.training.run.kept_baselines import rank_validation
 from portrait.training.run.validation import compare_on_validation, warn_below_baselines
 
 
 @pytest.fixture
 def copied(shop: Shop, tmp_path: Path) -> Path:
     return Path(shutil.copytree(shop.run, tmp_path / "run"))
+
+
+def _read_kept(run: Path) -> dict[str, Any]:
+    return json.loads((run / BASELINES_FILE).read_text(encoding="utf-8"))
 
 
 def test_training_ends_with_a_comparison_on_validation_alone(shop: Shop) -> None:
@@ -40,8 +47,7 @@ def test_evaluation_shows_every_baseline_with_its_paired_difference(shop: Shop, 
     assert ended.code == 0, ended
     measured = json.loads((copied / "metrics-time.json").read_text(encoding="utf-8"))
     rows = measured["ranking"]
-    kept = json.loads((shop.run / runs.VALIDATION_FILE).read_text(encoding="utf-8"))
-    assert measured["baseline_settings"] == kept["baseline_settings"]
+    assert measured["baseline_settings"] == _read_kept(shop.run)["settings"]
     assert list(rows) == ["portrait", *measured["baseline_settings"]]
     for name in measured["baseline_settings"]:
         for metric in ("NDCG@10", "HR@10"):
@@ -64,21 +70,32 @@ def test_the_report_shows_the_same_baselines(copied: Path) -> None:
 
 
 def test_settings_are_chosen_anew_where_none_are_kept(copied: Path) -> None:
-    kept = json.loads((copied / runs.VALIDATION_FILE).read_text(encoding="utf-8"))["baseline_settings"]
-    (copied / runs.VALIDATION_FILE).unlink()
+    kept = _read_kept(copied)["settings"]
+    (copied / BASELINES_FILE).unlink()
     assert find_settings(runs.load_run(copied)) == kept
+
+
+@pytest.mark.parametrize("damage", [{}, {"settings": {}}, {"ranks": {}}, {"ranks": 3}, {"ranks": {"popularity": [1]}}])
+def test_baselines_that_are_not_those_of_today_are_ranked_anew(copied: Path, damage: dict[str, object]) -> None:
+    kept, path = _read_kept(copied), copied / BASELINES_FILE
+    path.write_text(json.dumps((kept | damage) if damage else {}), encoding="utf-8")
+    trained = runs.load_run(copied)
+    _, found = rank_validation(copied, trained.corpus, trained.holdout, trained.settings.seed)
+    assert found.settings == kept["settings"]
+    assert {name: ranks.tolist() for name, ranks in found.ranks.items()} == kept["ranks"]
+    assert _read_kept(copied) == kept
 
 
 def test_a_refit_is_measured_with_the_settings_of_its_train_only_run(shop: Shop, copied: Path) -> None:
     """The fits of a refit know the validation events: chosen by them, settings would be too good."""
-    kept = copied / runs.TRAIN_ONLY_FOLDER
+    kept = copied / TRAIN_ONLY_FOLDER
     kept.mkdir()
-    (copied / runs.VALIDATION_FILE).rename(kept / runs.VALIDATION_FILE)
+    (copied / BASELINES_FILE).rename(kept / BASELINES_FILE)
     trained = runs.load_run(copied)
     trained.holdout = hold_out(trained.corpus, trained.settings.split, refit=True)
-    expected = json.loads((kept / runs.VALIDATION_FILE).read_text(encoding="utf-8"))["baseline_settings"]
+    expected = _read_kept(kept)["settings"]
     assert find_settings(trained) == expected
-    (kept / runs.VALIDATION_FILE).unlink()
+    (kept / BASELINES_FILE).unlink()
     assert find_settings(trained) == expected
 
 

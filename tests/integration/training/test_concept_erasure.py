@@ -14,6 +14,7 @@ from portrait.training.encoders import concept_erasure
 from portrait.training.enums import Demographic, Preset
 from portrait.training.run import run as runs
 from portrait.training.run.evaluation import rank_test_targets
+from portrait.training.run.folder import TRAIN_ONLY_FOLDER
 from portrait.training.run.run import TrainedRun
 from portrait.training.settings import TrainSettings
 
@@ -51,7 +52,7 @@ def _apart(trained: TrainedRun, data: Path) -> float:
 
 
 def test_both_runs_of_a_refit_conceal_and_go_on_ranking(refit: TrainedRun, data: Path) -> None:
-    first = runs.load_run(refit.folder / runs.TRAIN_ONLY_FOLDER)
+    first = runs.load_run(refit.folder / TRAIN_ONLY_FOLDER)
     for trained in (first, refit):
         assert _apart(trained, data) < 1e-3
         assert rank_test_targets(trained).items[:, 0].min() >= 0

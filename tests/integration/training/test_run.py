@@ -22,6 +22,7 @@ from portrait.training.errors import TrainingError
 from portrait.training.ranker.model import Ranker
 from portrait.training.run import run as runs
 from portrait.training.run.evaluation import evaluate_run, rank_test_targets
+from portrait.training.run.folder import TRAIN_ONLY_FOLDER
 from portrait.training.settings import TrainSettings
 
 
@@ -138,7 +139,7 @@ def test_a_refit_learns_once_more_and_keeps_what_was_chosen(data: Path, bert: Pa
         domain_adaptation.read_chosen_weight(each) for each in (tmp_path / "run", tmp_path / "run" / "train-only")
     ]
     assert chosen[0] == chosen[1]
-    first, refit = runs.load_run(tmp_path / "run" / runs.TRAIN_ONLY_FOLDER), runs.load_run(tmp_path / "run")
+    first, refit = runs.load_run(tmp_path / "run" / TRAIN_ONLY_FOLDER), runs.load_run(tmp_path / "run")
     # Some validation events are of the same moment as the test, and stay unseen.
     assert refit.holdout.train[first.holdout.validation].any()
     assert not refit.holdout.train[first.holdout.test].any()

@@ -9,20 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.candidates.associations import AssociatedItems
 from portrait.features.files.atomic_write import atomic_write
 from portrait.features.release import layout as release_layout
-from portrait.features.search.largest import find_largest
 
 MAX_NEIGHBOURS = 10
 """Maximum number of neighbours of a cold item."""
 _SHARPNESS = 10.0
 """Inverse temperature of the softmax over cosines that weights the neighbours."""
-_MAX_COSINES = 2**23
-"""Cosines that are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +57,16 @@ class ColdStartNeighbours:
             vectors: `[items, dimension]`, vectors of the release's items, unit length.
             known: `[items]`, True for items with events.
         """
-        neighbours, count = cls.empty(len(text_vectors)), min(MAX_NEIGHBOURS, int(known.sum()))
-        unknown, block = np.flatnonzero(~known), max(1, _MAX_COSINES // max(1, len(known)))
-        for begin in range(0, len(text_vectors) if count else 0, block):
-            part = slice(begin, begin + block)
-            cosines = text_vectors[part] @ vectors.T
-            cosines[:, unknown] = -np.inf
-            nearest = find_largest(cosines, count)
-            near = cls.from_cosines(nearest, np.take_along_axis(cosines, nearest, 1))
-            neighbours.rows[part, :count], neighbours.weights[part, :count] = near.rows, near.weights
+        rows = np.flatnonzero(known)
+        count = min(MAX_NEIGHBOURS, len(rows))
+        if not count or not len(text_vectors):
+            return cls.empty(len(text_vectors))
+        # Many items of a shop share a text: each is compared once.
+        distinct, place = np.unique(text_vectors, axis=0, return_inverse=True)
+        cosines, found = faiss.knn(distinct, np.ascontiguousarray(vectors[rows]), count, faiss.METRIC_INNER_PRODUCT)
+        near = cls.from_cosines(rows[found], cosines).select(place.reshape(-1))
+        neighbours = cls.empty(len(text_vectors))
+        neighbours.rows[:, :count], neighbours.weights[:, :count] = near.rows, near.weights
         return neighbours
 
     @classmethod

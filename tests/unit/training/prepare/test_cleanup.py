@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.prepared_data import Prepare, WriteLog
 
-from portrait.features.events import EVENT_TYPES
+from portrait.features.events import EVENT_TYPES, EventType
 from portrait.training.prepare.cleanup import CleanupLimits
 
 COLUMNS = (
@@ -194,6 +194,6 @@ def test_whatever_a_log_holds_the_schema_and_the_counts_hold(
         assert history["time"].drop_nulls().is_sorted()
     assert set(events["shopper_id"]) == set(data.table("shoppers")["shopper_id"])
     assert set(events["item_id"].drop_nulls()) == set(data.table("items")["item_id"])
-    assert set(events["type"]) <= set(EVENT_TYPES)
+    assert set(events["type"]) <= set(EventType)  # a purchase of less than nothing is a refund
     for column, low, high in (("price", 0, 1e9), ("quantity", 0, 1e6), ("rating", 1, 5), ("position", 1, 1e6)):
         assert events[column].drop_nulls().is_between(low, high).all()

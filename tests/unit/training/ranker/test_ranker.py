@@ -119,3 +119,13 @@ def test_other_candidates_change_chances_after_a_search_only(has_query: float) -
         both = ranker(profile, query, candidates, features)[1]
         alone = ranker(profile, query, candidates[:, :1], features[:, :1])[1]
     assert torch.allclose(both[:, :1], alone, rtol=1e-4) == (has_query == 0.0)
+
+
+def test_where_nobody_asks_relevance_need_not_be_computed() -> None:
+    ranker = Ranker(20.0, 0.01, 2)
+    for parameter in ranker.parameters():
+        torch.nn.init.normal_(parameter)
+    inputs = (*_inputs(0.0), torch.ones(1, 2, dtype=torch.bool))
+    with torch.no_grad():
+        for one, other in zip(ranker.logits(*inputs), ranker.logits(*inputs, asks=False), strict=True):
+            assert torch.equal(one, other)

@@ -164,7 +164,7 @@ class PortraitModel(nn.Module):
 
     def encode_items(self, cache: TextCache, corpus: Corpus, items: NDArray[np.int64]) -> Tensor:
         """Encode items: `[items]` rows → `[items, dimension]`, unit length: the text's vector plus the residual."""
-        return self._add_residual(cache.lookup(self._copy(corpus.item_text[items])), self._copy(items))
+        return self._encode_texts_and_residuals(cache, corpus.item_text[items], items)
 
     def encode_slots(self, cache: TextCache, corpus: Corpus, windows: Windows) -> Tensor:
         """Encode the slots of windows: `[windows, length, dimension]`, zeros for padding.
@@ -172,7 +172,7 @@ class PortraitModel(nn.Module):
         A slot's vector is the mean over its events, which have the item's vector or that of a search's query.
         """
         item, text = corpus.event_item[windows.event], corpus.event_text[windows.event]
-        vectors = self._add_residual(cache.lookup(self._copy(text)), self._copy(item))
+        vectors = self._encode_texts_and_residuals(cache, text, item)
         slots = windows.mask.size
         counts = np.bincount(windows.place, minlength=slots).clip(min=1).astype(np.float32)
         summed = vectors.new_zeros(slots, vectors.shape[-1]).index_add(0, self._copy(windows.place), vectors)
@@ -200,21 +200,24 @@ class PortraitModel(nn.Module):
         with torch.no_grad():
             self.residual.weight[self._copy(items)] = 0.0
 
-    def _add_residual(self, pooled: Tensor, items: Tensor) -> Tensor:
-        """Project pooled texts and add residuals: `[…, hidden]` and `[…]` items, -1 for none → `[…, dimension]`.
+    def _encode_texts_and_residuals(
+        self, cache: TextCache, texts: NDArray[np.int64], items: NDArray[np.int64]
+    ) -> Tensor:
+        """Add residuals to the vectors of texts: `[rows]` texts and `[rows]` items, -1 for none → `[rows, dimension]`.
 
         The result has unit length. In training some residuals are dropped, so that the text encoder learns to stand
         alone: a cold item has nothing but its text.
         """
-        kept = items >= 0
-        if self.training and self.residual_dropout:
-            kept &= torch.rand(items.shape, device=items.device) >= self.residual_dropout
         # The head's output has unit length as a whole. Scaled, each subspace has unit length, so a residual weighs the
         # same for any number of subspaces.
-        text_vectors = self.text.head(pooled) * self.subspaces**0.5
-        return normalise_subspaces(
-            text_vectors + self.residual(items.clamp(min=0)) * kept.unsqueeze(-1), self.subspaces
-        )
+        distinct, place = np.unique(texts, return_inverse=True)
+        text_vectors = self.text.head(cache.lookup(self._copy(distinct))) * self.subspaces**0.5
+        rows = self._copy(items)
+        kept = rows >= 0
+        if self.training and self.residual_dropout:
+            kept &= torch.rand(rows.shape, device=rows.device) >= self.residual_dropout
+        residuals = self.residual(rows.clamp(min=0)) * kept.unsqueeze(-1)
+        return normalise_subspaces(text_vectors[self._copy(place)] + residuals, self.subspaces)
 
     def encode_profiles(self, cache: TextCache, corpus: Corpus, batch: Batch) -> Tensor:
         """Encode the profile of each pair of a batch at its target's time → `[pairs, dimension]`."""

@@ -107,11 +107,12 @@ class Trainer:
         self._state = TrainerState()
         self._cache_is_stale = False
 
-    def train(self, resume: bool) -> int:
+    def train(self, resume: bool, before_step: Callable[[], None] = lambda: None) -> int:
         """Train to the end. The model then has the weights of the best validated epoch, or without validation the last.
 
         Args:
             resume: continue from the run's last checkpoint, if there is one.
+            before_step: called before each step.
 
         Returns:
             The number of epochs after which the model had these weights.
@@ -127,7 +128,7 @@ class Trainer:
             tracking.open_trackers(self._run, self._settings, self._state.step) as tracker,
         ):
             while not self._is_finished():
-                self._train_epoch(tracker, lambda: report_progress(self._state.step))
+                self._train_epoch(tracker, before_step, lambda: report_progress(self._state.step))
             if self._epochs is None:
                 tracker.log_metrics({"validation/best_ndcg@10": self._state.best})
         self._cache.detach()
@@ -157,11 +158,14 @@ class Trainer:
         over = self._state.step >= self._total_steps or self._state.epoch >= self._settings.max_epochs
         return over or self._state.stale_epochs > self._settings.patience
 
-    def _train_epoch(self, tracker: Tracker, report_progress: Callable[[], None]) -> None:
+    def _train_epoch(
+        self, tracker: Tracker, before_step: Callable[[], None], report_progress: Callable[[], None]
+    ) -> None:
         losses = []
         batches = self._batcher.split_epoch(self._make_generator(self._state.epoch))
         while self._state.batch < len(batches) and self._state.step < self._total_steps:
             group = batches[self._state.batch : self._state.batch + self._settings.gradient_accumulation]
+            before_step()
             losses.append(self.train_step(group))
             tracker.log_scalars(self._state.step, {"train/loss": losses[-1], "train/rate": self._optimizer.rate})
             report_progress()

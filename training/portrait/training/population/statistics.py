@@ -14,7 +14,8 @@ from portrait.training.dataset.splits import Holdout, hold_out
 from portrait.training.encoders.retrieval import encode_targets
 from portrait.training.population import cycles, interest_dynamics, sessions, spending
 from portrait.training.population.taxonomy import Taxonomy
-from portrait.training.run.run import TRAIN_ONLY_FOLDER, TrainedRun
+from portrait.training.run.folder import TRAIN_ONLY_FOLDER
+from portrait.training.run.run import TrainedRun
 
 MAX_PROFILES = 5_000
 

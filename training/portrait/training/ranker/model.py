@@ -115,14 +115,21 @@ class Ranker(nn.Module):
         candidate_embedding: Tensor,
         candidate_features: Tensor,
         listed: Tensor,
+        *,
+        asks: bool = True,
     ) -> tuple[Tensor, Tensor]:
         """`score [n, candidates]`, and log-probability to be next and log-odds to be bought if so; see `forward`.
 
         The latter two are `[n, candidates, 2]`. `listed`, `[n, candidates]`, tells which candidates serving would rank.
+        `asks` says whether any of the n has a query: without one the result is the same, and cheaper.
         """
         inputs = self.join_inputs(profile, candidate_embedding, candidate_features)
         inputs = ((inputs - self.mean) * self.weight).clamp(-_MAX_INPUT, _MAX_INPUT)
-        relevance = self._compute_relevance(query_embedding, candidate_embedding, candidate_features)
+        relevance = (
+            self._compute_relevance(query_embedding, candidate_embedding, candidate_features)
+            if asks
+            else torch.zeros_like(candidate_features[..., _HAS_QUERY])
+        )
         has_query = candidate_features[..., _HAS_QUERY]
         share = 1.0 - has_query * torch.sigmoid(-self.gate)
         personal = (self.linear(inputs) + self.network(inputs)).squeeze(-1)

@@ -4,6 +4,7 @@ On events that the encoders and the relations learnt from, their scores look bet
 there would trust them too much.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,7 @@ def run_ranker(
         torch.from_numpy(vectors.items[candidates.items[rows]]),
         torch.from_numpy(candidates.features[rows]),
         torch.from_numpy(candidates.shown[rows]),
+        asks=bool((query >= 0).any()),
     )
 
 
@@ -89,7 +91,9 @@ class RankerSamples:
         return early, late
 
 
-def fit_ranker(samples: RankerSamples, scale: float, seed: int) -> Ranker:
+def fit_ranker(
+    samples: RankerSamples, scale: float, seed: int, before_epoch: Callable[[], None] = lambda: None
+) -> Ranker:
     """Fit a ranker to the earlier targets, and calibrate its probabilities on the later ones.
 
     The order is fitted by a softmax over the items that serving ranks. A moment may hold several items; each of them is
@@ -102,6 +106,7 @@ def fit_ranker(samples: RankerSamples, scale: float, seed: int) -> Ranker:
         samples: moments, with their candidates.
         scale: what the cosine of profile and candidate counts at first.
         seed: for the order of the targets.
+        before_epoch: called before each epoch.
     """
     vectors, candidates, texts = samples.vectors, samples.candidates, samples.texts
     torch.manual_seed(seed)
@@ -122,6 +127,7 @@ def fit_ranker(samples: RankerSamples, scale: float, seed: int) -> Ranker:
     batches = max(1, len(early) // _BATCH)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _EPOCHS * batches)
     for _ in range(_EPOCHS):
+        before_epoch()
         for rows in _draw_batches(candidates, early, batches, random):
             optimizer.zero_grad()
             batch = _take_batch(vectors, candidates, rows)

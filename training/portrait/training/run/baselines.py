@@ -3,18 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.training.baselines.comparison import (
-    BaselineRanks,
-    rank_with_baselines,
-    require_settings,
-    tune_baselines,
-)
+from portrait.training.baselines.comparison import BaselineRanks, rank_with_baselines, tune_baselines
 from portrait.training.baselines.protocol import Settings, Task
 from portrait.training.dataset.splits import hold_out
-from portrait.training.files import read_json_object
-from portrait.training.run.run import TRAIN_ONLY_FOLDER, VALIDATION_FILE, TrainedRun
+from portrait.training.run.folder import TRAIN_ONLY_FOLDER
+from portrait.training.run.kept_baselines import read_settings
+from portrait.training.run.run import TrainedRun
 
 SETTINGS_KEY = "baseline_settings"
+"""Key of the settings beside the metrics of a test."""
 
 
 def rank_with_tuned_baselines(trained: TrainedRun, targets: NDArray[np.int64]) -> BaselineRanks:
@@ -24,8 +21,7 @@ def rank_with_tuned_baselines(trained: TrainedRun, targets: NDArray[np.int64]) -
         trained: the run.
         targets: events to predict.
     """
-    task = Task(trained.corpus, trained.holdout)
-    return rank_with_baselines(task, find_settings(trained), targets)
+    return rank_with_baselines(Task(trained.corpus, trained.holdout), find_settings(trained), targets)
 
 
 def find_settings(trained: TrainedRun) -> dict[str, Settings]:
@@ -35,8 +31,6 @@ def find_settings(trained: TrainedRun) -> dict[str, Settings]:
     """
     task = Task(trained.corpus, hold_out(trained.corpus, trained.settings.split))
     for folder in (trained.folder, trained.folder / TRAIN_ONLY_FOLDER):
-        path = folder / VALIDATION_FILE
-        kept = read_json_object(path).get(SETTINGS_KEY) if path.exists() else None
-        if (settings := require_settings(task, kept)) is not None:
+        if (settings := read_settings(folder, task)) is not None:
             return settings
     return tune_baselines(task, trained.settings.seed)

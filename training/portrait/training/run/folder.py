@@ -14,7 +14,8 @@ from portrait.training.errors import TrainingError
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import TrackerConfig
 
-SETTINGS_FILE = "settings.json"
+SETTINGS_FILE, BASELINES_FILE = "settings.json", "baselines.json"
+TRAIN_ONLY_FOLDER = "train-only"
 
 
 def metrics_file(folder: Path, split: Split) -> Path:

@@ -8,7 +8,8 @@
 <run>/tokenizer.json    tokenizer of the base model
 <run>/relations.npz     item-to-item matrices that say where a history leads
 <run>/model.pt          encoders and ranker, written last: a run without it has not ended
-<run>/validation.json   settings of the baselines, and their ranking of validation targets beside the run's
+<run>/baselines.json    settings of the baselines, and their ranks of validation targets
+<run>/validation.json   how the run ranks these targets beside the baselines
 <run>/tensorboard/      scalars
 <run>/tracking.json     tracker beside TensorBoard, if any
 <run>/metrics-<split>.json   results of `portrait evaluate`
@@ -51,9 +52,11 @@ from portrait.training.ranker.item_index import ItemIndex
 from portrait.training.ranker.item_statistics import compute_item_statistics
 from portrait.training.ranker.model import Ranker
 from portrait.training.ranker.ranking import RankerSamples
-from portrait.training.run.folder import SETTINGS_FILE, RunFolder
+from portrait.training.ranker.relations import fit_relations
+from portrait.training.run.beside import BesideEncoders, open_beside
+from portrait.training.run.folder import SETTINGS_FILE, TRAIN_ONLY_FOLDER, RunFolder
+from portrait.training.run.kept_baselines import rank_validation
 from portrait.training.run.ranker_samples import collect_ranker_samples
-from portrait.training.run.relations import fit_relations_beside
 from portrait.training.run.stages import show_stage
 from portrait.training.run.targets import choose_targets
 from portrait.training.run.untrained_model import UntrainedModel, make_untrained_model
@@ -63,7 +66,6 @@ from portrait.training.traits import artifacts
 from portrait.training.traits.artifacts import FittedTraits
 
 MODEL_FILE, TOKENIZER_FILE, VALIDATION_FILE = "model.pt", "tokenizer.json", "validation.json"
-TRAIN_ONLY_FOLDER = "train-only"
 
 
 @dataclass
@@ -139,26 +141,31 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
     targets = choose_targets(corpus, holdout, settings.seed)
     untrained = make_untrained_model(corpus, holdout, settings, run.device)
     run.begin()
-    with fit_relations_beside(corpus, (targets.encoders, holdout.learnt(corpus)), settings) as fits:
-        model, cache, epochs = _train_encoders(run, untrained, corpus, holdout, targets.encoders)
+    with open_beside() as beside:
+        relations_of_ranker = beside.plan(fit_relations, corpus, targets.encoders, settings)
+        relations_of_run = beside.plan(fit_relations, corpus, holdout.learnt(corpus), settings)
+        compared = beside.plan(rank_validation, run.path, corpus, holdout, settings.seed)
+        model, cache, epochs = _train_encoders(run, untrained, corpus, holdout, targets.encoders, beside)
         if not distributed.is_main():
             return  # The rest is not shared.
         if declared is not None:
             concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
-        of_ranker, of_run = fits
         with show_stage("fitting relations"):
-            relations = of_ranker.result()
+            relations = relations_of_ranker.result()
         samples = collect_ranker_samples(model, cache, corpus, holdout, targets, relations, settings)
-        ranker = _fit_ranker(samples, model, settings)
-        with show_stage("fitting relations to all events"):
-            relations = of_run.result()
+        ranker = _fit_ranker(samples, model, settings, beside)
+        with show_stage("fitting relations to all events, and baselines"):
+            relations = relations_of_run.result()
+            compared.exception()  # The comparison meets the same error again, and reports it.
     _save(run.path, model, cache, ranker, relations, epochs)
 
 
-def _fit_ranker(samples: RankerSamples, model: PortraitModel, settings: TrainSettings) -> Ranker:
+def _fit_ranker(
+    samples: RankerSamples, model: PortraitModel, settings: TrainSettings, beside: BesideEncoders
+) -> Ranker:
     scale = float(model.scale.detach())
     with show_stage("fitting the ranker"):
-        ranker = ranking.fit_ranker(samples, scale, settings.seed)
+        ranker = ranking.fit_ranker(samples, scale, settings.seed, beside.share_cores)
     ranker.cold_item_boost.fill_(settings.cold_item_boost)
     return ranker
 
@@ -190,14 +197,15 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
     holdout = hold_out(corpus, settings.split, refit=True)
     targets = holdout.learnt(corpus)
     untrained = make_untrained_model(corpus, holdout, settings, run.device)
-    with fit_relations_beside(corpus, (targets,), settings) as fits:
+    with open_beside() as beside:
+        fitted = beside.plan(fit_relations, corpus, targets, settings)
         model, cache, epochs = _train_encoders(
-            run, untrained, corpus, holdout, targets, epochs=int(train_only_state["epochs"]),
+            run, untrained, corpus, holdout, targets, beside, epochs=int(train_only_state["epochs"]),
             adaptation_weight=domain_adaptation.read_chosen_weight(train_only_folder),
         )  # fmt: skip
         if not distributed.is_main():
             return
-        (relations,) = (fit.result() for fit in fits)
+        relations = fitted.result()
     if declared is not None:
         concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
     ranker = Ranker(1.0, 1.0, settings.dimension)
@@ -207,7 +215,8 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
 
 def _train_encoders(
     run: RunFolder, untrained: UntrainedModel, corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64],
-    epochs: int | None = None, on_epoch: EpochCallback | None = None, adaptation_weight: float | None = None,
+    beside: BesideEncoders, epochs: int | None = None, on_epoch: EpochCallback | None = None,
+    adaptation_weight: float | None = None,
 ) -> tuple[PortraitModel, TextCache, int]:  # fmt: skip
     """Adapt the base model, train the encoders, and merge their adapters, as the export expects them.
 
@@ -222,7 +231,8 @@ def _train_encoders(
     )
     settings = domain_adaptation.settle_finetuning(model, run.settings, weight)
     trainer = Trainer(corpus, holdout, targets, model, cache, settings, run.path, epochs, on_epoch)
-    epochs = trainer.train(run.resume)
+    epochs = trainer.train(run.resume, beside.share_cores)
+    beside.share_cores()  # A training that had ended before has taken no step.
     model.text.bert = merge_adapters(model.text.bert)
     _move(model.eval(), cache, CPU)  # where the index is computed
     indexes.fill_cold_residuals(model, cache, corpus, holdout.item_counts)
@@ -300,7 +310,8 @@ def run_trial(
 
     untrained = make_untrained_model(corpus, holdout, settings, device)
     run.begin()
-    _train_encoders(run, untrained, corpus, holdout, targets, on_epoch=record_epoch)
+    with open_beside() as beside:
+        _train_encoders(run, untrained, corpus, holdout, targets, beside, on_epoch=record_epoch)
     return max(values)
 
 

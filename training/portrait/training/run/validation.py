@@ -11,12 +11,10 @@ from portrait.training.baselines.comparison import DIFFERENCE
 from portrait.training.dataset.corpus import Corpus
 from portrait.training.errors import to_one_line
 from portrait.training.run import evaluation
-from portrait.training.run.baselines import SETTINGS_KEY, rank_with_tuned_baselines
-from portrait.training.run.run import TRAIN_ONLY_FOLDER, VALIDATION_FILE, TrainedRun, load_run
+from portrait.training.run.folder import TRAIN_ONLY_FOLDER
+from portrait.training.run.kept_baselines import rank_validation
+from portrait.training.run.run import VALIDATION_FILE, TrainedRun, load_run
 from portrait.training.run.stages import show_stage
-
-MAX_COMPARED_TARGETS = 2_000
-"""Portrait ranks so many validation targets at most."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,15 +50,13 @@ def compare_on_validation(trained: TrainedRun) -> dict[str, Any]:
 
     Both were chosen on validation: the run by its epochs, each baseline by its settings.
     """
-    targets = comparison.draw_targets(trained.holdout.validation, MAX_COMPARED_TARGETS, trained.settings.seed)
+    targets, baselines = rank_validation(trained.folder, trained.corpus, trained.holdout, trained.settings.seed)
     ranked = evaluation.rank_targets(trained, trained.corpus, targets)
-    baselines = rank_with_tuned_baselines(trained, ranked.vectors.targets)
     ours = evaluation.find_portrait_ranks(trained, ranked)
     return {
         "split": trained.settings.split.value,
         "shoppers": len(ours),
         "ranking": comparison.measure_rankings(ours, baselines),
-        SETTINGS_KEY: baselines.settings,
     }
 
 

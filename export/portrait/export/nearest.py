@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 from portrait.features.files.path_names import utf8_path
 from portrait.features.release import layout as release_layout
 from portrait.features.search import row_bitmap as bits
+from portrait.features.search.base import ItemIndex
 from portrait.features.search.flat import FlatIndex
-from portrait.features.search.item_index import ItemIndex
 from portrait.features.search.ivf import IvfIndex
 from portrait.features.search.scan import COMPARED, ScanIndex, make_codes
 
@@ -87,7 +88,7 @@ def write(
         return Retrieval(EXACT)
     asked = profiles(_PROFILES)
     _, nearest = faiss.knn(asked, vectors, RECALL_AT, faiss.METRIC_INNER_PRODUCT)
-    tried = [_TRY[way](vectors, asked, nearest) for way in ways if way != IVF]
+    tried = [_TRY[way](vectors, kept, asked, nearest) for way in ways if way != IVF]
     if IVF in ways and all(_cost(each) > _DEAR_MILLISECONDS for each in tried):
         tried.append(_try_inverted_file(vectors, asked, nearest))
     retrieval, index = min(tried, key=_cost)
@@ -108,13 +109,18 @@ def _cost(tried: Tried) -> float:
     return retrieval.milliseconds
 
 
-def _try_exact(vectors: NDArray[np.float32], asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> Tried:
+def _try_exact(
+    vectors: NDArray[np.float32], _: NDArray[Any], asked: NDArray[np.float32], nearest: NDArray[np.int64]
+) -> Tried:
     return Retrieval(EXACT, None, *_measure(FlatIndex(vectors), asked, nearest)), None
 
 
-def _try_scan(vectors: NDArray[np.float32], asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> Tried:
+def _try_scan(
+    vectors: NDArray[np.float32], kept: NDArray[Any], asked: NDArray[np.float32], nearest: NDArray[np.int64]
+) -> Tried:
+    """Try codes, and compare by the vectors as they are kept, which may have sixteen bits a number."""
     codes = make_codes(vectors)
-    return Retrieval(f"PQ{codes.pq.M}x4fs", COMPARED, *_measure(ScanIndex(codes, vectors), asked, nearest)), codes
+    return Retrieval(f"PQ{codes.pq.M}x4fs", COMPARED, *_measure(ScanIndex(codes, kept), asked, nearest)), codes
 
 
 def _try_inverted_file(vectors: NDArray[np.float32], asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> Tried:

@@ -13,7 +13,8 @@ from portrait.export import nearest
 from portrait.export.nearest import RECALL_AT, Retrieval, recall_of
 from portrait.features.release import layout as release_layout
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.item_index import ItemIndex, open_index
+from portrait.features.search.base import ItemIndex
+from portrait.features.search.item_index import open_index
 from portrait.features.search.ivf import IvfIndex
 from portrait.features.search.scan import COMPARED
 
@@ -49,9 +50,8 @@ def written(
 
 
 @pytest.fixture(scope="module")
-def index(written: tuple[Retrieval, Path], vectors: NDArray[np.float32]) -> ItemIndex:
-    # The vectors that its recall was measured with, not those in half precision that the folder keeps.
-    return open_index(written[1] / release_layout.ITEM_INDEX, vectors)
+def index(written: tuple[Retrieval, Path]) -> ItemIndex:
+    return open_index(written[1] / release_layout.ITEM_INDEX, np.load(written[1] / release_layout.ITEM_VECTORS))
 
 
 def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -70,21 +70,23 @@ def compute_candidate_features(
     count = len(candidates.items)
     rows = history.items.find_rows(candidates.items)
     seen = rows < len(history.items.places)
-    distance = np.abs(candidates.percentiles - history.price_percentile)
-    overdue = _compute_overdue(history.items, rows, candidates.statistics[:, _REPEAT_DAYS])
+    distance, distance_known = _split_unknown(np.abs(candidates.percentiles - history.price_percentile))
+    overdue, overdue_known = _split_unknown(
+        _compute_overdue(history.items, rows, candidates.statistics[:, _REPEAT_DAYS])
+    )
     columns = [
         candidates.statistics,
         candidates.is_cold[:, None],
         seen[:, None],
         np.log1p(history.items.counts[rows]),
         _describe_last(history.items, rows),
-        np.nan_to_num(overdue, nan=0.0)[:, None],
-        ~np.isnan(overdue)[:, None],
+        overdue[:, None],
+        overdue_known[:, None],
     ]
     for groups, keys in ((history.categories, candidates.categories), (history.brands, candidates.brands)):
         group_rows = groups.find_rows(keys)
         columns += [np.log1p(groups.counts[group_rows][:, _GROUP_COLUMNS]), _describe_last(groups, group_rows)]
-    columns += [np.nan_to_num(distance, nan=0.0)[:, None], ~np.isnan(distance)[:, None]]
+    columns += [distance[:, None], distance_known[:, None]]
     for name in RELATIONS:
         scores = candidates.neighbours.average_associations(related.by_name[name])
         columns.append(np.log1p(scores / _SCORE_UNITS[name])[:, None])
@@ -95,12 +97,19 @@ def compute_candidate_features(
     return np.concatenate(columns, axis=1, dtype=np.float32, casting="unsafe")
 
 
+def _split_unknown(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Split values into numbers, 0 where one is NaN, and whether each is known; `values` is overwritten."""
+    known = ~np.isnan(values)
+    values[~known] = 0.0
+    return values, known
+
+
 def _describe_last(groups: GroupCounts, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """`[rows, 3]`: share of the decayed history, recency by days (0 if unknown) and by moments."""
     total = groups.counts[:, _SHARE].sum()
     share = groups.counts[rows, _SHARE] / total if total else np.zeros(len(rows))
     days, moments = groups.days[rows], groups.moments[rows]
-    recency = np.nan_to_num(1.0 / (1.0 + np.log1p(days)), nan=0.0)
+    recency, _ = _split_unknown(1.0 / (1.0 + np.log1p(days)))
     return np.stack([share, recency, 1.0 / (1.0 + moments)], axis=1)
 
 

@@ -28,12 +28,21 @@ COUNTS = (
 )  # fmt: skip
 """Columns of `GroupCounts.counts`: events, decayed in one way each. The last three count events of one kind alone,
 decayed by moments."""
-_KIND_DECAY = MOMENT_DECAYS[1]
+_MOMENT_DECAYS, _HALF_LIVES = np.array(MOMENT_DECAYS), np.array(HALF_LIVES_DAYS)
+_KIND_DECAY = 1
+"""Place in `MOMENT_DECAYS` of the decay of the counts of one kind."""
 _KINDS = (
     (EventType.VIEW, EventType.CLICK),
     (EventType.ADD_TO_CART,),
     (EventType.PURCHASE, EventType.RATE),
 )
+_IS_OF_KIND = np.array(
+    [
+        [code in [EVENT_TYPE_CODES[each] for each in kind] for kind in _KINDS]
+        for code in range(len(EVENT_TYPE_CODES) + 1)
+    ]
+)
+"""`[codes, kinds]`."""
 _NEVER = np.inf
 
 
@@ -121,20 +130,13 @@ def summarise_history(
 
 def _weigh_events(types: NDArray[np.int64], moment: NDArray[np.int64], age: NDArray[np.float64]) -> NDArray[np.float64]:
     """`[events, len(COUNTS)]`: what each event adds to each count; 0 to those by days where its time is unknown."""
-    weights = np.empty((len(types), len(COUNTS)))
-    weights[:, 0] = 1.0
-    weights[:, 1] = EVENT_DECAY ** np.arange(len(types) - 1, -1, -1)
-    column = 2
-    for decay in MOMENT_DECAYS:
-        weights[:, column] = decay**moment
-        column += 1
-    for days in HALF_LIVES_DAYS:
-        weights[:, column] = np.nan_to_num(0.5 ** (age / days), nan=0.0)
-        column += 1
-    for kinds in _KINDS:
-        weights[:, column] = np.isin(types, [EVENT_TYPE_CODES[kind] for kind in kinds]) * _KIND_DECAY**moment
-        column += 1
-    return weights
+    by_moments = _MOMENT_DECAYS ** moment[:, None]
+    by_days = 0.5 ** (age[:, None] / _HALF_LIVES)
+    by_days[np.isnan(age)] = 0.0
+    ones = np.ones((len(types), 1))
+    by_events = EVENT_DECAY ** np.arange(len(types) - 1, -1, -1)[:, None]
+    of_kinds = _IS_OF_KIND[types] * by_moments[:, _KIND_DECAY, None]
+    return np.concatenate([ones, by_events, by_moments, by_days, of_kinds], axis=1)
 
 
 def _count_groups(

@@ -203,8 +203,8 @@ def compute_event_numbers(columns: EventColumns) -> NDArray[np.float32]:
         ],
         axis=-1,
     )  # fmt: skip
-    known: NDArray[np.float32] = np.nan_to_num(stacked, nan=0.0).astype(np.float32)
-    return known
+    stacked[np.isnan(stacked)] = 0.0
+    return stacked.astype(np.float32)
 
 
 def compute_slot_numbers(numbers: NDArray[np.float32], first: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -87,6 +87,13 @@ class Manifest:
         retrieval = self.export.get("retrieval")
         return isinstance(retrieval, dict) and retrieval.get("kind") != "exact"
 
+    @property
+    def search_milliseconds(self) -> float | None:
+        """Milliseconds of a search of the nearest items, as the export measured them; None if it did not."""
+        retrieval = self.export.get("retrieval")
+        measured = retrieval.get("milliseconds") if isinstance(retrieval, dict) else None
+        return float(measured) if isinstance(measured, int | float) else None
+
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
         """Read the manifest of a release's folder.

@@ -1,18 +1,14 @@
 """The index that finds the nearest items of a release, by the file that the release has for it."""
 
 from pathlib import Path
-from typing import TypeAlias
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.files.path_names import utf8_path
-from portrait.features.search.flat import FlatIndex
 from portrait.features.search.ivf import IvfIndex
 from portrait.features.search.scan import ScanIndex
-
-ItemIndex: TypeAlias = FlatIndex | ScanIndex | IvfIndex
 
 
 def open_index(path: Path, vectors: NDArray[np.float32]) -> ScanIndex | IvfIndex:

@@ -12,14 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.search import row_bitmap as bits
+from portrait.features.search.base import ItemIndex
 from portrait.features.search.row_bitmap import RowBitmap
 
 _OVERFETCH_FACTOR, _MAX_FETCHED = 2.0, 1_000
 """Over-fetch for filters: so many times as many rows are fetched as are wanted, but no more than the second."""
 
 
-class IvfIndex:
-    """Finds the rows whose vectors have the largest inner products with others. Any number of threads may search.
+class IvfIndex(ItemIndex):
+    """Looks through the lists of the nearest centres.
+
+    Where many rows may be found, a few more than are wanted are fetched and the others thrown away, since asking of
+    each row that is looked at costs more than comparing it. Else they are searched among alone: the fewer they are, the
+    more lists are looked at, and where these hold too few, all lists.
 
     Args:
         index: an inverted file of all rows.
@@ -34,28 +39,12 @@ class IvfIndex:
         return int(self._index.ntotal)
 
     @property
-    def dimension(self) -> int:
-        """Length of the vectors."""
+    def dimension(self) -> int:  # noqa: D102 - see `ItemIndex`
         return int(self._index.d)
 
-    def search(
+    def search(  # noqa: D102 - see `ItemIndex`
         self, vectors: NDArray[np.float32], k: int, among: RowBitmap, share: float
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The nearest rows to each vector, best first, and their inner products.
-
-        Where many rows may be found, a few more than are wanted are fetched and the others thrown away, since asking
-        of each row that is looked at costs more than comparing it. Else they are searched among alone: the fewer they
-        are, the more lists are looked at, and where these hold too few, all lists.
-
-        Args:
-            vectors: `[vectors, dimension]`.
-            k: how many for each.
-            among: the rows that may be found.
-            share: of all rows, how many these are at most.
-
-        Returns:
-            Twice `[vectors, k]`; row -1 where there are no more.
-        """
         rows = np.full((len(vectors), k), -1, dtype=np.int64)
         scores = np.zeros((len(vectors), k), dtype=np.float32)
         fetched = k if share >= 1.0 else math.ceil(_OVERFETCH_FACTOR * k / max(share, 1e-9))

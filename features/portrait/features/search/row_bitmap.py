@@ -32,4 +32,4 @@ def remove_rows(bits: RowBitmap, rows: NDArray[np.int64]) -> RowBitmap:
 
 def count_rows(bits: RowBitmap) -> int:
     """Count the rows in a set."""
-    return int(np.count_nonzero(unpack_rows(bits, 8 * len(bits))))
+    return int.from_bytes(bits.tobytes(), "little").bit_count()

@@ -5,13 +5,17 @@ processor's cache (André, Kermarrec and Le Scouarnec 2015, "Cache locality is n
 """
 
 import math
+from collections.abc import Sequence
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.search import row_bitmap as bits
+from portrait.features.search.base import ItemIndex, Want
 from portrait.features.search.row_bitmap import RowBitmap
+
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 COMPARED = 8
 """Rows that are compared by their vectors for each one wanted."""
@@ -19,8 +23,8 @@ _MAX_COMPARED = 8_192
 """Most rows that are compared so; where few pass a filter and more would be, all that pass are compared."""
 
 
-class ScanIndex:
-    """Finds the rows whose vectors have the largest inner products with others. Any number of threads may search.
+class ScanIndex(ItemIndex):
+    """Looks at the codes of all rows, and compares the best by their vectors.
 
     Args:
         codes: the codes of all rows.
@@ -34,41 +38,37 @@ class ScanIndex:
         return int(self._codes.ntotal)
 
     @property
-    def dimension(self) -> int:
-        """Length of the vectors."""
+    def dimension(self) -> int:  # noqa: D102 - see `ItemIndex`
         return int(self._codes.d)
 
-    def search(
+    def search(  # noqa: D102 - see `ItemIndex`
         self, vectors: NDArray[np.float32], k: int, among: RowBitmap, share: float
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Find the nearest rows to each vector, best first, and their inner products, as `IvfIndex.search` does.
-
-        Args:
-            vectors: `[vectors, dimension]`.
-            k: how many for each.
-            among: the rows that may be found.
-            share: of all rows, how many these are at most.
-        """
         rows = np.full((len(vectors), k), -1, dtype=np.int64)
         scores = np.zeros((len(vectors), k), dtype=np.float32)
         for place, vector in enumerate(vectors):
-            best, inner = self._find(vector, k, among, share)
+            [(best, inner)] = self.search_several(vector, [(k, among, share)])
             rows[place, : len(best)], scores[place, : len(best)] = best, inner
         return rows, scores
 
-    def _find(
-        self, vector: NDArray[np.float32], k: int, among: RowBitmap, share: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        compared = math.ceil(COMPARED * k / max(share, 1.0 / len(self)))
-        rows = np.empty(0, dtype=np.int64)
-        if compared <= min(_MAX_COMPARED, len(self)):
-            rows = self._codes.search(vector[None], compared)[1][0]
-            rows = rows[bits.contains_rows(among, rows)]
+    def search_several(self, vector: NDArray[np.float32], wants: Sequence[Want]) -> list[Found]:
+        """Look at the codes once for all wants; see `ItemIndex.search_several`."""
+        compared = [math.ceil(COMPARED * k / max(share, 1.0 / len(self))) for k, _, share in wants]
+        scanned = max((count for count in compared if count <= min(_MAX_COMPARED, len(self))), default=0)
+        best = self._codes.search(vector[None], scanned)[1][0] if scanned else np.empty(0, dtype=np.int64)
+        return [
+            self._compare(vector, k, among, best[:count] if count <= scanned else best[:0])
+            for count, (k, among, _) in zip(compared, wants, strict=True)
+        ]
+
+    def _compare(self, vector: NDArray[np.float32], k: int, among: RowBitmap, best: NDArray[np.int64]) -> Found:
+        """Compare the best rows by codes in full, or all that may be found where those are too few."""
+        rows = best[bits.contains_rows(among, best)]
         if len(rows) < k:
             rows = np.flatnonzero(bits.unpack_rows(among, len(self)))
         inner = self._vectors[rows].astype(np.float32, copy=False) @ vector
-        best = np.argsort(-inner, kind="stable")[:k]
-        return rows[best], inner[best]
+        order = np.argsort(-inner, kind="stable")[:k]
+        return rows[order], inner[order]
 
 
 def make_codes(vectors: NDArray[np.float32]) -> faiss.IndexPQFastScan:

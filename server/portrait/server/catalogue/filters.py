@@ -16,3 +16,8 @@ class Filter:
     max_price: float | None = None
     """Items without a price pass neither bound."""
     exclude_item_ids: Sequence[str] = ()
+
+    @property
+    def has_conditions(self) -> bool:
+        """True if it asks for more than that some items are left out."""
+        return bool(self.categories or self.brands) or self.min_price is not None or self.max_price is not None

@@ -63,22 +63,23 @@ class ReleaseItems:
             vector: `[dimension]`.
             wants: how many at most, among which rows; each is answered.
         """
-        return [self._nearest_among(vector, k, among) for k, among in wants]
+        counted = [(k, among, bits.count_rows(among)) for k, among in wants]
+        many = [(k, among, count / self.rows) for k, among, count in counted if count > max(_GATHERED, k)]
+        searched = iter(self.release.nearest.search_several(vector, many) if many else ())
+        return [
+            next(searched) if count > max(_GATHERED, k) else self._compare_all(vector, k, among)
+            for k, among, count in counted
+        ]
 
     def matching(self, query: QueryWords, k: int, among: RowBitmap) -> Found:
         """The rows that hold words of a query, the best described first; equally described ones by popularity."""
         return self.release.words.find(query, self.release.popularity, k, among)
 
-    def _nearest_among(self, vector: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
-        count = bits.count_rows(among)
-        if count <= max(_GATHERED, k):
-            rows = np.flatnonzero(bits.unpack_rows(among, self.rows))
-            scores = self.release.vectors[rows].astype(np.float32) @ vector
-            places = top_k(scores, k, np.ones(len(rows), dtype=bool))
-            return rows[places], scores[places]
-        found, inner = self.release.nearest.search(vector[None], k, among, count / self.rows)
-        there = found[0] >= 0
-        return found[0][there], inner[0][there]
+    def _compare_all(self, vector: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
+        rows = np.flatnonzero(bits.unpack_rows(among, self.rows))
+        scores = self.release.vectors[rows].astype(np.float32) @ vector
+        places = top_k(scores, k, np.ones(len(rows), dtype=bool))
+        return rows[places], scores[places]
 
     def popular(self, k: int, among: RowBitmap) -> NDArray[np.int64]:
         """The rows of some that are the most popular of late, at most `k`, as `Release.by_popularity` orders them."""

@@ -89,6 +89,11 @@ class Snapshot:
         """Number of items added or replaced since the release; every request scores all of them."""
         return int(np.count_nonzero(self._live_delta_rows))
 
+    @property
+    def search_milliseconds(self) -> float | None:
+        """Milliseconds of a search of the nearest items of the release; None if they were not measured."""
+        return self._stock.release.manifest.search_milliseconds
+
     def row(self, item_id: str) -> int | None:
         """Find the live row of an item; None if the catalogue does not hold it."""
         place = self._added.place(item_id, len(self._live_delta_rows))

@@ -1,6 +1,5 @@
 """Ranking: the best items of a catalogue for a shopper, or the caller's own candidates in order."""
 
-import asyncio
 import math
 from collections import Counter
 from collections.abc import Generator, Sequence
@@ -22,7 +21,13 @@ from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.candidates import compute_features, generate_candidates, summarise_shopper
 from portrait.server.recommendation.diversity import limit_categories
 from portrait.server.recommendation.fallback_ranking import compute_fallback_scores, generate_fallback_candidates
-from portrait.server.runtime.cooperation import run_in_steps
+from portrait.server.runtime.cooperation import run_in_steps, run_in_thread
+
+_QUICK_MILLISECONDS = 3.0
+"""Searches that take longer run in a thread, so that they do not hold the event loop up. Below that a thread costs
+more: it and the loop take the interpreter's lock from each other at each of the many short calls of NumPy."""
+_FEW_ROWS = 1_000
+"""Changed and excluded items that are looked at without a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +105,23 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
     shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, snapshots, deadline)
     left_out = request.history if request.exclude_seen else ()
     history = summarise_shopper(shopper, catalogue, request.as_of)
-    arguments = (catalogue, shopper, history, request.k, request.filter, left_out, request.max_per_category)
-    if len(catalogue) + len(left_out) <= SHORT_ROWS:
-        chosen = generate_candidates(*arguments)
-    else:
-        chosen = await asyncio.to_thread(generate_candidates, *arguments)
+    generate = partial(
+        generate_candidates, catalogue, shopper, history, request.k, request.filter, left_out, request.max_per_category
+    )
+    chosen = generate() if _is_quick(catalogue, request, len(left_out)) else await run_in_thread(generate)
     count = len(chosen.items) if request.max_per_category else request.k
     ordered = await _rank_candidates(engine, chosen, shopper, history, request, count, deadline)
     return _make_ranking(engine, _diversify(catalogue, ordered, request), request)
+
+
+def _is_quick(catalogue: Snapshot, request: RecommendRequest, left_out: int) -> bool:
+    """Tell whether candidates are found so quickly that a thread would cost more than it saves."""
+    if len(catalogue) + left_out <= SHORT_ROWS:
+        return True
+    if request.filter.has_conditions or request.max_per_category or catalogue.added + left_out > _FEW_ROWS:
+        return False
+    searches = 1 + bool(request.query)
+    return catalogue.search_milliseconds is not None and searches * catalogue.search_milliseconds <= _QUICK_MILLISECONDS
 
 
 def _recommend_fallback(engine: Engine, request: RecommendRequest) -> Ranking | None:

@@ -8,7 +8,7 @@ from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNei
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS
 from portrait.features.candidates.relations import Relations
 from portrait.features.population.profile_distribution import ProfileDistribution
-from portrait.features.search.item_index import ItemIndex
+from portrait.features.search.base import ItemIndex
 from portrait.features.search.word_index import WordIndex
 
 _ROWS_AT_ONCE = 1 << 16

@@ -26,8 +26,9 @@ from portrait.features.population.profile_distribution import ProfileDistributio
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import Manifest, ReleaseError, read_verified_manifest
 from portrait.features.search import row_bitmap as bits
+from portrait.features.search.base import ItemIndex
 from portrait.features.search.flat import FlatIndex
-from portrait.features.search.item_index import ItemIndex, open_index
+from portrait.features.search.item_index import open_index
 from portrait.features.search.ivf import IvfIndex
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.features.search.scan import ScanIndex

@@ -30,6 +30,11 @@ async def run_in_steps(work: Generator[None, None, R]) -> R:
     return results[0]
 
 
+async def run_in_thread(work: Callable[[], R]) -> R:
+    """Run work that has no steps in the shared thread; returns its result."""
+    return await asyncio.get_running_loop().run_in_executor(_thread, work)
+
+
 def _advance(work: Generator[None, None, R]) -> list[R]:
     """Run steps for `STEP_SECONDS`; returns a list with the result if the work has ended, else an empty list."""
     until = time.perf_counter() + STEP_SECONDS

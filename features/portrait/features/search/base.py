@@ -1,0 +1,60 @@
+"""What every index of the items of a release can do."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.search.row_bitmap import RowBitmap
+
+Want = tuple[int, RowBitmap, float]
+"""How many rows are wanted, among which, and what share of all rows these are at most."""
+
+
+class ItemIndex(ABC):
+    """Finds the rows whose vectors have the largest inner products with others. Any number of threads may search."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Count the rows."""
+
+    @property
+    @abstractmethod
+    def dimension(self) -> int:
+        """Length of the vectors."""
+
+    @abstractmethod
+    def search(
+        self, vectors: NDArray[np.float32], k: int, among: RowBitmap, share: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Find the nearest rows to each vector, best first, and their inner products.
+
+        Args:
+            vectors: `[vectors, dimension]`.
+            k: how many for each.
+            among: the rows that may be found.
+            share: of all rows, how many these are at most.
+
+        Returns:
+            Twice `[vectors, k]`; row -1 where there are no more.
+        """
+
+    def search_several(
+        self, vector: NDArray[np.float32], wants: Sequence[Want]
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Find the nearest rows to one vector among several sets of rows.
+
+        Args:
+            vector: `[dimension]`.
+            wants: each is answered.
+
+        Returns:
+            For each want at most so many rows, best first, and their inner products.
+        """
+        answers = []
+        for k, among, share in wants:
+            rows, scores = self.search(vector[None], k, among, share)
+            there = rows[0] >= 0
+            answers.append((rows[0][there], scores[0][there]))
+        return answers

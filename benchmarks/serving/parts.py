@@ -28,6 +28,11 @@ PARTS: Mapping[str, Part] = {
             "cost of a call beside an empty server; warm, cold, growth",
             {"seconds": (8.0, "length of each load")},
         ),
+        Part(
+            "cold",
+            "cold calls: CPU by process and catalogue, beside the same work in process and in other servers",
+            {"calls": (600, "number of calls of each kind")},
+        ),
         Part("event_writes", "durable writes of single events", {"seconds": (8.0, "length of each load")}),
         Part("catalogues", "cost by size of the catalogue, up to a million items"),
         Part("overload", "goodput at three times the capacity", {"seconds": (60.0, "length of the overload")}),

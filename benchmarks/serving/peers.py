@@ -12,14 +12,12 @@ import json
 import os
 import random
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,6 +31,7 @@ from benchmarks.common.targets import Result
 from benchmarks.serving import senders
 from benchmarks.serving.parts import PARTS
 from benchmarks.serving.peer import model
+from benchmarks.serving.peer.processes import run_peer, wait_until_answering
 from benchmarks.serving.senders import Target
 from portrait.features.events import Item
 from portrait.features.release import layout as release_layout
@@ -88,43 +87,17 @@ def _run_http_peer(kind: str, repository: Path, threads: int, batch: int, wait: 
     """Run a peer in processes of its own; yield once it answers."""
     number = release_layout.list_releases(repository)[-1]
     tokenizer = release_layout.release_folder(repository, number) / release_layout.TOKENIZER
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     told = {
         model.MODEL: release_layout.model_file(repository, _MODEL, number).absolute(),
         model.TOKENIZER: tokenizer.absolute(),
         model.THREADS: threads,
         model.BATCH: batch,
         model.WAIT_MS: wait,
-        model.PORT: port,
     }
-    environment = os.environ | {name: str(value) for name, value in told.items()}
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"benchmarks.serving.peer.{kind}"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    target = Target(kind, f"127.0.0.1:{port}", tokenizer, number)
-    try:
-        _wait_until_answering(target)
+    with run_peer(kind, told) as peer:
+        target = Target(kind, peer.address, tokenizer, number)
+        wait_until_answering(kind, lambda: senders.send_load(target, ["a"], in_flight=1))
         yield target
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)  # workers that did not follow
-        process.wait()
-
-
-def _wait_until_answering(target: Target) -> None:
-    until = time.monotonic() + _START_SECONDS
-    while any(each.code != OK for each in senders.send_load(target, ["a"], in_flight=1)):
-        if time.monotonic() > until:
-            raise RuntimeError(f"{target.kind} does not answer")
-        time.sleep(0.2)
 
 
 @contextmanager

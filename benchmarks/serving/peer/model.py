@@ -12,8 +12,8 @@ from pathlib import Path
 from benchmarks.common.encoders import Array, encode_texts, open_openvino_encoder
 from portrait.features.text.tokenizer import TextTokenizer
 
-MODEL, TOKENIZER, THREADS, BATCH, WAIT_MS, PORT = (
-    f"PEER_{name}" for name in ("MODEL", "TOKENIZER", "THREADS", "BATCH", "WAIT_MS", "PORT")
+REPOSITORY, MODEL, TOKENIZER, THREADS, BATCH, WAIT_MS, PORT = (
+    f"PEER_{name}" for name in ("REPOSITORY", "MODEL", "TOKENIZER", "THREADS", "BATCH", "WAIT_MS", "PORT")
 )
 """Environment variables with the settings of a peer, whose workers are processes of their own."""
 
@@ -21,6 +21,11 @@ MODEL, TOKENIZER, THREADS, BATCH, WAIT_MS, PORT = (
 def read_number(variable: str) -> int:
     """Read a number from an environment variable."""
     return int(os.environ[variable])
+
+
+def read_repository() -> Path:
+    """Read the path of the model repository."""
+    return Path(os.environ[REPOSITORY])
 
 
 def open_encoder() -> Callable[[Sequence[str]], Array]:

@@ -60,7 +60,14 @@ def wait_until_answering(kind: str, send: Callable[[], Sequence[CallResult]]) ->
         RuntimeError: they are not within a minute.
     """
     until = time.monotonic() + _START_SECONDS
-    while any(each.code != OK for each in send()):
+    while not _all_answered(send):
         if time.monotonic() > until:
             raise RuntimeError(f"{kind} does not answer")
         time.sleep(0.2)
+
+
+def _all_answered(send: Callable[[], Sequence[CallResult]]) -> bool:
+    try:
+        return all(each.code == OK for each in send())
+    except OSError:  # nothing listens yet
+        return False

@@ -1,4 +1,4 @@
-"""What every index of the items of a release can do."""
+"""The interface of every index of a release's items."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from portrait.features.search.row_bitmap import RowBitmap
 
 Want = tuple[int, RowBitmap, float]
-"""How many rows are wanted, among which, and what share of all rows these are at most."""
+"""Number of rows that are wanted, those among which, and what share of all rows these are at most."""
 
 
 class ItemIndex(ABC):

@@ -70,12 +70,21 @@ class TextCache:
         """The same, without counting as a use."""
         return self._entries.get(text)
 
+    def copy_from(self, other: "TextCache") -> None:
+        """Remember what another cache does, as far as there is room for it; the vectors are shared."""
+        for text, vector in other._entries.items():
+            self._insert(text, vector)
+
     def put(self, text: str, vector: NDArray[np.float32]) -> None:
         """Remember an embedding; the ones not used for longest make room."""
+        # A copy: the vector is a row of its batch, and would keep all of it.
+        if text not in self._entries:
+            self._insert(text, vector.copy())
+
+    def _insert(self, text: str, vector: NDArray[np.float32]) -> None:
         if text in self._entries:
             return
-        # A copy: the vector is a row of its batch, and would keep all of it.
-        self._entries[text] = vector.copy()
+        self._entries[text] = vector
         self.bytes += _size(text, vector)
         while self.bytes > self._limit:
             self.bytes -= _size(*self._entries.popitem(last=False))
@@ -122,6 +131,11 @@ class TextEncoder:
         for place, text in enumerate(normal):
             embeddings[place] = found[text]
         return embeddings
+
+    def take_over(self, other: "TextEncoder") -> None:
+        """Remember the embeddings of another release, if its texts are encoded by the same graph and tokenizer."""
+        if self._release.text_encoder_hashes == other._release.text_encoder_hashes:
+            self.cache.copy_from(other.cache)
 
     async def warm_up(self) -> None:
         """Run the shapes of single texts, so that the first to ask does not wait for a runtime that compiles them."""

@@ -132,6 +132,15 @@ class Release:
         return f"{self.number}-{hashlib.sha256(content).hexdigest()[:12]}"
 
     @property
+    def text_encoder_hashes(self) -> tuple[str, ...]:
+        """Hashes of the files that make embeddings of texts; equal in releases that embed texts alike."""
+        files = (
+            release_layout.model_file(Path(), "text_encoder", self.number),
+            release_layout.release_folder(Path(), self.number) / release_layout.TOKENIZER,
+        )
+        return tuple(self.manifest.hashes[str(file)] for file in files)
+
+    @property
     def dimension(self) -> int:
         """Length of every vector of the release."""
         return self.manifest.dimension

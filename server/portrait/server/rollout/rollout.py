@@ -216,7 +216,9 @@ class Rollout:
         try:
             engine = await self._open(release, applied)
             try:
-                await warm_up(engine, self.registry.routes.serving.texts.cache.latest(MAX_TEXTS))
+                serving = self.registry.routes.serving
+                engine.texts.take_over(serving.texts)
+                await warm_up(engine, serving.texts.cache.latest(MAX_TEXTS))
                 async with self.registry.changing:
                     await replay(self._store, engine, applied)
                     self.registry.add(engine)

@@ -1,6 +1,7 @@
 import asyncio
 import tracemalloc
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -245,3 +246,29 @@ def test_a_cache_without_room_remembers_nothing() -> None:
     cache.put("a", np.zeros(4, dtype=np.float32))
     assert len(cache) == 0
     assert cache.bytes == 0
+
+
+def test_a_cache_copies_another_as_far_as_there_is_room() -> None:
+    whole, small = TextCache(1 << 20), TextCache(2_000)
+    vector = np.zeros(100, dtype=np.float32)
+    for text in ("a", "b", "c"):
+        whole.put(text, vector)
+    small.copy_from(whole)
+    assert [text for text in "abc" if small.peek(text) is not None] == ["b", "c"]
+    small.copy_from(whole)
+    assert small.bytes == sum(np.zeros(100, dtype=np.float32).nbytes + 504 for _ in range(2))
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_what_is_remembered_outlives_a_release_whose_encoder_is_the_same(
+    encoder: TextEncoder, models: Models, release: Release, same: bool
+) -> None:
+    await encoder.encode(["red lamp", "rug"], None)
+    hashes = dict(release.manifest.hashes)
+    if not same:
+        hashes = {name: "0" * 64 if name.endswith("model.onnx") else told for name, told in hashes.items()}
+    later = replace(release, manifest=replace(release.manifest, hashes=hashes))
+    after = TextEncoder(cast(TritonModels, models), later, CACHE_BYTES, instances=1)
+    after.take_over(encoder)
+    await after.encode(["rug", "red  lamp"], None)
+    assert models.texts == (2 if same else 4)

@@ -141,3 +141,19 @@ def test_where_fewer_pass_than_are_wanted_all_come(vectors: NDArray[np.float32],
     mask[[3, 77, 19_999]] = True
     found, _ = index.search(vectors[:2], 5, bits.pack_rows(mask), 3 / COUNT)
     assert [sorted(rows.tolist()) for rows in found] == [[-1, -1, 3, 77, 19_999]] * 2
+
+
+def test_several_sets_of_rows_are_searched_as_each_alone(
+    vectors: NDArray[np.float32], profiles: NDArray[np.float32], index: ItemIndex
+) -> None:
+    random = np.random.default_rng(3)
+    wants = []
+    for k, share in ((110, 1.0), (20, 0.2), (5, 0.0002), (300, 0.5)):
+        mask = random.random(COUNT) < share
+        wants.append((k, bits.pack_rows(mask), float(mask.mean())))
+    for profile in profiles[:5]:
+        for (rows, scores), want in zip(index.search_several(profile, wants), wants, strict=True):
+            alone, inner = index.search(profile[None], *want)
+            there = alone[0] >= 0
+            assert rows.tolist() == alone[0][there].tolist()
+            assert scores == pytest.approx(inner[0][there], rel=1e-6)

@@ -11,6 +11,9 @@ from portrait.features.search.row_bitmap import RowBitmap
 Want = tuple[int, RowBitmap, float]
 """Number of rows that are wanted, those among which, and what share of all rows these are at most."""
 
+Found = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Rows, best first, and their inner products."""
+
 
 class ItemIndex(ABC):
     """Finds the rows whose vectors have the largest inner products with others. Any number of threads may search."""
@@ -40,9 +43,7 @@ class ItemIndex(ABC):
             Twice `[vectors, k]`; row -1 where there are no more.
         """
 
-    def search_several(
-        self, vector: NDArray[np.float32], wants: Sequence[Want]
-    ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    def search_several(self, vector: NDArray[np.float32], wants: Sequence[Want]) -> list[Found]:
         """Find the nearest rows to one vector among several sets of rows.
 
         Args:

@@ -6,17 +6,20 @@ a scalar quantiser in place of the product quantiser; here by faiss).
 """
 
 import math
+from collections.abc import Sequence
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.base import ItemIndex
+from portrait.features.search.base import Found, ItemIndex, Want
 from portrait.features.search.row_bitmap import RowBitmap
 
 _OVERFETCH_FACTOR, _MAX_FETCHED = 2.0, 1_000
 """Over-fetch for filters: so many times as many rows are fetched as are wanted, but no more than the second."""
+
+_NO_ROWS, _NO_SCORES = np.empty((1, 0), dtype=np.int64), np.empty((1, 0), dtype=np.float32)
 
 
 class IvfIndex(ItemIndex):
@@ -47,14 +50,41 @@ class IvfIndex(ItemIndex):
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         rows = np.full((len(vectors), k), -1, dtype=np.int64)
         scores = np.zeros((len(vectors), k), dtype=np.float32)
-        fetched = k if share >= 1.0 else math.ceil(_OVERFETCH_FACTOR * k / max(share, 1e-9))
-        if fetched <= _MAX_FETCHED:
+        if (fetched := _count_fetched(k, share)) <= _MAX_FETCHED:
             rows, scores = _filter_found(*self._search_lists(vectors, fetched, None, self.looked_at), k, among)
+        self._complete(vectors, rows, scores, among, share)
+        return rows, scores
+
+    def search_several(self, vector: NDArray[np.float32], wants: Sequence[Want]) -> list[Found]:
+        """Look through the lists once for all wants; see `ItemIndex.search_several`."""
+        fetched = [_count_fetched(k, share) for k, _, share in wants]
+        most = max((count for count in fetched if count <= _MAX_FETCHED), default=0)
+        found = self._search_lists(vector[None], most, None, self.looked_at) if most else (_NO_ROWS, _NO_SCORES)
+        answers = []
+        for count, (k, among, share) in zip(fetched, wants, strict=True):
+            kept = count if count <= most else 0
+            rows, scores = np.full((1, k), -1, dtype=np.int64), np.zeros((1, k), dtype=np.float32)
+            some, inner = _filter_found(found[0][:, :kept], found[1][:, :kept], k, among)
+            rows[:, : some.shape[1]], scores[:, : some.shape[1]] = some, inner
+            self._complete(vector[None], rows, scores, among, share)
+            there = rows[0] >= 0
+            answers.append((rows[0][there], scores[0][there]))
+        return answers
+
+    def _complete(
+        self,
+        vectors: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        among: RowBitmap,
+        share: float,
+    ) -> None:
+        """Search anew, among the rows that may be found alone, for vectors of which too few rows were found."""
         for lists in (math.ceil(self.looked_at / max(share, 1.0 / len(self))), self.lists):
             wanting = np.flatnonzero(rows[:, -1] < 0)
             if len(wanting):
-                rows[wanting], scores[wanting] = self._search_lists(vectors[wanting], k, among, min(lists, self.lists))
-        return rows, scores
+                found = self._search_lists(vectors[wanting], rows.shape[1], among, min(lists, self.lists))
+                rows[wanting], scores[wanting] = found
 
     def _search_lists(
         self, vectors: NDArray[np.float32], k: int, among: RowBitmap | None, lists: int
@@ -62,6 +92,11 @@ class IvfIndex(ItemIndex):
         selector = None if among is None else faiss.IDSelectorBitmap(among)
         scores, rows = self._index.search(vectors, k, params=faiss.SearchParametersIVF(sel=selector, nprobe=lists))
         return rows, scores
+
+
+def _count_fetched(k: int, share: float) -> int:
+    """Count the rows to fetch, so that `k` of them are likely to be of a share of all."""
+    return k if share >= 1.0 else math.ceil(_OVERFETCH_FACTOR * k / max(share, 1e-9))
 
 
 def _filter_found(

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.base import ItemIndex, Want
+from portrait.features.search.base import Found, ItemIndex, Want
 from portrait.features.search.row_bitmap import RowBitmap
-
-Found = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 COMPARED = 8
 """Rows that are compared by their vectors for each one wanted."""

@@ -22,6 +22,7 @@ words, numbers aside, that the query holds."""
 
 _SCORES = np.array([bool(places & TITLE) + bool(places & CATEGORY) or 0.5 * bool(places) for places in range(16)])
 """Weight of a word by the bits of where an item has it: title and category count one each, anywhere else half."""
+_MAX_SCORE = float(_SCORES.max())
 POPULARITY_SHARE = 0.01
 """Weight of an item's popularity, 0 to 1, beside such a score: it orders the many that have the same words."""
 
@@ -132,10 +133,7 @@ class WordIndex:
             k: maximum number of rows.
             among: the rows that may be found; None for all.
         """
-        rows, scores = self._score(query)
-        if among is not None:
-            inside = bits.contains_rows(among, rows)
-            rows, scores = rows[inside], scores[inside]
+        rows, scores = self._score(query, k, among)
         scores = scores + np.float32(POPULARITY_SHARE) * popularity[rows]
         if len(rows) > k:
             kept = scores >= np.partition(scores, -k)[-k]
@@ -143,15 +141,60 @@ class WordIndex:
         order = np.argsort(-scores, kind="stable")[:k]
         return rows[order], scores[order]
 
-    def _score(self, query: QueryWords) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        scores = np.zeros(len(self.items), dtype=np.float32)
-        for (rows, places), idf in zip(self._find_postings(query.words), query.idf.tolist(), strict=True):
-            scores[rows] += (idf * _SCORES[places]).astype(np.float32)
-        found = np.flatnonzero(scores)
-        return found, scores[found]
+    def _score(
+        self, query: QueryWords, k: int, among: RowBitmap | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Score the rows that may be among the best `k`, ascending; rows that can't be may be left out.
+
+        Rare words come first. Once k rows score more than any row that has only the words that are left, these words
+        add to the rows that were found and find no others (MaxScore, Turtle and Flood 1995): the most common words,
+        which half of a catalogue may have, are not gone through.
+        """
+        postings = sorted(
+            zip(query.idf.tolist(), self._find_postings(query.words), strict=True), key=lambda each: -each[0]
+        )
+        left = sum(idf for idf, _ in postings) * _MAX_SCORE
+        found, scores = np.empty(0, dtype=np.int64), np.empty(0)
+        for idf, (rows, places) in postings:
+            if len(found) >= k > 0 and np.partition(scores, -k)[-k] > left + POPULARITY_SHARE:
+                _add_to_found(found, scores, rows, idf * _SCORES[places])
+            else:
+                found, scores = _unite(found, scores, rows, idf * _SCORES[places], among)
+            left -= idf * _MAX_SCORE
+        return found, scores.astype(np.float32)
 
     def _find_postings(self, words: NDArray[np.uint32]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.uint8]]]:
         for word, place in zip(words, np.searchsorted(self.vocabulary, words).tolist(), strict=True):
             known = place < len(self.vocabulary) and self.vocabulary[place] == word
             part = slice(self.posting_start[place], self.posting_start[place + 1]) if known else slice(0)
             yield self.rows[part], self.row_places[part]
+
+
+def _add_to_found(
+    found: NDArray[np.int64], scores: NDArray[np.float64], rows: NDArray[np.int32], added: NDArray[np.float64]
+) -> None:
+    """Add to the scores of found rows what rows of a word, ascending, add; others are left out."""
+    if not len(rows):
+        return
+    place = np.minimum(np.searchsorted(rows, found), len(rows) - 1)
+    hit = rows[place] == found
+    scores[hit] += added[place[hit]]
+
+
+def _unite(
+    found: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    rows: NDArray[np.int32],
+    added: NDArray[np.float64],
+    among: RowBitmap | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Unite found rows, and those of a word that may be found, and add up their scores."""
+    having = rows.astype(np.int64)
+    if among is not None:
+        inside = bits.contains_rows(among, having)
+        having, added = having[inside], added[inside]
+    if not len(found):
+        return having, added.copy()
+    both, place = np.unique(np.concatenate([found, having]), return_inverse=True)
+    summed = np.bincount(place, np.concatenate([scores, added]), minlength=len(both))
+    return both, summed.astype(np.float64, copy=False)

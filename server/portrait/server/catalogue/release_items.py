@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from portrait.features.items.item_table import fold_brand
 from portrait.features.search import row_bitmap as bits
+from portrait.features.search.base import Found
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.features.search.word_index import QueryWords
 from portrait.server.catalogue.filters import Filter
@@ -21,9 +22,6 @@ _GATHERED = 2_000
 """So few rows are compared by their vectors in full precision, whatever an index could do."""
 _BLOCK = 1_024
 """So many of the popular items are tried at first, then twice as many."""
-
-Found = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""Rows, best first, and their scores."""
 
 
 class ReleaseItems:

@@ -17,13 +17,14 @@ from portrait.features.candidates.sources import order_by_popularity
 from portrait.features.events import Event, Item
 from portrait.features.items.item_table import ItemTable, fold_brand
 from portrait.features.search import row_bitmap as bits
+from portrait.features.search.base import Found
 from portrait.features.search.item_words import ItemWords
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.features.search.word_index import POPULARITY_SHARE, QueryWords, score_words
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.delta import NO_CATEGORY, CatalogueDelta
 from portrait.server.catalogue.filters import Filter
-from portrait.server.catalogue.release_items import Found, ReleaseItems
+from portrait.server.catalogue.release_items import ReleaseItems
 from portrait.server.search.exact import top_k
 
 T = TypeVar("T", bound=np.generic)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from portrait.features.events import Item
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.item_words import ItemWords
-from portrait.features.search.word_index import QUERY_MATCHES, WordIndex, match_words, score_words
+from portrait.features.search.word_index import POPULARITY_SHARE, QUERY_MATCHES, WordIndex, match_words, score_words
 
 ITEMS = [
     Item("diapers", "Baby diapers, 40 ct", category_path=("Drug store", "Diapers & disposables")),
@@ -95,9 +95,11 @@ def test_the_index_finds_what_scoring_every_item_finds(items: list[tuple[str, st
     listed = [Item(str(row), *each[:1], category_path=each[1:2], brand=each[2]) for row, each in enumerate(items)]
     index = WordIndex.from_items(listed)
     query = index.read_query(asked)
-    scores = score_words(index.items, query)
-    expected = sorted(np.flatnonzero(scores).tolist(), key=lambda row: (-scores[row], row))[:k]
-    rows, found = index.find(query, np.zeros(len(items), dtype=np.float32), k)
+    popularity = (7 * np.arange(len(items)) % 11 / 11).astype(np.float32)
+    words = score_words(index.items, query)
+    scores = words + np.float32(POPULARITY_SHARE) * popularity
+    expected = sorted(np.flatnonzero(words).tolist(), key=lambda row: (-scores[row], row))[:k]
+    rows, found = index.find(query, popularity, k)
     assert found == pytest.approx(scores[rows], rel=1e-5)
     assert sorted(scores[rows].tolist()) == pytest.approx(sorted(scores[expected].tolist()))
 

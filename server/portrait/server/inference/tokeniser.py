@@ -1,10 +1,12 @@
-"""Tokenising off the event loop: one thread at a time, texts that come meanwhile together."""
+"""Tokenising, of longer texts off the event loop: one thread at a time, texts that come meanwhile together."""
 
 import asyncio
 from collections.abc import Sequence
 
 from portrait.features.text.tokenizer import TextTokenizer
 
+_SHORT_CHARACTERS = 1_000
+"""Texts of so many characters in all are read at once: handing them to a thread and back takes longer."""
 _TOGETHER = 128
 """Texts of one call that are read together."""
 
@@ -12,8 +14,8 @@ _TOGETHER = 128
 class Tokeniser:
     """Turns texts into token ids.
 
-    Texts are read in a thread, where `encode_batch` releases the GIL. A thread costs more than a short text, so what
-    comes while one is under way goes into the next together.
+    A few short texts, such as a query, are read at once. Others are read in a thread, where `encode_batch` releases the
+    GIL. A thread costs more than a short text, so what comes while one is under way goes into the next together.
 
     Args:
         tokenizer: safe to call from a thread, as its settings are frozen.
@@ -26,6 +28,8 @@ class Tokeniser:
 
     async def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, unpadded; of many texts a part at a time, so that others are not held up."""
+        if sum(map(len, texts)) <= _SHORT_CHARACTERS:
+            return self._tokenizer.encode(texts)
         ids: list[list[int]] = []
         for begin in range(0, len(texts), _TOGETHER):
             ids += await self._tokenise_part(texts[begin : begin + _TOGETHER])

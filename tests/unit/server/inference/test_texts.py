@@ -178,11 +178,12 @@ async def test_texts_that_come_while_others_are_tokenised_are_read_together(rele
             return release.tokenizer.encode(texts)
 
     tokeniser = Tokeniser(cast(TextTokenizer, Tokenizer()))
-    waits = [asyncio.create_task(tokeniser.token_ids(["red", f"lamp {place}"])) for place in range(5)]
+    texts = [["red" * 500, f"lamp {place}"] for place in range(5)]
+    waits = [asyncio.create_task(tokeniser.token_ids(each)) for each in texts]
     waits[3].cancel()
     found = await asyncio.gather(*waits, return_exceptions=True)
     assert isinstance(found.pop(3), asyncio.CancelledError)
-    assert found == [release.tokenizer.encode(["red", f"lamp {place}"]) for place in (0, 1, 2, 4)]
+    assert found == [release.tokenizer.encode(texts[place]) for place in (0, 1, 2, 4)]
     assert sum(read) == 8
     assert len(read) < 4
 
@@ -193,8 +194,9 @@ async def test_an_error_of_the_tokeniser_reaches_all_who_wait() -> None:
             raise ValueError("not this text")
 
     tokeniser = Tokeniser(cast(TextTokenizer, Tokenizer()))
-    found = await asyncio.gather(*(tokeniser.token_ids([text]) for text in "abc"), return_exceptions=True)
-    assert list(map(str, found)) == ["not this text"] * 3
+    for length in (1, 2_000):
+        found = await asyncio.gather(*(tokeniser.token_ids([length * text]) for text in "abc"), return_exceptions=True)
+        assert list(map(str, found)) == ["not this text"] * 3
 
 
 async def test_background_work_does_not_hold_up_a_text_that_somebody_waits_for(

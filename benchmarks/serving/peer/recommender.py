@@ -134,11 +134,12 @@ class Recommender:
         by_popularity, is_cold = release.by_popularity, release.is_cold
         popular = by_popularity[: 64 * POPULAR_CANDIDATES]
         found = [popular[~is_cold[popular]][:POPULAR_CANDIDATES]]
-        for vector in (profile, query) if words is not None else (profile,):
-            found.append(release.nearest.search(vector[None], max(NEAREST_CANDIDATES, k), self._all, 1.0)[0][0])
-            if self._known_share < 1.0:
-                cold = release.nearest.search(vector[None], COLD_CANDIDATES, self._cold, 1.0 - self._known_share)[0][0]
-                found.append(cold[cold >= 0])
+        wants = [(max(NEAREST_CANDIDATES, k), self._all, 1.0)]
+        if self._known_share < 1.0:
+            wants.append((COLD_CANDIDATES, self._cold, 1.0 - self._known_share))
+        for vector in (profile, query):
+            if vector.any():
+                found += [rows for rows, _ in release.nearest.search_several(vector, wants)]
         if words is not None:
             found.append(release.words.find(words, release.popularity, max(WORD_CANDIDATES, k), self._all)[0])
         for name, count in (RELATED_CANDIDATES if words is None else RELATED_CANDIDATES_OF_SEARCH).items():

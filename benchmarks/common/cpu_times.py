@@ -1,7 +1,7 @@
 """CPU time of a process and its descendants, by what they are."""
 
 import os
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,9 +22,9 @@ class CpuMeter:
 
     def read(self) -> dict[str, float]:
         """Read the milliseconds since, by name."""
-        used: Counter[str] = Counter()
+        used: defaultdict[str, float] = defaultdict(float)
         for pid, before in self._before.items():
-            used[self._names[pid]] += _read_milliseconds(pid) - before  # type: ignore[assignment]
+            used[self._names[pid]] += _read_milliseconds(pid) - before
         return dict(used)
 
 

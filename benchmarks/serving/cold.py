@@ -25,12 +25,13 @@ from benchmarks.common.cli import run_part
 from benchmarks.common.cpu_times import CpuMeter
 from benchmarks.common.gateway import NO_RESPONSE_CACHE, run_gateway
 from benchmarks.common.load.calls import make_recommend_calls, make_search_calls
-from benchmarks.common.load.generator import OK, Call, CallResult, Load, run_load
+from benchmarks.common.load.generator import Call, CallResult, Load, run_load
 from benchmarks.common.targets import Result
 from benchmarks.serving import senders
 from benchmarks.serving.parts import PARTS
 from benchmarks.serving.peer import model
 from benchmarks.serving.peer.processes import Peer, run_peer, wait_until_answering
+from benchmarks.serving.peers import compute_rate, require_answered
 from benchmarks.serving.senders import Target
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -117,11 +118,9 @@ def _measure_kinds(repository: Path, count: int, send: Send, meter: Callable[[],
         answered = send(made[_WARM : _WARM + count], IN_FLIGHT)
         cpu_ms = {name: used_ms / count for name, used_ms in used.read().items()}
         alone = send(made[_WARM + count :], 1)
-        if failed := [each.code for each in (*answered, *alone) if each.code != OK]:
-            raise RuntimeError(f"{len(failed)} calls failed: {failed[0]}")
-        seconds = max(each.sent + each.seconds for each in answered) - min(each.sent for each in answered)
+        require_answered(alone)
         p50 = 1e3 * statistics.median(each.seconds for each in alone)
-        found[kind] = ColdCost(count / seconds, cpu_ms, p50)
+        found[kind] = ColdCost(compute_rate(answered), cpu_ms, p50)
     return found
 
 

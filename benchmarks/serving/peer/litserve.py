@@ -28,9 +28,8 @@ class Api(litserve.LitAPI):
         return {"embedding": base64.b64encode(output.tobytes()).decode()}
 
 
-if __name__ == "__main__":
-    api = Api(max_batch_size=model.read_number(model.BATCH), batch_timeout=model.read_number(model.WAIT_MS) / 1000)
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1, fast_queue=True, timeout=60)
+def run_server(server: litserve.LitServer) -> None:
+    """Run a server at the port of the settings, with one process of its HTTP server."""
     server.run(
         host="127.0.0.1",
         port=model.read_number(model.PORT),
@@ -38,3 +37,8 @@ if __name__ == "__main__":
         generate_client_file=False,
         log_level="warning",
     )
+
+
+if __name__ == "__main__":
+    api = Api(max_batch_size=model.read_number(model.BATCH), batch_timeout=model.read_number(model.WAIT_MS) / 1000)
+    run_server(litserve.LitServer(api, accelerator="cpu", workers_per_device=1, fast_queue=True, timeout=60))

@@ -5,6 +5,7 @@ import base64
 import litserve
 
 from benchmarks.serving.peer import model
+from benchmarks.serving.peer.litserve import run_server
 from benchmarks.serving.peer.recommender import Recommender
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
@@ -31,11 +32,4 @@ class Api(litserve.LitAPI):
 
 if __name__ == "__main__":
     workers = model.read_number(model.THREADS)
-    server = litserve.LitServer(Api(), accelerator="cpu", workers_per_device=workers, fast_queue=True, timeout=60)
-    server.run(
-        host="127.0.0.1",
-        port=model.read_number(model.PORT),
-        num_api_servers=1,
-        generate_client_file=False,
-        log_level="warning",
-    )
+    run_server(litserve.LitServer(Api(), accelerator="cpu", workers_per_device=workers, fast_queue=True, timeout=60))

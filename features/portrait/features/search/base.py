@@ -56,6 +56,11 @@ class ItemIndex(ABC):
         answers = []
         for k, among, share in wants:
             rows, scores = self.search(vector[None], k, among, share)
-            there = rows[0] >= 0
-            answers.append((rows[0][there], scores[0][there]))
+            answers.append(drop_missing(rows[0], scores[0]))
         return answers
+
+
+def drop_missing(rows: NDArray[np.int64], scores: NDArray[np.float32]) -> Found:
+    """Leave out the places of one vector's answer where there are no more rows."""
+    there = rows >= 0
+    return rows[there], scores[there]

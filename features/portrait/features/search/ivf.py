@@ -13,13 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.base import Found, ItemIndex, Want
+from portrait.features.search.base import Found, ItemIndex, Want, drop_missing
 from portrait.features.search.row_bitmap import RowBitmap
 
 _OVERFETCH_FACTOR, _MAX_FETCHED = 2.0, 1_000
 """Over-fetch for filters: so many times as many rows are fetched as are wanted, but no more than the second."""
-
-_NO_ROWS, _NO_SCORES = np.empty((1, 0), dtype=np.int64), np.empty((1, 0), dtype=np.float32)
 
 
 class IvfIndex(ItemIndex):
@@ -48,43 +46,40 @@ class IvfIndex(ItemIndex):
     def search(  # noqa: D102 - see `ItemIndex`
         self, vectors: NDArray[np.float32], k: int, among: RowBitmap, share: float
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        rows = np.full((len(vectors), k), -1, dtype=np.int64)
-        scores = np.zeros((len(vectors), k), dtype=np.float32)
-        if (fetched := _count_fetched(k, share)) <= _MAX_FETCHED:
-            rows, scores = _filter_found(*self._search_lists(vectors, fetched, None, self.looked_at), k, among)
-        self._complete(vectors, rows, scores, among, share)
-        return rows, scores
+        fetched = _count_fetched(k, share)
+        return self._choose(vectors, self._fetch(vectors, fetched if fetched <= _MAX_FETCHED else 0), k, among, share)
 
     def search_several(self, vector: NDArray[np.float32], wants: Sequence[Want]) -> list[Found]:
         """Look through the lists once for all wants; see `ItemIndex.search_several`."""
         fetched = [_count_fetched(k, share) for k, _, share in wants]
         most = max((count for count in fetched if count <= _MAX_FETCHED), default=0)
-        found = self._search_lists(vector[None], most, None, self.looked_at) if most else (_NO_ROWS, _NO_SCORES)
+        rows, scores = self._fetch(vector[None], most)
         answers = []
         for count, (k, among, share) in zip(fetched, wants, strict=True):
             kept = count if count <= most else 0
-            rows, scores = np.full((1, k), -1, dtype=np.int64), np.zeros((1, k), dtype=np.float32)
-            some, inner = _filter_found(found[0][:, :kept], found[1][:, :kept], k, among)
-            rows[:, : some.shape[1]], scores[:, : some.shape[1]] = some, inner
-            self._complete(vector[None], rows, scores, among, share)
-            there = rows[0] >= 0
-            answers.append((rows[0][there], scores[0][there]))
+            chosen, inner = self._choose(vector[None], (rows[:, :kept], scores[:, :kept]), k, among, share)
+            answers.append(drop_missing(chosen[0], inner[0]))
         return answers
 
-    def _complete(
-        self,
-        vectors: NDArray[np.float32],
-        rows: NDArray[np.int64],
-        scores: NDArray[np.float32],
-        among: RowBitmap,
-        share: float,
-    ) -> None:
-        """Search anew, among the rows that may be found alone, for vectors of which too few rows were found."""
+    def _fetch(self, vectors: NDArray[np.float32], count: int) -> Found:
+        """`[vectors, count]` twice: the nearest rows of all, and their inner products."""
+        if not count:
+            return np.empty((len(vectors), 0), dtype=np.int64), np.empty((len(vectors), 0), dtype=np.float32)
+        return self._search_lists(vectors, count, None, self.looked_at)
+
+    def _choose(
+        self, vectors: NDArray[np.float32], fetched: Found, k: int, among: RowBitmap, share: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Choose `k` of the fetched rows; where too few of them may be found, search those that may alone."""
+        rows = np.full((len(vectors), k), -1, dtype=np.int64)
+        scores = np.zeros((len(vectors), k), dtype=np.float32)
+        some, inner = _filter_found(*fetched, k, among)
+        rows[:, : some.shape[1]], scores[:, : some.shape[1]] = some, inner
         for lists in (math.ceil(self.looked_at / max(share, 1.0 / len(self))), self.lists):
             wanting = np.flatnonzero(rows[:, -1] < 0)
             if len(wanting):
-                found = self._search_lists(vectors[wanting], rows.shape[1], among, min(lists, self.lists))
-                rows[wanting], scores[wanting] = found
+                rows[wanting], scores[wanting] = self._search_lists(vectors[wanting], k, among, min(lists, self.lists))
+        return rows, scores
 
     def _search_lists(
         self, vectors: NDArray[np.float32], k: int, among: RowBitmap | None, lists: int

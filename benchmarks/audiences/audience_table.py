@@ -26,11 +26,11 @@ def make_taxonomy(release: Release) -> list[tuple[str, ...]]:
     return [*sorted(own), *made][:_PATHS]
 
 
-def write_table(release: Release, shoppers: int, seed: int, folder: Path) -> TableDescription:
+def write_table(release: Release, state: str, shoppers: int, seed: int, folder: Path) -> TableDescription:
     """Write a table of a release.
 
     Half of the shoppers have fewer than ten interests; nodes are as unevenly liked as in Zipf's law. Profiles lie
-    round the release's own mean, if it has statistics.
+    round the release's own mean, if it has statistics. `state` is the identity of the store with their consents.
     """
     rng = np.random.default_rng(seed)
     paths = make_taxonomy(release)
@@ -46,6 +46,7 @@ def write_table(release: Release, shoppers: int, seed: int, folder: Path) -> Tab
         last_arrival=0,
         oldest_as_of=to_microseconds(NOW),
         newest_as_of=to_microseconds(NOW),
+        state=state,
     )
     width = len(encode_key(format_shopper_id(0)))
     columns = {

@@ -128,10 +128,9 @@ def measure(repository: Path, shoppers: int, tabulated: int, seed: int, folder: 
     release = Release.load(repository, number)
     table = folder / "audiences" / release.identity / "1"
     table.mkdir(parents=True)
-    description = generated.write_table(release, shoppers, seed, table)
-    size = sum(path.stat().st_size for path in table.iterdir())
     state = folder / "consents.db"
-    consented.write_consents(state, shoppers, seed)
+    description = generated.write_table(release, consented.write_consents(state, shoppers, seed), shoppers, seed, table)
+    size = sum(path.stat().st_size for path in table.iterdir())
     figures = Figures(
         shoppers, description.dimension, round(size / _MIB), describe_machine(), datetime.now(UTC).date().isoformat()
     )

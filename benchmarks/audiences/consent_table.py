@@ -18,9 +18,9 @@ WITHDRAWN_SHARE = 0.05
 """Share of shoppers who withdrew personalisation; the others granted it."""
 
 
-def write_consents(state: Path, shoppers: int, seed: int) -> None:
-    """Write both tables of consents at once: a call for each shopper would take an hour."""
-    asyncio.run(_create_store(state))
+def write_consents(state: Path, shoppers: int, seed: int) -> str:
+    """Write both tables of consents at once, as a call for each shopper would take an hour; returns the identity."""
+    identity = asyncio.run(_create_store(state))
     connection = sqlite3.connect(state)
     with connection:
         connection.executemany(
@@ -33,10 +33,13 @@ def write_consents(state: Path, shoppers: int, seed: int) -> None:
             "SELECT shopper_id, purpose, granted, time FROM consent_records ORDER BY shopper_id, purpose"
         )
     connection.close()
+    return identity
 
 
-async def _create_store(state: Path) -> None:
-    await (await open_store(state)).close()
+async def _create_store(state: Path) -> str:
+    store = await open_store(state)
+    await store.close()
+    return store.identity
 
 
 def _draw_consents(shoppers: int, seed: int) -> Iterator[tuple[str, str, bool, int, int]]:

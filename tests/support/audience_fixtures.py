@@ -17,7 +17,8 @@ from portrait.server.release.traits import Trait, TraitValue
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TRAITS = ("buys", "lapses")
 DIMENSION = 4
-DESCRIPTION = TableDescription(7, 1, "", 0, DIMENSION, list(TRAITS), [], 0, 0, 0)
+STATE = "a state"
+DESCRIPTION = TableDescription(7, 1, "", 0, DIMENSION, list(TRAITS), [], 0, 0, 0, STATE)
 
 
 def make_interest(path: tuple[str, ...], weight: float, *, inferred: bool = False) -> Interest:

@@ -20,6 +20,7 @@ _TOLERANCE = timedelta(seconds=1)
 class MemoryStore:
     """Keeps everything in dictionaries; see `Store` for what the methods do."""
 
+    identity = "in memory"
     fault = None
 
     def __init__(self) -> None:

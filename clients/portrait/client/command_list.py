@@ -21,6 +21,9 @@ GROUPS: dict[str, dict[str, str]] = {
         "release": "Choose which release serves whom: list, promote, roll back, try on some shoppers.",
         "build-audience-table": "Build or update the audience table, in which audiences are found.",
         "export-deletions": "Print the forgotten shoppers, for `portrait prepare --deletions`.",
+        "backup": "Write a backup of the state file, while gateways go on using it.",
+        "restore": "Put a backup in the place of the state file, without the shoppers who were forgotten since it was "
+        "made.",
         "loadtest": "Load a gateway with calls from real visits, by k6; fails if responses are late, wrong or too few.",
     },
     "Query a gateway": {

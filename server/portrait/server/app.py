@@ -5,6 +5,7 @@ import os
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 import uvloop
@@ -76,6 +77,16 @@ def run_audience_table_build(settings: Settings, *, full: bool, as_of: datetime 
 def run_deletion_export(settings: Settings) -> int:
     """Write the hashes of the deleted shoppers to stdout as CSV. Returns the exit code."""
     return _run(jobs.export_deletions(settings), settings)
+
+
+def run_backup(settings: Settings, target: Path) -> int:
+    """Write a backup of the state file. Returns the exit code."""
+    return _run(jobs.back_up_state(settings, target), settings)
+
+
+def run_restore(settings: Settings, backup: Path, deletions: Path | None, *, without_deletions: bool) -> int:
+    """Put a backup in the place of the state file; see `jobs.restore_state`. Returns the exit code."""
+    return _run(jobs.restore_state(settings, backup, deletions, without_deletions), settings)
 
 
 def _run(work: Coroutine[None, None, None], settings: Settings, *, shared: bool = False) -> int:

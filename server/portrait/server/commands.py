@@ -1,4 +1,4 @@
-"""The commands `portrait serve`, `portrait build-audience-table` and `portrait export-deletions`."""
+"""The commands of the server: `portrait serve`, and those that work on its state file and audience tables."""
 
 import functools
 import inspect
@@ -29,7 +29,7 @@ def _with_settings(names: Collection[str]) -> Callable[[Callable[..., None]], Ca
             command(_settings({name: value for name, value in chosen.items() if value is not None}), **given)
 
         _, *rest = inspect.signature(command).parameters.values()
-        parameters = [*_options(names), *rest]
+        parameters = sorted([*_options(names), *rest], key=lambda parameter: parameter.kind)  # arguments first
         with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return with_options
@@ -151,6 +151,48 @@ def export_deletions(settings: Settings) -> None:
     from portrait.server.app import run_deletion_export
 
     sys.exit(run_deletion_export(settings))
+
+
+@_with_settings(("settings_file", "state"))
+def backup(
+    settings: Settings,
+    file: Annotated[Path, typer.Argument(help="File to write; must not exist.", show_default=False)],
+) -> None:
+    """Write a backup of the state file, while gateways go on using it.
+
+    The backup is one file, readable only by its owner, with every event, consent, deletion and changed item of one
+    moment. Releases and audience tables are not in it. Writes a JSON line with "event": "backup_written" to stderr.
+    """
+    from portrait.server.app import run_backup
+
+    sys.exit(run_backup(settings, file))
+
+
+@_with_settings(("settings_file", "state"))
+def restore(
+    settings: Settings,
+    file: Annotated[Path, typer.Argument(help="The backup.", show_default=False)],
+    *,
+    deletions: Annotated[
+        Path | None,
+        typer.Option(help="List of forgotten shoppers that `portrait export-deletions` wrote after the backup."),
+    ] = None,
+    without_deletions: Annotated[
+        bool,
+        typer.Option(
+            "--without-deletions", help="Restore even if nothing tells who was forgotten since: they come back."
+        ),
+    ] = False,
+) -> None:
+    """Put a backup in the place of the state file, without the shoppers who were forgotten since it was made.
+
+    Stop all gateways first. Who was forgotten is read from the state file that is replaced, if it can be read, and from
+    --deletions. That file is kept beside the new one. Audience tables have to be built anew. Writes a JSON line with
+    "event": "state_restored" to stderr.
+    """
+    from portrait.server.app import run_restore
+
+    sys.exit(run_restore(settings, file, deletions, without_deletions=without_deletions))
 
 
 _ENVIRONMENT = {

@@ -164,7 +164,7 @@ def _create_parts(settings: Settings, store: Store, rollout: Rollout) -> _Parts:
         open_calls=OpenCallLimits(len(Workload) * settings.max_concurrent_rpcs),
         response_cache=ResponseCache(settings.response_cache_mib * _MIB),
         permissions=permissions,
-        snapshots=TableSnapshots(settings.audiences),
+        snapshots=TableSnapshots(settings.audiences, store.identity),
         audience_search=AudienceSearch(
             settings.min_audience_size, eligibility.filter_permitted, eligibility.filter_by_region
         ),

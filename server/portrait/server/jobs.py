@@ -1,12 +1,13 @@
-"""Jobs beside the gateway: they build the table of shoppers, and export the list of deleted shoppers."""
+"""Jobs beside the gateway: the table of shoppers, the list of deleted shoppers, backups of the state file."""
 
-import csv
 import dataclasses
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -16,9 +17,10 @@ from portrait.server.backends import load_rollout, open_backends
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.runtime.signals import cancel_on_signals
 from portrait.server.settings import Settings
+from portrait.server.storage.backup import back_up, read_tombstones_of, restore
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import StoreError
-from portrait.server.storage.tombstones import Tombstone
+from portrait.server.storage.tombstones import Tombstone, read_tombstones, write_tombstones
 
 _log = structlog.get_logger(__name__)
 
@@ -36,7 +38,7 @@ async def build_audience_table(settings: Settings, full: bool, as_of: datetime |
     async with AsyncExitStack() as closing:
         backends = await open_backends(settings, closing)
         rollout = await load_rollout(settings, backends, closing)
-        engine, snapshots = rollout.registry.routes.serving, TableSnapshots(settings.audiences)
+        engine, snapshots = rollout.registry.routes.serving, TableSnapshots(settings.audiences, backends.store.identity)
         may = partial(Permissions(backends.store, settings.consent_rules).filter_allowing, {Purpose.PERSONALISATION})
         table = await build_table(engine, backends.store, snapshots, may, full=full, as_of=as_of, tell=_log_progress)
         _log.info(
@@ -64,7 +66,47 @@ async def export_deletions(settings: Settings) -> None:
     async with AsyncExitStack() as closing:
         store = await open_store(settings.state)
         closing.push_async_callback(store.close)
-        lines = csv.writer(sys.stdout, lineterminator="\n")
-        lines.writerow(field.name for field in dataclasses.fields(Tombstone))
-        for tombstone in await store.tombstones():
-            lines.writerow((tombstone.shopper_sha256, tombstone.forgotten_at.isoformat()))
+        write_tombstones(await store.tombstones(), sys.stdout)
+
+
+async def back_up_state(settings: Settings, target: Path) -> None:
+    """Write a backup of the state file, which gateways may use meanwhile.
+
+    Raises:
+        StoreError: as `back_up`.
+    """
+    started = time.monotonic()
+    written = back_up(settings.state, target)
+    _log.info("backup_written", **dataclasses.asdict(written), seconds=round(time.monotonic() - started, 3))
+
+
+async def restore_state(settings: Settings, backup: Path, deletions: Path | None, without_deletions: bool) -> None:
+    """Put a backup in the place of the state file, without the shoppers who were forgotten since.
+
+    Args:
+        settings: name the state file, whose own tombstones count if they can be read.
+        backup: the backup.
+        deletions: a list of forgotten shoppers, as `export_deletions` writes it.
+        without_deletions: whether to go on if there is no list and the state file has none.
+
+    Raises:
+        StoreError: there is neither; or as `restore`.
+    """
+    known = read_tombstones_of(settings.state)
+    if known is None and deletions is None and not without_deletions:
+        raise StoreError(
+            f"{settings.state} can't tell who was forgotten since the backup, and they would come back: give the list "
+            "that `portrait export-deletions` wrote with --deletions, or say --without-deletions"
+        )
+    restored = restore(backup, settings.state, [*(known or ()), *(_read_deletions(deletions) if deletions else ())])
+    replaced = restored.replaced and restored.replaced.name
+    _log.info("state_restored", events=restored.events, forgotten=restored.forgotten, replaced=replaced)
+
+
+def _read_deletions(path: Path) -> Sequence[Tombstone]:
+    try:
+        return read_tombstones(path)
+    except OSError as error:
+        raise StoreError(f"{path} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise StoreError(str(error)) from error

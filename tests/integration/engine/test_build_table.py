@@ -43,8 +43,8 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def snapshots(tmp_path: Path) -> TableSnapshots:
-    return TableSnapshots(tmp_path / "audiences")
+def snapshots(store: Store, tmp_path: Path) -> TableSnapshots:
+    return TableSnapshots(tmp_path / "audiences", store.identity)
 
 
 def names(table: AudienceTable) -> list[str]:

@@ -21,17 +21,19 @@ _log = structlog.get_logger(__name__)
 class TableSnapshots:
     """Opens tables, and remembers those that it has opened for as long as they are there. Threads may share it.
 
-    Releases are named by their `identity`. A damaged table counts as none; the log tells of it once.
+    Releases are named by their `identity`. A damaged table counts as none, and so does one of another state, such as
+    that from which a backup was restored: it may hold shoppers who are forgotten. The log tells of either once.
 
     Args:
         folder: of all tables; need not exist.
+        state: identity of the store whose shoppers the tables hold.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, state: str) -> None:
+        self._folder, self._state = folder, state
         self._lock = threading.Lock()
         self._opened: dict[tuple[str, int], AudienceTable | None] = {}
-        """None: it is damaged."""
+        """None: it is damaged, or of another state."""
 
     def release_folder(self, release: str) -> Path:
         """The folder of a release's tables."""
@@ -47,7 +49,7 @@ class TableSnapshots:
         return next((table for table in opened if table is not None), None)
 
     def open(self, release: str, snapshot: int) -> AudienceTable | None:
-        """One table; None if it is gone or damaged."""
+        """One table; None if it is gone, damaged or of another state."""
         with self._lock:
             there = {(release, number) for number in self.list_numbers(release)}
             for gone in [each for each in self._opened if each[0] == release and each not in there]:
@@ -60,10 +62,14 @@ class TableSnapshots:
 
     def _read(self, folder: Path) -> AudienceTable | None:
         try:
-            return AudienceTable.open(folder)
+            table = AudienceTable.open(folder)
         except (OSError, ValueError) as error:
             _log.error("audience_table_damaged", snapshot=folder.name, exception=type(error).__qualname__)
             return None
+        if table.description.state != self._state:
+            _log.warning("audience_table_of_another_state", snapshot=folder.name)
+            return None
+        return table
 
     def publish(self, made: Path, release: str, snapshot: int) -> None:
         """Have a table be the newest of its release, at once and as a whole; the oldest ones go.

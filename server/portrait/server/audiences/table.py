@@ -60,6 +60,8 @@ class TableDescription:
     oldest_as_of: int
     """Microseconds since 1970; 0 if there are no shoppers."""
     newest_as_of: int
+    state: str
+    """Identity of the store whose events these are: `last_arrival` and `last_forgotten` count in it."""
     last_forgotten: int = 0
     """The last time that a shopper was forgotten before the table was begun: who was later may still stand in it."""
 

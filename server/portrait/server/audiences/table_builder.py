@@ -73,12 +73,14 @@ class _BuildPlan:
     """The events that the shoppers of the run have, by arrival: after the first, up to the last."""
     as_of: str | None
     """ISO 8601; None for the moment at which each profile is computed."""
+    state: str
+    """Identity of the store."""
     last_forgotten: int = 0
     """Number of the last deletion before the build, which may have read events of shoppers forgotten later."""
 
     def is_continued_by(self, other: "_BuildPlan") -> bool:
         """Tell whether the parts written under the other plan are parts of this one."""
-        return (self.base, self.as_of) == (other.base, other.as_of)
+        return (self.base, self.as_of, self.state) == (other.base, other.as_of, other.state)
 
     def write(self, path: Path) -> None:
         """Write as JSON."""
@@ -163,6 +165,7 @@ class _TableBuild:
                 first_arrival=self._base.description.last_arrival if self._base else 0,
                 last_arrival=await self._store.last_arrival(),
                 as_of=as_of.isoformat() if as_of else None,
+                state=self._store.identity,
                 last_forgotten=await self._store.last_forgotten(),
             )
         )
@@ -271,5 +274,6 @@ class _TableBuild:
             last_arrival=last_arrival,
             oldest_as_of=0,
             newest_as_of=0,
+            state=self._store.identity,
             last_forgotten=last_forgotten,
         )

@@ -128,6 +128,11 @@ DROP TABLE events;
 ALTER TABLE events_of_shoppers RENAME TO events;
 CREATE INDEX events_of_shopper ON events (shopper_id, time, arrival);
 """,
+    """
+-- one row: tells this state from all others, and from itself before a backup was restored
+CREATE TABLE state (identity TEXT NOT NULL);
+INSERT INTO state VALUES (lower(hex(randomblob(16))));
+""",
 )
 """Migrations: each brings a file from its version, counted from 0, to the next."""
 SCHEMA_VERSION = len(_MIGRATIONS)
@@ -161,9 +166,9 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
     # Looked at first without a lock: a full disk, say, need not keep a gateway from reading.
-    if _version(connection, path) < SCHEMA_VERSION:
+    if read_version(connection, path) < SCHEMA_VERSION:
         with transaction(connection):
-            for migration in _MIGRATIONS[_version(connection, path) :]:
+            for migration in _MIGRATIONS[read_version(connection, path) :]:
                 for statement in migration.split(";\n"):
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -171,8 +176,13 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
         _vacuum(connection, path)
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """The version of the file; 0 if it is new."""
+def read_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Read the version of a state file; 0 if it is new.
+
+    Raises:
+        StoreError: a later version of Portrait wrote it, or something else.
+        sqlite3.Error: it can't be read.
+    """
     version = _number(connection, "user_version")
     if version > SCHEMA_VERSION:
         raise StoreError(

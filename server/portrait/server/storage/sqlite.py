@@ -39,6 +39,7 @@ from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 from portrait.server.storage.writer import LOCK_POLL_SECONDS, LOCK_SECONDS, Writer
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
+_IDENTITY = "SELECT identity FROM state"
 _COLUMN_LIST = ", ".join(EVENT_COLUMNS)
 _TOMBSTONES = "SELECT shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
 _LAST_FORGOTTEN = "SELECT coalesce(max(number), 0) FROM tombstones"
@@ -113,6 +114,7 @@ class SqliteStore:
         arrivals: ShopperVersions,
         failures: FailureTranslator,
     ) -> None:
+        [[self._identity]] = writing.execute(_IDENTITY).fetchall()
         self._path = path
         self._failures = failures
         self._reserve = DiskReserve(path)
@@ -121,6 +123,11 @@ class SqliteStore:
         self._versions = arrivals
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
+
+    @property
+    def identity(self) -> str:
+        """Tells this state from all others."""
+        return str(self._identity)
 
     @property
     def fault(self) -> str | None:

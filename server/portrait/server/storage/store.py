@@ -68,6 +68,14 @@ class Store(Protocol):
     """
 
     @property
+    def identity(self) -> str:
+        """Tells this state from all others: numbers of arrivals and deletions of one state mean nothing in another.
+
+        A state that was restored from a backup has another identity than before.
+        """
+        ...
+
+    @property
     def fault(self) -> str | None:
         """Name of the damage that was met; None as long as none was. With a fault, nothing is written any more."""
         ...

@@ -17,6 +17,7 @@ from support.audience_fixtures import (
     DESCRIPTION,
     DIMENSION,
     NOW,
+    STATE,
     TRAITS,
     make_interest,
     make_profile,
@@ -334,7 +335,7 @@ def test_shoppers_are_found_by_their_ids(tmp_path: Path) -> None:
 
 
 def test_a_new_snapshot_takes_the_place_of_the_last(tmp_path: Path) -> None:
-    snapshots = TableSnapshots(tmp_path)
+    snapshots = TableSnapshots(tmp_path, STATE)
     assert snapshots.open_newest("7-a") is None
     for number in (1, 2, 10):
         make_table(crowd(number), tmp_path / "7-a" / ".made", snapshot=number)
@@ -353,7 +354,7 @@ def test_a_new_snapshot_takes_the_place_of_the_last(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["table.json", "as_of.npy", "vector.npy", "shopper.npy"])
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"[" * 100_000, b"\xff\x93NUMPY", bytes(range(256)), None])
 def test_a_damaged_table_counts_as_none(tmp_path: Path, file: str, content: bytes | None) -> None:
-    snapshots = TableSnapshots(tmp_path)
+    snapshots = TableSnapshots(tmp_path, STATE)
     for snapshot in (1, 2):
         make_table(crowd(3), snapshots.release_folder("release") / str(snapshot))
     damaged = snapshots.release_folder("release") / "2" / file
@@ -369,8 +370,14 @@ def test_a_damaged_table_counts_as_none(tmp_path: Path, file: str, content: byte
         assert len(whole) == 3
 
 
+def test_a_table_of_another_state_counts_as_none(tmp_path: Path) -> None:
+    make_table(crowd(3), tmp_path / "release" / "1")
+    assert TableSnapshots(tmp_path, STATE).open_newest("release") is not None
+    assert TableSnapshots(tmp_path, "restored").open_newest("release") is None
+
+
 def test_a_table_with_a_column_of_another_table_counts_as_none(tmp_path: Path) -> None:
-    snapshots = TableSnapshots(tmp_path)
+    snapshots = TableSnapshots(tmp_path, STATE)
     for snapshot, count in ((1, 3), (2, 4)):
         make_table(crowd(count), snapshots.release_folder("release") / str(snapshot))
     shutil.copy(

@@ -482,4 +482,4 @@ def test_other_folders_are_no_audience_tables(tmp_path: Path) -> None:
     for name in ("7", "²", "01", "-1", "9" * 30):
         (tmp_path / "one" / name).mkdir(parents=True)
         (tmp_path / "one" / name / DESCRIPTION_FILE).touch()
-    assert TableSnapshots(tmp_path).list_numbers("one") == [7]
+    assert TableSnapshots(tmp_path, "state").list_numbers("one") == [7]

@@ -1,0 +1,250 @@
+"""Backups of the state file: a consistent copy while gateways write, and its restoration without forgotten shoppers."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from portrait.server.storage.event_writes import LAST_ARRIVAL
+from portrait.server.storage.failures import describe_error
+from portrait.server.storage.private_files import make_private_file
+from portrait.server.storage.queries import transaction
+from portrait.server.storage.schema import connect, prepare, read_version
+from portrait.server.storage.store import StoreError
+from portrait.server.storage.tombstones import Tombstone, shopper_sha256
+from portrait.server.timestamps import from_microseconds, to_microseconds
+
+_LOCK_SECONDS = 5.0
+_COPY_SUFFIX, _REPLACED_SUFFIX = ".partial", ".replaced"
+_LOG_SUFFIXES = ("-wal", "-shm")
+
+_COUNTS = "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM tombstones)"
+_READ_TOMBSTONES = "SELECT shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
+_LISTED = "CREATE TEMP TABLE listed (shopper_sha256 TEXT PRIMARY KEY, forgotten_at INTEGER NOT NULL) WITHOUT ROWID"
+_LIST = (
+    "INSERT INTO listed VALUES (?, ?) ON CONFLICT DO UPDATE SET forgotten_at = max(forgotten_at, excluded.forgotten_at)"
+)
+_FORGET_KNOWN = (
+    "DELETE FROM listed WHERE EXISTS (SELECT 1 FROM tombstones AS known "
+    "WHERE known.shopper_sha256 = listed.shopper_sha256 AND known.forgotten_at >= listed.forgotten_at)"
+)
+"""Nothing is left to do for tombstones that the backup has itself."""
+_MARK_SHOPPERS = (
+    "CREATE TEMP TABLE returned AS SELECT shopper_id, forgotten_at FROM ("
+    "SELECT shopper_id FROM events UNION SELECT shopper_id FROM consent_records UNION "
+    "SELECT shopper_id FROM consents UNION SELECT shopper_id FROM demographics"
+    ") JOIN listed ON shopper_sha256 = sha256_of(shopper_id)"
+)
+_DELETE_RETURNED = (
+    "DELETE FROM events WHERE EXISTS (SELECT 1 FROM returned "
+    "WHERE returned.shopper_id = events.shopper_id AND time <= forgotten_at)",
+    "DELETE FROM consent_records WHERE EXISTS (SELECT 1 FROM returned "
+    "WHERE returned.shopper_id = consent_records.shopper_id AND recorded_at <= forgotten_at)",
+    "DELETE FROM consents WHERE shopper_id IN (SELECT shopper_id FROM returned) AND NOT EXISTS ("
+    "SELECT 1 FROM consent_records AS record "
+    "WHERE record.shopper_id = consents.shopper_id AND record.purpose = consents.purpose)",
+    "DELETE FROM demographics WHERE EXISTS (SELECT 1 FROM returned "
+    "WHERE returned.shopper_id = demographics.shopper_id AND declared_at <= forgotten_at)",
+)
+_KEEP_TOMBSTONES = (
+    "REPLACE INTO tombstones (shopper_sha256, forgotten_at, arrival) "  # noqa: S608 - of a module
+    f"SELECT shopper_sha256, forgotten_at, ({LAST_ARRIVAL}) FROM listed ORDER BY forgotten_at"
+)
+_RENEW_IDENTITY = "UPDATE state SET identity = lower(hex(randomblob(16)))"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that was written."""
+
+    events: int
+    deletions: int
+    """Shoppers who were forgotten before."""
+    size: int
+    """In bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The outcome of a restoration."""
+
+    events: int
+    """Events in the state file now."""
+    forgotten: int
+    """Shoppers of the backup who were forgotten after it, and are not restored."""
+    replaced: Path | None
+    """The state file of before; None if there was none."""
+
+
+def back_up(state: Path, target: Path) -> Backup:
+    """Copy a state file as it is at one moment; others go on reading and writing meanwhile.
+
+    The copy holds nothing that was deleted, not even in unused parts of pages, and only its owner can read it.
+
+    Args:
+        state: the state file.
+        target: where the backup is written; must not exist. It is there as a whole, or not at all.
+
+    Raises:
+        StoreError: the state file is none, or damaged; there is no room; or `target` exists or can't be written.
+    """
+    if target.exists():
+        raise StoreError(f"{target} exists: give another name, or remove it")
+    with _copied(state, target) as copy:
+        with _opened(copy) as connection:
+            _require_sound(connection, state)
+            [[events, deletions]] = connection.execute(_COUNTS).fetchall()
+        size = copy.stat().st_size
+        _put(copy, target)
+    return Backup(events, deletions, size)
+
+
+def read_tombstones_of(state: Path) -> Sequence[Tombstone] | None:
+    """The tombstones of a state file that no process uses; None if it is not there or can't be read.
+
+    Raises:
+        StoreError: a gateway uses the file.
+    """
+    if not state.is_file():
+        return None
+    try:
+        with _opened(state) as connection:
+            _require_unused(connection, state)
+            rows = connection.execute(_READ_TOMBSTONES).fetchall()
+    except sqlite3.Error:
+        return None
+    return [Tombstone(hashed, from_microseconds(forgotten_at)) for hashed, forgotten_at in rows]
+
+
+def restore(backup: Path, state: Path, tombstones: Sequence[Tombstone]) -> Restored:
+    """Put a backup in the place of a state file, without the shoppers who were forgotten since it was made.
+
+    The state file of before is kept beside it, with the time in its name: delete it once it is not needed.
+
+    Args:
+        backup: what `back_up` wrote.
+        state: the state file, which no process uses; need not exist.
+        tombstones: of all shoppers who were forgotten, for example those of the state file of before.
+
+    Raises:
+        StoreError: the backup is none, or damaged; or there is no room. The state file is as it was.
+    """
+    try:
+        state.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{state} can't be written: {error.strerror}") from error
+    with _copied(backup, state) as copy:
+        with _opened(copy) as connection:
+            _require_sound(connection, backup)
+            prepare(connection, copy)
+            forgotten = _apply_tombstones(connection, tombstones)
+            [[events, _]] = connection.execute(_COUNTS).fetchall()
+        replaced = _set_aside(state) if state.exists() else None
+        _put(copy, state)
+    return Restored(events, forgotten, replaced)
+
+
+def _apply_tombstones(connection: sqlite3.Connection, tombstones: Sequence[Tombstone]) -> int:
+    """Forget shoppers once more, give the state another identity, and write it anew; returns how many were in it."""
+    connection.create_function("sha256_of", 1, shopper_sha256, deterministic=True)
+    connection.execute("PRAGMA temp_store = MEMORY")
+    with transaction(connection):
+        connection.execute(_LISTED)
+        connection.executemany(
+            _LIST, [(each.shopper_sha256, to_microseconds(each.forgotten_at)) for each in tombstones]
+        )
+        connection.execute(_FORGET_KNOWN)
+        connection.execute(_MARK_SHOPPERS)
+        connection.execute(_KEEP_TOMBSTONES)  # the highest arrival is that of before the events go
+        for statement in _DELETE_RETURNED:
+            connection.execute(statement)
+        connection.execute(_RENEW_IDENTITY)
+        [[forgotten]] = connection.execute("SELECT count(*) FROM returned").fetchall()
+    connection.execute("VACUUM")
+    return int(forgotten)
+
+
+@contextlib.contextmanager
+def _copied(source: Path, target: Path) -> Iterator[Path]:
+    """Copy a SQLite file, as of one moment, to a file beside `target`, which goes unless the block moves it."""
+    copy = target.with_name(target.name + _COPY_SUFFIX)
+    if not source.is_file():
+        raise StoreError(f"{source} does not exist")
+    try:
+        _remove(copy)
+        make_private_file(copy)
+        try:
+            with _opened(source) as connection:
+                if not read_version(connection, source):
+                    raise StoreError(f"{source} is no state file of Portrait: it is empty")
+                connection.execute("VACUUM INTO ?", (str(copy),))
+            yield copy
+        finally:
+            _remove(copy)
+    except sqlite3.Error as error:
+        raise StoreError(_describe(error, source, copy)) from error
+    except OSError as error:
+        raise StoreError(f"{target} can't be written: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with contextlib.closing(connect(path, _LOCK_SECONDS)) as connection:
+        yield connection
+
+
+def _describe(error: sqlite3.Error, source: Path, copy: Path) -> str:
+    full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+    return f"there is no room for {copy}" if full else describe_error(error, source)
+
+
+def _require_sound(connection: sqlite3.Connection, path: Path) -> None:
+    [[found]] = connection.execute("PRAGMA quick_check(1)").fetchall()
+    if found != "ok":
+        raise StoreError(f"{path} is damaged: {found}")
+
+
+def _require_unused(connection: sqlite3.Connection, path: Path) -> None:
+    """Require that no other process has opened a state file."""
+    connection.execute("PRAGMA busy_timeout = 0")
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    try:
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY":
+            raise
+        raise StoreError(f"{path} is in use: stop all gateways that use it") from error
+
+
+def _set_aside(state: Path) -> Path:
+    """Keep a state file under another name; it stays under its own as well until that is replaced."""
+    kept = state.with_name(f"{state.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}{_REPLACED_SUFFIX}")
+    for suffix in _LOG_SUFFIXES:  # left by a damaged file; another file must not inherit them
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(state.with_name(state.name + suffix), kept.with_name(kept.name + suffix))
+    os.link(state, kept)
+    return kept
+
+
+def _put(copy: Path, target: Path) -> None:
+    """Move a whole file to its place; it is there after a crash of the machine too."""
+    _sync(copy)
+    os.replace(copy, target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(copy: Path) -> None:
+    for suffix in ("", *_LOG_SUFFIXES, "-journal"):
+        copy.with_name(copy.name + suffix).unlink(missing_ok=True)

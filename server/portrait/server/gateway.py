@@ -23,6 +23,7 @@ from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.backends import Backends
 from portrait.server.consent.consents import Permissions
 from portrait.server.metrics.collectors import Metrics
+from portrait.server.metrics.endpoint import Probes, serve_endpoint
 from portrait.server.response_cache import ResponseCache
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.replay import POLL_SECONDS as CHANGES_POLL_SECONDS
@@ -53,6 +54,7 @@ from portrait.server.rpc.tls import Certificates
 from portrait.server.rpc.transport import listen, server_options, stop_server, warn_about_plain_text
 from portrait.server.runtime import addresses
 from portrait.server.runtime.background import Background
+from portrait.server.runtime.heartbeat import BEAT_SECONDS, Heartbeat
 from portrait.server.runtime.signals import handle_signals
 from portrait.server.settings import Settings
 from portrait.server.storage.store import Store
@@ -76,6 +78,7 @@ class _Parts:
     metrics: Metrics
     background: Background
     health: HealthService
+    heartbeat: Heartbeat
     gates: Mapping[Workload, Gate]
     scheduler: CooperativeScheduler
     open_calls: OpenCallLimits
@@ -139,6 +142,7 @@ def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, C
     refusals = RefusalLog(partial(count_refusals, parts.gates, parts.open_calls))
     changes = RemoteItemChanges(parts.store, parts.registry, last_change)
     tasks: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
+        ("heartbeat", parts.heartbeat.beat, BEAT_SECONDS),
         ("health", partial(parts.health.update, parts.registry), HEALTH_POLL_SECONDS),
         ("item changes", changes.apply, CHANGES_POLL_SECONDS),
         ("refusals", refusals.write, REFUSALS_POLL_SECONDS),
@@ -156,9 +160,10 @@ def _create_parts(settings: Settings, store: Store, rollout: Rollout) -> _Parts:
         settings=settings,
         store=store,
         rollout=rollout,
-        metrics=Metrics(),
+        metrics=Metrics(settings.max_deadline_seconds),
         background=background,
         health=HealthService(SERVICE_NAMES, store, {"background": background.failure}),
+        heartbeat=Heartbeat(),
         gates={workload: Gate(settings.max_concurrent_rpcs, settings.caller_share) for workload in Workload},
         scheduler=CooperativeScheduler(),
         open_calls=OpenCallLimits(len(Workload) * settings.max_concurrent_rpcs),
@@ -172,9 +177,12 @@ def _create_parts(settings: Settings, store: Store, rollout: Rollout) -> _Parts:
     )
 
 
-def _register_metrics(parts: _Parts) -> None:
+def _register_metrics(parts: _Parts, certificates: Certificates | None) -> None:
     """Register the metrics of all parts."""
     metrics = parts.metrics
+    metrics.register_state(parts.settings.state)
+    if certificates is not None:
+        metrics.register_certificates(certificates)
     metrics.register_releases(parts.rollout)
     if isinstance(parts.rollout.triton, EmbeddedTriton):
         metrics.register_triton(parts.rollout.triton)
@@ -221,8 +229,13 @@ async def serve(
     stop = asyncio.Event()
     handle_signals(stop.set)
     parts = _create_parts(settings, backends.store, rollout)
-    _register_metrics(parts)
-    metrics_port, stop_metrics = parts.metrics.serve(settings.metrics_host, settings.metrics_port)
+    _register_metrics(parts, certificates)
+    metrics_port, stop_metrics = serve_endpoint(
+        parts.metrics.registry,
+        Probes(parts.heartbeat.find_problem, parts.health.find_problem),
+        settings.metrics_host,
+        settings.metrics_port,
+    )
     server = _create_server(parts, shared)
     port = listen(server, settings, certificates)
     await parts.health.update(parts.registry)

@@ -87,6 +87,13 @@ async def serving(stubs: Stubs, wanted: int, seconds: float = 30.0) -> None:
                 return
 
 
+async def collect_statuses(stubs: Stubs, service: str, seen: list[int]) -> None:
+    """Note every status that a service has, for ever."""
+    health = health_pb2_grpc.HealthStub(stubs.channel)
+    async for answer in health.Watch(health_pb2.HealthCheckRequest(service=f"portrait.v1.{service}")):
+        seen.append(answer.status)
+
+
 def retry_seconds(error: grpc.aio.AioRpcError) -> float:
     status = rpc_status.from_call(error)
     assert status is not None
@@ -119,6 +126,8 @@ async def test_triton_killed_under_load(repository: Path, tmp_path: Path) -> Non
             load = Load(stubs)
             running = asyncio.create_task(load.run())
             await load.until_answered()
+            seen: dict[str, list[int]] = {"EventService": [], "ConsentService": [], "ProfileService": []}
+            watching = [asyncio.create_task(collect_statuses(stubs, name, found)) for name, found in seen.items()]
             for _ in range(2):
                 os.kill(gateway.triton_pid(), signal.SIGKILL)
                 await serving(stubs, health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -126,7 +135,12 @@ async def test_triton_killed_under_load(repository: Path, tmp_path: Path) -> Non
                 await load.until_answered()
             load.stop()
             await running
+            for watch in watching:
+                watch.cancel()
 
+            up, down = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+            assert (seen["EventService"], seen["ConsentService"]) == ([up], [up])
+            assert seen["ProfileService"] == [up, down, up, down, up]
             assert load.refused
             assert {error.code() for error in load.refused} == {grpc.StatusCode.UNAVAILABLE}
             assert all(retry_seconds(error) > 0 for error in load.refused)

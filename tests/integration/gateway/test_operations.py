@@ -102,10 +102,28 @@ async def test_metrics_count_calls(gateway: RunningGateway, stubs: Stubs) -> Non
     assert 'portrait_catalogue_unindexed_items{catalogue="products",release="1"}' in text
 
 
-async def scrape(gateway: RunningGateway) -> str:
-    """The metrics of a gateway; an HTTP error raises."""
-    url = gateway.line("ready")["metrics"]
+async def scrape(gateway: RunningGateway, path: str = "/metrics") -> str:
+    """The metrics of a gateway, or the answer to a probe; an HTTP error raises."""
+    url = gateway.line("ready")["metrics"].removesuffix("/metrics") + path
     return await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+
+
+async def test_probes_need_no_grpc(gateway: RunningGateway) -> None:
+    assert (await scrape(gateway, "/livez"), await scrape(gateway, "/readyz")) == ("ok\n", "ok\n")
+
+
+async def test_the_state_has_metrics(gateway: RunningGateway, stubs: Stubs) -> None:
+    viewed = event_pb2.Event(type=event_pb2.EVENT_TYPE_VIEW, event_id=uuid4().hex, item_id="x", time=datetime.now(UTC))
+    await stubs.events.RecordEvents(RecordEventsRequest(events=[{"shopper_id": "ann", "event": viewed}]))
+    values = {
+        line.partition("{")[0].split()[0]: float(line.rpartition(" ")[2])
+        for line in (await scrape(gateway)).splitlines()
+        if line.startswith(("portrait_state", "portrait_store", "portrait_build"))
+    }
+    assert values["portrait_state_bytes"] > 4096
+    assert values["portrait_state_disk_free_bytes"] > 0
+    assert values["portrait_store_duration_seconds_count"] > 0
+    assert values["portrait_build_info"] == 1
 
 
 async def test_prometheus_finds_no_fault_with_the_metrics(gateway: RunningGateway, stubs: Stubs) -> None:

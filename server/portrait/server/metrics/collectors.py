@@ -1,14 +1,20 @@
-"""Prometheus metrics of the gateway, and the HTTP endpoint that serves them.
+"""Prometheus metrics of the gateway.
 
 Every name is written out in full, so that a test finds it, and holds it against docs/operations.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import platform
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
+from prometheus_client import Counter, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from portrait.features.installation import DISTRIBUTION
 from portrait.features.release.layout import MODELS, TRAIT_HEADS
 from portrait.server.admission.costs import Workload
 from portrait.server.admission.gate import Gate
@@ -22,27 +28,45 @@ from portrait.server.response_cache import ResponseCache
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.gateway_status import CANARY, LOADED, PERCENT, REFUSED, SERVING
 from portrait.server.rollout.rollout import Rollout
-from portrait.server.runtime.addresses import name_address_in_errors
 from portrait.server.runtime.log_writer import DROPPED_LINES
+from portrait.server.storage.durations import STORE_DURATION
 from portrait.server.triton import EmbeddedTriton
 
-_DURATION_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_DURATION_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Certificates(Protocol):
+    """The certificate of the port."""
+
+    @property
+    def expires_at(self) -> float | None:
+        """Seconds since 1970; None if it can't be told."""
+        ...
 
 
 class Metrics:
-    """The metrics of one gateway, in a registry of its own, so that a process can hold several."""
+    """The metrics of one gateway, in a registry of its own, so that a process can hold several.
 
-    def __init__(self) -> None:
+    Args:
+        max_deadline_seconds: the longest that a call may take, the last bucket of durations.
+    """
+
+    def __init__(self, max_deadline_seconds: float) -> None:
         self.registry = GuardedRegistry()
         ProcessCollector(registry=self.registry)
         self.registry.register(self.registry.errors.counter)
         self.registry.register(DROPPED_LINES)
+        self.registry.register(STORE_DURATION)
+        self.registry.register(_BuildCollector())
         self.rpcs = Counter("portrait_rpcs", "Calls that ended.", ["method", "code"], registry=self.registry)
         self.rpc_duration_seconds = Histogram(
             "portrait_rpc_duration_seconds",
             "Duration of calls.",
             ["method"],
-            buckets=_DURATION_BUCKETS_SECONDS,
+            buckets=[
+                *(each for each in _DURATION_BUCKETS_SECONDS if each < max_deadline_seconds),
+                max_deadline_seconds,
+            ],
             registry=self.registry,
         )
 
@@ -55,6 +79,14 @@ class Metrics:
     def register_triton(self, triton: EmbeddedTriton) -> None:
         """Register the metrics of the embedded Triton."""
         self.registry.register(TritonCollector(triton))
+
+    def register_state(self, state: Path) -> None:
+        """Register the metrics of the state file and of its disk."""
+        self.registry.register(_StateCollector(state))
+
+    def register_certificates(self, certificates: Certificates) -> None:
+        """Register the metrics of the port's certificate."""
+        self.registry.register(_CertificateCollector(certificates))
 
     def register_admission(self, gates: Mapping[Workload, Gate]) -> None:
         """Register the metrics of admission control."""
@@ -71,30 +103,6 @@ class Metrics:
     def register_consents(self, permissions: Permissions) -> None:
         """Register the metrics of consents."""
         self.registry.register(_ConsentCollector(permissions))
-
-    def serve(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
-        """Serve the metrics; see `serve_metrics`."""
-        return serve_metrics(self.registry, host, port)
-
-
-def serve_metrics(registry: CollectorRegistry, host: str, port: int) -> tuple[int, Callable[[], None]]:
-    """Serve metrics at `http://host:port/metrics`, from a thread of their own.
-
-    Returns:
-        the port, and a function that stops the endpoint.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    with name_address_in_errors(host, port):
-        server, thread = start_http_server(port, addr=host, registry=registry)
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return server.server_port, stop
 
 
 class TritonCollector(Collector):
@@ -113,6 +121,58 @@ class TritonCollector(Collector):
             "Processes of models that died while Triton ran.",
             self._triton.model_process_deaths,
         )
+
+
+class _BuildCollector(Collector):
+    """Tells the version that runs."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Tell the versions of Portrait and Python."""
+        build = GaugeMetricFamily("portrait_build_info", "1, with the versions that run.", labels=["version", "python"])
+        build.add_metric([version(DISTRIBUTION), platform.python_version()], 1)
+        yield build
+
+
+class _StateCollector(Collector):
+    """Looks at the state file at every scrape.
+
+    Args:
+        state: the file.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Tell the size of the file with its write-ahead log, and the room that is left for them."""
+        sizes = (_size(self._state.with_name(self._state.name + end)) for end in ("", "-wal"))
+        yield GaugeMetricFamily("portrait_state_bytes", "Size of the state file and its write-ahead log.", sum(sizes))
+        free = shutil.disk_usage(self._state.parent).free
+        yield GaugeMetricFamily("portrait_state_disk_free_bytes", "Free space of the disk of the state file.", free)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+class _CertificateCollector(Collector):
+    """Reads the certificate of the port at every scrape."""
+
+    def __init__(self, certificates: Certificates) -> None:
+        self._certificates = certificates
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Tell when the certificate expires."""
+        expires_at = self._certificates.expires_at
+        if expires_at is not None:
+            yield GaugeMetricFamily(
+                "portrait_tls_certificate_expiry_timestamp_seconds",
+                "Time at which the certificate of the port expires, in seconds since 1970.",
+                expires_at,
+            )
 
 
 class _ResponseCacheCollector(Collector):

@@ -6,15 +6,17 @@ from functools import partial
 
 import structlog
 
-from portrait.server.metrics.collectors import serve_metrics
+from portrait.server.metrics.endpoint import Probes, serve_endpoint
 from portrait.server.processes.collectors import build_registry
 from portrait.server.processes.pool import ProcessPool, reserve_port
+from portrait.server.processes.readiness import find_unready
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.rollout.triton_releases import POLL_SECONDS, TritonReleaseManager
 from portrait.server.rpc.tls import load_certificates
 from portrait.server.rpc.transport import warn_about_plain_text
 from portrait.server.runtime import addresses
 from portrait.server.runtime.background import Background
+from portrait.server.runtime.heartbeat import BEAT_SECONDS, Heartbeat
 from portrait.server.runtime.signals import cancel_on_signals, handle_signals
 from portrait.server.settings import Settings
 from portrait.server.storage.sqlite import open_store
@@ -57,8 +59,11 @@ async def supervise(settings: Settings) -> None:
         await processes.start()
         stop = asyncio.Event()
         handle_signals(stop.set)
-        metrics_port, stop_metrics = serve_metrics(
-            build_registry(processes, triton), settings.metrics_host, settings.metrics_port
+        heartbeat = Heartbeat()
+        background.repeat("heartbeat", heartbeat.beat, BEAT_SECONDS)
+        probes = Probes(heartbeat.find_problem, partial(find_unready, lambda: processes.metrics_urls))
+        metrics_port, stop_metrics = serve_endpoint(
+            build_registry(processes, triton), probes, settings.metrics_host, settings.metrics_port
         )
         closing.callback(stop_metrics)
         warn_about_plain_text(settings)

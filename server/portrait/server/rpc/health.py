@@ -1,4 +1,4 @@
-"""The standard health service: SERVING only while calls can be answered."""
+"""The standard health service: a service is SERVING only while its calls can be answered."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +25,10 @@ _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 WRITING_SERVICES = {"", *(f"portrait.v1.{name}Service" for name in ("Catalogue", "Consent", "Event"))}
 """Services that write to the state file; the empty name is the whole server."""
+STATE_SERVICES = {f"portrait.v1.{name}Service" for name in ("Consent", "Event")}
+"""Services that need the state file and no model: they are served while Triton is down."""
+_GATEWAY, _MODELS, _STORE = "gateway", "models", "store"
+"""Parts that services need."""
 
 _log = structlog.get_logger(__name__)
 
@@ -33,7 +37,7 @@ Condition = Callable[[], str | None]
 
 
 class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
-    """One status for all services, since all need the same parts.
+    """A status for each service, by the parts that it needs: the models, the state file, or both.
 
     The service that grpcio-health-checking brings keeps its watchers open while the server drains, which
     would hold every restart up for as long as a drain may last.
@@ -41,7 +45,7 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     Args:
         services: full names; the empty name, which means the server, is always known.
         store: with a fault, what writes to it is not served, nor the server as a whole; what only reads is.
-        conditions: what must hold beside the models' answers, by a name for the log.
+        conditions: what every service needs beside models and store, by a name for the log.
     """
 
     def __init__(
@@ -53,8 +57,8 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._silent_polls = 0
         self._reason: str | None = "the models have not answered yet"
         """The reason why the models don't serve, by the last update that found one."""
-        self._status = _NOT_SERVING
-        self._fault = store.fault
+        self._problems: dict[str, str] = {_MODELS: self._reason}
+        """Why each part can't be used; parts that can be used are left out."""
         self._draining = False
         self._changed = asyncio.Event()
 
@@ -80,14 +84,15 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     async def update(self, registry: EngineRegistry) -> None:
         """Update the status, which is that of the serving release, whatever happens to a canary."""
-        self._fault = self._store.fault
+        problems = {_GATEWAY: self._unmet_condition(), _STORE: self._store.fault}
         try:
-            reason = self._unmet_condition() or self._judge(await registry.routes.serving.check_models(_ANSWER_SECONDS))
+            problems[_MODELS] = self._judge(await registry.routes.serving.check_models(_ANSWER_SECONDS))
         except Exception:
-            self._set(_NOT_SERVING, "the check of the models failed")
+            problems[_MODELS] = "the check of the models failed"
             raise
-        if not self._draining:
-            self._set(_SERVING if reason is None else _NOT_SERVING, reason)
+        finally:
+            if not self._draining:
+                self._set({part: reason for part, reason in problems.items() if reason is not None})
 
     def _unmet_condition(self) -> str | None:
         for name, condition in self._conditions.items():
@@ -109,15 +114,23 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     def drain(self) -> None:
         """Set NOT_SERVING for good, and end all watches."""
         self._draining = True
-        self._set(_NOT_SERVING, "draining")
+        self._set({_GATEWAY: "draining"})
+
+    def find_problem(self, service: str = "") -> str | None:
+        """Tell why a service is not served; None if it is. Threads may ask."""
+        needed = [_GATEWAY, *([_MODELS] if service not in STATE_SERVICES else [])]
+        needed += [_STORE] if service in WRITING_SERVICES else []
+        problems = self._problems
+        return next((problems[part] for part in needed if part in problems), None)
 
     def _status_of(self, service: str) -> int:
-        return _NOT_SERVING if self._fault is not None and service in WRITING_SERVICES else self._status
+        return _SERVING if self.find_problem(service) is None else _NOT_SERVING
 
-    def _set(self, status: int, reason: str | None) -> None:
-        """Change the status and wake the watches; each change makes a new event, which is set once."""
-        if status != self._status:
-            _log.warning("health_changed", serving=status == _SERVING, reason=reason)
-        self._status = status
+    def _set(self, problems: dict[str, str]) -> None:
+        """Change the statuses and wake the watches; each change makes a new event, which is set once."""
+        before, self._problems = self.find_problem(), problems
+        reason = self.find_problem()
+        if (before is None) != (reason is None):
+            _log.warning("health_changed", serving=reason is None, reason=reason)
         self._changed.set()
         self._changed = asyncio.Event()

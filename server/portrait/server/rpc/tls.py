@@ -18,6 +18,8 @@ _KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _ENCRYPTED = re.compile(rb"-----BEGIN ENCRYPTED PRIVATE KEY-----|Proc-Type: 4,ENCRYPTED")
 _ANY_STRENGTH = "DEFAULT:@SECLEVEL=0"
 """OpenSSL cipher list without a minimum key strength: the checks here only ask if the files are complete and match."""
+_NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which `ssl` does not name."""
 _HANDSHAKE_STEPS = 8
 """Turns of client and server that complete a handshake in memory."""
 
@@ -43,6 +45,8 @@ class Certificates:
     def __init__(self, certificate: Path, key: Path, authorities: Path | None) -> None:
         self._certificate, self._key, self._authorities = certificate, key, authorities
         self._lock = threading.Lock()
+        self.expires_at: float | None = None
+        """Time at which the certificate in use expires, in seconds since 1970; None if it can't be told."""
         self._seen = self._state()
         self._configuration = self._load()
 
@@ -82,7 +86,9 @@ class Certificates:
         if self._authorities and authorities is not None:
             _check_certificates("tls_client_ca", self._authorities, authorities)
         _check_key(self._key, key)
-        problem = _find_problem(self._pair(chain, key), chain)
+        pair = self._pair(chain, key)
+        self.expires_at = _find_expiry(pair, chain)
+        problem = _shake_hands(pair, chain)[1]
         if problem:
             _log.warning("certificate_problem", setting="tls_certificate", file=str(self._certificate), reason=problem)
         return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=authorities)
@@ -181,15 +187,26 @@ def _in_memory(content: bytes) -> Iterator[str]:
         os.close(descriptor)
 
 
-def _find_problem(server: ssl.SSLContext, chain: bytes) -> str | None:
-    """Find a reason for which callers may refuse a certificate, for example that it has expired; None without one.
+def _find_expiry(server: ssl.SSLContext, chain: bytes) -> float | None:
+    """Find the time at which a certificate expires, also if that is over; None if no client would look at it."""
+    side, _ = _shake_hands(server, chain, _NO_CHECK_TIME)
+    certificate = side.getpeercert()
+    return None if not certificate else float(ssl.cert_time_to_seconds(str(certificate["notAfter"])))
 
-    A client in memory that trusts exactly this certificate does a handshake with the server.
+
+def _shake_hands(
+    server: ssl.SSLContext, chain: bytes, flags: ssl.VerifyFlags = ssl.VERIFY_DEFAULT
+) -> tuple[ssl.SSLObject, str | None]:
+    """Do a handshake in memory of a server with a client that trusts exactly its certificate.
+
+    Returns:
+        the client's side, and a reason for which callers may refuse the certificate, for example that it has expired;
+        None without one.
     """
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.set_ciphers(_ANY_STRENGTH)
-    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | flags
     client.load_verify_locations(cadata=_as_text(chain))
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     sides = (client.wrap_bio(to_client, to_server), server.wrap_bio(to_server, to_client, server_side=True))
@@ -199,7 +216,7 @@ def _find_problem(server: ssl.SSLContext, chain: bytes) -> str | None:
         except ssl.SSLWantReadError:
             continue
         except ssl.SSLCertVerificationError as error:
-            return str(error.verify_message)
+            return sides[0], str(error.verify_message)
         except ssl.SSLError as error:
-            return str(error.reason)
-    return None
+            return sides[0], str(error.reason)
+    return sides[0], None

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from portrait.server.storage.durations import READ_DURATION
 from portrait.server.storage.failures import FailureTranslator, is_locked
 
 R = TypeVar("R")
@@ -58,7 +59,8 @@ class Reader:
     async def _run(self, work: Callable[[], R]) -> R:
         until = time.monotonic() + LOCK_SECONDS
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, _retry_locked, work, until)
+            with READ_DURATION.time():
+                return await asyncio.get_running_loop().run_in_executor(self._thread, _retry_locked, work, until)
         except sqlite3.Error as error:
             raise self._failures.to_typed_error(error) from error
 

@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from structlog.testing import capture_logs
 
-from portrait.server.metrics.collectors import serve_metrics
+from portrait.server.metrics.endpoint import Probes, serve_endpoint
 from portrait.server.metrics.guarded_registry import GuardedRegistry
 
 
@@ -42,7 +42,7 @@ def no_text() -> GaugeMetricFamily:
 
 @contextmanager
 def shown(registry: CollectorRegistry) -> Iterator[int]:
-    port, stop = serve_metrics(registry, "127.0.0.1", 0)
+    port, stop = serve_endpoint(registry, Probes(lambda: None, lambda: None), "127.0.0.1", 0)
     yield port
     stop()
 

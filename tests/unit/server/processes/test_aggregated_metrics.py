@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from portrait.server.metrics.collectors import serve_metrics
+from portrait.server.metrics.endpoint import Probes, serve_endpoint
 from portrait.server.metrics.guarded_registry import GuardedRegistry
 from portrait.server.processes.aggregated_metrics import AggregatedMetrics
 
@@ -23,7 +23,7 @@ class Process:
         self.seconds = Histogram("portrait_rpc_duration_seconds", "Seconds.", buckets=(1.0,), registry=registry)
         self.bytes = Gauge("portrait_text_cache_bytes", "Bytes.", registry=registry)
         self.release = Gauge("portrait_release", "Release.", registry=registry)
-        port, self.stop = serve_metrics(registry, "127.0.0.1", 0)
+        port, self.stop = serve_endpoint(registry, Probes(lambda: None, lambda: None), "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{port}/metrics"
 
 
@@ -142,7 +142,7 @@ def test_a_process_that_answers_garbage_hides_no_other(two: list[Process], statu
     two[0].rpcs.labels("OK").inc()
     with answering(status, content) as url:
         registry = _shown(lambda: {0: two[0].url, 1: url})
-        port, stop = serve_metrics(registry, "127.0.0.1", 0)
+        port, stop = serve_endpoint(registry, Probes(lambda: None, lambda: None), "127.0.0.1", 0)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             text = answer.read().decode()
         stop()

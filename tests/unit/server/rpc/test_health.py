@@ -1,4 +1,4 @@
-"""A damaged state file is seen by whoever asks for health: what writes is not served, what only reads is."""
+"""Each service is healthy by the parts that it needs: the state file, the models, or both."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from grpc_health.v1 import health_pb2
+from support.memory_store import MemoryStore
 
 from portrait.features.events import Event, EventType
 from portrait.server.errors import PortraitError
@@ -19,12 +20,11 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 NAMES = ("", *(f"portrait.v1.{name}Service" for name in ("Event", "Consent", "Catalogue", "Recommendation", "Profile")))
 
 
-async def _look(seconds: float) -> ModelStatus:
-    return ModelStatus.READY
+async def served(health: HealthService, models: ModelStatus = ModelStatus.READY) -> list[bool]:
+    async def look(seconds: float) -> ModelStatus:
+        return models
 
-
-async def served(health: HealthService) -> list[bool]:
-    loaded: Any = SimpleNamespace(routes=SimpleNamespace(serving=SimpleNamespace(check_models=_look)))
+    loaded: Any = SimpleNamespace(routes=SimpleNamespace(serving=SimpleNamespace(check_models=look)))
     context: Any = None
     await health.update(loaded)
     answers: list[Any] = [await health.Check(health_pb2.HealthCheckRequest(service=name), context) for name in NAMES]
@@ -57,3 +57,20 @@ async def test_damage_ends_the_serving_of_what_writes(tmp_path: Path) -> None:
             break
     assert await served(health) == [False, False, False, False, True, True]
     await store.close()
+
+
+async def test_what_needs_no_model_is_served_while_they_are_gone() -> None:
+    health = HealthService(NAMES, MemoryStore())
+    assert await served(health, ModelStatus.DEAD) == [False, True, True, False, False, False]
+    assert health.find_problem() == "the models are gone, or answer with errors"
+    assert health.find_problem("portrait.v1.EventService") is None
+    assert await served(health) == [True] * 6
+    health.drain()
+    assert await served(health) == [False] * 6
+    assert health.find_problem("portrait.v1.EventService") == "draining"
+
+
+async def test_nothing_is_served_while_a_condition_is_unmet() -> None:
+    health = HealthService(NAMES, MemoryStore(), {"background": lambda: "a task fails"})
+    assert await served(health) == [False] * 6
+    assert health.find_problem() == "background: a task fails"

@@ -4,6 +4,8 @@ import io
 import json
 import os
 import shutil
+import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,18 @@ def test_a_certificate_that_has_expired_is_warned_of(made: Path, log: io.StringI
     line = json.loads(log.getvalue())
     assert (line["event"], line["level"], line["file"]) == ("certificate_problem", "warning", f"{made}/expired.pem")
     assert "expired" in line["reason"]
+
+
+@pytest.mark.parametrize("name", ["server", "expired", "small", "other"])
+def test_the_time_of_expiry_is_that_of_openssl(made: Path, name: str) -> None:
+    shown = subprocess.run(
+        ["openssl", "x509", "-in", made / f"{name}.pem", "-noout", "-enddate"],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+    expires_at = ssl.cert_time_to_seconds(shown.strip().removeprefix("notAfter="))
+    assert Certificates(made / f"{name}.pem", made / f"{name}.key", None).expires_at == expires_at
 
 
 def test_a_change_is_seen_and_a_bad_one_is_told_once(made: Path, tmp_path: Path, log: io.StringIO) -> None:

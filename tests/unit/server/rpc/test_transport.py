@@ -29,7 +29,7 @@ async def test_the_end_waits_for_calls_but_not_for_callers_who_are_gone() -> Non
 
     rooms = OpenCallLimits(10)
     server = grpc.aio.server(
-        interceptors=[InterceptorChain([limit_open_calls(rooms, Metrics()), read_request, parse_request])]
+        interceptors=[InterceptorChain([limit_open_calls(rooms, Metrics(60.0)), read_request, parse_request])]
     )
     service, _, name = METHOD.partition("/")
     handler = grpc.unary_unary_rpc_method_handler(answer, StringValue.FromString, StringValue.SerializeToString)

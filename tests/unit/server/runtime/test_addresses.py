@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
-from portrait.server.metrics.collectors import serve_metrics
+from portrait.server.metrics.endpoint import Probes, serve_endpoint
 from portrait.server.processes.pool import reserve_port
 from portrait.server.runtime import addresses
 from portrait.server.settings import Settings
@@ -127,6 +127,6 @@ def test_an_address_of_this_machine_is_ours(host: str) -> None:
 def test_a_taken_port_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        for listen in (reserve_port, partial(serve_metrics, CollectorRegistry())):
+        for listen in (reserve_port, partial(serve_endpoint, CollectorRegistry(), Probes(lambda: None, lambda: None))):
             with pytest.raises(OSError, match=f"can't listen on 127.0.0.1:{port}: Address already in use"):
                 listen("127.0.0.1", port)

@@ -38,7 +38,7 @@ class Server:
         self.held = 0
         self.shares: list[CallerKey] = []
         self.gates = {kind: Gate(PLACES, 0.5) for kind in Workload}
-        self.metrics = Metrics()
+        self.metrics = Metrics(60.0)
         self.metrics.register_admission(self.gates)
         self.given = ResponseCache(1_000)
         turns = CooperativeScheduler()

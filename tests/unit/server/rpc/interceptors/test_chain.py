@@ -48,7 +48,7 @@ class Server:
 
     def __init__(self) -> None:
         self.answer: Answer
-        self.metrics = Metrics()
+        self.metrics = Metrics(60.0)
         interceptors = [
             assign_request_id,
             log_access,

@@ -1,0 +1,67 @@
+"""The plain HTTP endpoint of a process: metrics for Prometheus, probes for an orchestrator.
+
+Probes by gRPC can't pass mutual TLS, as an orchestrator has no certificate; these need none.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, make_wsgi_app, start_http_server
+
+from portrait.server.runtime.addresses import name_address_in_errors
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+METRICS_PATH, ALIVE_PATH, READY_PATH = "/metrics", "/livez", "/readyz"
+
+Probe = Callable[[], str | None]
+"""Returns the reason why the answer is no; None if it is yes. Called from threads of the endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """The questions of an orchestrator."""
+
+    alive: Probe
+    """Asks whether the process runs; if not, it must be killed and started again."""
+    ready: Probe
+    """Asks whether calls are answered; if not, none should be sent here."""
+
+
+def serve_endpoint(registry: CollectorRegistry, probes: Probes, host: str, port: int) -> tuple[int, Callable[[], None]]:
+    """Serve metrics at `http://host:port/metrics` and the probes at `/livez` and `/readyz`, from threads.
+
+    A probe is answered with 200, or with 503 and the reason.
+
+    Returns:
+        the port, and a function that stops the endpoint.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    with name_address_in_errors(host, port):
+        server, thread = start_http_server(port, addr=host, registry=registry)
+    show_metrics = make_wsgi_app(registry)
+    by_path = {ALIVE_PATH: probes.alive, READY_PATH: probes.ready}
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        probe = by_path.get(environ["PATH_INFO"])
+        return show_metrics(environ, start_response) if probe is None else _answer_probe(probe, start_response)
+
+    server.set_app(answer)
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return server.server_port, stop
+
+
+def _answer_probe(probe: Probe, start_response: "StartResponse") -> Iterable[bytes]:
+    reason = probe()
+    status = "200 OK" if reason is None else "503 Service Unavailable"
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")])
+    return [f"{reason or 'ok'}\n".encode()]

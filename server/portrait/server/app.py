@@ -24,13 +24,14 @@ from portrait.server.runtime import addresses, logs
 from portrait.server.runtime.environment import ignored_variables
 from portrait.server.runtime.orphans import run_reaping_orphans
 from portrait.server.runtime.signals import cancel_on_signals, ignore_hangup
+from portrait.server.runtime.tracing import TracingError, start_tracing
 from portrait.server.settings import Settings
 from portrait.server.storage.store import StoreError
 from portrait.server.triton import TritonError
 
 _STARTUP_ERRORS = (
-    OSError, PortraitError, ProcessError, ReleaseError, StoreError, TableBuildError, TlsError, TrafficError,
-    TritonError, UnlistedMethod,
+    OSError, PortraitError, ProcessError, ReleaseError, StoreError, TableBuildError, TlsError, TracingError,
+    TrafficError, TritonError, UnlistedMethod,
 )  # fmt: skip
 """Expected errors of a start: one log line reports them, without a traceback."""
 
@@ -119,6 +120,8 @@ async def _run_process(
     addresses.require_local_address("host", settings.host)
     addresses.require_local_address("metrics_host", settings.metrics_host)
     async with AsyncExitStack() as closing:
+        if settings.otlp_endpoint and not check:
+            closing.push_async_callback(asyncio.to_thread, start_tracing(settings.otlp_endpoint))
         backends = await open_backends(settings, closing, supervised=supervised)
         if check:
             await backends.store.check()

@@ -46,6 +46,7 @@ from portrait.server.rpc.interceptors.request_ids import assign_request_id
 from portrait.server.rpc.interceptors.request_parser import parse_request
 from portrait.server.rpc.interceptors.request_reader import read_request
 from portrait.server.rpc.interceptors.response_cache import cache_responses
+from portrait.server.rpc.interceptors.tracing import trace_calls
 from portrait.server.rpc.reflection import Reflection
 from portrait.server.rpc.refusal_log import POLL_SECONDS as REFUSALS_POLL_SECONDS
 from portrait.server.rpc.refusal_log import RefusalLog, count_refusals
@@ -107,6 +108,7 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
         limit_open_calls(parts.open_calls, parts.metrics),
         assign_request_id,
         shed_load(parts.gates, parts.scheduler, cache, parts.metrics),
+        *([trace_calls(settings.trace_ratio)] if settings.otlp_endpoint else []),
         log_access,
         record_metrics(parts.metrics),
         map_errors,

@@ -131,6 +131,19 @@ class Settings(BaseSettings):
         None,
         description="PEM file of authorities: only callers with a certificate from one of them are served (mTLS).",
     )
+    otlp_endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://\S+$",
+        description="URL of an OpenTelemetry collector that gets traces, by OTLP over gRPC, for example "
+        "http://127.0.0.1:4317; https means TLS. Unset means no traces. Needs the packages of the extra `tracing`.",
+    )
+    trace_ratio: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of calls that are traced. A call whose caller sends a trace (W3C traceparent) is traced as "
+        "the caller says.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe log line to write; calls are logged at info."
     )

@@ -20,6 +20,7 @@ from portrait.server.batching.shapes import Shapes
 from portrait.server.batching.stage import Plan, Stage
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Overloaded
+from portrait.server.runtime.tracing import context_for, trace_wait
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,6 +46,7 @@ class Batcher(Generic[T, R]):
         concurrency: maximum batches under way, including those that wait at the model behind a running one.
         limit: maximum pending items; `submit` refuses more.
         instances: batches that the model runs in parallel.
+        name: the model's, in traces.
     """
 
     def __init__(
@@ -55,8 +57,9 @@ class Batcher(Generic[T, R]):
         concurrency: int,
         limit: int,
         instances: int = 1,
+        name: str = "model",
     ) -> None:
-        self._run, self._length, self._shapes = run, length, shapes
+        self._name, self._run, self._length, self._shapes = name, run, length, shapes
         self._concurrency, self._limit, self._instances = concurrency, limit, instances
         self._queue: FairQueue[T, R] = FairQueue()
         self._stage: Stage[T, R] = Stage(shapes, self._queue)
@@ -110,7 +113,8 @@ class Batcher(Generic[T, R]):
         answer.add_done_callback(self._on_answered)
         length = self._length(item)
         latest = math.inf if deadline is None else deadline
-        self._queue.push(Job(item, length, latest, next(self._arrivals), current_caller_key(), answer))
+        span = trace_wait(f"wait for {self._name}", answer, {"portrait.units": length})
+        self._queue.push(Job(item, length, latest, next(self._arrivals), current_caller_key(), answer, span))
         self.pending += 1
         self._queued += 1
         self._arrived += length
@@ -143,7 +147,8 @@ class Batcher(Generic[T, R]):
         self._arrived = 0
         while len(self._running) < self._concurrency and (batch := self._take_batch()) is not None:
             jobs, length = batch
-            task = asyncio.create_task(self._execute(jobs, length))
+            context = context_for(job.span for job in jobs)
+            task = asyncio.create_task(self._execute(jobs, length), context=context)
             self._running.add(task)
             task.add_done_callback(self._finish)
 

@@ -4,6 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from opentelemetry.trace import Span
+
 from portrait.server.batching.caller_key import CallerKey
 from portrait.server.errors import DeadlineExceeded
 
@@ -24,6 +26,8 @@ class Job(Generic[T, R]):
     """Unique sequence number."""
     key: CallerKey
     answer: "asyncio.Future[R]"
+    span: Span | None = None
+    """The wait of its caller, if that is traced."""
 
     @property
     def is_abandoned(self) -> bool:

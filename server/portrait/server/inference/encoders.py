@@ -39,7 +39,12 @@ class ProfileEncoder:
     def __init__(self, models: TritonModels, release: Release) -> None:
         self._models, self._dimension = models, release.dimension
         self.batcher: Batcher[_History, NDArray[np.float32]] = Batcher(
-            self._run, lambda history: len(history.embeddings), HISTORIES, concurrency=1 + AHEAD, limit=QUEUE
+            self._run,
+            lambda history: len(history.embeddings),
+            HISTORIES,
+            concurrency=1 + AHEAD,
+            limit=QUEUE,
+            name="profile_encoder",
         )
 
     async def encode(
@@ -87,7 +92,12 @@ class Ranker:
     def __init__(self, models: TritonModels) -> None:
         self._models = models
         self.batcher: Batcher[_Candidates, Scores] = Batcher(
-            self._run, lambda candidates: len(candidates.vectors), RANKINGS, concurrency=1 + AHEAD, limit=QUEUE
+            self._run,
+            lambda candidates: len(candidates.vectors),
+            RANKINGS,
+            concurrency=1 + AHEAD,
+            limit=QUEUE,
+            name="ranker",
         )
 
     async def score(

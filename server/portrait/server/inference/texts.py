@@ -110,7 +110,7 @@ class TextEncoder:
         self._in_flight: dict[tuple[str, bool], _InFlight] = {}
         self.cache = TextCache(cache_bytes)
         self.batcher: Batcher[list[int], NDArray[np.float32]] = Batcher(
-            self._run, len, SHAPES, concurrency=instances + AHEAD, limit=QUEUE, instances=instances
+            self._run, len, SHAPES, concurrency=instances + AHEAD, limit=QUEUE, instances=instances, name="text_encoder"
         )
 
     async def encode(self, texts: Sequence[str], deadline: float | None) -> NDArray[np.float32]:

@@ -33,7 +33,7 @@ class TraitHeads:
     def __init__(self, models: TritonModels, traits: int) -> None:
         self._models, self._traits = models, traits
         self.batcher: Batcher[_TraitInput, NDArray[np.float32]] = Batcher(
-            self._run, lambda _: 1, PROFILES, concurrency=1 + AHEAD, limit=QUEUE
+            self._run, lambda _: 1, PROFILES, concurrency=1 + AHEAD, limit=QUEUE, name="trait_heads"
         )
 
     async def probabilities(

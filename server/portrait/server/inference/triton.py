@@ -18,6 +18,7 @@ from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded
 from portrait.server.inference.failures import Failure, classify
 from portrait.server.inference.liveness import RETRY_SECONDS, Liveness, ModelStatus, unavailable
 from portrait.server.inference.probes import Probe
+from portrait.server.runtime.tracing import outgoing_headers, trace_request
 from portrait.server.triton.configuration import count_instances
 from portrait.server.triton.connection import open_client
 
@@ -169,15 +170,18 @@ class TritonModels:
         self, model: str, inputs: Arrays, outputs: Mapping[str, tuple[int, ...]], seconds: float | None
     ) -> dict[str, NDArray[np.float32]]:
         """Ask Triton once; raises InferenceServerException too."""
+        rows = len(next(iter(inputs.values())))
         try:
-            answer = await self._client.infer(
-                model,
-                [_input(name, value) for name, value in inputs.items()],
-                model_version=self._version,
-                outputs=[InferRequestedOutput(name) for name in outputs],
-                client_timeout=seconds,
-                timeout=None if seconds is None else math.ceil(seconds * 1e6),
-            )
+            with trace_request(f"triton {model}", {"portrait.release": self._version, "portrait.rows": rows}):
+                answer = await self._client.infer(
+                    model,
+                    [_input(name, value) for name, value in inputs.items()],
+                    model_version=self._version,
+                    outputs=[InferRequestedOutput(name) for name in outputs],
+                    client_timeout=seconds,
+                    timeout=None if seconds is None else math.ceil(seconds * 1e6),
+                    headers=outgoing_headers() or None,
+                )
         except InferenceServerException as error:
             if classify(error) is Failure.UNHEALTHY:
                 times = self._unhealthy.setdefault(model, deque(maxlen=_MIN_UNHEALTHY_ANSWERS))

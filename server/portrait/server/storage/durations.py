@@ -11,3 +11,5 @@ STORE_DURATION = Histogram(
 )
 """Durations of this process, which has one store."""
 READ_DURATION, WRITE_DURATION = (STORE_DURATION.labels(operation) for operation in ("read", "write"))
+DATABASE = {"db.system.name": "sqlite"}
+"""Attributes of the spans of reads and writes."""

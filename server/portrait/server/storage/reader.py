@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from portrait.server.storage.durations import READ_DURATION
+from portrait.server.runtime.tracing import trace_request
+from portrait.server.storage.durations import DATABASE, READ_DURATION
 from portrait.server.storage.failures import FailureTranslator, is_locked
 
 R = TypeVar("R")
@@ -59,7 +60,7 @@ class Reader:
     async def _run(self, work: Callable[[], R]) -> R:
         until = time.monotonic() + LOCK_SECONDS
         try:
-            with READ_DURATION.time():
+            with trace_request("state read", DATABASE), READ_DURATION.time():
                 return await asyncio.get_running_loop().run_in_executor(self._thread, _retry_locked, work, until)
         except sqlite3.Error as error:
             raise self._failures.to_typed_error(error) from error

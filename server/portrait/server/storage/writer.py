@@ -12,7 +12,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from portrait.server.storage.durations import WRITE_DURATION
+from portrait.server.runtime.tracing import trace_request
+from portrait.server.storage.durations import DATABASE, WRITE_DURATION
 from portrait.server.storage.failures import FailureTranslator, damaged_error, is_locked
 
 A = TypeVar("A")
@@ -104,7 +105,7 @@ class Writer:
         job = _Job(work, argument, rows, self._loop.create_future(), time.monotonic() if since is None else since)
         self._queue.put(job)
         try:
-            with WRITE_DURATION.time():
+            with trace_request("state write", DATABASE), WRITE_DURATION.time():
                 return await job.answer
         except sqlite3.Error as error:
             raise self._failures.to_typed_error(error) from error

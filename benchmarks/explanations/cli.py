@@ -62,7 +62,7 @@ async def measure(trained: TrainedRun, data: Path, repository: Path, shoppers: i
             engines = {}
             for number in (releases.TRAINED, releases.OTHER_SEED, *releases.RANDOMISED.values()):
                 await triton.load(number)
-                engines[number] = await Engine.open(repository, number, triton.url, _CACHE_BYTES)
+                engines[number] = await Engine.open(repository, number, [triton.url], _CACHE_BYTES)
             engine = engines.pop(releases.TRAINED)
             deleted = await gather_limited(
                 list(enumerate(cases)), lambda numbered: _measure_deletion(engine, *numbered)

@@ -55,7 +55,7 @@ async def rank_served(data: Path, repository: Path, split: Split) -> NDArray[np.
     with tempfile.TemporaryDirectory() as folder:
         async with EmbeddedTriton(repository, Path(folder) / "triton.log") as triton:
             await triton.load(release)
-            engine = await Engine.open(repository, release, triton.url, text_cache_bytes=2**28)
+            engine = await Engine.open(repository, release, [triton.url], text_cache_bytes=2**28)
             await asyncio.gather(*(ask(engine, row) for row in range(len(found))))
             await engine.close()
     return found

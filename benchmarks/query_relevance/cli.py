@@ -50,7 +50,7 @@ async def measure(repository: Path, histories: list[list[Event]]) -> NDArray[np.
     with tempfile.TemporaryDirectory() as folder:
         async with EmbeddedTriton(repository, Path(folder) / "triton.log") as triton:
             await triton.load(release)
-            engine = await Engine.open(repository, release, triton.url, text_cache_bytes=2**28)
+            engine = await Engine.open(repository, release, [triton.url], text_cache_bytes=2**28)
             shares = await asyncio.gather(*(ask(engine, each, query) for each in histories for query in QUERIES))
             await engine.close()
     return np.array(shares).reshape(len(histories), len(QUERIES))

@@ -25,6 +25,7 @@ GAUGES = {
     "portrait_audience_table_shoppers",
     "portrait_text_cache_bytes",
     "portrait_traffic_file_invalid",
+    "portrait_triton_up",
     "portrait_model_pending_rows",
     "process_max_fds",
     "process_open_fds",

@@ -1,5 +1,6 @@
 """The backends of a gateway and its jobs: the state file, a Triton that answers, and the releases in memory."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from portrait.server.triton import (
     RemoteTriton,
     SupervisedTriton,
     TritonError,
+    TritonFleet,
     open_client,
     read_admin_key,
 )
@@ -31,7 +33,7 @@ class Backends:
     """An open store, and a Triton that answers."""
 
     store: Store
-    triton: EmbeddedTriton | RemoteTriton | SupervisedTriton
+    triton: EmbeddedTriton | SupervisedTriton | TritonFleet
     triton_version: str
 
 
@@ -51,7 +53,7 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
     store = await open_store(settings.state)
     closing.push_async_callback(store.close)
     triton = await _open_triton(settings, closing, supervised)
-    return Backends(store, triton, await _read_triton_version(triton.url))
+    return Backends(store, triton, await _read_triton_version(triton.urls))
 
 
 async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExitStack) -> Rollout:
@@ -66,7 +68,9 @@ async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExi
     is_running = triton.is_running if isinstance(triton, EmbeddedTriton) else None
 
     async def open_engine(release: int) -> Engine:
-        return await Engine.open(settings.repository, release, triton.url, cache_bytes, is_running)
+        return await Engine.open(
+            settings.repository, release, triton.urls, cache_bytes, is_running, settings.triton_hedge_seconds
+        )
 
     rollout = Rollout(settings.repository, backends.store, triton, open_engine)
     await rollout.begin(settings.release)
@@ -76,25 +80,28 @@ async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExi
 
 async def _open_triton(
     settings: Settings, closing: AsyncExitStack, supervised: bool
-) -> EmbeddedTriton | RemoteTriton | SupervisedTriton:
-    """Use the Triton that the settings name, or start one."""
+) -> EmbeddedTriton | SupervisedTriton | TritonFleet:
+    """Use the Triton servers that the settings name, or start one."""
     if settings.triton_url and supervised:
         return SupervisedTriton(settings.triton_url)
     if settings.triton_url:
         headers = read_admin_key(settings.triton_admin_key) if settings.triton_admin_key else {}
-        return RemoteTriton(settings.triton_url, settings.repository, headers)
+        servers = [RemoteTriton(url, settings.repository, headers) for url in settings.triton_urls]
+        return await closing.enter_async_context(TritonFleet(servers))
     return await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
 
 
-async def _read_triton_version(url: str) -> str:
-    """Ask Triton for its version.
+async def _read_triton_version(urls: Sequence[str]) -> str:
+    """Ask the servers for the version of Triton; the first one to answer tells it.
 
     Raises:
-        TritonError: Triton does not answer.
+        TritonError: none answers.
     """
-    async with open_client(url) as client:
-        try:
-            metadata = await client.get_server_metadata(client_timeout=_TRITON_SECONDS)
-        except InferenceServerException as error:
-            raise TritonError(f"no Triton answers at {url}: {error.message()}") from error
-    return str(metadata.version)
+    failures = []
+    for url in urls:
+        async with open_client(url) as client:
+            try:
+                return str((await client.get_server_metadata(client_timeout=_TRITON_SECONDS)).version)
+            except InferenceServerException as error:
+                failures.append(f"no Triton answers at {url}: {error.message()}")
+    raise TritonError("; ".join(failures))

@@ -29,7 +29,8 @@ from portrait.server.inference.probes import probes
 from portrait.server.inference.shoppers import ShopperEncoder
 from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.traits import TraitHeads
-from portrait.server.inference.triton import READY_SECONDS, TritonModels
+from portrait.server.inference.triton import TritonModels, UnhealthyModel
+from portrait.server.inference.triton_server import READY_SECONDS
 from portrait.server.release.release import Release
 from portrait.server.runtime.cooperation import run_in_steps
 from portrait.server.triton.configuration import instances
@@ -98,18 +99,20 @@ class Engine:
         cls,
         repository: Path,
         release: int,
-        triton_url: str,
+        triton_urls: Sequence[str],
         text_cache_bytes: int,
         is_triton_running: Callable[[], bool] | None = None,
+        hedge_seconds: float | None = None,
     ) -> "Engine":
-        """Open a release whose graphs are loaded in a Triton.
+        """Open a release whose graphs are loaded in one or more Triton servers.
 
         Args:
             repository: the model repository.
             release: its number.
-            triton_url: host:port of Triton's gRPC endpoint, or unix:PATH of its socket.
+            triton_urls: host:port of the gRPC endpoint of each server, or unix:PATH of its socket.
             text_cache_bytes: memory for embeddings of texts.
             is_triton_running: tells whether Triton's process runs; None where that is not known.
+            hedge_seconds: a call without an answer for so long goes to a second server as well; None for never.
 
         Raises:
             ReleaseError: the release is missing or damaged.
@@ -118,11 +121,12 @@ class Engine:
         loaded = await asyncio.to_thread(Release.load, repository, release)
         catalogues = await asyncio.to_thread(Catalogues, loaded)
         models = TritonModels(
-            triton_url,
+            triton_urls,
             release,
             release_layout.list_models(repository, release),
             probes(loaded.dimension, _count_trained_traits(loaded)),
             is_triton_running,
+            hedge_seconds,
         )
         return cls(loaded, models, catalogues, text_cache_bytes, instances(repository, "text_encoder"))
 
@@ -138,7 +142,12 @@ class Engine:
         """Return the status of the graphs; waits for at most some seconds."""
         return await self._models.check_models(seconds)
 
-    def pop_unhealthy(self) -> list[str]:
+    @property
+    def triton(self) -> TritonModels:
+        """The graphs of the release in Triton."""
+        return self._models
+
+    def pop_unhealthy(self) -> list[UnhealthyModel]:
         """List the graphs whose process in Triton stays unhealthy, and forget them: each finding is reported once."""
         return self._models.pop_unhealthy()
 

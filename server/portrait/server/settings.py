@@ -69,8 +69,14 @@ class Settings(BaseSettings):
     )
     triton_url: str | None = Field(
         None,
-        description="host:port of the gRPC endpoint of a Triton that runs, or unix:PATH of its socket; unset means "
-        "start one here.",
+        description="host:port of the gRPC endpoint of a Triton that runs, or unix:PATH of its socket; several, with "
+        "commas between, share the work. Unset means start one here.",
+    )
+    triton_hedge_seconds: float | None = Field(
+        None,
+        gt=0,
+        description="A batch that a Triton has not answered for so long is sent to a second one as well, and the first "
+        "answer counts: shorter tails for some more work. Unset means never.",
     )
     triton_admin_key: Path | None = Field(
         None,
@@ -158,6 +164,13 @@ class Settings(BaseSettings):
     def _check_metrics_host(cls, value: str) -> str:
         return parse_tcp_host(value)
 
+    @field_validator("triton_url")
+    @classmethod
+    def _check_triton_url(cls, value: str | None) -> str | None:
+        if value is not None and not all(url.strip() for url in value.split(",")):
+            raise ValueError("an address between two commas is empty")
+        return value
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
@@ -169,6 +182,11 @@ class Settings(BaseSettings):
         if self.processes > 1 and self.host.startswith(UNIX_SCHEME):
             raise ValueError("processes can't share a Unix socket: set processes to 1, or host to an IP address")
         return self
+
+    @property
+    def triton_urls(self) -> list[str]:
+        """The address of each Triton that runs; empty if one is started here."""
+        return [url.strip() for url in (self.triton_url or "").split(",") if url.strip()]
 
     @property
     def consent_rules(self) -> dict[Purpose, ConsentRule]:

@@ -192,8 +192,9 @@ async def test_one_run_at_a_time(engine: Engine, store: Store, snapshots: TableS
     await build_table(engine, store, snapshots, another)
 
 
-async def test_a_shop_without_shoppers(engine: Engine, snapshots: TableSnapshots, tmp_path: Path) -> None:
+async def test_a_shop_without_shoppers(engine: Engine, tmp_path: Path) -> None:
     nobody = await open_store(tmp_path / "nobody.db")
+    snapshots = TableSnapshots(tmp_path / "audiences", nobody.identity)
     table = await build_table(engine, nobody, snapshots, everybody)
     assert len(table) == 0
     await nobody.record([bought("s", 0, ITEMS[0])])

@@ -40,7 +40,7 @@ def soon() -> float:
 @pytest.fixture
 async def alone(two_releases: Path) -> AsyncIterator[Engine]:
     """An engine whose Triton is not there."""
-    engine = await Engine.open(two_releases, 1, "127.0.0.1:1", 1 << 20)
+    engine = await Engine.open(two_releases, 1, ["127.0.0.1:1"], 1 << 20)
     yield engine
     await engine.close()
 
@@ -102,7 +102,7 @@ async def test_candidates_keep_the_callers_order_where_nothing_is_known(alone: E
 async def test_what_was_encoded_before_is_remembered(
     two_releases: Path, embedded_triton: EmbeddedTriton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = await Engine.open(two_releases, 1, embedded_triton.url, 1 << 20)
+    engine = await Engine.open(two_releases, 1, [embedded_triton.url], 1 << 20)
     full = await compute_profile(engine, HISTORY, NOW, fields=ALL_FIELDS, deadline=soon(), allow_degraded=True)
     asked = replace(ASKED, query="jute rug")
     assert not (await recommend(engine, asked, deadline=soon())).degraded

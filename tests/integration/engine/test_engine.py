@@ -255,7 +255,7 @@ async def test_a_deadline_that_has_passed_ends_the_work(engine: Engine) -> None:
 
 
 async def test_two_releases_never_mix(engine: Engine, two_releases: Path, embedded_triton: EmbeddedTriton) -> None:
-    other = await Engine.open(two_releases, 2, embedded_triton.url, CACHE_BYTES)
+    other = await Engine.open(two_releases, 2, [embedded_triton.url], CACHE_BYTES)
     try:
         one, two = [await each.texts.encode(["red lamp"], soon()) for each in (engine, other)]
         assert not np.allclose(one, two, atol=0.1)
@@ -267,7 +267,7 @@ async def test_two_releases_never_mix(engine: Engine, two_releases: Path, embedd
 async def test_batches_are_as_many_at_one_time_as_triton_counts_instances(
     two_releases: Path, embedded_triton: EmbeddedTriton
 ) -> None:
-    engine = await Engine.open(two_releases, 2, embedded_triton.url, CACHE_BYTES)
+    engine = await Engine.open(two_releases, 2, [embedded_triton.url], CACHE_BYTES)
     for batcher in engine.batchers.values():
         batcher.set_instances(9)
     await engine.count_instances()
@@ -279,7 +279,7 @@ async def test_batches_are_as_many_at_one_time_as_triton_counts_instances(
 async def test_a_dead_triton_is_unavailable_until_it_is_back(two_releases: Path, tmp_path: Path) -> None:
     async with EmbeddedTriton(two_releases, tmp_path / "triton.log") as triton:
         await triton.load(1)
-        engine = await Engine.open(two_releases, 1, triton.url, CACHE_BYTES)
+        engine = await Engine.open(two_releases, 1, [triton.url], CACHE_BYTES)
         anything = RecommendRequest([], NOW)
         assert len((await recommend(engine, anything, deadline=soon())).items) == 10
         assert triton.pid is not None

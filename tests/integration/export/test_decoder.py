@@ -34,7 +34,7 @@ async def test_a_decoder_serves_like_an_encoder(tmp_path: Path, tuning: FineTuni
     assert all(check.holds for check in checks)
     async with EmbeddedTriton(repository, tmp_path / "triton.log") as triton:
         await triton.load(manifest.release)
-        engine = await Engine.open(repository, manifest.release, triton.url, text_cache_bytes=1 << 20)
+        engine = await Engine.open(repository, manifest.release, [triton.url], text_cache_bytes=1 << 20)
         vectors = await engine.texts.encode([*trained.corpus.texts, ""], None)
         offline = trained.model.text.head(trained.cache.pooled).detach().numpy()
         np.testing.assert_allclose(vectors[: len(offline)], offline, atol=0.03)  # bfloat16 where the CPU has it

@@ -54,7 +54,7 @@ def test_probabilities_are_those_of_training(trained: TrainedRun, tmp_path: Path
     async def serve() -> list[list[float | None]]:
         async with EmbeddedTriton(tmp_path, tmp_path / "triton.log") as triton:
             await triton.load(manifest.release)
-            engine = await Engine.open(tmp_path, manifest.release, triton.url, 1 << 20)
+            engine = await Engine.open(tmp_path, manifest.release, [triton.url], 1 << 20)
             profiles = [
                 await compute_profile(
                     engine, history(data, shopper), MOMENT, fields=frozenset({"traits"}), deadline=None

@@ -64,7 +64,7 @@ async def test_a_release_that_is_not_loaded_is_not_found(client: InferenceServer
 async def test_callers_are_told_that_a_release_is_not_loaded_by_the_first_call_and_later_ones(
     embedded_triton: EmbeddedTriton,
 ) -> None:
-    models = TritonModels(embedded_triton.url, 3)
+    models = TritonModels([embedded_triton.url], 3)
     for _ in range(3):
         with pytest.raises(Unavailable) as raised:
             await models.run("ranker", ranker_inputs(1, 2), {"score": (1, 2)}, None)

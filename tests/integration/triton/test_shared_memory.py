@@ -24,7 +24,7 @@ async def main(repository, log):
             said.append(str(error))
         subprocess.run(["mount", "-o", "remount,size=12m", "/dev/shm"], check=True)
         await triton.load(2)
-        models = TritonModels(triton.url, 2)
+        models = TritonModels([triton.url], 2)
         for candidates in (100, 30_000, 100):
             try:
                 shapes = dict.fromkeys(("score", "click", "purchase"), (4, candidates))

@@ -301,11 +301,34 @@ class _EngineCollector(Collector):
         for cause in Cause:
             degraded.add_metric([cause], counts["degraded", cause])
         yield degraded
+        yield from _server_families(self._registry.routes.serving, counts)
         hits, misses = counts["texts", "known"], counts["texts", "encoded"]
         yield CounterMetricFamily("portrait_text_cache_hits", "Texts whose embedding was cached.", hits)
         yield CounterMetricFamily("portrait_text_cache_misses", "Texts that were encoded.", misses)
         size = sum(engine.texts.cache.bytes for engine in engines)
         yield GaugeMetricFamily("portrait_text_cache_bytes", "Memory of cached embeddings, of all releases.", size)
+
+
+def _server_families(
+    serving: Engine, counts: Mapping[tuple[str, str], int]
+) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+    """Tell which Triton servers answer, and count calls that went to another one."""
+    up = GaugeMetricFamily(
+        "portrait_triton_up", "1 if a Triton server answers with the models of the serving release.", labels=["triton"]
+    )
+    for server in serving.triton.servers:
+        up.add_metric([server.url], int(not server.is_down))
+    yield up
+    yield CounterMetricFamily(
+        "portrait_triton_failovers",
+        "Batches that went to another Triton server, as one could not answer.",
+        counts["triton", "failovers"],
+    )
+    yield CounterMetricFamily(
+        "portrait_triton_hedges",
+        "Batches that went to a second Triton server as well, as the first was slow.",
+        counts["triton", "hedges"],
+    )
 
 
 def _model_families(

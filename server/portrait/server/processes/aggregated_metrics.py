@@ -19,7 +19,7 @@ _MERGED_BY_MAX = {
     LOADED, REFUSED, "portrait_traffic_file_invalid", "portrait_catalogue_items", "portrait_catalogue_unindexed_items",
     "portrait_audience_table_shoppers", "portrait_audience_table_oldest_timestamp_seconds",
     "process_start_time_seconds", "process_max_fds", "portrait_build_info", "portrait_state_bytes",
-    "portrait_state_disk_free_bytes", "portrait_tls_certificate_expiry_timestamp_seconds",
+    "portrait_state_disk_free_bytes", "portrait_triton_up", "portrait_tls_certificate_expiry_timestamp_seconds",
 }  # fmt: skip
 """Gauges whose sum means nothing: the largest value is shown."""
 _MERGED_IF_EQUAL = {SERVING, CANARY, PERCENT}

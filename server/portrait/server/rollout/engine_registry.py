@@ -81,7 +81,8 @@ class EngineRegistry:
         """Sum the counters of all engines since the start, removed engines included.
 
         Keys: `("batches", model)` of models' batches, and `"rows"`, `"padded_units"`, `"units"` of what is in them;
-        `("degraded", cause)` of answers without the models, `("texts", "known")` and `("texts", "encoded")` of texts.
+        `("degraded", cause)` of answers without the models, `("texts", "known")` and `("texts", "encoded")` of texts;
+        `("triton", "failovers")` and `("triton", "hedges")` of calls that went to another server.
         """
         with self._counting:
             return sum(map(_counts, tuple(self._engines.values())), self._ended)
@@ -163,4 +164,5 @@ def _counts(engine: Engine) -> Counter[tuple[str, str]]:
     for cause, answers in engine.fallback.answers.items():
         counts["degraded", cause] = answers
     counts["texts", "known"], counts["texts", "encoded"] = engine.texts.cache.hits, engine.texts.cache.misses
+    counts["triton", "failovers"], counts["triton", "hedges"] = engine.triton.failovers, engine.triton.hedges
     return counts

@@ -55,8 +55,8 @@ class Triton(Protocol):
         """Set the release that Triton loads first after a restart."""
         ...
 
-    async def repair(self, model: str) -> None:
-        """Replace the processes of an unhealthy model; raises TritonError."""
+    async def repair(self, model: str, url: str, /) -> None:
+        """Replace the processes of an unhealthy model in one of its servers; raises TritonError."""
         ...
 
 
@@ -138,12 +138,12 @@ class Rollout:
     async def repair(self) -> None:
         """Have Triton replace the processes of models that stay unhealthy; a background task repeats it."""
         unhealthy = {model for engine in tuple(self.registry.engines.values()) for model in engine.pop_unhealthy()}
-        for model in sorted(unhealthy):
-            _log.error("model_unhealthy", model=model)
+        for model, url in sorted(unhealthy):
+            _log.error("model_unhealthy", model=model, triton=url)
             try:
-                await self.triton.repair(model)
+                await self.triton.repair(model, url)
             except TritonError as error:  # a model that stays unhealthy is reported again, and so tried again
-                _log.error("model_not_repaired", model=model, reason=str(error))
+                _log.error("model_not_repaired", model=model, triton=url, reason=str(error))
 
     async def stop(self) -> None:
         """Cancel the load or unload that is under way."""

@@ -4,15 +4,24 @@
         await triton.load(release)
         ...  # call triton.url
 
-`EmbeddedTriton` restarts a server that died and loads its releases again; `RemoteTriton` is one that others run,
-`SupervisedTriton` an embedded one as other processes of ours see it.
+`EmbeddedTriton` restarts a server that died and loads its releases again; `TritonFleet` are servers that others run,
+each a `RemoteTriton`; `SupervisedTriton` is an embedded one as other processes of ours see it.
 `TritonError` says why a server can't start or a release can't be loaded.
 """
 
 from portrait.server.triton.connection import open_client
 from portrait.server.triton.embedded import EmbeddedTriton
 from portrait.server.triton.errors import TritonError
+from portrait.server.triton.fleet import TritonFleet
 from portrait.server.triton.remote import RemoteTriton, read_admin_key
 from portrait.server.triton.supervised import SupervisedTriton
 
-__all__ = ["EmbeddedTriton", "RemoteTriton", "SupervisedTriton", "TritonError", "open_client", "read_admin_key"]
+__all__ = [
+    "EmbeddedTriton",
+    "RemoteTriton",
+    "SupervisedTriton",
+    "TritonError",
+    "TritonFleet",
+    "open_client",
+    "read_admin_key",
+]

@@ -77,6 +77,11 @@ class EmbeddedTriton:
         return self._workspace.url
 
     @property
+    def urls(self) -> Sequence[str]:
+        """The same, as the only one of all servers."""
+        return (self.url,)
+
+    @property
     def metrics_url(self) -> str:
         """URL of Triton's own Prometheus metrics."""
         return f"http://127.0.0.1:{self._metrics_port}/metrics"
@@ -173,7 +178,7 @@ class EmbeddedTriton:
         """Have a release loaded before the others when the server is started again."""
         self._releases = sorted(self._releases, key=lambda other: other != release)
 
-    async def repair(self, model: str) -> None:
+    async def repair(self, model: str, _url: str = "") -> None:
         """Start the server anew, since the processes of a model live but do not work.
 
         To unload and load the model is no cure: Triton keeps the process that hangs, and those beside it.

@@ -1,4 +1,4 @@
-"""A Triton that others run, as NVIDIA's container: asked to load a release where it has not done so by itself."""
+"""A Triton server that others run, as NVIDIA's container: it is asked to load a release that it lacks."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 
 class RemoteTriton:
-    """A Triton that other gateways may use too, so that nothing that works is ever unloaded from here.
+    """A server that other gateways may use too, so that nothing that works is ever unloaded from here.
 
     Args:
         url: host:port of its gRPC endpoint.
@@ -55,12 +55,6 @@ class RemoteTriton:
                 if release not in held[model]:
                     versions = sorted({*held[model], release})
                     await load_model(client, self._repository, model, versions, headers=self._headers)
-
-    async def unload(self, release: int) -> None:
-        """Leave it as it is: another gateway may need the release."""
-
-    def prefer(self, release: int) -> None:
-        """Leave it as it is: whoever runs it decides what it starts with."""
 
     async def repair(self, model: str) -> None:
         """Unload a model and load it again, which gives it new processes; for others who use it too.

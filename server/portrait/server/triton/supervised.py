@@ -24,7 +24,7 @@ class SupervisedTriton:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url, self.urls = url, (url,)
 
     async def load(self, release: int) -> None:
         """Wait until a release is loaded.
@@ -45,7 +45,7 @@ class SupervisedTriton:
     def prefer(self, release: int) -> None:
         """Leave it to the other process."""
 
-    async def repair(self, model: str) -> None:
+    async def repair(self, model: str, _url: str) -> None:
         """Tell the other process, which reads what this one prints."""
         sys.stdout.write(json.dumps({"unhealthy": model}) + "\n")
         sys.stdout.flush()

@@ -47,7 +47,7 @@ async def _explain(repository: Path, cases: list[Case]) -> list[Found]:
         engines = {}
         for release in (TRAINED, SHUFFLED):
             await triton.load(release)
-            engines[release] = await Engine.open(repository, release, triton.url, 1 << 22)
+            engines[release] = await Engine.open(repository, release, [triton.url], 1 << 22)
 
         async def of(case: Case) -> Found:
             engine = engines[TRAINED]

@@ -110,13 +110,13 @@ async def triton_url() -> AsyncIterator[str]:
 
 
 async def test_instances_are_counted_on_all_devices(triton_url: str) -> None:
-    models = TritonModels(triton_url, 7)
+    models = TritonModels([triton_url], 7)
     assert await models.count_instances() == {"text_encoder": 6, "profile_encoder": 5, "ranker": 1}
     await models.close()
 
 
 async def test_a_model_that_is_not_loaded_has_no_instances_to_count(triton_url: str) -> None:
-    models = TritonModels(triton_url, 8)
+    models = TritonModels([triton_url], 8)
     with pytest.raises(TritonError, match="instances of text_encoder 8: unknown model"):
         await models.count_instances()
     await models.close()

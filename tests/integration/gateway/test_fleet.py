@@ -1,0 +1,92 @@
+"""Three real Triton servers behind one gateway: one dies and no call fails; a release serves once all have it."""
+
+import asyncio
+import os
+import shutil
+import signal
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+from support.gateway import RunningGateway, Stubs, run_gateway
+from support.mixed_load import Load
+from tritonclient.grpc.aio import InferenceServerClient
+
+from portrait.features.release.layout import MODELS
+from portrait.server.rollout.traffic import Traffic
+from portrait.server.triton import EmbeddedTriton
+
+SECONDS = 60.0
+
+
+@pytest.fixture
+async def servers(two_releases: Path, tmp_path: Path) -> AsyncIterator[list[EmbeddedTriton]]:
+    """Servers that hold nothing before a gateway asks them to, and nothing again after a restart."""
+    async with AsyncExitStack() as closing:
+        yield [
+            await closing.enter_async_context(EmbeddedTriton(two_releases, tmp_path / f"triton-{number}.log"))
+            for number in range(3)
+        ]
+
+
+def shown(gateway: RunningGateway, name: str) -> dict[str, float]:
+    """The values of a metric, by its labels."""
+    with urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    found = (line.removeprefix(name).rpartition(" ") for line in lines if line.startswith((f"{name}{{", f"{name} ")))
+    return {labels: float(value) for labels, _, value in found}
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not await asyncio.to_thread(holds):
+            await asyncio.sleep(0.05)
+
+
+async def test_a_server_that_dies_fails_no_call(
+    two_releases: Path, tmp_path: Path, servers: list[EmbeddedTriton]
+) -> None:
+    url = ",".join(server.url for server in servers)
+    options = ("--triton-url", url, "--release", "1")
+    with run_gateway(two_releases, tmp_path / "gateway", *options) as gateway:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            load = Load(Stubs.over(channel))
+            running = asyncio.create_task(load.run())
+            await load.until_answered()
+            for victim in servers[:2]:
+                assert victim.pid is not None
+                os.kill(victim.pid, signal.SIGKILL)
+                await load.until_answered()
+                await until(lambda: victim.restarts == 1 and victim.is_running())  # noqa: B023 - ends before the next
+                await until(lambda: set(shown(gateway, "portrait_triton_up").values()) == {1.0})
+                await load.until_answered()
+            load.stop()
+            await running
+        assert load.refused == []
+        assert shown(gateway, "portrait_triton_failovers_total")[""] > 0
+        assert len(shown(gateway, "portrait_triton_up")) == 3
+        for server in servers:  # those that died were empty when they were back
+            async with InferenceServerClient(server.url) as client:
+                assert [await client.is_model_ready(model, "1") for model in MODELS] == [True] * len(MODELS)
+
+
+async def test_a_release_serves_once_all_servers_have_it(
+    two_releases: Path, tmp_path: Path, servers: list[EmbeddedTriton]
+) -> None:
+    repository = tmp_path / "repository"
+    shutil.copytree(two_releases, repository)
+    Traffic(1).write(repository)
+    late = tmp_path / "late.sock"  # the address of the third server, which is not there yet
+    url = ",".join((servers[0].url, servers[1].url, f"unix:{late}"))
+    with run_gateway(repository, tmp_path / "gateway", "--triton-url", url) as gateway:
+        assert gateway.line("triton_left_out")["triton"] == f"unix:{late}"
+        Traffic(2, previous=1).write(repository)
+        assert str(late) in gateway.line("release_refused", release=2)["reason"]
+        assert shown(gateway, "portrait_release") == {"": 1.0}
+        late.symlink_to(servers[2].url.removeprefix("unix:"))
+        await until(lambda: shown(gateway, "portrait_release") == {"": 2.0})
+        async with InferenceServerClient(servers[2].url) as client:
+            assert [await client.is_model_ready(model, "2") for model in MODELS] == [True] * len(MODELS)

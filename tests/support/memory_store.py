@@ -82,8 +82,8 @@ class MemoryStore:
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
         return {each: len(await self.history(each, as_of, limit)) for each in shopper_ids}
 
-    def version(self, shopper_id: str) -> Hashable:
-        return self._versions[shopper_id], self._deletions
+    async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
+        return tuple(self._versions[each] for each in shopper_ids), self._deletions
 
     async def shoppers(self, after: str, limit: int) -> list[str]:
         known = sorted((each for each, events in self._events.items() if events), key=str.encode)

@@ -10,7 +10,7 @@ from portrait.server.engine import Engine
 from portrait.server.rollout.rollout import Rollout
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.settings import Settings
-from portrait.server.storage.sqlite import open_store
+from portrait.server.storage.open import open_state
 from portrait.server.storage.store import Store
 from portrait.server.triton import (
     EmbeddedTriton,
@@ -50,7 +50,7 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
     """
     if settings.release is None:
         Traffic.of(settings.repository)  # fails before anything is started
-    store = await open_store(settings.state)
+    store = await open_state(settings.state, settings.state_url, settings.state_replicas)
     closing.push_async_callback(store.close)
     triton = await _open_triton(settings, closing, supervised)
     return Backends(store, triton, await _read_triton_version(triton.urls))

@@ -113,6 +113,8 @@ def serve(
         "repository",
         "release",
         "state",
+        "state_url",
+        "state_replicas",
         "audiences",
         "triton_url",
         "triton_admin_key",
@@ -142,11 +144,11 @@ def build_audience_table(
     exit_at_once(run_audience_table_build(settings, full=full, as_of=as_of and as_of.replace(tzinfo=UTC)))
 
 
-@_with_settings(("settings_file", "state"))
+@_with_settings(("settings_file", "state", "state_url"))
 def export_deletions(settings: Settings) -> None:
     """Print the forgotten shoppers, for `portrait prepare --deletions`.
 
-    Writes CSV: the SHA-256 of each shopper's id, and the time. A gateway may use the state file meanwhile.
+    Writes CSV: the SHA-256 of each shopper's id, and the time. A gateway may use the state meanwhile.
     """
     from portrait.server.app import run_deletion_export
 

@@ -182,7 +182,8 @@ def _create_parts(settings: Settings, store: Store, rollout: Rollout) -> _Parts:
 def _register_metrics(parts: _Parts, certificates: Certificates | None) -> None:
     """Register the metrics of all parts."""
     metrics = parts.metrics
-    metrics.register_state(parts.settings.state)
+    if parts.settings.state_url is None:
+        metrics.register_state(parts.settings.state)
     if certificates is not None:
         metrics.register_certificates(certificates)
     metrics.register_releases(parts.rollout)

@@ -18,7 +18,7 @@ from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.runtime.signals import cancel_on_signals
 from portrait.server.settings import Settings
 from portrait.server.storage.backup import back_up, read_tombstones_of, restore
-from portrait.server.storage.sqlite import open_store
+from portrait.server.storage.open import open_state
 from portrait.server.storage.store import StoreError
 from portrait.server.storage.tombstones import Tombstone, read_tombstones, write_tombstones
 
@@ -59,12 +59,14 @@ async def export_deletions(settings: Settings) -> None:
     """Write the deleted shoppers to stdout as CSV: the hash of each id, and the time of deletion.
 
     Raises:
-        StoreError: the state file does not exist, or can't be read.
+        StoreError: the state does not exist, or can't be read.
     """
-    if not settings.state.is_file():  # a new, empty state file would look like a list without deletions
-        raise StoreError(f"{settings.state} does not exist")
+    if settings.state_url is None and not settings.state.is_file():
+        raise StoreError(
+            f"{settings.state} does not exist"
+        )  # a new, empty one would look like a list without deletions
     async with AsyncExitStack() as closing:
-        store = await open_store(settings.state)
+        store = await open_state(settings.state, settings.state_url, settings.state_replicas)
         closing.push_async_callback(store.close)
         write_tombstones(await store.tombstones(), sys.stdout)
 

@@ -59,6 +59,19 @@ class Settings(BaseSettings):
         Path("var/portrait.db"),
         description="SQLite file of recorded events, consents and changed items; created if missing.",
     )
+    state_url: str | None = Field(
+        None,
+        pattern=r"^(redis|rediss|unix)://\S+$",
+        description="URL of a Redis that holds the state in place of the file, for gateways on several machines: "
+        "redis://HOST:PORT, rediss:// for TLS, of a cluster that of any node. Needs the packages of the extra `redis`.",
+    )
+    state_replicas: int = Field(
+        0,
+        ge=0,
+        le=16,
+        description="Replicas of Redis that must have a change before it is acknowledged. With 0, what was "
+        "acknowledged in the last moment can be lost with a server.",
+    )
     audiences: Path = Field(
         Path("var/audiences"), description="Folder of the audience tables that `portrait build-audience-table` makes."
     )

@@ -19,7 +19,7 @@ from portrait.server.runtime.background import Background
 from portrait.server.runtime.heartbeat import BEAT_SECONDS, Heartbeat
 from portrait.server.runtime.signals import cancel_on_signals, handle_signals
 from portrait.server.settings import Settings
-from portrait.server.storage.sqlite import open_store
+from portrait.server.storage.open import open_state
 from portrait.server.triton import EmbeddedTriton
 
 _GRACE_SECONDS = 5.0
@@ -41,7 +41,8 @@ async def supervise(settings: Settings) -> None:
     async with AsyncExitStack() as closing:
         held_port = closing.enter_context(reserve_port(settings.host, settings.port))
         own = {"port": held_port.getsockname()[1], "metrics_host": "127.0.0.1", "metrics_port": 0}
-        store = await open_store(settings.state)  # brings the file up to date before they all open it
+        # Brings a file up to date before they all open it.
+        store = await open_state(settings.state, settings.state_url, settings.state_replicas)
         await store.close()
         background = Background()
         triton = None

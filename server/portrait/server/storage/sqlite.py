@@ -199,9 +199,9 @@ class SqliteStore:
         rows = await self._reader.fetch_rows(query, (*shopper_ids, to_microseconds(as_of), limit))
         return {shopper_id: count for shopper_id, count in rows}
 
-    def version(self, shopper_id: str) -> Hashable:
-        """Another value after everything that is recorded of the shopper."""
-        return self._versions.version(shopper_id)
+    async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
+        """Another value after everything that is recorded of one of the shoppers."""
+        return tuple(map(self._versions.version, shopper_ids))
 
     async def shoppers(self, after: str, limit: int) -> list[str]:
         """The next shoppers in the order of their ids."""

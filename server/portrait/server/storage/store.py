@@ -60,9 +60,9 @@ class ItemChange:
 class Store(Protocol):
     """Keeps events, what shoppers said of themselves, and changes of items.
 
-    What a call has stored survives a crash of process and machine. Every call may raise
+    What a call has stored survives a crash of process and machine, as far as the engine promises. Every call may raise
 
-        Unavailable: another process has locked the file for long, or it can't be used now;
+        Unavailable: another process has locked the file for long, or the engine can't be used now;
         DiskFull: there is no room for what is to be stored (only who writes);
         StateDamaged: the file is damaged.
     """
@@ -89,7 +89,7 @@ class Store(Protocol):
         ...
 
     async def record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
-        """Store events, all in one transaction.
+        """Store events, those of one shopper in one transaction.
 
         Returns:
             for each event what became of it, as if those before it in `events` had been stored before. An id is of its
@@ -131,8 +131,8 @@ class Store(Protocol):
         """Count the events that `history` would return for each shopper; much cheaper than reading them."""
         ...
 
-    def version(self, shopper_id: str) -> Hashable:
-        """Another value after every event, consent and declaration of the shopper, and after anyone is forgotten.
+    async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
+        """Another value after every event, consent and declaration of one of the shoppers, and after one is forgotten.
 
         Whatever process did it. Cheap, and of the moment: an event is in it when `record` returns.
         """
@@ -143,11 +143,17 @@ class Store(Protocol):
         ...
 
     async def shoppers_with_arrivals(self, after: int, last: int) -> list[str]:
-        """All shoppers of the events that arrived after one and up to another, by the numbers of `last_arrival`."""
+        """All shoppers of the events that arrived after one and up to another, by the numbers of `last_arrival`.
+
+        Shoppers of later events may be among them.
+        """
         ...
 
     async def last_arrival(self) -> int:
-        """The number of the last event of all to arrive; 0 if there was none. No later event has it, or a lower one."""
+        """A number that every event that arrives later is above; 0 if there was none.
+
+        Events that have arrived may be above it too, and then count as later ones.
+        """
         ...
 
     async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:

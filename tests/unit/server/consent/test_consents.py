@@ -89,7 +89,7 @@ async def test_withdrawing_erases_what_was_declared_and_nothing_else(store: Sqli
 
 async def test_a_change_is_seen_by_every_process_at_once(tmp_path: Path) -> None:
     mine, other = await open_store(tmp_path / "portrait.db"), await open_store(tmp_path / "portrait.db")
-    versions = [mine.version("ann")]
+    versions = [await mine.versions(["ann"])]
     for change in (
         other.record_consents("ann", [said(Purpose.DEMOGRAPHICS, True)]),
         other.set_demographics("ann", ANN),
@@ -101,9 +101,9 @@ async def test_a_change_is_seen_by_every_process_at_once(tmp_path: Path) -> None
         ),  # its row would have the number of one that was erased, were numbers given again
     ):
         await change
-        versions.append(mine.version("ann"))
+        versions.append(await mine.versions(["ann"]))
     assert len(set(versions)) == len(versions)
-    assert mine.version("ann") == versions[-1]
+    assert await mine.versions(["ann"]) == versions[-1]
     await mine.close()
     await other.close()
 

@@ -1,16 +1,19 @@
 """Every kind of store behaves alike, and lacks no part. A new store is one more line of STORES."""
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from support.memory_store import MemoryStore
+from support.redis_server import RedisServer, run_redis
 
 from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
+from portrait.server.storage.redis.store import open_redis_store
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import ItemChange, Recorded, RecordedEvent, Store
 from portrait.server.storage.tombstones import shopper_sha256
@@ -28,9 +31,20 @@ STORES: dict[str, Callable[[Path], Awaitable[Store]]] = {"sqlite": open_store, "
 """Functions that open an empty store, by its kind; they get a path that does not exist."""
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with run_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(params=[*STORES, "redis"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await STORES[request.param](tmp_path / "state")
+    if request.param == "redis":
+        server = request.getfixturevalue("redis_server")
+        server.clear()
+        opened: Store = await open_redis_store(server.url)
+    else:
+        opened = await STORES[request.param](tmp_path / "state")
     yield opened
     await opened.close()
 
@@ -129,16 +143,17 @@ async def test_a_shopper_who_is_forgotten_stays_forgotten(store: Store) -> None:
 
 
 async def test_a_version_changes_with_what_is_known(store: Store) -> None:
-    versions = [store.version("ann")]
+    versions = [await store.versions(["ann"])]
     await record(store, "ann", viewed("e1"))
-    versions.append(store.version("ann"))
+    versions.append(await store.versions(["ann"]))
     await store.record_consents("ann", [decided(True, NOON)])
-    versions.append(store.version("ann"))
+    versions.append(await store.versions(["ann"]))
     await store.set_demographics("ann", ANN)
-    versions.append(store.version("ann"))
-    await store.forget("bob", NOON)
-    versions.append(store.version("ann"))
-    assert len(set(versions)) == len(versions)
+    versions.append(await store.versions(["ann"]))
+    await store.forget("ann", NOON)
+    versions.append(await store.versions(["ann"]))
+    assert all(before != after for before, after in pairwise(versions))
+    assert len(set(versions[:-1])) == len(versions) - 1  # at the end, nothing is known again
 
 
 async def test_an_earlier_grant_does_not_undo_a_withdrawal(store: Store) -> None:

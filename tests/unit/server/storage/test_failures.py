@@ -116,7 +116,7 @@ async def test_on_a_full_disk_nothing_is_stored_readers_go_on_and_room_mends_it(
     with small_disk(tmp_path / "disk", 12) as disk:
         store = await open_store(disk / "portrait.db")
         assert await store.record(events("ann", 0, 300)) == [Recorded.NEW] * 300
-        versions = store.version("ann")
+        versions = await store.versions(["ann"])
         fill_disk(disk)
         with capture_logs() as logged:
             for _ in range(3):
@@ -125,7 +125,7 @@ async def test_on_a_full_disk_nothing_is_stored_readers_go_on_and_room_mends_it(
         assert len(await store.history("ann", EVER, 999)) == 300
         assert await store.history("eve", EVER, 999) == []
         assert await store.consents("eve") == {}
-        assert store.version("ann") == versions
+        assert await store.versions(["ann"]) == versions
         free_disk(disk)
         assert await store.record(events("eve", 0, 500)) == [Recorded.NEW] * 500
         await store.close()

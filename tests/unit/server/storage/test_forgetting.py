@@ -180,12 +180,12 @@ async def test_a_table_of_before_gives_out_nobody_who_was_forgotten(store: Sqlit
 
 async def test_every_process_knows_at_once(tmp_path: Path) -> None:
     mine, other = await open_store(tmp_path / "portrait.db"), await open_store(tmp_path / "portrait.db")
-    versions = [mine.version("ann")]
+    versions = [await mine.versions(["ann"])]
     for shopper in ("ann", "ann", "nobody"):
         await other.forget(shopper, NOON)
-        versions.append(mine.version("ann"))
+        versions.append(await mine.versions(["ann"]))
     assert len(set(versions)) == len(versions)
-    assert mine.version("ann") == versions[-1]
+    assert await mine.versions(["ann"]) == versions[-1]
     assert await mine.record(events("ann", range(1))) == [Recorded.FORGOTTEN]
     await mine.close()
     await other.close()

@@ -51,7 +51,7 @@ def cache_responses(
                 return await call_next(request, context)  # `parse_request` reports the error
             now, key = time.monotonic(), cache.key(method.name, request.wire)
             # The state before the response is made: a change in the meantime must invalidate the response.
-            dependencies = (state(), *map(store.version, _named_shoppers(message)))
+            dependencies = (state(), await store.versions(_named_shoppers(message)))
             cached = cache.get(key, dependencies, now)
             if cached is not None:
                 structlog.contextvars.bind_contextvars(cache_hit=True)

@@ -1,0 +1,92 @@
+"""The names of the keys. The part in braces decides the hash slot: all keys of a bucket are in one."""
+
+import zlib
+from dataclasses import dataclass
+
+BUCKETS = 256
+"""Groups of shoppers. More spread the load over more slots; each is asked when all shoppers are listed."""
+META = "portrait:{meta}"
+STATE = f"{META}:state"
+"""Hash: `schema`, `identity`."""
+DELETIONS = f"{META}:deletions"
+"""Number of the last deletion of all."""
+ITEMS = "portrait:{items}"
+ITEM_CHANGES = f"{ITEMS}:changes"
+"""Hash: catalogue and item id, to number, writer and JSON of the last change."""
+ITEM_NUMBERS = f"{ITEMS}:numbers"
+"""Sorted set of the same fields by number."""
+ITEM_COUNTER = f"{ITEMS}:counter"
+"""Number of the last change of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """The keys of a bucket that are not of a shopper."""
+
+    number: int
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of all its keys, with their hash tag."""
+        return f"portrait:{{{self.number:02x}}}"
+
+    @property
+    def shoppers(self) -> str:
+        """Sorted set, all scores 0: ids of the shoppers with events, in the order of their bytes."""
+        return f"{self.prefix}:shoppers"
+
+    @property
+    def arrivals(self) -> str:
+        """Sorted set: shopper, by the number of the last event that arrived."""
+        return f"{self.prefix}:arrivals"
+
+    @property
+    def counter(self) -> str:
+        """The highest number that any event or declaration of the bucket has had."""
+        return f"{self.prefix}:counter"
+
+    @property
+    def tombstones(self) -> str:
+        """Hash: SHA-256 of a forgotten shopper's id, to number and time of the deletion."""
+        return f"{self.prefix}:tombstones"
+
+
+ALL_BUCKETS = tuple(Bucket(number) for number in range(BUCKETS))
+
+
+@dataclass(frozen=True, slots=True)
+class ShopperKeys:
+    """The keys of one shopper, in the slot of the shopper's bucket."""
+
+    bucket: Bucket
+    shopper_id: str
+
+    @classmethod
+    def of(cls, shopper_id: str) -> "ShopperKeys":
+        """Find the keys of a shopper."""
+        return cls(ALL_BUCKETS[zlib.crc32(shopper_id.encode()) % BUCKETS], shopper_id)
+
+    @property
+    def history(self) -> str:
+        """Sorted set: events by time; a member is the number of arrival in 16 hexadecimal digits, then JSON."""
+        return f"{self.bucket.prefix}:history:{self.shopper_id}"
+
+    @property
+    def events(self) -> str:
+        """Hash: event id, to a digest of the event."""
+        return f"{self.bucket.prefix}:events:{self.shopper_id}"
+
+    @property
+    def known(self) -> str:
+        """Hash: `version`; `demographics`, as JSON; `consent:PURPOSE`, the decision in force and last withdrawal."""
+        return f"{self.bucket.prefix}:known:{self.shopper_id}"
+
+    @property
+    def consents(self) -> str:
+        """List: all that the shopper said, as JSON, the latest last."""
+        return f"{self.bucket.prefix}:consents:{self.shopper_id}"
+
+    @property
+    def all(self) -> tuple[str, str, str, str]:
+        """All keys of the shopper alone."""
+        return self.history, self.events, self.known, self.consents

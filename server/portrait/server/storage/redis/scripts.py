@@ -1,0 +1,161 @@
+"""The scripts that Redis runs, each on the keys of one slot: all of a script is done, or nothing."""
+
+import hashlib
+from dataclasses import dataclass
+
+_NEXT_NUMBER = """
+local function next_number(key)
+    local now = redis.call('TIME')
+    local number = now[1] * 1000000 + now[2]
+    local last = tonumber(redis.call('GET', key) or '0')
+    if last >= number then number = last + 1 end
+    redis.call('SET', key, string.format('%.0f', number))
+    return number
+end
+"""
+"""Numbers of a bucket: microseconds since 1970 by the clock of its server, but each higher than the one before."""
+
+_RECORD = (
+    _NEXT_NUMBER
+    + """
+local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
+local tombstone = redis.call('HGET', tombstones, ARGV[2])
+local forgotten_at = tombstone and tonumber(string.match(tombstone, ':(%d+)$')) or -1
+local outcomes, arrival = {}, nil
+for place = 3, #ARGV, 4 do
+    local id, time, digest, event = unpack(ARGV, place, place + 3)
+    local stored = redis.call('HGET', events, id)
+    if stored then
+        outcomes[#outcomes + 1] = stored == digest and 'KNOWN' or 'CONFLICT'
+    elseif tonumber(time) <= forgotten_at then
+        outcomes[#outcomes + 1] = 'FORGOTTEN'
+    else
+        arrival = next_number(counter)
+        redis.call('ZADD', history, time, string.format('%016x', arrival) .. event)
+        redis.call('HSET', events, id, digest)
+        outcomes[#outcomes + 1] = 'NEW'
+    end
+end
+if arrival then
+    redis.call('ZADD', shoppers, 0, ARGV[1])
+    redis.call('ZADD', arrivals, arrival, ARGV[1])
+    redis.call('HSET', known, 'version', string.format('%.0f', arrival))
+end
+return outcomes
+"""
+)
+"""ARGV: shopper id, its SHA-256, then for each event its id, time, digest and JSON. Returns the outcome of each."""
+
+_ON_FULL_MEMORY = "#!lua flags=allow-oom"
+"""First line of a script that runs although the memory is full: a shopper can be forgotten then too."""
+
+_FORGET = (
+    _ON_FULL_MEMORY
+    + """
+local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
+local at = tonumber(ARGV[3])
+local last = redis.call('ZREVRANGE', history, 0, 0, 'WITHSCORES')
+if last[2] then at = math.max(at, tonumber(last[2])) end
+local before = redis.call('HGET', tombstones, ARGV[2])
+if before then at = math.max(at, tonumber(string.match(before, ':(%d+)$'))) end
+local removed = redis.call('ZCARD', history)
+redis.call('DEL', history, events, known, consents)
+redis.call('ZREM', shoppers, ARGV[1])
+redis.call('ZREM', arrivals, ARGV[1])
+redis.call('HSET', tombstones, ARGV[2], ARGV[4] .. ':' .. string.format('%.0f', at))
+return {removed, string.format('%.0f', at)}
+"""
+)
+"""ARGV: shopper id, its SHA-256, the moment, the deletion's number. Returns the removed events and the moment."""
+
+_COUNT_DELETION = _ON_FULL_MEMORY + "\nreturn redis.call('INCR', KEYS[1])"
+
+_NUMBER_DELETION = (
+    _ON_FULL_MEMORY
+    + """
+local found = redis.call('HGET', KEYS[1], ARGV[1])
+if found == ARGV[2] .. ':' .. ARGV[4] then
+    redis.call('HSET', KEYS[1], ARGV[1], ARGV[3] .. ':' .. ARGV[4])
+end
+"""
+)
+"""ARGV: SHA-256, the number until now and from now on, the moment. Changes nothing if it is another deletion."""
+
+_RECORD_CONSENTS = (
+    _NEXT_NUMBER
+    + """
+local known, consents, counter = unpack(KEYS)
+if redis.call('HGET', known, 'token') == ARGV[1] then return end
+for place = 2, #ARGV, 5 do
+    local purpose, granted, time, recorded_at, record = unpack(ARGV, place, place + 4)
+    redis.call('RPUSH', consents, record)
+    local before = redis.call('HGET', known, 'consent:' .. purpose)
+    local withdrawn_at = before and tonumber(string.match(before, ':(%d*)$')) or nil
+    local own = tonumber(time)
+    if granted == '0' then withdrawn_at = math.max(withdrawn_at or 0, own) end
+    if granted == '0' or not withdrawn_at or time == recorded_at
+            or math.floor(own / 1000000) >= math.floor(withdrawn_at / 1000000) then
+        local shown = withdrawn_at and string.format('%.0f', withdrawn_at) or ''
+        redis.call('HSET', known, 'consent:' .. purpose, granted .. ':' .. shown)
+    end
+end
+if string.sub(redis.call('HGET', known, 'consent:demographics') or '', 1, 1) == '0' then
+    redis.call('HDEL', known, 'demographics')
+end
+redis.call('HSET', known, 'token', ARGV[1], 'version', string.format('%.0f', next_number(counter)))
+"""
+)
+"""ARGV: a token of this call, then for each consent its purpose, 1 or 0, time, time of recording, and JSON.
+
+A withdrawal counts whenever it arrives; a grant does unless its own time is before that of a known withdrawal, as in
+the store of SQLite. A call that is repeated, as its answer was lost, does nothing.
+"""
+
+_SET_DEMOGRAPHICS = (
+    _NEXT_NUMBER
+    + """
+local known, counter = unpack(KEYS)
+if string.sub(redis.call('HGET', known, 'consent:demographics') or '', 1, 1) == '0' then return 0 end
+redis.call('HSET', known, 'demographics', ARGV[1], 'version', string.format('%.0f', next_number(counter)))
+return 1
+"""
+)
+"""ARGV: JSON. Returns whether it was kept."""
+
+_CHANGE_ITEMS = """
+local changes, numbers, counter = unpack(KEYS)
+for place = 2, #ARGV, 2 do
+    local number = redis.call('INCR', counter)
+    redis.call('HSET', changes, ARGV[place], number .. ' ' .. ARGV[1] .. ' ' .. ARGV[place + 1])
+    redis.call('ZADD', numbers, number, ARGV[place])
+end
+"""
+"""ARGV: the writer, then for each item catalogue and id, and JSON of the item, empty if it was removed."""
+
+
+_READ_COUNTER = """
+local now = redis.call('TIME')
+return {redis.call('GET', KEYS[1]) or '0', string.format('%.0f', now[1] * 1000000 + now[2])}
+"""
+"""Returns the highest number of a bucket, and the time of its server in microseconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script and the hash by which Redis knows it."""
+
+    text: str
+
+    @property
+    def sha(self) -> str:
+        """SHA-1 of the text, as EVALSHA wants it."""
+        return hashlib.sha1(self.text.encode()).hexdigest()  # noqa: S324 - Redis's choice, nothing secret
+
+
+RECORD, FORGET, NUMBER_DELETION = Script(_RECORD), Script(_FORGET), Script(_NUMBER_DELETION)
+COUNT_DELETION, READ_COUNTER = Script(_COUNT_DELETION), Script(_READ_COUNTER)
+RECORD_CONSENTS, SET_DEMOGRAPHICS, CHANGE_ITEMS = (
+    Script(_RECORD_CONSENTS),
+    Script(_SET_DEMOGRAPHICS),
+    Script(_CHANGE_ITEMS),
+)

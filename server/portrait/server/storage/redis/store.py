@@ -1,0 +1,359 @@
+"""A store in Redis, one server or a cluster. Open it with `open_redis_store`."""
+
+import asyncio
+import hashlib
+import heapq
+import json
+import secrets
+from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from portrait.features.events import Event
+from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.demographics import Demographics
+from portrait.server.runtime.tracing import trace_request
+from portrait.server.storage.durations import READ_DURATION, WRITE_DURATION
+from portrait.server.storage.queries import split_ids
+from portrait.server.storage.redis import keys, scripts
+from portrait.server.storage.redis.connection import Command, Evaluation, RedisConnection, connect
+from portrait.server.storage.redis.keys import ALL_BUCKETS, ShopperKeys
+from portrait.server.storage.rows import change_of, consent_of, consent_row, event_of, event_row, item_json
+from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
+from portrait.server.storage.tombstones import Tombstone, shopper_sha256
+from portrait.server.timestamps import from_microseconds, to_microseconds
+
+SCHEMA_VERSION = 1
+DATABASE = {"db.system.name": "redis"}
+_ARRIVAL_DIGITS = 16
+_UNNUMBERED = 2**53 - 1
+"""Number of a deletion that is under way: later than all."""
+_ROWS_AT_A_TIME = 500
+"""Rows of a long history that are decoded at a time; other calls run between two parts."""
+_SCAN_ROWS = 1_000
+_MIN_ROWS = 16
+"""Rows that are read of a bucket at least."""
+_OUTCOMES = {each.name.encode(): each for each in Recorded}
+_SEPARATOR = "\0"
+"""Between catalogue and item id, neither of which may hold it."""
+
+
+class RedisStore:
+    """A `Store` that gateways of several machines share.
+
+    The events of one shopper in a call are stored all or none. Those of several shoppers are not one transaction: a
+    call that fails may have stored some of them, and storing it again stores the rest.
+
+    Args:
+        connection: from `connect`.
+        identity: of the state.
+    """
+
+    def __init__(self, connection: RedisConnection, identity: str) -> None:
+        self._redis, self._identity = connection, identity
+        self._name = secrets.token_hex(8)
+        """Tells this process's changes from those of others."""
+
+    @property
+    def identity(self) -> str:
+        """Tells this state from all others."""
+        return self._identity
+
+    @property
+    def fault(self) -> None:
+        """None: damage is for Redis to find and to mend."""
+        return
+
+    async def check(self) -> None:
+        """Ask for every bucket, so that each server of a cluster answers."""
+        await self._read([("EXISTS", bucket.counter) for bucket in ALL_BUCKETS])
+
+    async def record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
+        """Store events; for each what became of it."""
+        places: dict[str, list[int]] = {}
+        for place, recorded in enumerate(events):
+            places.setdefault(recorded.shopper_id, []).append(place)
+        evaluations = []
+        for shopper_id, of_shopper in places.items():
+            values: list[Any] = [shopper_id, shopper_sha256(shopper_id)]
+            for place in of_shopper:
+                values += _event_values(events[place])
+            evaluations.append(Evaluation(scripts.RECORD, _shopper_and_bucket(shopper_id), values))
+        outcomes: list[Recorded] = [Recorded.NEW] * len(events)
+        for of_shopper, answer in zip(places.values(), await self._evaluate_all(evaluations), strict=True):
+            for place, outcome in zip(of_shopper, answer, strict=True):
+                outcomes[place] = _OUTCOMES[outcome]
+        return outcomes
+
+    async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
+        """Remove all that is known of a shopper."""
+        hashed, tombstones = shopper_sha256(shopper_id), ShopperKeys.of(shopper_id).bucket.tombstones
+        values = (shopper_id, hashed, to_microseconds(now), _UNNUMBERED)
+        removed, at = await self._evaluate(scripts.FORGET, _shopper_and_bucket(shopper_id), values)
+        # Numbered last: whoever reads the number of the last deletion sees what that deletion left.
+        number = await self._evaluate(scripts.COUNT_DELETION, (keys.DELETIONS,), ())
+        await self._evaluate(scripts.NUMBER_DELETION, (tombstones,), (hashed, _UNNUMBERED, number, at))
+        return Forgotten(removed, from_microseconds(int(at)))
+
+    async def last_forgotten(self) -> int:
+        """The number of the last time that a shopper was forgotten."""
+        [last] = await self._read([("GET", keys.DELETIONS)])
+        return int(last or 0)
+
+    async def forgotten_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
+        """Those of any number of shoppers who were forgotten after a time."""
+        found: set[str] = set()
+        for part in split_ids(shopper_ids):
+            asked = [("HGET", ShopperKeys.of(each).bucket.tombstones, shopper_sha256(each)) for each in part]
+            answers = await self._read(asked)
+            found |= {
+                each for each, answer in zip(part, answers, strict=True) if answer and _tombstone(answer)[0] > after
+            }
+        return found
+
+    async def tombstones(self) -> list[Tombstone]:
+        """All shoppers who were forgotten."""
+        found = []
+        for answer in await self._read([("HGETALL", bucket.tombstones) for bucket in ALL_BUCKETS]):
+            for hashed, stored in _pairs(answer):
+                number, at = _tombstone(stored)
+                found.append((number, Tombstone(hashed.decode(), from_microseconds(at))))
+        return [tombstone for _, tombstone in sorted(found, key=lambda each: each[0])]
+
+    async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
+        """The latest events of a shopper up to a moment, oldest first."""
+        latest = to_microseconds(as_of)
+        asked = ("ZREVRANGEBYSCORE", ShopperKeys.of(shopper_id).history, latest, "-inf", "LIMIT", 0, limit)
+        [members] = await self._read([asked])
+        members = members[::-1]
+        events: list[Event] = []
+        for begin in range(0, len(members), _ROWS_AT_A_TIME):
+            if begin:
+                await asyncio.sleep(0)
+            rows = members[begin : begin + _ROWS_AT_A_TIME]
+            events += [event_of(json.loads(member[_ARRIVAL_DIGITS:])) for member in rows]
+        return events
+
+    async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
+        """Count the events that `history` would return for each shopper."""
+        latest = to_microseconds(as_of)
+        asked = [("ZCOUNT", ShopperKeys.of(each).history, "-inf", latest) for each in shopper_ids]
+        counts = await self._read(asked)
+        return {each: min(count, limit) for each, count in zip(shopper_ids, counts, strict=True)}
+
+    async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
+        """Another value after everything that is recorded of one of the shoppers."""
+        return tuple(await self._read([("HGET", ShopperKeys.of(each).known, "version") for each in shopper_ids]))
+
+    async def shoppers(self, after: str, limit: int) -> list[str]:
+        """The next shoppers in the order of their ids."""
+        found: list[bytes] = []
+        beginning = b"(" + after.encode() if after else b"-"
+        rows = limit // len(ALL_BUCKETS) * 2 + _MIN_ROWS
+        while len(found) < limit:
+            asked = [("ZRANGEBYLEX", each.shoppers, beginning, "+", "LIMIT", 0, rows) for each in ALL_BUCKETS]
+            parts = await self._read(asked)
+            # Behind the last row of a bucket that has more, others may lack rows too.
+            bound = min((part[-1] for part in parts if len(part) == rows), default=None)
+            found += [each for each in heapq.merge(*parts) if bound is None or each <= bound]
+            if bound is None:
+                break
+            beginning = b"(" + bound
+        return [each.decode() for each in found[:limit]]
+
+    async def shoppers_with_arrivals(self, after: int, last: int) -> list[str]:
+        """The shoppers of some events, and perhaps of later ones."""
+        asked = [("ZRANGEBYSCORE", bucket.arrivals, f"({after}", "+inf") for bucket in ALL_BUCKETS]
+        return [member.decode() for members in await self._read(asked) for member in members]
+
+    async def last_arrival(self) -> int:
+        """A number that every later event is above: the time of the server whose clock is most behind."""
+        looked = await self._evaluate_all(
+            [Evaluation(scripts.READ_COUNTER, (bucket.counter,), ()) for bucket in ALL_BUCKETS]
+        )
+        if not any(int(counter) for counter, _ in looked):
+            return 0
+        return min(int(now) for _, now in looked) - 1
+
+    async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:
+        """Keep what a shopper said beside all that they said before."""
+        of_shopper = ShopperKeys.of(shopper_id)
+        values: list[Any] = [secrets.token_hex(8)]
+        for consent in consents:
+            row = consent_row(consent)
+            purpose, granted, time, recorded_at, *_ = row
+            values += (purpose, int(granted), time, recorded_at, _json(row))
+        used = (of_shopper.known, of_shopper.consents, of_shopper.bucket.counter)
+        await self._evaluate(scripts.RECORD_CONSENTS, used, values)
+
+    async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
+        """Return the decision of a shopper on each purpose."""
+        asked = [f"consent:{purpose}" for purpose in Purpose]
+        [found] = await self._read([("HMGET", ShopperKeys.of(shopper_id).known, *asked)])
+        return {purpose: each.startswith(b"1") for purpose, each in zip(Purpose, found, strict=True) if each}
+
+    async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
+        """The last of all that a shopper said, in the order of its arrival."""
+        [found] = await self._read([("LRANGE", ShopperKeys.of(shopper_id).consents, -limit, -1)])
+        return [consent_of(json.loads(each)) for each in found]
+
+    async def shoppers_with_decision(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
+        """Those of any number of shoppers who granted or withdrew a purpose."""
+        wanted = b"1" if granted else b"0"
+        return {
+            shopper_id
+            async for shopper_id, found in self._read_field(f"consent:{purpose}", shopper_ids)
+            if found.startswith(wanted)
+        }
+
+    async def set_demographics(self, shopper_id: str, demographics: Demographics) -> bool:
+        """Keep what a shopper declares, in place of what they declared before."""
+        of_shopper = ShopperKeys.of(shopper_id)
+        bands = (demographics.age_band, demographics.gender, demographics.region)
+        value = _json((*bands, to_microseconds(demographics.declared_at), demographics.source))
+        used = (of_shopper.known, of_shopper.bucket.counter)
+        return bool(await self._evaluate(scripts.SET_DEMOGRAPHICS, used, (value,)))
+
+    async def demographics(self, shopper_id: str) -> Demographics | None:
+        """Return the demographics that a shopper declared."""
+        [found] = await self._read([("HGET", ShopperKeys.of(shopper_id).known, "demographics")])
+        return _demographics(found) if found else None
+
+    async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:
+        """The regions that any number of shoppers declared."""
+        declared = self._read_field("demographics", shopper_ids)
+        return {each: region async for each, found in declared if (region := _demographics(found).region)}
+
+    async def change_items(self, changes: Sequence[ItemChange], *, since: float | None = None) -> None:
+        """Remember items that were added, replaced or removed."""
+        values: list[Any] = [self._name]
+        for change in changes:
+            values += (f"{change.catalogue}{_SEPARATOR}{change.item_id}", item_json(change.item) or "")
+        used = (keys.ITEM_CHANGES, keys.ITEM_NUMBERS, keys.ITEM_COUNTER)
+        await self._evaluate(scripts.CHANGE_ITEMS, used, values)
+
+    async def item_changes(self) -> AsyncIterator[ItemChange]:
+        """The last change of every item that was ever changed."""
+        cursor, seen = 0, set[bytes]()
+        while True:
+            [(cursor, found)] = await self._read([("HSCAN", keys.ITEM_CHANGES, cursor, "COUNT", _SCAN_ROWS)])
+            for field, stored in _pairs(found):
+                if field not in seen:  # a scan may meet one twice
+                    seen.add(field)
+                    yield _change(field, stored)[1]
+            if not int(cursor):
+                return
+
+    async def last_item_change(self) -> int:
+        """The number of the last change of all; 0 if there was none."""
+        [last] = await self._read([("GET", keys.ITEM_COUNTER)])
+        return int(last or 0)
+
+    async def remote_item_changes(self, after: int) -> tuple[int, list[ItemChange]]:
+        """The last change of every item that another process changed last."""
+        last = await self.last_item_change()
+        if last <= after:
+            return after, []
+        [fields] = await self._read([("ZRANGEBYSCORE", keys.ITEM_NUMBERS, f"({after}", last)])
+        if not fields:
+            return last, []
+        [stored] = await self._read([("HMGET", keys.ITEM_CHANGES, *fields)])
+        changes = [_change(field, each) for field, each in zip(fields, stored, strict=True)]
+        changes = [(writer, each) for writer, each in changes if writer != self._name and each.number <= last]
+        return last, sorted((each for _, each in changes), key=lambda each: each.number)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.close()
+
+    async def _read(self, commands: Sequence[Command]) -> list[Any]:
+        if not commands:
+            return []
+        with trace_request("state read", DATABASE), READ_DURATION.time():
+            return await self._redis.read(commands)
+
+    async def _read_field(self, field: str, shopper_ids: Sequence[str]) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield shoppers who have a field in their hash, with its value."""
+        for part in split_ids(shopper_ids):
+            answers = await self._read([("HGET", ShopperKeys.of(each).known, field) for each in part])
+            for shopper_id, answer in zip(part, answers, strict=True):
+                if answer:
+                    yield shopper_id, answer
+
+    async def _evaluate(self, script: scripts.Script, used: Sequence[str], values: Sequence[Any]) -> Any:
+        return (await self._evaluate_all([Evaluation(script, used, values)]))[0]
+
+    async def _evaluate_all(self, evaluations: Sequence[Evaluation]) -> list[Any]:
+        if not evaluations:
+            return []
+        with trace_request("state write", DATABASE), WRITE_DURATION.time():
+            return await self._redis.evaluate(evaluations)
+
+
+async def open_redis_store(url: str, replicas: int = 0) -> RedisStore:
+    """Open the store of a Redis server or cluster, or begin it.
+
+    Args:
+        url: redis://HOST:PORT, rediss:// for TLS, or unix://PATH; of a cluster that of any node.
+        replicas: replicas of Redis that must have a write before it is acknowledged.
+
+    Raises:
+        StoreError: it can't be used: nobody answers there, or a later version of Portrait wrote it.
+    """
+    connection = await connect(url, replicas)
+    try:
+        await connection.write(("HSETNX", keys.STATE, "schema", SCHEMA_VERSION))
+        await connection.write(("HSETNX", keys.STATE, "identity", secrets.token_hex(16)))
+        [(schema, identity)] = await connection.read([("HMGET", keys.STATE, "schema", "identity")])
+    except Exception as error:
+        await connection.close()
+        raise StoreError(f"the state in Redis can't be opened: {error}") from error
+    if int(schema) > SCHEMA_VERSION:
+        await connection.close()
+        raise StoreError(
+            f"the state in Redis was written by a later version of Portrait (schema {int(schema)}; "
+            f"this one reads up to {SCHEMA_VERSION})"
+        )
+    return RedisStore(connection, identity.decode())
+
+
+def _shopper_and_bucket(shopper_id: str) -> tuple[str, ...]:
+    of_shopper = ShopperKeys.of(shopper_id)
+    bucket = of_shopper.bucket
+    return (*of_shopper.all, bucket.shoppers, bucket.arrivals, bucket.counter, bucket.tombstones)
+
+
+def _event_values(recorded: RecordedEvent) -> tuple[str, int, bytes, str]:
+    """Id, time, digest and JSON of an event."""
+    _, event_id, _, time, *_ = row = event_row(recorded)
+    text = _json(row[1:])
+    return event_id, time, hashlib.blake2b(text.encode(), digest_size=16).digest(), text
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _tombstone(stored: bytes) -> tuple[int, int]:
+    """Number and moment of a deletion."""
+    number, _, at = stored.partition(b":")
+    return int(number), int(at)
+
+
+def _demographics(stored: bytes) -> Demographics:
+    age_band, gender, region, declared_at, source = json.loads(stored)
+    return Demographics(age_band, gender, region, from_microseconds(declared_at), source)
+
+
+def _change(field: bytes, stored: bytes) -> tuple[str, ItemChange]:
+    """Writer and change of an item."""
+    catalogue, _, item_id = field.decode().partition(_SEPARATOR)
+    number, writer, item = stored.decode().split(" ", 2)
+    return writer, change_of((catalogue, item_id, item or None, int(number)))
+
+
+def _pairs(answer: Any) -> Iterable[tuple[bytes, bytes]]:
+    """The fields of a hash, which come as a mapping or, by the older protocol, one after the other."""
+    if isinstance(answer, dict):
+        return answer.items()
+    return zip(answer[::2], answer[1::2], strict=True)

@@ -1,0 +1,88 @@
+"""Two gateways over one Redis, as on two machines: each sees at once what the other was told."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from support.command_line import run_portrait
+from support.gateway import RunningGateway, run_gateway
+from support.redis_server import RedisServer, run_redis
+
+from portrait.client import Client, Consent, Event, EventType, Item, NotFoundError, Purpose
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with run_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateways(
+    repository: Path, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[RunningGateway]]:
+    with ExitStack() as closing:
+        folders = [tmp_path_factory.mktemp(name) for name in ("one", "other")]
+        options = ("--state-url", redis_server.url)
+        running = [closing.enter_context(run_gateway(repository, folder, *options)) for folder in folders]
+        yield running
+        for gateway in running:
+            assert "shopper-" not in gateway.log_text
+            assert "internal_error" not in {line["event"] for line in gateway.logged}, gateway.log_text
+        assert [folder for folder in folders if (folder / "portrait.db").exists()] == []
+
+
+@pytest.fixture
+def clients(gateways: list[RunningGateway]) -> Iterator[list[Client]]:
+    with ExitStack() as closing:
+        yield [closing.enter_context(Client(gateway.address)) for gateway in gateways]
+
+
+def bought(shopper_id: str, number: int) -> tuple[str, Event]:
+    time = NOW - timedelta(days=1) + timedelta(seconds=number)
+    return shopper_id, Event(EventType.PURCHASE, f"e{number}", time, "desk-lamp-red", price=5.0)
+
+
+def test_what_one_records_the_other_answers_with(clients: list[Client]) -> None:
+    shopper_id = f"shopper-{uuid4().hex}"
+    for number, (one, other) in enumerate([(clients[0], clients[1]), (clients[1], clients[0])] * 3, start=1):
+        assert one.record_events([bought(shopper_id, number)]).accepted == 1
+        assert other.get_profile(shopper_id).event_count == number
+        assert one.get_profile(shopper_id).event_count == number
+    assert clients[0].record_events([bought(shopper_id, 1)]).duplicates == 1
+
+
+def test_consents_demographics_and_deletions_are_of_both(clients: list[Client]) -> None:
+    shopper_id, (one, other) = f"shopper-{uuid4().hex}", clients
+    one.record_events([bought(shopper_id, 1)])
+    other.set_consents(shopper_id, [Consent(Purpose.DEMOGRAPHICS, True)])
+    one.set_demographics(shopper_id, age=30, region="US-CA")
+    assert other.get_profile(shopper_id).demographics.region == "US-CA"  # type: ignore[union-attr]
+    assert other.forget_shopper(shopper_id).event_count == 1
+    for client in clients:
+        with pytest.raises(NotFoundError):
+            client.get_profile(shopper_id)
+        assert client.record_events([bought(shopper_id, 1)]).accepted == 0
+
+
+def test_items_travel(clients: list[Client], redis_server: RedisServer) -> None:
+    catalogue = f"catalogue-{uuid4().hex}"
+    clients[0].upsert_items([Item("lamp", "Purple desk lamp")], catalogue=catalogue)
+    found = ()
+    while not found:  # the other one looks once a second
+        try:
+            found = clients[1].recommend("nobody", query="purple lamp", catalogue=catalogue).items
+        except NotFoundError:
+            continue
+    assert [ranked.item.item_id for ranked in found] == ["lamp"]
+
+
+def test_the_list_of_deletions_comes_from_redis(clients: list[Client], redis_server: RedisServer) -> None:
+    clients[0].forget_shopper("shopper-of-the-list")
+    listed = run_portrait("export-deletions", "--state-url", redis_server.url)
+    assert (listed.code, listed.stdout.count("\n") >= 2) == (0, True), listed

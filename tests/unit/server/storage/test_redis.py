@@ -1,0 +1,266 @@
+"""The store in Redis says what the store in SQLite says, and a cluster that loses a master loses nothing."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.redis_server import RedisServer, run_redis, run_redis_cluster
+
+from portrait.features.events import Event, EventType, Item
+from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.demographics import Demographics
+from portrait.server.errors import DiskFull, PortraitError, Unavailable
+from portrait.server.storage.redis.connection import MAX_WAIT_SECONDS
+from portrait.server.storage.redis.store import RedisStore, open_redis_store
+from portrait.server.storage.sqlite import open_store
+from portrait.server.storage.store import ItemChange, Recorded, RecordedEvent, Store, StoreError
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+EVER = NOON + timedelta(days=999)
+SHOPPERS = ("ann", "bob", "zoë", "灯\0{x}")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with run_redis(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+def at(seconds: int) -> datetime:
+    return NOON + timedelta(seconds=seconds, microseconds=seconds)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that is done to a store; the numbers say with what."""
+
+    deed: str
+    shopper_id: str
+    number: int
+    other: int
+
+
+TIMES = st.integers(0, 5)
+STEPS = st.lists(
+    st.builds(
+        Step,
+        st.sampled_from(["record", "consent", "declare", "forget", "item"]),
+        st.sampled_from(SHOPPERS),
+        TIMES,
+        TIMES,
+    ),
+    max_size=25,
+)
+
+
+async def do(store: Store, step: Step) -> object:
+    """Take a step; returns what the store says of it."""
+    number, other = step.number, step.other
+    if step.deed == "record":
+        event = Event(f"e{number}", EventType.VIEW, at(other), f"item-{other % 2}", "ads", "a \u00e4\0 lamp", 9.5, 2.0)
+        another = Event(f"e{other}", EventType.RATE, at(number), rating=4.5, position=3)
+        events = [RecordedEvent(step.shopper_id, event), RecordedEvent("ann", another)]
+        return await store.record(events)
+    if step.deed == "consent":
+        purpose = [*Purpose][number % 4]
+        consents = [
+            Consent(purpose, other % 2 == 0, at(other), at(number), "notice"),
+            Consent(purpose, True, at(2), at(2)),
+        ]
+        return await store.record_consents(step.shopper_id, consents[: 1 + other % 2])
+    if step.deed == "declare":
+        declared = Demographics("25-34", "", f"region-{number % 2}" if number else "", at(other), "form")
+        return await store.set_demographics(step.shopper_id, declared)
+    if step.deed == "forget":
+        return await store.forget(step.shopper_id, at(number))
+    item = None if other == 0 else Item(f"i{number}", f"Lamp {other}", category_path=("Home", "Lamps"), price=1.5)
+    return await store.change_items([ItemChange("ads", f"i{number}", item), ItemChange("products", "x", None)])
+
+
+async def everything(store: Store) -> dict[str, Any]:
+    """All that a store tells, whatever numbers it counts by."""
+    everybody = [*SHOPPERS, "nobody"]
+    purposes = [(purpose, granted) for purpose in Purpose for granted in (True, False)]
+    return {
+        "histories": {each: await store.history(each, EVER, 100) for each in everybody},
+        "parts": {each: await store.history(each, at(3), 2) for each in everybody},
+        "counts": await store.count_events(everybody, at(3), 2),
+        "shoppers": [await store.shoppers(after, 2) for after in ("", "ann", "zoë")],
+        "arrived": sorted(await store.shoppers_with_arrivals(0, await store.last_arrival())),
+        "consents": {each: await store.consents(each) for each in everybody},
+        "records": {each: await store.consent_records(each, 3) for each in everybody},
+        "decisions": {each: await store.shoppers_with_decision(*each, everybody) for each in purposes},
+        "demographics": {each: await store.demographics(each) for each in everybody},
+        "regions": await store.regions(everybody),
+        "tombstones": await store.tombstones(),
+        "deletions": await store.last_forgotten(),
+        "forgotten": await store.forgotten_since(1, everybody),
+        "items": sorted([change async for change in store.item_changes()], key=lambda each: each.number),
+        "numbers": sorted([change.number async for change in store.item_changes()]),
+        "last change": await store.last_item_change(),
+    }
+
+
+@given(steps=STEPS)
+@settings(max_examples=60)
+def test_it_says_what_the_store_of_sqlite_says(server: RedisServer, steps: list[Step]) -> None:
+    async def run(folder: Path) -> None:
+        server.clear()
+        one, other = await open_store(folder / "portrait.db"), await open_redis_store(server.url)
+        for step in steps:
+            assert await do(one, step) == await do(other, step), step
+        assert await everything(one) == await everything(other)
+        await one.close()
+        await other.close()
+
+    with TemporaryDirectory() as folder:
+        asyncio.run(run(Path(folder)))
+
+
+async def test_many_shoppers_are_listed_in_order_page_by_page(server: RedisServer) -> None:
+    server.clear()
+    store = await open_redis_store(server.url)
+    ids = [f"shopper-{number:05}" for number in range(5_000)]
+    for begin in range(0, len(ids), 1_000):
+        event = Event("e", EventType.VIEW, NOON, "lamp")
+        await store.record([RecordedEvent(each, event) for each in ids[begin : begin + 1_000]])
+    listed: list[str] = []
+    while page := await store.shoppers(listed[-1] if listed else "", 1_500):
+        listed += page
+    assert listed == ids
+    assert (await store.shoppers_with_arrivals(0, await store.last_arrival())) != []
+    await store.close()
+
+
+async def test_two_stores_see_each_others_writes(server: RedisServer) -> None:
+    server.clear()
+    one, other = await open_redis_store(server.url), await open_redis_store(server.url)
+    before = await other.versions(["ann"])
+    await one.record([RecordedEvent("ann", Event("e", EventType.VIEW, NOON, "lamp"))])
+    assert await other.versions(["ann"]) != before
+    assert len(await other.history("ann", EVER, 10)) == 1
+    await one.change_items([ItemChange("ads", "lamp", Item("lamp", "Desk lamp"))])
+    last, changes = await other.remote_item_changes(0)
+    assert (last, [change.item_id for change in changes]) == (1, ["lamp"])
+    assert await one.remote_item_changes(0) == (1, [])
+    assert one.identity == other.identity
+    await one.close()
+    await other.close()
+
+
+async def test_a_write_wants_its_replicas(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.clear()
+    monkeypatch.setattr("portrait.server.storage.redis.connection.MAX_WAIT_SECONDS", 0.0)
+    plain = await open_redis_store(server.url)
+    strict = RedisStore(type(plain._redis)(plain._redis._client, replicas=1), plain.identity)
+    event = RecordedEvent("ann", Event("e", EventType.VIEW, NOON, "lamp"))
+    with pytest.raises(Unavailable):
+        await strict.record([event])
+    assert await strict.history("ann", EVER, 10)  # reading wants none
+    assert await plain.record([event]) == [Recorded.KNOWN]
+    await plain.close()
+
+
+async def test_a_full_memory_is_told(tmp_path: Path) -> None:
+    with run_redis(tmp_path / "redis", "--maxmemory", "3mb") as small:
+        store = await open_redis_store(small.url)
+        event = Event("e", EventType.SEARCH, NOON, query="x" * 900)
+
+        async def fill() -> None:
+            for number in range(100):
+                await store.record([RecordedEvent(f"s{number}-{each}", event) for each in range(100)])
+
+        with pytest.raises(DiskFull):
+            await fill()
+        assert len(await store.history("s0-0", EVER, 10)) == 1
+        assert (await store.forget("s0-0", NOON)).events == 1
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis://127.0.0.1:1", "no Redis answers at redis://127.0.0.1:1"),
+        ("redis://user:secret@127.0.0.1:1", "no Redis answers at redis://127.0.0.1:1"),
+        ("nonsense://x", "no Redis answers at nonsense://x"),
+    ],
+)
+async def test_a_redis_that_is_not_there_is_told_without_its_password(url: str, told: str) -> None:
+    with pytest.raises(StoreError) as raised:
+        await open_redis_store(url)
+    assert str(raised.value).startswith(told)
+    assert "secret" not in str(raised.value)
+
+
+async def test_a_password_that_is_wrong_and_a_later_version_are_told(tmp_path: Path, server: RedisServer) -> None:
+    with run_redis(tmp_path / "redis", "--requirepass", "secret") as locked:
+        with pytest.raises(StoreError, match="refuses the user or password"):
+            await open_redis_store(locked.url)
+        await (await open_redis_store(f"{locked.url}?password=secret")).close()
+    server.clear()
+    with redis.Redis.from_url(server.url) as client:
+        client.hset("portrait:{meta}:state", mapping={"schema": 99, "identity": "x"})
+    with pytest.raises(StoreError, match="later version of Portrait"):
+        await open_redis_store(server.url)
+
+
+class Writer:
+    """Records one event after the other, and notes those that were acknowledged."""
+
+    def __init__(self, store: Store, shopper_id: str) -> None:
+        self._store, self._shopper_id = store, shopper_id
+        self.acknowledged: list[str] = []
+        self.failed = 0
+        self.slowest = 0.0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        loop, number = asyncio.get_running_loop(), 0
+        while not stop.is_set():
+            number += 1
+            event = Event(f"e{number}", EventType.VIEW, NOON + timedelta(seconds=number), "lamp")
+            began = loop.time()
+            try:
+                await self._store.record([RecordedEvent(self._shopper_id, event)])
+                self.acknowledged.append(event.event_id)
+            except PortraitError:
+                self.failed += 1
+            self.slowest = max(self.slowest, loop.time() - began)
+
+
+@pytest.mark.slow
+async def test_a_cluster_that_loses_a_master_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    with run_redis_cluster(tmp_path) as servers:
+        store = await open_redis_store(servers[0].url, replicas=1)
+        other = await open_redis_store(servers[2].url)
+        writers, stop = [Writer(store, f"shopper-{number}") for number in range(24)], asyncio.Event()
+        running = asyncio.gather(*(writer.run(stop) for writer in writers))
+
+        async def go_on(of: Callable[[Iterable[bool]], bool]) -> None:
+            before = {id(writer): len(writer.acknowledged) for writer in writers}
+            async with asyncio.timeout(60):
+                while not of(len(writer.acknowledged) > before[id(writer)] + 5 for writer in writers):
+                    await asyncio.sleep(0.05)
+
+        await go_on(all)
+        servers[1].kill()
+        await go_on(any)
+        # The replica has taken its place and has no replica of its own: its writes are refused until there is one.
+        servers[1].start()
+        await go_on(all)
+        stop.set()
+        await running
+        for writer in writers:
+            held = {event.event_id for event in await other.history(writer._shopper_id, EVER, 1_000_000)}
+            assert set(writer.acknowledged) <= held
+            assert writer.slowest < 3 * MAX_WAIT_SECONDS
+        assert await store.shoppers("", 100) == sorted(writer._shopper_id for writer in writers)
+        await store.close()
+        await other.close()

@@ -100,6 +100,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "benchmarks.audiences.cli", SERVING,
     )  # fmt: skip
     yield Benchmark(
+        "shared-state", "the state in a file beside the state in Redis", _REPOSITORY,
+        "benchmarks.shared_state.cli", f"{SERVING},redis",
+    )  # fmt: skip
+    yield Benchmark(
         "serving", "all targets of serving; writes the results", _REPOSITORY, "benchmarks.serving.cli", SERVING
     )
     for part in PARTS.values():

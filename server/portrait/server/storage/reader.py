@@ -1,4 +1,4 @@
-"""Reads the state file from a thread of its own, beside whoever writes."""
+"""Reads the state file beside whoever writes: few rows at once, many from a thread of its own."""
 
 import asyncio
 import sqlite3
@@ -20,17 +20,36 @@ _ROWS = 1_000
 
 
 class Reader:
-    """A connection that is only read from.
+    """Connections that are only read from.
 
     Args:
-        connection: this thread's from now on, with a busy timeout far below `LOCK_SECONDS`.
+        connection: the thread's from now on, with a busy timeout far below `LOCK_SECONDS`.
+        inline: the event loop's; from now on it waits for no lock.
         failures: types what goes wrong.
     """
 
-    def __init__(self, connection: sqlite3.Connection, failures: FailureTranslator) -> None:
-        self._connection = connection
+    def __init__(self, connection: sqlite3.Connection, inline: sqlite3.Connection, failures: FailureTranslator) -> None:
+        self._connection, self._inline = connection, inline
+        self._inline.execute("PRAGMA busy_timeout = 0")
         self._failures = failures
         self._thread = ThreadPoolExecutor(1, "state reader")
+
+    async def fetch_few_rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        """All rows of a query that reads some hundred rows at most: on the event loop, if nothing is locked.
+
+        Such a query takes less time than to pass it to a thread and to get its rows from there, as thread and loop wait
+        for each other's hold of the interpreter.
+
+        Raises:
+            PortraitError: as `fetch_rows`.
+        """
+        try:
+            with trace_request("state read", DATABASE), READ_DURATION.time():
+                return self._inline.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            if not is_locked(error):
+                raise self._failures.to_typed_error(error) from error
+        return await self.fetch_rows(statement, values)
 
     async def fetch_rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         """All rows of a query.
@@ -53,8 +72,9 @@ class Reader:
                 yield row
 
     async def close(self) -> None:
-        """Wait for what is being read, then close the connection."""
+        """Wait for what is being read, then close the connections."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
+        self._inline.close()
         self._thread.shutdown()
 
     async def _run(self, work: Callable[[], R]) -> R:

@@ -54,6 +54,8 @@ _COUNT_EVENTS = (
 )
 _ROWS_AT_A_TIME = 500
 """Rows of a long history that are read at a time; other calls run between two parts."""
+_FEW_ROWS = 256
+"""Rows of a history that are read without a thread; longer ones are read by it, from the beginning."""
 _SHOPPERS = "SELECT DISTINCT shopper_id FROM events WHERE shopper_id > ? ORDER BY shopper_id LIMIT ?"
 _SHOPPERS_OF = "SELECT DISTINCT shopper_id FROM events WHERE arrival > ? AND arrival <= ?"
 _CONSENT_COLUMN_LIST = ", ".join(CONSENT_COLUMNS)
@@ -110,7 +112,7 @@ class SqliteStore:
         self,
         path: Path,
         writing: sqlite3.Connection,
-        reading: sqlite3.Connection,
+        reading: Reader,
         arrivals: ShopperVersions,
         failures: FailureTranslator,
     ) -> None:
@@ -119,7 +121,7 @@ class SqliteStore:
         self._failures = failures
         self._reserve = DiskReserve(path)
         self._writer = Writer(writing, failures)
-        self._reader = Reader(reading, failures)
+        self._reader = reading
         self._versions = arrivals
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
@@ -182,8 +184,11 @@ class SqliteStore:
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
         """The latest events of a shopper up to a moment, oldest first."""
-        rows = list(await self._reader.fetch_rows(_HISTORY, (shopper_id, to_microseconds(as_of), limit)))
-        rows.reverse()
+        latest = to_microseconds(as_of)
+        rows = await self._reader.fetch_few_rows(_HISTORY, (shopper_id, latest, min(limit, _FEW_ROWS)))
+        if len(rows) == _FEW_ROWS < limit:
+            rows = await self._reader.fetch_rows(_HISTORY, (shopper_id, latest, limit))
+        rows = rows[::-1]
         events: list[Event] = []
         for begin in range(0, len(rows), _ROWS_AT_A_TIME):
             if begin:
@@ -196,7 +201,8 @@ class SqliteStore:
         if not shopper_ids:
             return {}
         query = _COUNT_EVENTS.format(", ".join(["(?)"] * len(shopper_ids)))
-        rows = await self._reader.fetch_rows(query, (*shopper_ids, to_microseconds(as_of), limit))
+        fetch = self._reader.fetch_few_rows if len(shopper_ids) == 1 else self._reader.fetch_rows
+        rows = await fetch(query, (*shopper_ids, to_microseconds(as_of), limit))
         return {shopper_id: count for shopper_id, count in rows}
 
     async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
@@ -223,7 +229,7 @@ class SqliteStore:
 
     async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
         """Return the decision of a shopper on each purpose."""
-        rows = await self._reader.fetch_rows(_CONSENTS, (shopper_id,))
+        rows = await self._reader.fetch_few_rows(_CONSENTS, (shopper_id,))
         return {Purpose(purpose): bool(granted) for purpose, granted in rows}
 
     async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
@@ -245,7 +251,7 @@ class SqliteStore:
 
     async def demographics(self, shopper_id: str) -> Demographics | None:
         """Return the demographics that a shopper declared."""
-        for age_band, gender, region, declared_at, source in await self._reader.fetch_rows(
+        for age_band, gender, region, declared_at, source in await self._reader.fetch_few_rows(
             _DEMOGRAPHICS, (shopper_id,)
         ):
             return Demographics(age_band, gender, region, from_microseconds(declared_at), source)
@@ -333,9 +339,10 @@ async def open_store(path: Path) -> SqliteStore:
     """
     failures = FailureTranslator(path)
     connections = await asyncio.to_thread(_open, path)
-    writing, reading, watching = connections
+    writing, reading, inline, watching = connections
     try:
-        return SqliteStore(path, writing, reading, ShopperVersions(watching, failures), failures)
+        reader, versions = Reader(reading, inline, failures), ShopperVersions(watching, failures)
+        return SqliteStore(path, writing, reader, versions, failures)
     except sqlite3.Error as error:
         for connection in connections:
             connection.close()
@@ -343,12 +350,12 @@ async def open_store(path: Path) -> SqliteStore:
 
 
 def _open(path: Path) -> list[sqlite3.Connection]:
-    """Connections for writing, reading and watching."""
+    """Connections for writing, reading in a thread, reading on the event loop, and watching."""
     with contextlib.ExitStack() as opened:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             make_private_file(path)
-            connections = [opened.enter_context(contextlib.closing(connect(path, LOCK_SECONDS))) for _ in range(3)]
+            connections = [opened.enter_context(contextlib.closing(connect(path, LOCK_SECONDS))) for _ in range(4)]
             prepare(connections[0], path)
             tighten_files(path)  # not before it is known to be ours
             for connection in connections:

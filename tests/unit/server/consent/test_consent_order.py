@@ -101,6 +101,7 @@ async def test_what_lost_to_a_clock_in_a_file_of_version_4_counts(tmp_path: Path
     late, early = (round((NOON + timedelta(hours=hours)).timestamp() * 1e6) for hours in (2, -2))
     with sqlite3.connect(path) as connection:
         connection.execute("ALTER TABLE consents DROP COLUMN withdrawn_at")
+        connection.execute("DROP TABLE state")
         records = [
             ("lost", 0, early, early),  # by a right clock, after a grant by a fast one: was ignored
             ("undone", 0, late, late), ("undone", 1, late - 5_000_000, late),  # was never undone

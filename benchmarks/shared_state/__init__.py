@@ -1,0 +1,1 @@
+"""The state in a file beside the state in Redis."""

@@ -12,6 +12,7 @@ from portrait.server.rollout import gateway_status
 
 ROOT = Path(__file__).parents[2]
 SERVER = ROOT / "server" / "portrait" / "server"
+INGEST = ROOT / "clients" / "portrait" / "client" / "ingest"
 FACTORIES = {"Counter", "CounterMetricFamily", "Gauge", "GaugeMetricFamily", "Histogram"}
 PAGES = "\n".join(page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs").rglob("*.md")))
 NAMED = set(re.findall(r"portrait_\w+", PAGES))
@@ -21,7 +22,7 @@ NOT_METRICS = {"portrait_minus_this"}
 
 def declared() -> Iterator[tuple[str, str]]:
     """The factory and the name of every metric of the server's code."""
-    for path in sorted(SERVER.rglob("*.py")):
+    for path in (*sorted(SERVER.rglob("*.py")), *sorted(INGEST.rglob("*.py"))):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in FACTORIES:
                 if not call.args:

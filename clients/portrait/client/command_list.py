@@ -37,6 +37,7 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Write to a gateway": {
         "record": "Record the events of a log.",
+        "ingest": "Record the events of a stream, until SIGTERM or SIGINT.",
         "upsert": "Add items to a catalogue, or replace them.",
         "item": "Get or delete items of a catalogue.",
     },

@@ -129,6 +129,7 @@ def valid(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, obj
         "interest": "Home",
         "settings": None,
         "source": shop.data,
+        "stream": "redis-stream://127.0.0.1:1/events",
         "out": folder / "workload.json",
         **GATEWAY,
     }

@@ -1,0 +1,241 @@
+"""Events from real streams into a real gateway: each once, whatever dies on the way."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import nats
+import pytest
+import redis
+from nats.js.api import StreamConfig
+from support.command_line import run_portrait
+from support.gateway import RunningGateway, run_gateway
+from support.nats_server import run_nats
+from support.redis_server import run_redis
+
+from portrait.client import Client, NotFoundError
+
+NOW = datetime.now(UTC)
+SECONDS = 60.0
+
+
+class Broker:
+    """A stream of one kind of broker: what a shop's producers and operators do with it."""
+
+    url: str
+
+    def publish(self, payloads: list[bytes]) -> None:
+        raise NotImplementedError
+
+    def dead_letters(self) -> list[dict[str, str]]:
+        raise NotImplementedError
+
+
+class RedisBroker(Broker):
+    def __init__(self, url: str) -> None:
+        self._client = redis.Redis.from_url(url)
+        self._name = f"events-{uuid4().hex}"
+        self.url = f"redis-stream://{url.removeprefix('redis://')}/{self._name}"
+
+    def publish(self, payloads: list[bytes]) -> None:
+        with self._client.pipeline(transaction=False) as pipeline:
+            for payload in payloads:
+                pipeline.xadd(self._name, {"event": payload})
+            pipeline.execute()
+
+    def publish_fields(self, fields: dict[str, str]) -> None:
+        self._client.xadd(self._name, fields)  # type: ignore[arg-type]
+
+    def dead_letters(self) -> list[dict[str, str]]:
+        letters: Any = self._client.xrange(f"{self._name}:dead")
+        return [{key.decode(): value.decode(errors="replace") for key, value in each.items()} for _, each in letters]
+
+
+class NatsBroker(Broker):
+    def __init__(self, address: str) -> None:
+        self._address, self._name = address, f"S{uuid4().hex}"
+        self.url = f"nats://{address}/{self._name}"
+        self._run(lambda js: js.add_stream(StreamConfig(name=self._name, subjects=[f"shop.{self._name}"])))
+
+    def _run(self, work: Callable[[Any], Any]) -> Any:
+        async def run() -> Any:
+            connection = await nats.connect(self._address)
+            try:
+                return await work(connection.jetstream())
+            finally:
+                await connection.close()
+
+        return asyncio.run(run())
+
+    def publish(self, payloads: list[bytes]) -> None:
+        async def publish(js: Any) -> None:
+            for payload in payloads:
+                await js.publish(f"shop.{self._name}", payload)
+
+        self._run(publish)
+
+    def dead_letters(self) -> list[dict[str, str]]:
+        async def read(js: Any) -> list[dict[str, str]]:
+            count = (await js.stream_info(f"{self._name}_DEAD")).state.messages
+            return [json.loads((await js.get_msg(f"{self._name}_DEAD", seq)).data) for seq in range(1, count + 1)]
+
+        found: list[dict[str, str]] = self._run(read)
+        return found
+
+
+@pytest.fixture(scope="module")
+def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Callable[[], Broker]]]:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    with (
+        run_redis(tmp_path_factory.mktemp("redis"), port=port) as server,
+        run_nats(tmp_path_factory.mktemp("nats")) as at,
+    ):
+        yield {"redis": lambda: RedisBroker(server.url), "nats": lambda: NatsBroker(at)}
+
+
+@pytest.fixture(params=["redis", "nats"])
+def broker(request: pytest.FixtureRequest, brokers: dict[str, Callable[[], Broker]]) -> Broker:
+    return brokers[request.param]()
+
+
+def event(shopper_id: str, number: int, **more: object) -> bytes:
+    time = (NOW - timedelta(days=2) + timedelta(seconds=number)).isoformat()
+    sent = {
+        "shopper_id": shopper_id,
+        "type": "view",
+        "item_id": "desk-lamp-red",
+        "time": time,
+        "event_id": f"e{number}",
+    }
+    return json.dumps(sent | more).encode()
+
+
+def start(broker: Broker, address: str, *options: str) -> subprocess.Popen[str]:
+    command = [str(Path(sys.executable).parent / "portrait"), "ingest", broker.url, "--address", address, *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
+
+
+def ingest_all(broker: Broker, address: str) -> dict[str, int]:
+    """Ingest until the stream is empty; returns the counts."""
+    stdout, stderr = start(broker, address, "--until-caught-up").communicate(timeout=SECONDS)
+    assert stdout, stderr
+    counts: dict[str, int] = json.loads(stdout)
+    return counts
+
+
+def count_of(client: Client, shopper_id: str) -> int:
+    try:
+        return client.get_profile(shopper_id).event_count
+    except NotFoundError:
+        return 0
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_events_are_stored_and_what_is_none_is_set_aside(gateway: RunningGateway, broker: Broker, shopper: str) -> None:
+    forgotten = f"{shopper}-forgotten"
+    with Client(gateway.address) as client:
+        client.forget_shopper(forgotten)
+    broker.publish([event(shopper, number) for number in range(1_500)])
+    broker.publish([event(shopper, 3), event(shopper, 3, item_id="another")])
+    broker.publish(
+        [b"no json", b"[1]", b"\xff", event("", 1), event(shopper, 9_999, type="dance"), event(forgotten, 1)]
+    )
+    done = ingest_all(broker, gateway.address)
+    assert done == {"accepted": 1_500, "duplicates": 1, "dead": 6, "forgotten": 1}
+    letters = broker.dead_letters()
+    assert len(letters) == 6
+    assert all(letter["reason"] for letter in letters)
+    assert forgotten not in str(letters)
+    with Client(gateway.address) as client:
+        assert count_of(client, shopper) == 1_500
+    again = ingest_all(broker, gateway.address)
+    assert again == {"accepted": 0, "duplicates": 0, "dead": 0, "forgotten": 0}
+
+
+def test_fields_of_a_redis_message_are_those_of_the_event(
+    gateway: RunningGateway, brokers: dict[str, Callable[[], Broker]], shopper: str
+) -> None:
+    broker = brokers["redis"]()
+    assert isinstance(broker, RedisBroker)
+    fields = {"shopper_id": shopper, "type": "purchase", "item_id": "wool-rug-blue", "time": NOW.isoformat()}
+    broker.publish_fields(fields | {"price": "9.50"})
+    broker.publish_fields({name: value for name, value in fields.items() if name != "time"})
+    done = ingest_all(broker, gateway.address)
+    assert (done["accepted"], done["dead"]) == (1, 1)
+    assert "time" in broker.dead_letters()[0]["reason"]
+
+
+def test_a_gateway_that_is_away_is_waited_for_and_a_killed_ingestion_repeats_nothing(
+    repository: Path, tmp_path: Path, broker: Broker, shopper: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"unix:{tmp_path}/gateway.sock"
+    ingestion = start(broker, address)
+    broker.publish([event(shopper, number) for number in range(2_000)])
+    with run_gateway(repository, tmp_path, "--host", address, "--port", "0"), Client(address) as client:
+        wait_for(lambda: count_of(client, shopper) > 0)
+        ingestion.kill()  # messages may be under way
+        ingestion.communicate()
+        broker.publish([event(f"{shopper}-later", number) for number in range(500)])
+        ingestion = start(broker, address)
+        wait_for(lambda: count_of(client, f"{shopper}-later") == 500)
+        ingestion.send_signal(signal.SIGTERM)
+        stdout, stderr = ingestion.communicate(timeout=SECONDS)
+        assert ingestion.returncode == 0, stderr
+        assert json.loads(stdout)["dead"] == 0
+        assert count_of(client, shopper) <= 2_000
+
+
+def test_lag_and_counts_are_metrics(gateway: RunningGateway, broker: Broker, shopper: str) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    broker.publish([event(shopper, number) for number in range(10)])
+    ingestion = start(broker, gateway.address, "--metrics-port", str(port))
+
+    def shown() -> str:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
+
+    wait_for(lambda: 'portrait_ingest_messages_total{outcome="accepted"} 10.0' in shown())
+    wait_for(lambda: "portrait_ingest_lag_messages 0.0" in shown())
+    ingestion.send_signal(signal.SIGINT)
+    assert ingestion.wait(SECONDS) == 0
+    ingestion.communicate()
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("kafka://127.0.0.1:1/events", "kafka:// is no kind of stream"),
+        ("redis-stream://127.0.0.1:1", "the URL names no stream"),
+        ("redis-stream://user:secret@127.0.0.1:1/events", "the stream at 127.0.0.1:1 can't be used"),
+        ("nats://user:secret@127.0.0.1:1/EVENTS", "the stream at 127.0.0.1:1 can't be used"),
+    ],
+)
+def test_a_stream_that_can_not_be_used_is_told(url: str, told: str) -> None:
+    done = run_portrait("ingest", url, "--address", "unix:/nowhere/portrait.sock")
+    assert done.code == 2
+    assert told in done.stderr
+    assert "secret" not in done.stderr

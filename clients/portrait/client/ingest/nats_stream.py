@@ -3,6 +3,7 @@
 The data of a message is JSON. Dead letters go to the subject `portrait.dead.STREAM`, in a stream of their own.
 """
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _ACK_SECONDS = 60.0
 """A message that is not acknowledged for so long is delivered again."""
 _MAX_PENDING = 20_000
-_CONNECT_SECONDS = 3
+_CONNECT_SECONDS = 3.0
 
 
 class NatsStream:
@@ -107,11 +108,16 @@ async def open_nats_stream(url: str) -> NatsStream:
     """
     parts = urlsplit(url)
     name, group = stream_name(parts.path), parse_qs(parts.query).get("group", ["portrait"])[0]
+    connecting = asyncio.create_task(
+        nats.connect(f"{parts.scheme}://{parts.netloc}", max_reconnect_attempts=-1, error_cb=_ignore)
+    )
     try:
-        connection = await nats.connect(
-            f"{parts.scheme}://{parts.netloc}", connect_timeout=_CONNECT_SECONDS, max_reconnect_attempts=-1,
-            allow_reconnect=True, error_cb=_ignore,
-        )  # fmt: skip
+        # It would try for ever, as it shall later, when the server restarts.
+        await asyncio.wait({connecting}, timeout=_CONNECT_SECONDS)
+        if not connecting.done():
+            connecting.cancel()
+            raise StreamError(f"the stream at {parts.hostname}:{parts.port} can't be used: no NATS server answers")
+        connection = connecting.result()
     except (NatsError, OSError, ValueError) as error:
         raise StreamError(f"the stream at {parts.hostname}:{parts.port} can't be used: {error}") from error
     stream = NatsStream(connection, name, group)

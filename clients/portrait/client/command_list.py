@@ -21,6 +21,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "release": "Choose which release serves whom: list, promote, roll back, try on some shoppers.",
         "build-audience-table": "Build or update the audience table, in which audiences are found.",
         "export-deletions": "Print the forgotten shoppers, for `portrait prepare --deletions`.",
+        "doctor": "Check the machine, the configuration and running gateways, and say what is wrong.",
         "backup": "Write a backup of the state file, while gateways go on using it.",
         "restore": "Put a backup in the place of the state file, without the shoppers who were forgotten since it was "
         "made.",

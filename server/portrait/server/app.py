@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine
+import sys
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,10 @@ from portrait.server import gateway, jobs
 from portrait.server.admission.costs import UnlistedMethod
 from portrait.server.audiences.table_builder import TableBuildError
 from portrait.server.backends import load_rollout, open_backends
+from portrait.server.doctor.configuration import check_configuration
+from portrait.server.doctor.findings import Finding, Level
+from portrait.server.doctor.fleet import check_fleet
+from portrait.server.doctor.machine import check_machine
 from portrait.server.errors import PortraitError
 from portrait.server.processes.pool import ProcessError
 from portrait.server.processes.supervisor import supervise
@@ -88,6 +93,21 @@ def run_backup(settings: Settings, target: Path) -> int:
 def run_restore(settings: Settings, backup: Path, deletions: Path | None, *, without_deletions: bool) -> int:
     """Put a backup in the place of the state file; see `jobs.restore_state`. Returns the exit code."""
     return _run(jobs.restore_state(settings, backup, deletions, without_deletions), settings)
+
+
+def run_doctor(settings: Settings, gateways: Sequence[str]) -> int:
+    """Check machine, configuration and running gateways; print the findings. Returns the exit code."""
+    findings: list[Finding] = []
+
+    async def check() -> None:
+        findings.extend(check_machine(settings))
+        findings.extend([finding async for finding in check_configuration(settings)])
+        findings.extend(await asyncio.to_thread(lambda: [*check_fleet(gateways)]))
+
+    code = _run(check(), settings)
+    for finding in findings:
+        sys.stdout.write(f"{finding.level:<8} {finding.subject}: {' '.join(finding.text.split())}\n")
+    return code or int(any(finding.level is Level.FAULT for finding in findings))
 
 
 def _run(work: Coroutine[None, None, None], settings: Settings, *, shared: bool = False) -> int:

@@ -197,6 +197,27 @@ def restore(
     sys.exit(run_restore(settings, file, deletions, without_deletions=without_deletions))
 
 
+@_with_settings(Settings.model_fields)
+def doctor(
+    settings: Settings,
+    *,
+    gateway: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="URL of a running gateway's metrics, such as http://127.0.0.1:9464/metrics; may be repeated."
+        ),
+    ] = None,
+) -> None:
+    """Check the machine, the configuration and running gateways, and say what is wrong.
+
+    Takes the settings of `portrait serve`, and changes nothing. Prints a line for each finding; exit code 1 if one is a
+    fault.
+    """
+    from portrait.server.app import run_doctor
+
+    sys.exit(run_doctor(settings, gateway or []))
+
+
 _ENVIRONMENT = {
     # gRPC's core writes to stderr by itself: into the middle of our log lines, and with data that callers sent.
     "GRPC_VERBOSITY": "NONE",

@@ -24,7 +24,7 @@ GATEWAY = {"address": "unix:/nowhere/portrait.sock", "timeout": "0.05"}
 """Nobody answers there."""
 CERTIFICATES = {"root_certificates", "certificate", "key"}
 """Read in the same way by all commands that call a gateway, of which a few paths say enough."""
-SERVER = {"backup", "build-audience-table", "export-deletions", "restore", "serve"}
+SERVER = {"backup", "build-audience-table", "doctor", "export-deletions", "restore", "serve"}
 """Commands that tell what stops them by a line of their log, with exit code 1."""
 NOTHING_TO_DO = {(name, "empty") for name in ("encode", "export-deletions", "profiles", "record", "upsert")}
 """A file without lines is a file of nothing, and a new state holds nobody."""

@@ -1,0 +1,24 @@
+"""A finding: what was looked at, how it is, and what to do about it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """It works, but not as well, or not for long."""
+    FAULT = "fault"
+    """The gateway does not start, or does not do its work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one check."""
+
+    level: Level
+    subject: str
+    text: str
+    """What was found and, if that is not good, what to do."""

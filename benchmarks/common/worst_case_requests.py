@@ -295,6 +295,9 @@ WORST_CASE_REQUESTS: dict[str, dict[str, RequestFactory]] = {
     "portrait.v1.ConsentService/SetDemographics": {
         "": lambda world: consent_service_pb2.SetDemographicsRequest(shopper_id="dearest-consents", age=30)
     },
+    "portrait.v1.ConsentService/ExportShopper": {
+        "": lambda world: consent_service_pb2.ExportShopperRequest(shopper_id=world.shoppers[-1])
+    },
     "portrait.v1.ConsentService/ForgetShopper": {
         "": lambda world: consent_service_pb2.ForgetShopperRequest(shopper_id=world.shoppers[-1])
     },

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from portrait.features.events import Event
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
-from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent
+from portrait.server.storage.store import EventPosition, Forgotten, ItemChange, Recorded, RecordedEvent
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
+from portrait.server.timestamps import to_microseconds
 
 _TOLERANCE = timedelta(seconds=1)
 
@@ -78,6 +79,14 @@ class MemoryStore:
         stored = self._events.get(shopper_id, {}).values()
         known = [(event.time, arrival, event) for arrival, event in stored if event.time and event.time <= as_of]
         return [event for _, _, event in sorted(known, key=lambda each: each[:2])][-limit:]
+
+    async def list_events(
+        self, shopper_id: str, after: EventPosition | None, limit: int
+    ) -> list[tuple[EventPosition, Event]]:
+        stored = self._events.get(shopper_id, {}).values()
+        timed = ((arrival, event, event.time) for arrival, event in stored if event.time)
+        known = [(EventPosition(to_microseconds(time), arrival), event) for arrival, event, time in timed]
+        return sorted((each for each in known if after is None or each[0] > after), key=lambda each: each[0])[:limit]
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
         return {each: len(await self.history(each, as_of, limit)) for each in shopper_ids}

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         UpsertSummary,
         WordEffect,
     )
+    from portrait.client.shopper_records import ShopperRecords
     from portrait.client.sync import Client
 
 __all__ = [
@@ -139,6 +140,7 @@ __all__ = [
     "ServerError",
     "SessionCategory",
     "SessionIntent",
+    "ShopperRecords",
     "SummarySentence",
     "Tls",
     "Trait",

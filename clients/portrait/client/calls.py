@@ -51,6 +51,7 @@ from portrait.client.results import (
     Shopper,
     UpsertSummary,
 )
+from portrait.client.shopper_records import ShopperRecords, read_shopper_records
 from portrait.v1 import (
     audience_service_pb2,
     catalogue_service_pb2,
@@ -318,6 +319,13 @@ def set_demographics(shopper_id: str, age: int | None, gender: str, region: str,
         shopper_id=shopper_id, age=age, gender=gender, region=region, source=source
     )
     return Call("SetDemographics", request, lambda response: read_demographics(response.demographics))
+
+
+@_checked
+def export_shopper(shopper_id: str) -> Call[ShopperRecords]:
+    """Export everything that is recorded of a shopper; the response is a stream of parts."""
+    request = consent_service_pb2.ExportShopperRequest(shopper_id=shopper_id)
+    return Call("ExportShopper", request, read_shopper_records)
 
 
 @_checked

@@ -45,6 +45,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Consent and privacy": {
         "consent": "Record a shopper's consents; without --grant and --withdraw, print permissions and decisions.",
         "set-demographics": "Replace the demographics that a shopper has declared.",
+        "export-shopper": "Print everything that is recorded of a shopper, as one JSON document.",
         "forget": "Delete everything that is recorded of a shopper, for good.",
     },
 }

@@ -5,6 +5,7 @@ Modules that are slow to import are imported inside the functions, so that help 
 
 import dataclasses
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -355,6 +356,24 @@ def set_demographics(
         outputs.print_json(declared)
     else:
         tables.print_demographics(Console(), declared)
+
+
+@calling(_FILE_TIMEOUT)
+def export_shopper(
+    client: "Client",
+    shopper_id: ShopperId,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print the events only, as CSV that `portrait record` and `prepare` read.")
+    ] = False,
+) -> None:
+    """Print everything that is recorded of a shopper, as one JSON document."""
+    from portrait.client import exports
+
+    parts = client.export_shopper(shopper_id)
+    if as_csv:
+        exports.write_csv(shopper_id, parts, sys.stdout)
+    else:
+        exports.write_json(shopper_id, parts, sys.stdout)
 
 
 @calling()

@@ -154,7 +154,12 @@ def read_permissions(
 
 def read_consents(message: consent_service_pb2.GetConsentsResponse) -> Consents:
     """Read a shopper's permissions and recorded decisions."""
-    records = tuple(
+    return Consents(read_permissions(message), read_consent_records(message.records))
+
+
+def read_consent_records(messages: Iterable[consent_service_pb2.ConsentRecord]) -> tuple[ConsentRecord, ...]:
+    """Read recorded decisions; purposes of a later contract are ignored."""
+    return tuple(
         ConsentRecord(
             Consent(
                 _PURPOSE_BY_NUMBER[consent.purpose],
@@ -165,10 +170,25 @@ def read_consents(message: consent_service_pb2.GetConsentsResponse) -> Consents:
             ),
             each.recorded_at.ToDatetime(tzinfo=UTC),
         )
-        for each in message.records
+        for each in messages
         if (consent := each.consent).purpose in _PURPOSE_BY_NUMBER
     )
-    return Consents(read_permissions(message), records)
+
+
+def read_event(message: event_pb2.Event) -> Event | None:
+    """Read a recorded event; None if its type is one of a later contract."""
+    if message.type not in _TYPE_BY_NUMBER:
+        return None
+    numbers = {name: getattr(message, name) for name in _NUMBERS if message.HasField(name)}
+    return Event(
+        type=_TYPE_BY_NUMBER[message.type],
+        event_id=message.event_id,
+        time=message.time.ToDatetime(tzinfo=UTC),
+        item_id=message.item_id,
+        catalogue=message.catalogue,
+        query=message.query,
+        **numbers,
+    )
 
 
 def read_forget_summary(message: consent_service_pb2.ForgetShopperResponse) -> ForgetSummary:

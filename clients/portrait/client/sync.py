@@ -25,6 +25,7 @@ from portrait.client.results import (
     Shopper,
     UpsertSummary,
 )
+from portrait.client.shopper_records import ShopperRecords
 from portrait.client.sync_channel import SyncChannel
 
 _NO_EXAMPLES: Mapping[str, Sequence[Shopper]] = {}
@@ -281,6 +282,17 @@ class Client(SyncChannel):
             FailedPreconditionError: the shopper has not consented to the purpose `demographics`.
         """
         return self._run(calls.set_demographics(shopper_id, age, gender, region, source), options)
+
+    def export_shopper(self, shopper_id: str, **options: Unpack[CallOptions]) -> Iterator[ShopperRecords]:
+        """Export everything that is recorded of a shopper, part by part: what `forget_shopper` would delete.
+
+        Takes any id, known or not; there is at least one part.
+
+        Args:
+            shopper_id: the shopper.
+            **options: see `CallOptions`; `timeout` applies to all parts together.
+        """
+        return self._stream(calls.export_shopper(shopper_id), options)
 
     def forget_shopper(self, shopper_id: str, **options: Unpack[CallOptions]) -> ForgetSummary:
         """Delete everything that is recorded of a shopper, for good: events, demographics and consents.

@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from portrait.v1 import demographics_pb2 as _demographics_pb2
+from portrait.v1 import event_pb2 as _event_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -112,6 +113,22 @@ class SetDemographicsResponse(_message.Message):
     DEMOGRAPHICS_FIELD_NUMBER: _ClassVar[int]
     demographics: _demographics_pb2.Demographics
     def __init__(self, demographics: _Optional[_Union[_demographics_pb2.Demographics, _Mapping]] = ...) -> None: ...
+
+class ExportShopperRequest(_message.Message):
+    __slots__ = ("shopper_id",)
+    SHOPPER_ID_FIELD_NUMBER: _ClassVar[int]
+    shopper_id: str
+    def __init__(self, shopper_id: _Optional[str] = ...) -> None: ...
+
+class ExportShopperResponse(_message.Message):
+    __slots__ = ("consents", "demographics", "events")
+    CONSENTS_FIELD_NUMBER: _ClassVar[int]
+    DEMOGRAPHICS_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    consents: _containers.RepeatedCompositeFieldContainer[ConsentRecord]
+    demographics: _demographics_pb2.Demographics
+    events: _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]
+    def __init__(self, consents: _Optional[_Iterable[_Union[ConsentRecord, _Mapping]]] = ..., demographics: _Optional[_Union[_demographics_pb2.Demographics, _Mapping]] = ..., events: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ...) -> None: ...
 
 class ForgetShopperRequest(_message.Message):
     __slots__ = ("shopper_id",)

@@ -51,6 +51,11 @@ class ConsentServiceStub:
                 request_serializer=portrait_dot_v1_dot_consent__service__pb2.SetDemographicsRequest.SerializeToString,
                 response_deserializer=portrait_dot_v1_dot_consent__service__pb2.SetDemographicsResponse.FromString,
                 _registered_method=True)
+        self.ExportShopper = channel.unary_stream(
+                '/portrait.v1.ConsentService/ExportShopper',
+                request_serializer=portrait_dot_v1_dot_consent__service__pb2.ExportShopperRequest.SerializeToString,
+                response_deserializer=portrait_dot_v1_dot_consent__service__pb2.ExportShopperResponse.FromString,
+                _registered_method=True)
         self.ForgetShopper = channel.unary_unary(
                 '/portrait.v1.ConsentService/ForgetShopper',
                 request_serializer=portrait_dot_v1_dot_consent__service__pb2.ForgetShopperRequest.SerializeToString,
@@ -86,6 +91,15 @@ class ConsentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportShopper(self, request, context):
+        """Streams everything that is recorded of a shopper: what ForgetShopper would delete, and nothing of others. It asks for
+        no consent, as a shopper may see what is kept. The first response has the demographics; consents come before events,
+        and both in the order of their time. Answers for every id, known or not, with at least one response.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ForgetShopper(self, request, context):
         """Deletes everything that is recorded of a shopper: events, demographics and consents. Once the call returns, the
         shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
@@ -113,6 +127,11 @@ def add_ConsentServiceServicer_to_server(servicer, server):
                     servicer.SetDemographics,
                     request_deserializer=portrait_dot_v1_dot_consent__service__pb2.SetDemographicsRequest.FromString,
                     response_serializer=portrait_dot_v1_dot_consent__service__pb2.SetDemographicsResponse.SerializeToString,
+            ),
+            'ExportShopper': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportShopper,
+                    request_deserializer=portrait_dot_v1_dot_consent__service__pb2.ExportShopperRequest.FromString,
+                    response_serializer=portrait_dot_v1_dot_consent__service__pb2.ExportShopperResponse.SerializeToString,
             ),
             'ForgetShopper': grpc.unary_unary_rpc_method_handler(
                     servicer.ForgetShopper,
@@ -203,6 +222,33 @@ class ConsentService:
             '/portrait.v1.ConsentService/SetDemographics',
             portrait_dot_v1_dot_consent__service__pb2.SetDemographicsRequest.SerializeToString,
             portrait_dot_v1_dot_consent__service__pb2.SetDemographicsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportShopper(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/portrait.v1.ConsentService/ExportShopper',
+            portrait_dot_v1_dot_consent__service__pb2.ExportShopperRequest.SerializeToString,
+            portrait_dot_v1_dot_consent__service__pb2.ExportShopperResponse.FromString,
             options,
             channel_credentials,
             insecure,

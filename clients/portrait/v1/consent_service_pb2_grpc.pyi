@@ -45,6 +45,11 @@ class ConsentServiceStub:
     """Replaces the declared demographics of a shopper. FAILED_PRECONDITION unless the shopper has consented to the
     purpose DEMOGRAPHICS.
     """
+    ExportShopper: _grpc.UnaryStreamMultiCallable[_consent_service_pb2.ExportShopperRequest, _consent_service_pb2.ExportShopperResponse]
+    """Streams everything that is recorded of a shopper: what ForgetShopper would delete, and nothing of others. It asks for
+    no consent, as a shopper may see what is kept. The first response has the demographics; consents come before events,
+    and both in the order of their time. Answers for every id, known or not, with at least one response.
+    """
     ForgetShopper: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.ForgetShopperRequest, _consent_service_pb2.ForgetShopperResponse]
     """Deletes everything that is recorded of a shopper: events, demographics and consents. Once the call returns, the
     shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
@@ -68,6 +73,11 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     SetDemographics: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.SetDemographicsRequest, _consent_service_pb2.SetDemographicsResponse]  # type: ignore[assignment]
     """Replaces the declared demographics of a shopper. FAILED_PRECONDITION unless the shopper has consented to the
     purpose DEMOGRAPHICS.
+    """
+    ExportShopper: _aio.UnaryStreamMultiCallable[_consent_service_pb2.ExportShopperRequest, _consent_service_pb2.ExportShopperResponse]  # type: ignore[assignment]
+    """Streams everything that is recorded of a shopper: what ForgetShopper would delete, and nothing of others. It asks for
+    no consent, as a shopper may see what is kept. The first response has the demographics; consents come before events,
+    and both in the order of their time. Answers for every id, known or not, with at least one response.
     """
     ForgetShopper: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.ForgetShopperRequest, _consent_service_pb2.ForgetShopperResponse]  # type: ignore[assignment]
     """Deletes everything that is recorded of a shopper: events, demographics and consents. Once the call returns, the
@@ -107,6 +117,17 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_consent_service_pb2.SetDemographicsResponse, _abc.Awaitable[_consent_service_pb2.SetDemographicsResponse]]:
         """Replaces the declared demographics of a shopper. FAILED_PRECONDITION unless the shopper has consented to the
         purpose DEMOGRAPHICS.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportShopper(
+        self,
+        request: _consent_service_pb2.ExportShopperRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_consent_service_pb2.ExportShopperResponse], _abc.AsyncIterator[_consent_service_pb2.ExportShopperResponse]]:
+        """Streams everything that is recorded of a shopper: what ForgetShopper would delete, and nothing of others. It asks for
+        no consent, as a shopper may see what is kept. The first response has the demographics; consents come before events,
+        and both in the order of their time. Answers for every id, known or not, with at least one response.
         """
 
     @_abc_1.abstractmethod

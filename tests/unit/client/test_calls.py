@@ -14,12 +14,13 @@ PUBLIC = [
     *("AudienceSummary", "Aversion", "BrandAffinity", "CallOptions", "Client", "Consent", "ConsentRecord"),
     *("Consents", "CustomerValue", "CustomerValueCriterion", "DeadlineExceededError", "Demographics"),
     *("DiscountSensitivity", "Embeddings", "Event", "EventEffect", "EventType", "FailedPreconditionError"),
-    *("FieldViolation", "Filter", "ForgetSummary", "Interest", "InterestCriterion", "InvalidRequestError", "Item"),
-    *("ItemEffect", "Keyword", "LabelInterest", "LookAlike", "Metadata", "NotFoundError", "Permission"),
-    *("PortraitError", "PriceBand", "Priority", "Profile", "ProfileError", "ProfileExplanation"),
-    *("PurchaseCycle", "Purpose", "QueryIntent", "RankedItem", "Ranking", "RankingExplanation"),
-    *("RecordSummary", "RegionCriterion", "Rejection", "ServerError", "SessionCategory", "SessionIntent"),
-    *("SummarySentence", "Tls", "Trait", "TraitCriterion", "UnavailableError", "UpsertSummary", "WordEffect"),
+    *("FieldViolation", "Filter", "ForgetSummary", "Interest", "InterestCriterion", "InvalidRequestError"),
+    *("Item", "ItemEffect", "Keyword", "LabelInterest", "LookAlike", "Metadata", "NotFoundError"),
+    *("Permission", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
+    *("ProfileExplanation", "PurchaseCycle", "Purpose", "QueryIntent", "RankedItem", "Ranking"),
+    *("RankingExplanation", "RecordSummary", "RegionCriterion", "Rejection", "ServerError"),
+    *("SessionCategory", "SessionIntent", "ShopperRecords", "SummarySentence", "Tls", "Trait"),
+    *("TraitCriterion", "UnavailableError", "UpsertSummary", "WordEffect"),
 ]
 
 

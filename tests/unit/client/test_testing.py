@@ -107,6 +107,9 @@ def test_every_other_method_answers(fake: FakeClient) -> None:
     assert fake.set_demographics("ann", age=30).age_band == "25-34"
     assert fake.get_profile("ann").demographics == fake.set_demographics("ann", age=34)
     assert len(fake.get_consents("ann").records) == 1
+    [part] = fake.export_shopper("ann")
+    assert (len(part.consents), part.demographics) == (1, fake.set_demographics("ann", age=30))
+    assert [event.item_id for event in part.events] == ["lamp", "rug"]
 
 
 def test_calls_are_written_down_with_their_arguments(fake: FakeClient) -> None:

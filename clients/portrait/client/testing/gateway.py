@@ -37,6 +37,7 @@ from portrait.client.results import (
     UpsertSummary,
     WordEffect,
 )
+from portrait.client.shopper_records import ShopperRecords
 from portrait.client.sync import Client
 from portrait.client.testing import rules
 from portrait.client.testing.rules import NOW, RELEASE
@@ -285,6 +286,10 @@ class FakeGateway:
             )
         self._declared[shopper_id] = Demographics(rules.age_band(age), gender, region, NOW, source, None)
         return self._declared[shopper_id]
+
+    def _export_shopper(self, shopper_id: str) -> list[ShopperRecords]:
+        events = tuple(self._events.get(shopper_id, {}).values())
+        return [ShopperRecords(tuple(self._records.get(shopper_id, ())), self._declared.get(shopper_id), events)]
 
     def _forget_shopper(self, shopper_id: str) -> ForgetSummary:
         self._records.pop(shopper_id, None)

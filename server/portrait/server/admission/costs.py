@@ -58,6 +58,8 @@ _COSTS = {
     "ConsentService/SetConsents": Cost(Workload.STORE, 16_384),
     "ConsentService/GetConsents": Cost(Workload.STORE, 16_384),
     "ConsentService/SetDemographics": Cost(Workload.STORE, 16_384),
+    # Pages of a thousand events, read one after the other; nobody waits for it in a page of the shop.
+    "ConsentService/ExportShopper": Cost(Workload.STORE, 16_384, 4, background=True),
     "ConsentService/ForgetShopper": Cost(Workload.STORE, 16_384),
 }
 _PACKAGE = "portrait.v1."

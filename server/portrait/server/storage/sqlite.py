@@ -34,7 +34,7 @@ from portrait.server.storage.rows import (
 )
 from portrait.server.storage.schema import connect, prepare
 from portrait.server.storage.shopper_versions import ShopperVersions
-from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
+from portrait.server.storage.store import EventPosition, Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 from portrait.server.storage.writer import LOCK_POLL_SECONDS, LOCK_SECONDS, Writer
 from portrait.server.timestamps import from_microseconds, to_microseconds
@@ -54,6 +54,11 @@ _COUNT_EVENTS = (
 )
 _ROWS_AT_A_TIME = 500
 """Rows of a long history that are read at a time; other calls run between two parts."""
+_LIST_EVENTS = (
+    f"SELECT time, arrival, {_COLUMN_LIST} FROM events "  # noqa: S608 - names of a tuple's fields
+    "WHERE shopper_id = ? AND (time, arrival) > (?, ?) ORDER BY time, arrival LIMIT ?"
+)
+_BEGINNING = EventPosition(-(2**62), 0)
 _FEW_ROWS = 256
 """Rows of a history that are read without a thread; longer ones are read by it, from the beginning."""
 _SHOPPERS = "SELECT DISTINCT shopper_id FROM events WHERE shopper_id > ? ORDER BY shopper_id LIMIT ?"
@@ -195,6 +200,13 @@ class SqliteStore:
                 await asyncio.sleep(0)
             events += map(event_of, rows[begin : begin + _ROWS_AT_A_TIME])
         return events
+
+    async def list_events(
+        self, shopper_id: str, after: EventPosition | None, limit: int
+    ) -> list[tuple[EventPosition, Event]]:
+        """The next events of a shopper, oldest first."""
+        rows = await self._reader.fetch_rows(_LIST_EVENTS, (shopper_id, *(after or _BEGINNING), limit))
+        return [(EventPosition(time, arrival), event_of(row)) for time, arrival, *row in rows]
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
         """Count the events that `history` would return for each shopper."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from portrait.features.events import Event, Item
 from portrait.server.consent.consents import Consent, Purpose
@@ -34,6 +34,14 @@ class Recorded(Enum):
     """Not stored: its shopper has another event of this id."""
     FORGOTTEN = auto()
     """Not stored: its shopper was forgotten at its time or later."""
+
+
+class EventPosition(NamedTuple):
+    """The place of an event among those of its shopper."""
+
+    time: int
+    """Microseconds since 1970."""
+    arrival: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +132,15 @@ class Store(Protocol):
         """The latest `limit` events of a shopper that are not later than `as_of`, oldest first.
 
         Events of one time come in the order in which they arrived. Empty if nothing is known of the shopper.
+        """
+        ...
+
+    async def list_events(
+        self, shopper_id: str, after: "EventPosition | None", limit: int
+    ) -> list[tuple["EventPosition", Event]]:
+        """The first `limit` events of a shopper behind a position, oldest first; None for the beginning.
+
+        Events of one time come in the order in which they arrived.
         """
         ...
 

@@ -112,6 +112,22 @@ async def test_a_history_is_of_the_latest_events_up_to_a_moment(store: Store) ->
     assert await store.history("bob", NOON, 2) == []
 
 
+async def test_all_events_are_listed_page_by_page(store: Store) -> None:
+    sent = [viewed(f"e{number}", hours=number // 3) for number in range(10)]  # some have one time
+    await record(store, "ann", *reversed(sent))
+    await record(store, "bob", viewed("e1"))
+    for size in (1, 2, 3, 100):
+        listed: list[Event] = []
+        position = None
+        while page := await store.list_events("ann", position, size):
+            assert len(page) <= size
+            listed += [event for _, event in page]
+            position = page[-1][0]
+        assert listed == await store.history("ann", NOON + 99 * HOUR, 100)
+        assert len(listed) == len(sent)
+    assert await store.list_events("nobody", None, 10) == []
+
+
 async def test_arrivals_have_rising_numbers(store: Store) -> None:
     assert await store.last_arrival() == 0
     await record(store, "ann", viewed("e1"))

@@ -92,6 +92,7 @@ async def everything(store: Store) -> dict[str, Any]:
     return {
         "histories": {each: await store.history(each, EVER, 100) for each in everybody},
         "parts": {each: await store.history(each, at(3), 2) for each in everybody},
+        "lists": {each: [event for _, event in await store.list_events(each, None, 100)] for each in everybody},
         "counts": await store.count_events(everybody, at(3), 2),
         "shoppers": [await store.shoppers(after, 2) for after in ("", "ann", "zoë")],
         "arrived": sorted(await store.shoppers_with_arrivals(0, await store.last_arrival())),

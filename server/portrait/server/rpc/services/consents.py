@@ -10,13 +10,17 @@ from portrait.server.demographics import Demographics, find_age_band
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
 from portrait.server.rpc.context import Context
-from portrait.server.rpc.services.messages import datetime_from_message
+from portrait.server.rpc.services.messages import datetime_from_message, event_to_message
 from portrait.server.rpc.services.profile_messages import demographics_to_message
 from portrait.server.storage.store import Store
 from portrait.v1 import consent_service_pb2, consent_service_pb2_grpc
+from portrait.v1.consent_service_pb2 import ExportShopperResponse
 
 _RECORDS = 1_000
 """Maximum consent records in a response, the newest ones."""
+_ALL_RECORDS = 2**31 - 1
+_PAGE = 1_000
+"""Records or events of one response of an export."""
 _PURPOSES = {purpose: f"PURPOSE_{purpose.name}" for purpose in Purpose}
 _NUMBERED = {consent_service_pb2.Purpose.Value(name): purpose for purpose, name in _PURPOSES.items()}
 _DECISIONS = {
@@ -76,6 +80,25 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
                 "shopper_id",
             )
         return consent_service_pb2.SetDemographicsResponse(demographics=demographics_to_message(declared))
+
+    async def ExportShopper(  # type: ignore[override] # noqa: N802 - the contract's name; it writes its stream itself
+        self, request: consent_service_pb2.ExportShopperRequest, context: Context
+    ) -> None:
+        """Stream all recorded data of a shopper."""
+        declared = await self._store.demographics(request.shopper_id)
+        records = await self._store.consent_records(request.shopper_id, _ALL_RECORDS)
+        first = ExportShopperResponse(consents=map(_record_message, records[:_PAGE]))
+        if declared is not None:
+            first.demographics.CopyFrom(demographics_to_message(declared))
+        await context.write(first)
+        for begin in range(_PAGE, len(records), _PAGE):
+            await context.write(ExportShopperResponse(consents=map(_record_message, records[begin : begin + _PAGE])))
+        events, position = 0, None
+        while found := await self._store.list_events(request.shopper_id, position, _PAGE):
+            await context.write(ExportShopperResponse(events=[event_to_message(event) for _, event in found]))
+            position = found[-1][0]
+            events += len(found)
+        structlog.contextvars.bind_contextvars(events=events, consents=len(records))
 
     async def ForgetShopper(  # noqa: N802 - the contract's name
         self, request: consent_service_pb2.ForgetShopperRequest, context: Context

@@ -74,6 +74,25 @@ def event_from_message(message: event_pb2.Event, event_id: str) -> Event:
     )
 
 
+def event_to_message(event: Event) -> event_pb2.Event:
+    """Convert a recorded event for a response."""
+    message = event_pb2.Event(
+        event_id=event.event_id,
+        type=_TYPE_MESSAGES[event.type],
+        item_id=event.item_id or "",
+        catalogue=event.catalogue,
+        query=event.query or "",
+        price=event.price,
+        quantity=event.quantity,
+        rating=event.rating,
+        dwell_seconds=event.dwell_seconds,
+        position=event.position,
+    )
+    if event.time is not None:
+        message.time.FromDatetime(event.time)
+    return message
+
+
 def event_type_to_message(kind: EventType) -> event_pb2.EventType:
     """Convert the type of an event."""
     return _TYPE_MESSAGES[kind]

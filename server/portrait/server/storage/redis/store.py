@@ -19,7 +19,7 @@ from portrait.server.storage.redis import keys, scripts
 from portrait.server.storage.redis.connection import Command, Evaluation, RedisConnection, connect
 from portrait.server.storage.redis.keys import ALL_BUCKETS, ShopperKeys
 from portrait.server.storage.rows import change_of, consent_of, consent_row, event_of, event_row, item_json
-from portrait.server.storage.store import Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
+from portrait.server.storage.store import EventPosition, Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
@@ -133,6 +133,25 @@ class RedisStore:
             rows = members[begin : begin + _ROWS_AT_A_TIME]
             events += [event_of(json.loads(member[_ARRIVAL_DIGITS:])) for member in rows]
         return events
+
+    async def list_events(
+        self, shopper_id: str, after: EventPosition | None, limit: int
+    ) -> list[tuple[EventPosition, Event]]:
+        """The next events of a shopper, oldest first."""
+        history = ShopperKeys.of(shopper_id).history
+        beginning, skipped = ("-inf", 0) if after is None else (after.time, await self._count_through(history, after))
+        asked = ("ZRANGEBYSCORE", history, beginning, "+inf", "LIMIT", skipped, limit)
+        [members] = await self._read([asked])
+        found = []
+        for member in members:
+            row = json.loads(member[_ARRIVAL_DIGITS:])
+            found.append((EventPosition(row[2], int(member[:_ARRIVAL_DIGITS], 16)), event_of(row)))
+        return found
+
+    async def _count_through(self, history: str, position: EventPosition) -> int:
+        """Count the events of the time of a position up to its own."""
+        [members] = await self._read([("ZRANGEBYSCORE", history, position.time, position.time)])
+        return sum(int(member[:_ARRIVAL_DIGITS], 16) <= position.arrival for member in members)
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
         """Count the events that `history` would return for each shopper."""

@@ -1,0 +1,64 @@
+"""The export of a shopper: one JSON document, or CSV of the events, written while the parts arrive."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from portrait.client.outputs import to_json
+from portrait.client.results import Event
+from portrait.client.shopper_records import ShopperRecords
+
+
+def write_json(shopper_id: str, parts: Iterable[ShopperRecords], file: TextIO) -> None:
+    """Write one JSON object: `shopper_id`, `exported_at`, `demographics`, `consents`, `events`.
+
+    Args:
+        shopper_id: the shopper.
+        parts: as `Client.export_shopper` returns them: consents before events.
+        file: gets the document, an event a line.
+    """
+    reading = iter(parts)
+    first = next(reading)
+    consents, events = [*first.consents], first.events
+    while not events:
+        part = next(reading, None)
+        if part is None:
+            break
+        consents += part.consents
+        events = part.events
+    head = {
+        "shopper_id": shopper_id,
+        "exported_at": datetime.now(UTC),
+        "demographics": None if first.demographics is None else asdict(first.demographics),
+        "consents": [asdict(record) for record in consents],
+    }
+    file.write(to_json(head).removesuffix("}") + ',\n"events": [')
+    separator = "\n"
+    while events:
+        for event in events:
+            file.write(separator + to_json(_row(event)))
+            separator = ",\n"
+        events = next((part.events for part in reading), ())
+    file.write("\n]}\n")
+
+
+def write_csv(shopper_id: str, parts: Iterable[ShopperRecords], file: TextIO) -> None:
+    """Write the events as lines of a log, with the names of `docs/data.md`."""
+    names = ["shopper_id", *(field.name for field in fields(Event))]
+    lines = csv.DictWriter(file, names, lineterminator="\n")
+    lines.writeheader()
+    for part in parts:
+        for event in part.events:
+            row = _row(event)
+            lines.writerow({"shopper_id": shopper_id, **row, "type": event.type.value, "time": _iso(event.time)})
+
+
+def _row(event: Event) -> dict[str, Any]:
+    """The fields of an event that are set."""
+    return {name: value for name, value in asdict(event).items() if value not in (None, "")}
+
+
+def _iso(time: datetime | None) -> str:
+    return "" if time is None else time.isoformat()

@@ -1,0 +1,28 @@
+"""Everything that is recorded of a shopper, as an export brings it."""
+
+from dataclasses import dataclass
+
+from portrait.client.messages import read_consent_records, read_event
+from portrait.client.profiles import Demographics, read_demographics
+from portrait.client.results import ConsentRecord, Event
+from portrait.v1 import consent_service_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class ShopperRecords:
+    """A part of what is recorded of a shopper; all parts together are everything."""
+
+    consents: tuple[ConsentRecord, ...]
+    demographics: Demographics | None
+    """In the first part; None if nothing is declared."""
+    events: tuple[Event, ...]
+    """The oldest first."""
+
+
+def read_shopper_records(message: consent_service_pb2.ExportShopperResponse) -> ShopperRecords:
+    """Read a part of an export; what only a later contract knows is left out."""
+    return ShopperRecords(
+        read_consent_records(message.consents),
+        read_demographics(message.demographics) if message.HasField("demographics") else None,
+        tuple(event for each in message.events if (event := read_event(each)) is not None),
+    )

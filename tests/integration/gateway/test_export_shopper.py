@@ -1,0 +1,130 @@
+"""The export of a shopper: everything that forgetting deletes, and nothing of others."""
+
+import csv
+import io
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from support.command_line import run_portrait
+from support.gateway import RunningGateway
+
+from portrait.client import AsyncClient, Client, Consent, Event, EventType, InvalidRequestError, Purpose
+
+NOW = datetime.now(UTC).replace(microsecond=123_000)
+TABLES_OF_NOBODY = {"item_changes", "state", "tombstones", "sqlite_sequence"}
+"""Tables of the state file without a row of a shopper: a tombstone holds a hash alone."""
+
+
+@pytest.fixture
+def client(gateway: RunningGateway) -> Iterator[Client]:
+    with Client(gateway.address) as client:
+        yield client
+
+
+def know(client: Client, shopper_id: str, events: int = 3) -> list[Event]:
+    """Have something of everything that is recorded of shoppers; returns the events, the oldest first."""
+    sent = [
+        Event(EventType.SEARCH, "e0", NOW - timedelta(days=9), query=f"lamp, of {shopper_id}"),
+        Event(EventType.RATE, "e1", NOW - timedelta(days=8), "wool-rug-blue", rating=4.5, position=3),
+        *(
+            Event(EventType.PURCHASE, f"e{number}", NOW - timedelta(days=7) + timedelta(seconds=number),
+                  "desk-lamp-red", catalogue="products", price=9.5, quantity=2.0)
+            for number in range(2, events)
+        ),
+    ]  # fmt: skip
+    client.record_events((shopper_id, event) for event in reversed(sent))
+    client.set_consents(shopper_id, [Consent(purpose, True, NOW, f"notice of {shopper_id}") for purpose in Purpose])
+    client.set_demographics(shopper_id, age=30, region=f"region of {shopper_id}", source="form")
+    return sent
+
+
+def test_everything_that_is_kept_is_exported(client: Client, shopper: str) -> None:
+    sent = know(client, shopper, events=2_500)
+    know(client, f"{shopper}-other")
+    parts = list(client.export_shopper(shopper))
+    events = [event for part in parts for event in part.events]
+    assert [event.event_id for event in events] == [event.event_id for event in sent]
+    for kept, given in zip(events, sent, strict=True):
+        assert (kept.type, kept.time, kept.item_id, kept.query) == (given.type, given.time, given.item_id, given.query)
+        numbers = (given.price, given.quantity, given.rating, given.position)
+        assert (kept.price, kept.quantity, kept.rating, kept.position) == numbers
+    [demographics] = [part.demographics for part in parts if part.demographics is not None]
+    assert (demographics.age_band, demographics.region) == ("25-34", f"region of {shopper}")
+    consents = [record.consent for part in parts for record in part.consents]
+    assert {consent.purpose for consent in consents} == set(Purpose)
+    assert f"{shopper}-other" not in str(parts)
+
+
+def _rows_of(state: Path, shopper_id: str) -> dict[str, int]:
+    """Rows of a shopper in each table of a state file that can have some."""
+    with closing(sqlite3.connect(state)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            table: connection.execute(f"SELECT count(*) FROM {table} WHERE shopper_id = ?", (shopper_id,)).fetchone()[0]
+            for table in tables
+            if table not in TABLES_OF_NOBODY
+        }
+
+
+def test_what_is_exported_is_what_forgetting_deletes(gateway: RunningGateway, client: Client, shopper: str) -> None:
+    know(client, shopper, events=40)
+    client.set_consents(shopper, [Consent(Purpose.RISK, False)])
+    state = Path(gateway.argument("--state"))
+    rows = _rows_of(state, shopper)
+    parts = list(client.export_shopper(shopper))
+    exported = {
+        "events": sum(len(part.events) for part in parts),
+        "consent_records": sum(len(part.consents) for part in parts),
+        "consents": len({record.consent.purpose for part in parts for record in part.consents}),
+        "demographics": sum(part.demographics is not None for part in parts),
+    }
+    assert exported == rows
+    assert client.forget_shopper(shopper).event_count == exported["events"]
+    assert set(_rows_of(state, shopper).values()) == {0}
+    [nothing] = client.export_shopper(shopper)
+    assert (nothing.consents, nothing.demographics, nothing.events) == ((), None, ())
+
+
+async def test_the_asynchronous_client_exports_too(gateway: RunningGateway, client: Client, shopper: str) -> None:
+    know(client, shopper)
+    async with AsyncClient(gateway.address) as other:
+        events = [event async for part in other.export_shopper(shopper) for event in part.events]
+    assert len(events) == 3
+    with pytest.raises(InvalidRequestError):
+        list(client.export_shopper(""))
+
+
+def test_the_command_prints_one_document_or_a_log(
+    gateway: RunningGateway, client: Client, shopper: str, tmp_path: Path
+) -> None:
+    sent = know(client, shopper, events=1_200)
+    done = run_portrait("export-shopper", shopper, "--address", gateway.address)
+    assert done.code == 0, done
+    document = json.loads(done.stdout)
+    assert document["shopper_id"] == shopper
+    assert document["demographics"]["region"] == f"region of {shopper}"
+    assert len(document["consents"]) == len(Purpose)
+    assert [event["event_id"] for event in document["events"]] == [event.event_id for event in sent]
+    assert document["events"][0]["query"] == f"lamp, of {shopper}"
+    log = run_portrait("export-shopper", shopper, "--csv", "--address", gateway.address).stdout
+    rows = list(csv.DictReader(io.StringIO(log)))
+    assert {row["shopper_id"] for row in rows} == {shopper}
+    assert len(rows) == len(sent)
+    # A log like any other: recorded again, it says what is known.
+    (tmp_path / "events.csv").write_text(log, encoding="utf-8")
+    again = run_portrait("record", tmp_path / "events.csv", "--address", gateway.address, "--json")
+    assert json.loads(again.stdout) == {"accepted": 0, "duplicates": len(sent), "rejected": 0}
+
+
+def test_a_shopper_of_whom_nothing_is_known(gateway: RunningGateway) -> None:
+    done = run_portrait("export-shopper", uuid4().hex, "--address", gateway.address)
+    document = json.loads(done.stdout)
+    assert (document["demographics"], document["consents"], document["events"]) == (None, [], [])
+    log = run_portrait("export-shopper", uuid4().hex, "--csv", "--address", gateway.address).stdout
+    assert log.count("\n") == 1

@@ -26,12 +26,12 @@ from benchmarks.common.cpu_times import CpuMeter
 from benchmarks.common.gateway import NO_RESPONSE_CACHE, run_gateway
 from benchmarks.common.load.calls import make_recommend_calls, make_search_calls
 from benchmarks.common.load.generator import Call, CallResult, Load, run_load
+from benchmarks.common.load.rates import compute_rate, require_answered
 from benchmarks.common.targets import Result
 from benchmarks.serving import senders
 from benchmarks.serving.parts import PARTS
 from benchmarks.serving.peer import model
 from benchmarks.serving.peer.processes import Peer, run_peer, wait_until_answering
-from benchmarks.serving.peers import compute_rate, require_answered
 from benchmarks.serving.senders import Target
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)

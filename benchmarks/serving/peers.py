@@ -26,7 +26,8 @@ from statistics import median
 from benchmarks.common import gateway
 from benchmarks.common.cli import run_part
 from benchmarks.common.encoders import Encoder, encode_texts, open_onnxruntime_encoder, open_openvino_encoder
-from benchmarks.common.load.generator import OK, CallResult
+from benchmarks.common.load.generator import CallResult
+from benchmarks.common.load.rates import compute_rate
 from benchmarks.common.targets import Result
 from benchmarks.serving import senders
 from benchmarks.serving.parts import PARTS
@@ -189,26 +190,6 @@ def measure_in_process(encode: Encoder, tokenizer: TextTokenizer, texts: Sequenc
     began = time.perf_counter()
     encode_texts(encode, tokenizer, texts)
     return len(texts) / (time.perf_counter() - began)
-
-
-def require_answered(answered: Sequence[CallResult]) -> None:
-    """Require that no request failed.
-
-    Raises:
-        RuntimeError: one did.
-    """
-    if failed := [each.code for each in answered if each.code != OK]:
-        raise RuntimeError(f"{len(failed)} of {len(answered)} requests failed: {failed[0]}")
-
-
-def compute_rate(answered: Sequence[CallResult]) -> float:
-    """Compute answers a second.
-
-    Raises:
-        RuntimeError: a request failed.
-    """
-    require_answered(answered)
-    return len(answered) / (max(e.sent + e.seconds for e in answered) - min(e.sent for e in answered))
 
 
 def _compute_percentiles(answered: Sequence[CallResult]) -> tuple[float, float]:

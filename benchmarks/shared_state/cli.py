@@ -25,8 +25,8 @@ from benchmarks.common.cpu_times import CpuMeter
 from benchmarks.common.gateway import run_gateway
 from benchmarks.common.load.calls import RECOMMEND_PATH, read_items
 from benchmarks.common.load.generator import Call, Load, run_load
+from benchmarks.common.load.rates import compute_rate, require_answered
 from benchmarks.common.steps import open_repository
-from benchmarks.serving.peers import compute_rate, require_answered
 from portrait.client import Client, Event, EventType
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 

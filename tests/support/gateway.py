@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from portrait.v1.recommendation_service_pb2_grpc import RecommendationServiceAsyncStub
     from portrait.v1.text_service_pb2_grpc import TextServiceAsyncStub
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 120.0
 _END_SECONDS = 40.0
 _LOG_SECONDS = 30.0
 _POLL_SECONDS = 0.01

@@ -27,7 +27,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a gateway listens, before and after its restart."""
+    """The ports of a gateway, before and after its restart."""
 
     port: int
     probe: int

@@ -74,7 +74,7 @@ def test_traits_become_heads_or_are_absent_with_a_reason(run: Path, tmp_path: Pa
         found = traits.heads(torch.zeros(3, 16), torch.zeros(3, len(STATISTICS))).numpy()
     assert found.shape == (3, 1)
     assert ((found > 0) & (found < 1)).all()
-    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)  # the order of sums differs between machines
 
 
 def test_what_is_wrong_is_told_in_one_line(run: Path, tmp_path: Path) -> None:

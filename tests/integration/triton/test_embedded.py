@@ -213,6 +213,19 @@ async def _unloaded(client: InferenceServerClient, release: int) -> None:
                 await asyncio.sleep(0.05)
 
 
+async def test_a_first_release_that_is_not_loaded_in_time_is_loaded_by_a_new_server(
+    two_releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("portrait.server.triton.embedded._FIRST_LOAD_SECONDS", 0.05)
+    async with EmbeddedTriton(two_releases, tmp_path / "triton.log") as triton:
+        await triton.load(1)
+        assert (triton.restarts, triton.ready) == (1, True)
+        await triton.load(2)  # beside another one, a release has all the time
+        assert triton.restarts == 1
+        async with InferenceServerClient(triton.url) as client:
+            assert [await client.is_model_ready("ranker", version) for version in ("1", "2")] == [True, True]
+
+
 async def test_a_release_is_unloaded_and_the_others_go_on(
     triton: EmbeddedTriton, client: InferenceServerClient
 ) -> None:

@@ -23,7 +23,7 @@ _FORGOTTEN = "SHOPPER_FORGOTTEN"
 
 @dataclass
 class IngestCounts:
-    """What became of the messages so far."""
+    """Counts of the messages so far, by their outcome."""
 
     accepted: int = 0
     duplicates: int = 0

@@ -16,7 +16,7 @@ class Message:
     payload: bytes
     """JSON of one event, as in a line of a log."""
     handle: Any
-    """What the broker knows it by."""
+    """The name by which the broker knows it."""
 
 
 class Stream(Protocol):

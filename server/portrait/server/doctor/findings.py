@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad a finding is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -21,4 +21,4 @@ class Finding:
     level: Level
     subject: str
     text: str
-    """What was found and, if that is not good, what to do."""
+    """The state that was found and, if that is not good, what to do."""

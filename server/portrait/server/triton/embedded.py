@@ -32,6 +32,8 @@ _STABLE_SECONDS = 5.0
 """A server that ran this long with its releases is restarted at once, one that keeps dying after growing pauses."""
 _POLL_SECONDS = 0.25
 """Seconds between checks of the model processes. A process that is dead in two checks was not ended by Triton."""
+_FIRST_LOAD_SECONDS = 30.0
+"""A first release that is not loaded in this time is loaded once more by a new server, which gets all the time."""
 _DEATH_SECONDS = 2.0
 """A server that dies while it loads is gone so soon."""
 _PORTS = range(20_000, 32_000)
@@ -124,18 +126,25 @@ class EmbeddedTriton:
     async def load(self, release: int) -> None:
         """Load a release beside those that are loaded, which go on answering meanwhile.
 
-        If the server dies of the first one, it is loaded once more: now and then a process of a model crashes while it
-        starts, and the server with it. A start must not fail for that; later releases are for the caller to try again.
+        If the server dies of the first one, or hangs, it is loaded once more: now and then a process of a model crashes
+        while it starts, and the server with it, or waits for ever. A start must not fail for that; later releases are
+        for the caller to try again.
 
         Raises:
             TritonError: a model can't be loaded; those that were loaded before still are.
         """
         self._revived.clear()
         try:
-            await self._add(release)
+            async with asyncio.timeout(None if self._releases else _FIRST_LOAD_SECONDS):
+                await self._add(release)
+        except TimeoutError:
+            assert self._process is not None
+            _log.error("triton_killed", extra={"reason": "a model was not loaded in time", "release": release})
+            self._process.kill()
         except TritonError:
             if self._releases or not await self._has_died():
                 raise
+        if release not in self._releases:
             _log.warning("first_release_loaded_again", extra={"release": release})
             await self._revived.wait()
             await self._add(release)

@@ -25,6 +25,7 @@ class Counting:
         }
         self.fallback = SimpleNamespace(answers=Counter({"late": 1}))
         self.texts = SimpleNamespace(cache=SimpleNamespace(hits=2, misses=3))
+        self.triton = SimpleNamespace(failovers=1, hedges=0)
         self.failure = failure
         self.upserted: list[Item] = []
         self.encoded = 0

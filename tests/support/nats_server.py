@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.ports import find_free_port
+
 _SECONDS = 30.0
 
 
@@ -19,8 +21,7 @@ def run_nats(folder: Path) -> Iterator[str]:
     program = shutil.which("nats-server")
     if program is None:
         pytest.skip("there is no nats-server: it comes with the package of this name")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = find_free_port()
     options = ["--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", str(folder)]
     with (folder / "nats.log").open("wb") as log:
         process = subprocess.Popen([program, *options], stdout=log, stderr=log)

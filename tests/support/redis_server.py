@@ -1,7 +1,6 @@
 """Real Redis servers, alone and as a cluster, each in a folder of its own on this machine."""
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import redis
+
+from support.ports import find_free_port
 
 _SECONDS = 30.0
 _NODE_TIMEOUT_MILLISECONDS = 1_000
@@ -81,8 +82,8 @@ def run_redis_cluster(folder: Path) -> Iterator[list[RedisServer]]:
         servers = []
         for number in range(6):
             options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(_NODE_TIMEOUT_MILLISECONDS))
-            port = _free_port()
-            options += ("--cluster-port", str(_free_port()))
+            port = find_free_port()
+            options += ("--cluster-port", str(find_free_port()))
             servers.append(closing.enter_context(run_redis(folder / str(number), *options, port=port)))
         addresses = [server.url.removeprefix("redis://") for server in servers]
         create = ["redis-cli", "--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes"]
@@ -124,8 +125,3 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url: str) -> None:
         except redis.ConnectionError:
             assert time.monotonic() < until
             time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

@@ -20,6 +20,7 @@ from nats.js.api import StreamConfig
 from support.command_line import run_portrait
 from support.gateway import RunningGateway, run_gateway
 from support.nats_server import run_nats
+from support.ports import find_free_port
 from support.redis_server import run_redis
 
 from portrait.client import Client, NotFoundError
@@ -94,10 +95,7 @@ class NatsBroker(Broker):
 
 @pytest.fixture(scope="module")
 def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Callable[[], Broker]]]:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = find_free_port()
     with (
         run_redis(tmp_path_factory.mktemp("redis"), port=port) as server,
         run_nats(tmp_path_factory.mktemp("nats")) as at,
@@ -204,10 +202,7 @@ def test_a_gateway_that_is_away_is_waited_for_and_a_killed_ingestion_repeats_not
 
 
 def test_lag_and_counts_are_metrics(gateway: RunningGateway, broker: Broker, shopper: str) -> None:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = find_free_port()
     broker.publish([event(shopper, number) for number in range(10)])
     ingestion = start(broker, gateway.address, "--metrics-port", str(port))
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,15 +13,11 @@ import grpc
 import pytest
 from support.gateway import Stubs, run_gateway
 from support.mixed_load import Load
+from support.ports import find_free_port
 
 CONFIGURATION = Path(__file__).parents[3] / "deploy" / "haproxy" / "haproxy.cfg"
 CALLS = int(os.environ.get("PORTRAIT_TEST_CALLS", "1000"))
 """Calls that are answered at least; the deployment's documentation has the figure of a longer run."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ def run_haproxy(places: list[Place]) -> Iterator[str]:
     program = shutil.which("haproxy")
     if program is None:
         pytest.skip("there is no haproxy: it comes with the package of this name")
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{find_free_port()}"
     variables = {"PORTRAIT_BIND": address}
     for number, place in enumerate(places, start=1):
         variables |= {
@@ -61,7 +56,7 @@ def run_haproxy(places: list[Place]) -> Iterator[str]:
 
 
 async def test_no_call_fails_while_each_gateway_is_restarted(repository: Path, tmp_path: Path) -> None:
-    places = [Place(free_port(), free_port()) for _ in range(2)]
+    places = [Place(find_free_port(), find_free_port()) for _ in range(2)]
     with ExitStack() as closing:
         running = []
         for number, place in enumerate(places):

@@ -1,6 +1,7 @@
 """The connection to Redis: pipelines of commands, retries while a cluster fails over, typed errors."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -63,6 +64,8 @@ class RedisConnection:
     def __init__(self, client: "Redis | RedisCluster", replicas: int) -> None:
         self._client, self._replicas = client, replicas
         self._slots = asyncio.Semaphore(_MAX_CONNECTIONS)
+        self._reading = asyncio.Lock()
+        """Held while the topology of a cluster is read."""
         self.failures: Counter[str] = Counter()
         """Failed calls, by the name of the error."""
         self._logged: dict[str, float] = {}
@@ -111,6 +114,7 @@ class RedisConnection:
                 if isinstance(failure, DiskFull) or time.monotonic() >= until:
                     raise failure
                 await asyncio.sleep(_PAUSE_SECONDS)
+                await self._read_topology()
 
     async def _attempt(
         self, commands: Sequence[Command], evaluations: Sequence[Evaluation], replicas: int
@@ -123,13 +127,31 @@ class RedisConnection:
             pipeline.execute_command("EVALSHA", script.sha, len(keys), *keys, *values)
         used = [*(command[1] for command in commands), *(each.keys[0] for each in evaluations)]
         waits = self._add_waits(pipeline, used, replicas) if replicas else 0
-        answers = await pipeline.execute(raise_on_error=False)
+        answers = await self._send(pipeline)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
         if waits and (least := min(answers[-waits:])) < replicas:
             raise NotReplicated(f"{least} of {replicas} replicas have a write")
         return answers[: len(answers) - waits]
+
+    async def _send(self, pipeline: Any) -> list[Any]:
+        """Run a pipeline once. A cluster's client must not run a part of it again by itself.
+
+        It would run that elsewhere, on another connection: there, WAIT would acknowledge what it has not seen.
+        """
+        if isinstance(self._client, RedisCluster):
+            answers: list[Any] = await pipeline.execute(raise_on_error=False, allow_redirections=False)
+        else:
+            answers = await pipeline.execute(raise_on_error=False)
+        return answers
+
+    async def _read_topology(self) -> None:
+        """Ask a cluster anew which server has which slots; a server alone has no others."""
+        if isinstance(self._client, RedisCluster):
+            async with self._reading:
+                with contextlib.suppress(RedisError, RedisClusterException, OSError):
+                    await self._client.nodes_manager.initialize()
 
     def _add_waits(self, pipeline: Any, keys: Sequence[str], replicas: int) -> int:
         """Add to a pipeline, for each server, that it waits for its replicas; returns how many answers that gives."""
@@ -181,7 +203,7 @@ async def connect(url: str, replicas: int) -> RedisConnection:
         if information.get("redis_mode") != "cluster":
             return RedisConnection(single, replicas)
         await single.aclose()
-        cluster = RedisCluster.from_url(url, retry=Retry(NoBackoff(), 1), **options)
+        cluster = RedisCluster.from_url(url, retry=once, **options)
         await cluster.initialize()
     except (RedisError, RedisClusterException, OSError, ValueError) as error:
         if "auth" in str(error).lower() or "password" in str(error).lower():  # it has several errors for this

@@ -14,9 +14,13 @@ local function next_number(key)
 end
 """
 """Numbers of a bucket: microseconds since 1970 by the clock of its server, but each higher than the one before."""
+_TOUCH = "local function touch(key) redis.call('INCRBY', key, 0) end"
+"""A write that changes nothing. WAIT waits for the writes of its connection alone: where a call is repeated, and all is
+done already, it would not wait for what the first one wrote."""
 
 _RECORD = (
     _NEXT_NUMBER
+    + _TOUCH
     + """
 local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
 local tombstone = redis.call('HGET', tombstones, ARGV[2])
@@ -40,6 +44,8 @@ if arrival then
     redis.call('ZADD', shoppers, 0, ARGV[1])
     redis.call('ZADD', arrivals, arrival, ARGV[1])
     redis.call('HSET', known, 'version', string.format('%.0f', arrival))
+else
+    touch(counter)
 end
 return outcomes
 """
@@ -83,9 +89,13 @@ end
 
 _RECORD_CONSENTS = (
     _NEXT_NUMBER
+    + _TOUCH
     + """
 local known, consents, counter = unpack(KEYS)
-if redis.call('HGET', known, 'token') == ARGV[1] then return end
+if redis.call('HGET', known, 'token') == ARGV[1] then
+    touch(counter)
+    return
+end
 for place = 2, #ARGV, 5 do
     local purpose, granted, time, recorded_at, record = unpack(ARGV, place, place + 4)
     redis.call('RPUSH', consents, record)

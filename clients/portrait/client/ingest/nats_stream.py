@@ -8,13 +8,12 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
 import nats
 from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, StreamConfig
 
-from portrait.client.ingest.streams import Message, StreamError, stream_name
+from portrait.client.ingest.streams import Message, StreamError, parse_stream_url
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -106,8 +105,7 @@ async def open_nats_stream(url: str) -> NatsStream:
     Raises:
         StreamError: nobody answers there, or there is no such stream.
     """
-    parts = urlsplit(url)
-    name, group = stream_name(parts.path), parse_qs(parts.query).get("group", ["portrait"])[0]
+    parts, name, group = parse_stream_url(url)
     connecting = asyncio.create_task(
         nats.connect(f"{parts.scheme}://{parts.netloc}", max_reconnect_attempts=-1, error_cb=_ignore)
     )

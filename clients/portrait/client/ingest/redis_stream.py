@@ -9,12 +9,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
-from portrait.client.ingest.streams import Message, StreamError, stream_name
+from portrait.client.ingest.streams import Message, StreamError, parse_stream_url
 
 _IDLE_SECONDS = 60.0
 """Messages that a consumer holds for so long are given to another one: it has died."""
@@ -99,8 +98,7 @@ async def open_redis_stream(url: str) -> RedisStream:
     Raises:
         StreamError: nobody answers there, or the key holds something else.
     """
-    parts = urlsplit(url)
-    name, group = stream_name(parts.path), parse_qs(parts.query).get("group", ["portrait"])[0]
+    parts, name, group = parse_stream_url(url)
     server = f"{parts.scheme.removesuffix('-stream')}://{parts.netloc}"
     try:
         client = Redis.from_url(server, socket_timeout=_ANSWER_SECONDS)

@@ -19,6 +19,8 @@ _WAIT_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 """Seconds before a batch is sent again to a gateway that could not take it."""
 _FORGOTTEN = "SHOPPER_FORGOTTEN"
+_CURRENCY = ""
+"""Of prices without one: a message names its own."""
 
 
 @dataclass
@@ -31,11 +33,6 @@ class IngestCounts:
     """Messages that are no valid event, or contradict one of the same id."""
     forgotten: int = 0
     """Events of shoppers who were forgotten since; they are kept nowhere."""
-
-    @property
-    def total(self) -> int:
-        """All messages."""
-        return self.accepted + self.duplicates + self.dead + self.forgotten
 
 
 class Ingestion:
@@ -52,7 +49,6 @@ class Ingestion:
     def __init__(self, stream: Stream, client: Client) -> None:
         self._stream, self._client = stream, client
         self._stop = asyncio.Event()
-        self._currency = ""
         self.counts = IngestCounts()
 
     def stop(self) -> None:
@@ -119,7 +115,7 @@ class Ingestion:
                 if rejection.reason == _FORGOTTEN:
                     self.counts.forgotten += 1
                 else:
-                    dead.append((events[rejection.index][1], f"{rejection.field}: {rejection.message}".lstrip(": ")))
+                    dead.append((events[rejection.index][1], _tell(rejection.field, rejection.message)))
         with contextlib.suppress(StreamError):  # what is not acknowledged comes again
             for message, reason in dead:
                 await self._stream.set_aside(message, reason)
@@ -142,10 +138,10 @@ class Ingestion:
         lines = [message.payload.replace(b"\n", b" ") + b"\n" for message in messages]
 
         def reject(row: files.RejectedRow) -> None:
-            dead.append((messages[row.line - 1], f"{row.column}: {row.message}".lstrip(": ")))
+            dead.append((messages[row.line - 1], _tell(row.column, row.message)))
 
         try:
-            read = list(files.read_events(io.BytesIO(b"".join(lines)), "stream", self._currency, reject))
+            read = list(files.read_events(io.BytesIO(b"".join(lines)), "stream", _CURRENCY, reject))
             return [(event, messages[event.line - 1]) for event in read], dead
         except files.FileError:
             return self._parse_each(messages, lines)
@@ -168,4 +164,8 @@ class Ingestion:
 
     def _parse_one(self, line: bytes, reasons: list[str]) -> list[files.RecordedEvent]:
         """Parse a message; a reason why it is no event is added to `reasons`. Raises FileError if it is no JSON."""
-        return list(files.read_events([line], "stream", self._currency, lambda row: reasons.append(row.message)))
+        return list(files.read_events([line], "stream", _CURRENCY, lambda row: reasons.append(row.message)))
+
+
+def _tell(field: str, message: str) -> str:
+    return f"{field}: {message}" if field else message

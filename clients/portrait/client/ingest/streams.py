@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+_GROUP = "portrait"
 
 
 class StreamError(Exception):
@@ -74,13 +77,14 @@ async def open_stream(url: str) -> Stream:
     raise StreamError(f"{scheme}:// is no kind of stream: redis-stream:// or nats://")
 
 
-def stream_name(path: str) -> str:
-    """Read the name of a stream from the path of its URL.
+def parse_stream_url(url: str) -> tuple[SplitResult, str, str]:
+    """Parse the URL of a stream; returns its parts, the name of the stream, and that of the group of consumers.
 
     Raises:
-        StreamError: there is none.
+        StreamError: it names no stream.
     """
-    name = path.strip("/")
+    parts = urlsplit(url)
+    name = parts.path.strip("/")
     if not name:
         raise StreamError("the URL names no stream: SCHEME://HOST:PORT/STREAM")
-    return name
+    return parts, name, parse_qs(parts.query).get("group", [_GROUP])[0]

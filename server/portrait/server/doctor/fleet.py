@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from http.client import HTTPException
-from urllib.error import HTTPError
 
 from portrait.server.doctor.findings import Finding, Level
-from portrait.server.metrics.endpoint import METRICS_PATH, READY_PATH
+from portrait.server.metrics.endpoint import ask_ready
 from portrait.server.rollout.gateway_status import Gateway, GatewayError
-from portrait.server.runtime.direct_http import open_url
 
 _SECONDS = 5.0
 
@@ -45,9 +43,6 @@ def _check_gateway(url: str, gateway: Gateway) -> Finding:
 
 def _find_unready(url: str) -> str | None:
     try:
-        open_url(url.removesuffix(METRICS_PATH) + READY_PATH, _SECONDS).close()
-    except HTTPError as error:
-        return error.read().decode().strip()
+        return ask_ready(url, _SECONDS)
     except (OSError, HTTPException) as error:
         return f"no answer: {error}"
-    return None

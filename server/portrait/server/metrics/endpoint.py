@@ -6,10 +6,12 @@ Probes by gRPC can't pass mutual TLS, as an orchestrator has no certificate; the
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 
 from prometheus_client import CollectorRegistry, make_wsgi_app, start_http_server
 
 from portrait.server.runtime.addresses import name_address_in_errors
+from portrait.server.runtime.direct_http import open_url
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -58,6 +60,20 @@ def serve_endpoint(registry: CollectorRegistry, probes: Probes, host: str, port:
         thread.join()
 
     return server.server_port, stop
+
+
+def ask_ready(metrics_url: str, timeout_seconds: float) -> str | None:
+    """Ask another process, by the URL of its metrics, whether it answers calls; returns as a `Probe` does.
+
+    Raises:
+        OSError: nobody answers.
+        HTTPException: what answers speaks no HTTP.
+    """
+    try:
+        open_url(metrics_url.removesuffix(METRICS_PATH) + READY_PATH, timeout_seconds).close()
+    except HTTPError as error:
+        return error.read().decode().strip()
+    return None
 
 
 def _answer_probe(probe: Probe, start_response: "StartResponse") -> Iterable[bytes]:

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from http.client import HTTPException
-from urllib.error import HTTPError
 
-from portrait.server.metrics.endpoint import METRICS_PATH, READY_PATH
-from portrait.server.runtime.direct_http import open_url
+from portrait.server.metrics.endpoint import ask_ready
 
 _TIMEOUT_SECONDS = 2.0
 
@@ -24,9 +22,6 @@ def find_unready(urls: Callable[[], Mapping[int, str]]) -> str | None:
 
 def _ask(metrics_url: str) -> str | None:
     try:
-        open_url(metrics_url.removesuffix(METRICS_PATH) + READY_PATH, _TIMEOUT_SECONDS).close()
-    except HTTPError as error:
-        return error.read().decode().strip()
+        return ask_ready(metrics_url, _TIMEOUT_SECONDS)
     except (OSError, HTTPException):
         return None  # it has just died, and gets no calls until it is there again
-    return None

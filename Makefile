@@ -38,10 +38,10 @@ benchmark: env ## Run a benchmark, as NAME=quality ARGS=FOLDER; without NAME, li
 	$(if $(NAME),$(BIN)/pip install --quiet --editable ".[$$($(BIN)/python -m benchmarks --extra $(NAME))]")
 	$(BIN)/python -W ignore -m benchmarks $(NAME) $(ARGS)
 
-check: lint unit ## Check a change within a minute: format, style, types, imports, the contract, unit tests.
+check: lint unit ## Check a change within two minutes: format, style, types, imports, the contract, unit tests.
 
-unit: env ## Run the unit tests but the slow ones.
-	$(BIN)/pytest tests/unit -m "not slow" --quiet --hypothesis-profile quick $(PARALLEL) --dist worksteal
+unit: env ## Run the unit tests but the slow ones, and the tests of names, prose and contract.
+	$(BIN)/pytest tests/unit tests/contract -m "not slow" --quiet --hypothesis-profile quick $(PARALLEL) --dist worksteal
 
 test: env ## Run all tests: unit, contract, integration (real Triton, real gRPC).
 	$(BIN)/pytest $(PARALLEL)

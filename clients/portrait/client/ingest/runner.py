@@ -20,7 +20,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 """Seconds before a batch is sent again to a gateway that could not take it."""
 _FORGOTTEN = "SHOPPER_FORGOTTEN"
 _CURRENCY = ""
-"""Of prices without one: a message names its own."""
+"""Nothing stands for it: the price of a message names its own currency."""
 
 
 @dataclass

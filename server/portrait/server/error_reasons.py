@@ -59,6 +59,16 @@ class ErrorReason(StrEnum):
     CALL_TOO_EXPENSIVE = "CALL_TOO_EXPENSIVE"
     """The call needs more units than one call may have."""
 
+    # UNAUTHENTICATED
+    CREDENTIALS_MISSING = "CREDENTIALS_MISSING"
+    """The call carries neither a token nor a client certificate."""
+    TOKEN_INVALID = "TOKEN_INVALID"  # noqa: S105 - no secret
+    """The token is malformed, expired, of another issuer or audience, or not signed by a known key."""
+
+    # PERMISSION_DENIED
+    SCOPE_MISSING = "SCOPE_MISSING"
+    """The caller lacks the scope of the method."""
+
     # RESOURCE_EXHAUSTED
     GATEWAY_FULL = "GATEWAY_FULL"
     """The maximum number of calls is under way."""

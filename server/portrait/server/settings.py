@@ -150,6 +150,11 @@ class Settings(BaseSettings):
         None,
         description="PEM file of authorities: only callers with a certificate from one of them are served (mTLS).",
     )
+    access: Path | None = Field(
+        None,
+        description="TOML file of the callers who may call, and with which scopes; what it does not allow is refused. "
+        "Unset means that whoever reaches the port may call everything.",
+    )
     otlp_endpoint: str | None = Field(
         None,
         pattern=r"^https?://\S+$",

@@ -22,6 +22,7 @@ from portrait.server.admission.scheduler import CooperativeScheduler
 from portrait.server.audiences.eligibility import AudienceEligibility
 from portrait.server.audiences.search import AudienceSearch
 from portrait.server.audiences.snapshots import TableSnapshots
+from portrait.server.audit.log import AuditLog
 from portrait.server.backends import Backends
 from portrait.server.consent.consents import Permissions
 from portrait.server.metrics.collectors import Metrics
@@ -38,6 +39,7 @@ from portrait.server.rpc.health import HealthService
 from portrait.server.rpc.interceptors.access import require_scope
 from portrait.server.rpc.interceptors.access_log import log_access
 from portrait.server.rpc.interceptors.admission import admit_calls
+from portrait.server.rpc.interceptors.audit import audit_calls
 from portrait.server.rpc.interceptors.chain import InterceptorChain
 from portrait.server.rpc.interceptors.deadlines import enforce_deadline
 from portrait.server.rpc.interceptors.drain import end_on_drain
@@ -105,8 +107,8 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
     """List the interceptors of calls, the outermost first; a new interceptor is one line here.
 
     The order matters. While a gate is full, `shed_load` refuses calls before their requests are read or logged.
-    `admit_calls` is inside the response cache, since a cached response needs no admission. `parse_request` is last,
-    since neither a cached nor a refused call needs a parsed request.
+    `admit_calls` is inside the response cache, since a cached response needs no admission. `parse_request` is
+    near the end, since neither a cached nor a refused call needs a parsed request; only an audit reads it.
     """
     settings, cache, access = parts.settings, parts.response_cache, parts.access
     return [
@@ -123,6 +125,7 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
         cache_responses(cache, settings.response_cache_ttl_seconds, parts.store, lambda: parts.registry.state),
         admit_calls(parts.gates, parts.scheduler),
         parse_request,
+        *([audit_calls(AuditLog(settings.audit_log))] if settings.audit_log else []),
     ]
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from portrait.server.storage.event_writes import LAST_ARRIVAL
-from portrait.server.storage.failures import describe_error
+from portrait.server.storage.failures import describe_error, require_sound
 from portrait.server.storage.private_files import make_private_file
 from portrait.server.storage.queries import transaction
 from portrait.server.storage.schema import connect, prepare, read_version
@@ -95,7 +95,7 @@ def back_up(state: Path, target: Path) -> Backup:
         raise StoreError(f"{target} exists: give another name, or remove it")
     with _copied(state, target) as copy:
         with _opened(copy) as connection:
-            _require_sound(connection, state)
+            require_sound(connection, state)
             [[events, deletions]] = connection.execute(_COUNTS).fetchall()
         size = copy.stat().st_size
         _put(copy, target)
@@ -138,7 +138,7 @@ def restore(backup: Path, state: Path, tombstones: Sequence[Tombstone]) -> Resto
         raise StoreError(f"{state} can't be written: {error.strerror}") from error
     with _copied(backup, state) as copy:
         with _opened(copy) as connection:
-            _require_sound(connection, backup)
+            require_sound(connection, backup)
             prepare(connection, copy)
             forgotten = _apply_tombstones(connection, tombstones)
             [[events, _]] = connection.execute(_COUNTS).fetchall()
@@ -199,12 +199,6 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
 def _describe(error: sqlite3.Error, source: Path, copy: Path) -> str:
     full = getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
     return f"there is no room for {copy}" if full else describe_error(error, source)
-
-
-def _require_sound(connection: sqlite3.Connection, path: Path) -> None:
-    [[found]] = connection.execute("PRAGMA quick_check(1)").fetchall()
-    if found != "ok":
-        raise StoreError(f"{path} is damaged: {found}")
 
 
 def _require_unused(connection: sqlite3.Connection, path: Path) -> None:

@@ -19,7 +19,7 @@ from portrait.server.errors import DiskFull, PortraitError
 from portrait.server.storage import deletion
 from portrait.server.storage.disk_reserve import DiskReserve
 from portrait.server.storage.event_writes import LAST_ARRIVAL, event_rows, record
-from portrait.server.storage.failures import FailureTranslator, describe_error
+from portrait.server.storage.failures import FailureTranslator, describe_error, require_sound
 from portrait.server.storage.private_files import make_private_file, tighten_files
 from portrait.server.storage.queries import expand_placeholders, split_ids
 from portrait.server.storage.reader import Reader
@@ -144,11 +144,9 @@ class SqliteStore:
     async def check(self) -> None:
         """Read the whole file for damage."""
         try:
-            [[found]] = await self._reader.fetch_rows("PRAGMA quick_check(1)")
+            await self._reader.run(partial(require_sound, path=self._path))
         except PortraitError as error:
             raise StoreError(f"{self._path}: {error}") from error
-        if found != "ok":
-            raise StoreError(f"{self._path} is damaged: {found}")
 
     async def record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
         """Store events; for each what became of it."""

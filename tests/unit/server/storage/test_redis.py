@@ -166,6 +166,7 @@ async def test_a_write_wants_its_replicas(server: RedisServer, monkeypatch: pyte
     with pytest.raises(Unavailable):
         await strict.record([event])
     assert await strict.history("ann", EVER, 10)  # reading wants none
+    assert await strict.last_arrival() > 0
     assert await plain.record([event]) == [Recorded.KNOWN]
     await plain.close()
 

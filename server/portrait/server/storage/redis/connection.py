@@ -92,6 +92,10 @@ class RedisConnection:
         """Run scripts that change something, each by itself: one may be done and another not. Otherwise as `write`."""
         return await self._run_patiently((), evaluations, self._replicas)
 
+    async def query(self, evaluations: Sequence[Evaluation]) -> list[Any]:
+        """Run scripts that change nothing, in one round trip to each server. Otherwise as `read`."""
+        return await self._run_patiently((), evaluations, 0)
+
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()

@@ -143,7 +143,7 @@ end
 """ARGV: the writer, then for each item catalogue and id, and JSON of the item, empty if it was removed."""
 
 
-_READ_COUNTER = """
+_READ_COUNTER = """#!lua flags=no-writes
 local now = redis.call('TIME')
 return {redis.call('GET', KEYS[1]) or '0', string.format('%.0f', now[1] * 1000000 + now[2])}
 """

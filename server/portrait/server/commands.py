@@ -115,6 +115,7 @@ def serve(
         "state",
         "state_url",
         "state_replicas",
+        "retain",
         "audiences",
         "triton_url",
         "triton_admin_key",

@@ -20,6 +20,8 @@ from redis.exceptions import (
 
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DiskFull, PortraitError, Unavailable
+from portrait.server.runtime.tracing import trace_request
+from portrait.server.storage.durations import READ_DURATION, WRITE_DURATION
 from portrait.server.storage.redis.scripts import Script
 from portrait.server.storage.store import StoreError
 
@@ -34,6 +36,8 @@ _RETRY_SECONDS = 1.0
 _LOG_SECONDS = 5.0
 """A kind of failure is logged once in this time, with their number."""
 _FULL_SECONDS = 10.0
+DATABASE = {"db.system.name": "redis"}
+"""Attributes of the spans of reads and writes."""
 
 _log = structlog.get_logger(__name__)
 
@@ -76,7 +80,10 @@ class RedisConnection:
         Raises:
             Unavailable: Redis does not answer.
         """
-        return await self._run_patiently(commands, (), 0)
+        if not commands:
+            return []
+        with trace_request("state read", DATABASE), READ_DURATION.time():
+            return await self._run_patiently(commands, (), 0)
 
     async def write(self, command: Command) -> Any:
         """Run a command that changes one key, and wait for the replicas; it may run twice if an answer is lost.
@@ -85,16 +92,21 @@ class RedisConnection:
             Unavailable: Redis does not answer, or too few replicas do.
             DiskFull: its memory is full.
         """
-        [answer] = await self._run_patiently([command], (), self._replicas)
+        with trace_request("state write", DATABASE), WRITE_DURATION.time():
+            [answer] = await self._run_patiently([command], (), self._replicas)
         return answer
 
     async def evaluate(self, evaluations: Sequence[Evaluation]) -> list[Any]:
         """Run scripts that change something, each by itself: one may be done and another not. Otherwise as `write`."""
-        return await self._run_patiently((), evaluations, self._replicas)
+        if not evaluations:
+            return []
+        with trace_request("state write", DATABASE), WRITE_DURATION.time():
+            return await self._run_patiently((), evaluations, self._replicas)
 
     async def query(self, evaluations: Sequence[Evaluation]) -> list[Any]:
         """Run scripts that change nothing, in one round trip to each server. Otherwise as `read`."""
-        return await self._run_patiently((), evaluations, 0)
+        with trace_request("state read", DATABASE), READ_DURATION.time():
+            return await self._run_patiently((), evaluations, 0)
 
     async def close(self) -> None:
         """Close all connections."""

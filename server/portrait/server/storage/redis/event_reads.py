@@ -9,13 +9,12 @@ from typing import Any
 from portrait.features.events import Event
 from portrait.server.storage.redis.connection import Command, RedisConnection
 from portrait.server.storage.redis.keys import ShopperKeys
+from portrait.server.storage.redis.rows import ARRIVAL_DIGITS
 from portrait.server.storage.retention import Cutoffs, Retention
 from portrait.server.storage.rows import event_of
 from portrait.server.storage.store import EventPosition
 from portrait.server.timestamps import to_microseconds
 
-ARRIVAL_DIGITS = 16
-"""A member of a history is the number of arrival in so many hexadecimal digits, then the event as JSON."""
 _ROWS_AT_A_TIME = 500
 """Rows of a long history that are decoded at a time; other calls run between two parts."""
 _TYPE, _TIME = 1, 2

@@ -224,6 +224,57 @@ were removed, and how many to skip the next time, -1 if all were looked at. Wher
 last of all expires, Redis keeps them: the next sweeps delete them.
 """
 
+_BEGIN_MIGRATION = """
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HSET', KEYS[1], 'migrating', ARGV[1]) end
+return redis.call('HGET', KEYS[1], 'migrating')
+"""
+"""ARGV: identity of the source. Returns that of the migration that fills the state; nothing if it is whole."""
+
+_END_MIGRATION = """
+redis.call('HSET', KEYS[1], 'schema', ARGV[1], 'identity', ARGV[2])
+redis.call('HDEL', KEYS[1], 'migrating')
+"""
+"""ARGV: schema and identity."""
+
+_LOAD_EVENTS = """
+local history, events, shoppers, arrivals, counter = unpack(KEYS)
+local last = 0
+for place = 2, #ARGV, 5 do
+    local arrival, time, member, id, digest = unpack(ARGV, place, place + 4)
+    redis.call('ZADD', history, time, member)
+    redis.call('HSET', events, id, digest)
+    last = math.max(last, tonumber(arrival))
+end
+local number = string.format('%.0f', last)
+redis.call('ZADD', shoppers, 0, ARGV[1])
+redis.call('ZADD', arrivals, 'GT', number, ARGV[1])
+if last > tonumber(redis.call('GET', counter) or '0') then redis.call('SET', counter, number) end
+"""
+"""ARGV: shopper id, then for each event number of arrival, time, member of the history, id and digest."""
+
+_LOAD_SHOPPER = """
+local known, consents, migrated = unpack(KEYS)
+redis.call('DEL', consents)
+local fields = 3 + tonumber(ARGV[2])
+for place = 3, fields - 1 do redis.call('RPUSH', consents, ARGV[place]) end
+for place = fields, #ARGV, 2 do redis.call('HSET', known, ARGV[place], ARGV[place + 1]) end
+redis.call('SADD', migrated, ARGV[1])
+"""
+"""ARGV: shopper id, number of consents, each of them as JSON, then fields and values of what is known."""
+
+_LOAD_ITEMS = """
+local changes, numbers, counter = unpack(KEYS)
+local last = tonumber(redis.call('GET', counter) or '0')
+for place = 1, #ARGV, 3 do
+    local number, field, change = unpack(ARGV, place, place + 2)
+    redis.call('HSET', changes, field, change)
+    redis.call('ZADD', numbers, number, field)
+    last = math.max(last, tonumber(number))
+end
+redis.call('SET', counter, string.format('%.0f', last))
+"""
+"""ARGV: for each item the number of its change, catalogue and id, and the change."""
+
 _READ_COUNTER = """#!lua flags=no-writes
 local now = redis.call('TIME')
 return {redis.call('GET', KEYS[1]) or '0', string.format('%.0f', now[1] * 1000000 + now[2])}
@@ -245,6 +296,8 @@ class Script:
 
 RECORD, FORGET, NUMBER_DELETION = Script(_RECORD), Script(_FORGET), Script(_NUMBER_DELETION)
 COUNT_DELETION, READ_COUNTER = Script(_COUNT_DELETION), Script(_READ_COUNTER)
+BEGIN_MIGRATION, END_MIGRATION = Script(_BEGIN_MIGRATION), Script(_END_MIGRATION)
+LOAD_EVENTS, LOAD_SHOPPER, LOAD_ITEMS = Script(_LOAD_EVENTS), Script(_LOAD_SHOPPER), Script(_LOAD_ITEMS)
 CLAIM_SWEEPS, EXPIRE = Script(_CLAIM_SWEEPS), Script(_EXPIRE)
 RECORD_CONSENTS, SET_DEMOGRAPHICS, CHANGE_ITEMS = (
     Script(_RECORD_CONSENTS),

@@ -1,10 +1,9 @@
 """A store in Redis, one server or a cluster. Open it with `open_redis_store`."""
 
-import hashlib
 import heapq
 import json
 import secrets
-from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,24 +15,28 @@ from portrait.server.storage.redis import keys, scripts
 from portrait.server.storage.redis.connection import Evaluation, RedisConnection, connect
 from portrait.server.storage.redis.event_reads import EventReads
 from portrait.server.storage.redis.keys import ALL_BUCKETS, ShopperKeys
+from portrait.server.storage.redis.rows import (
+    SEPARATOR,
+    UNNUMBERED,
+    digest_event,
+    pairs_of,
+    parse_change,
+    parse_demographics,
+    parse_tombstone,
+    to_json,
+)
+from portrait.server.storage.redis.schema import UNLIMITED, begin_state
 from portrait.server.storage.redis.sweep import sweep_due_buckets
 from portrait.server.storage.retention import KEEP_ALL, Retention, record_kept
-from portrait.server.storage.rows import change_of, consent_of, consent_row, event_row, item_json
+from portrait.server.storage.rows import EVENT_ID, TIME, consent_of, consent_row, event_row, item_json
 from portrait.server.storage.store import EventPosition, Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
-SCHEMA_VERSION = 2
-_UNLIMITED = 1
-"""Schema of a state in which no event has ever expired: keys have no time to live, which writers of 2 prolong."""
-_UNNUMBERED = 2**53 - 1
-"""Number of a deletion that is under way: later than all."""
 _SCAN_ROWS = 1_000
 _MIN_ROWS = 16
 """Rows that are read of a bucket at least."""
 _OUTCOMES = {each.name.encode(): each for each in Recorded}
-_SEPARATOR = "\0"
-"""Between catalogue and item id, neither of which may hold it."""
 
 
 class RedisStore:
@@ -84,7 +87,9 @@ class RedisStore:
         for shopper_id, of_shopper in places.items():
             values: list[Any] = [shopper_id, shopper_sha256(shopper_id), self._remaining(events, of_shopper)]
             for place in of_shopper:
-                values += _event_values(events[place])
+                row = event_row(events[place])
+                digest, text = digest_event(row[1:])
+                values += (row[EVENT_ID], row[TIME], digest, text)
             evaluations.append(Evaluation(scripts.RECORD, _shopper_and_bucket(shopper_id), values))
         outcomes: list[Recorded] = [Recorded.NEW] * len(events)
         for of_shopper, answer in zip(places.values(), await self._redis.evaluate(evaluations), strict=True):
@@ -109,11 +114,11 @@ class RedisStore:
     async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
         """Remove all that is known of a shopper."""
         hashed, tombstones = shopper_sha256(shopper_id), ShopperKeys.of(shopper_id).bucket.tombstones
-        values = (shopper_id, hashed, to_microseconds(now), _UNNUMBERED)
+        values = (shopper_id, hashed, to_microseconds(now), UNNUMBERED)
         removed, at = await self._evaluate(scripts.FORGET, _shopper_and_bucket(shopper_id), values)
         # Numbered last: whoever reads the number of the last deletion sees what that deletion left.
         number = await self._evaluate(scripts.COUNT_DELETION, (keys.DELETIONS,), ())
-        await self._evaluate(scripts.NUMBER_DELETION, (tombstones,), (hashed, _UNNUMBERED, number, at))
+        await self._evaluate(scripts.NUMBER_DELETION, (tombstones,), (hashed, UNNUMBERED, number, at))
         return Forgotten(removed, from_microseconds(int(at)))
 
     async def last_forgotten(self) -> int:
@@ -128,7 +133,9 @@ class RedisStore:
             asked = [("HGET", ShopperKeys.of(each).bucket.tombstones, shopper_sha256(each)) for each in part]
             answers = await self._redis.read(asked)
             found |= {
-                each for each, answer in zip(part, answers, strict=True) if answer and _tombstone(answer)[0] > after
+                each
+                for each, answer in zip(part, answers, strict=True)
+                if answer and parse_tombstone(answer)[0] > after
             }
         return found
 
@@ -136,8 +143,8 @@ class RedisStore:
         """All shoppers who were forgotten."""
         found = []
         for answer in await self._redis.read([("HGETALL", bucket.tombstones) for bucket in ALL_BUCKETS]):
-            for hashed, stored in _pairs(answer):
-                number, at = _tombstone(stored)
+            for hashed, stored in pairs_of(answer):
+                number, at = parse_tombstone(stored)
                 found.append((number, Tombstone(hashed.decode(), from_microseconds(at))))
         return [tombstone for _, tombstone in sorted(found, key=lambda each: each[0])]
 
@@ -195,7 +202,7 @@ class RedisStore:
         for consent in consents:
             row = consent_row(consent)
             purpose, granted, time, recorded_at, *_ = row
-            values += (purpose, int(granted), time, recorded_at, _json(row))
+            values += (purpose, int(granted), time, recorded_at, to_json(row))
         used = (of_shopper.known, of_shopper.consents, of_shopper.bucket.counter)
         await self._evaluate(scripts.RECORD_CONSENTS, used, values)
 
@@ -223,25 +230,25 @@ class RedisStore:
         """Keep what a shopper declares, in place of what they declared before."""
         of_shopper = ShopperKeys.of(shopper_id)
         bands = (demographics.age_band, demographics.gender, demographics.region)
-        value = _json((*bands, to_microseconds(demographics.declared_at), demographics.source))
+        value = to_json((*bands, to_microseconds(demographics.declared_at), demographics.source))
         used = (of_shopper.known, of_shopper.bucket.counter)
         return bool(await self._evaluate(scripts.SET_DEMOGRAPHICS, used, (value,)))
 
     async def demographics(self, shopper_id: str) -> Demographics | None:
         """Return the demographics that a shopper declared."""
         [found] = await self._redis.read([("HGET", ShopperKeys.of(shopper_id).known, "demographics")])
-        return _demographics(found) if found else None
+        return parse_demographics(found) if found else None
 
     async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:
         """The regions that any number of shoppers declared."""
         declared = self._read_field("demographics", shopper_ids)
-        return {each: region async for each, found in declared if (region := _demographics(found).region)}
+        return {each: region async for each, found in declared if (region := parse_demographics(found).region)}
 
     async def change_items(self, changes: Sequence[ItemChange], *, since: float | None = None) -> None:
         """Remember items that were added, replaced or removed."""
         values: list[Any] = [self._name]
         for change in changes:
-            values += (f"{change.catalogue}{_SEPARATOR}{change.item_id}", item_json(change.item) or "")
+            values += (f"{change.catalogue}{SEPARATOR}{change.item_id}", item_json(change.item) or "")
         used = (keys.ITEM_CHANGES, keys.ITEM_NUMBERS, keys.ITEM_COUNTER)
         await self._evaluate(scripts.CHANGE_ITEMS, used, values)
 
@@ -250,10 +257,10 @@ class RedisStore:
         cursor, seen = 0, set[bytes]()
         while True:
             [(cursor, found)] = await self._redis.read([("HSCAN", keys.ITEM_CHANGES, cursor, "COUNT", _SCAN_ROWS)])
-            for field, stored in _pairs(found):
+            for field, stored in pairs_of(found):
                 if field not in seen:  # a scan may meet one twice
                     seen.add(field)
-                    yield _change(field, stored)[1]
+                    yield parse_change(field, stored)[1]
             if not int(cursor):
                 return
 
@@ -271,7 +278,7 @@ class RedisStore:
         if not fields:
             return last, []
         [stored] = await self._redis.read([("HMGET", keys.ITEM_CHANGES, *fields)])
-        changes = [_change(field, each) for field, each in zip(fields, stored, strict=True)]
+        changes = [parse_change(field, each) for field, each in zip(fields, stored, strict=True)]
         changes = [(writer, each) for writer, each in changes if writer != self._name and each.number <= last]
         return last, sorted((each for _, each in changes), key=lambda each: each.number)
 
@@ -300,66 +307,21 @@ async def open_redis_store(url: str, replicas: int = 0, retention: Retention = K
         retention: how long events are kept.
 
     Raises:
-        StoreError: it can't be used: nobody answers there, or a later version of Portrait wrote it.
+        StoreError: it can't be used: nobody answers there, another version of Portrait wrote it, or a migration is
+            filling it.
     """
     connection = await connect(url, replicas)
     try:
-        await connection.write(("HSETNX", keys.STATE, "schema", _UNLIMITED))
-        await connection.write(("HSETNX", keys.STATE, "identity", secrets.token_hex(16)))
-        [(schema, identity)] = await connection.read([("HMGET", keys.STATE, "schema", "identity")])
+        head = await begin_state(connection, limited=not retention.keeps_all)
     except Exception as error:
         await connection.close()
+        if isinstance(error, StoreError):
+            raise
         raise StoreError(f"the state in Redis can't be opened: {error}") from error
-    if int(schema) > SCHEMA_VERSION:
-        await connection.close()
-        raise StoreError(
-            f"the state in Redis was written by a later version of Portrait (schema {int(schema)}; "
-            f"this one reads up to {SCHEMA_VERSION})"
-        )
-    is_limited = int(schema) > _UNLIMITED
-    if not retention.keeps_all and not is_limited:
-        await connection.write(("HSET", keys.STATE, "schema", SCHEMA_VERSION))
-        is_limited = True
-    return RedisStore(connection, identity.decode(), retention, is_limited=is_limited)
+    return RedisStore(connection, head.identity, retention, is_limited=head.schema > UNLIMITED)
 
 
 def _shopper_and_bucket(shopper_id: str) -> tuple[str, ...]:
     of_shopper = ShopperKeys.of(shopper_id)
     bucket = of_shopper.bucket
     return (*of_shopper.all, bucket.shoppers, bucket.arrivals, bucket.counter, bucket.tombstones)
-
-
-def _event_values(recorded: RecordedEvent) -> tuple[str, int, bytes, str]:
-    """Id, time, digest and JSON of an event."""
-    _, event_id, _, time, *_ = row = event_row(recorded)
-    text = _json(row[1:])
-    return event_id, time, hashlib.blake2b(text.encode(), digest_size=16).digest(), text
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _tombstone(stored: bytes) -> tuple[int, int]:
-    """Number and moment of a deletion."""
-    number, _, at = stored.partition(b":")
-    return int(number), int(at)
-
-
-def _demographics(stored: bytes) -> Demographics:
-    age_band, gender, region, declared_at, source = json.loads(stored)
-    return Demographics(age_band, gender, region, from_microseconds(declared_at), source)
-
-
-def _change(field: bytes, stored: bytes) -> tuple[str, ItemChange]:
-    """Writer and change of an item."""
-    catalogue, _, item_id = field.decode().partition(_SEPARATOR)
-    number, writer, item = stored.decode().split(" ", 2)
-    return writer, change_of((catalogue, item_id, item or None, int(number)))
-
-
-def _pairs(answer: Any) -> Iterable[tuple[bytes, bytes]]:
-    """The fields of a hash, which come as a mapping or, by the older protocol, one after the other."""
-    if isinstance(answer, dict):
-        return answer.items()
-    return zip(answer[::2], answer[1::2], strict=True)

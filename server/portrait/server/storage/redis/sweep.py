@@ -8,6 +8,7 @@ from datetime import timedelta
 from portrait.server.storage.redis import keys, scripts
 from portrait.server.storage.redis.connection import Evaluation, RedisConnection
 from portrait.server.storage.redis.keys import ALL_BUCKETS, Bucket, ShopperKeys
+from portrait.server.storage.redis.walk import walk_shoppers
 from portrait.server.storage.retention import Retention
 from portrait.server.timestamps import to_microseconds
 
@@ -42,15 +43,11 @@ async def sweep_due_buckets(connection: RedisConnection, retention: Retention) -
 
 async def _sweep(connection: RedisConnection, retention: Retention, buckets: Sequence[Bucket]) -> int:
     """Go through all shoppers of some buckets; callers have half of the time."""
-    deleted, places = 0, dict.fromkeys(buckets, b"-")
-    while places:
+    deleted, began = 0, time.monotonic()
+    async for shopper_ids in walk_shoppers(connection, buckets, _SHOPPERS_AT_A_TIME):
+        deleted += await _expire(connection, retention, shopper_ids)
+        await asyncio.sleep(time.monotonic() - began)
         began = time.monotonic()
-        asked = [("ZRANGEBYLEX", each.shoppers, places[each], "+", "LIMIT", 0, _SHOPPERS_AT_A_TIME) for each in places]
-        pages = await connection.read(asked)
-        deleted += await _expire(connection, retention, [member.decode() for page in pages for member in page])
-        places = {bucket: b"(" + page[-1] for bucket, page in zip(places, pages, strict=True) if page}
-        if places:
-            await asyncio.sleep(time.monotonic() - began)
     return deleted
 
 

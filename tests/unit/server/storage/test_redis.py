@@ -16,6 +16,7 @@ from portrait.features.events import Event, EventType, Item
 from portrait.server.errors import DiskFull, PortraitError, Unavailable
 from portrait.server.storage.redis.connection import MAX_WAIT_SECONDS
 from portrait.server.storage.redis.store import RedisStore, open_redis_store
+from portrait.server.storage.retention import KEEP_ALL, Retention
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import ItemChange, Recorded, RecordedEvent, Store, StoreError
 
@@ -131,6 +132,18 @@ async def test_a_password_that_is_wrong_and_a_later_version_are_told(tmp_path: P
         client.hset("portrait:{meta}:state", mapping={"schema": 99, "identity": "x"})
     with pytest.raises(StoreError, match="later version of Portrait"):
         await open_redis_store(server.url)
+    with redis.Redis.from_url(server.url) as client:
+        client.hset("portrait:{meta}:state", "schema", 1)
+    with pytest.raises(StoreError, match="a preview of Portrait"):
+        await open_redis_store(server.url)
+
+
+async def test_a_state_whose_events_expire_is_of_a_later_version(server: RedisServer) -> None:
+    server.clear()
+    for retention, version in ((KEEP_ALL, b"2"), (Retention.parse("view=9d"), b"3"), (KEEP_ALL, b"3")):
+        await (await open_redis_store(server.url, retention=retention)).close()
+        with redis.Redis.from_url(server.url) as client:
+            assert client.hget("portrait:{meta}:state", "schema") == version
 
 
 class Writer:

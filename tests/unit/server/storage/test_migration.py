@@ -20,7 +20,9 @@ from portrait.features.events import Event, EventType
 from portrait.server.storage.migration import migrate, sqlite_state
 from portrait.server.storage.migration.migrate import Migrated, migrate_state
 from portrait.server.storage.redis.connection import RedisConnection
+from portrait.server.storage.redis.keys import ShopperKeys
 from portrait.server.storage.redis.store import open_redis_store
+from portrait.server.storage.retention import Retention
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent, Store, StoreError
 
@@ -261,6 +263,41 @@ async def test_a_source_that_changed_meanwhile_is_told_and_the_copy_removed(
     assert [each.name for each in tmp_path.iterdir() if each.name.startswith("back")] == []
 
 
+async def test_what_is_written_to_redis_meanwhile_is_told(
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.clear()
+    await fill(server.url)
+    complete = sqlite_state.SqliteTarget.complete
+
+    async def complete_late(target: sqlite_state.SqliteTarget) -> Any:
+        await fill(server.url, [Step("record", "late", 1, 2)])
+        return await complete(target)
+
+    monkeypatch.setattr(sqlite_state.SqliteTarget, "complete", complete_late)
+    with pytest.raises(StoreError, match="in what was written since this run began: the source was changed"):
+        await migrated(server.url, tmp_path / "back.db")
+    assert [*tmp_path.iterdir()] == []
+
+
+async def test_what_redis_lets_go_meanwhile_does_not_matter(
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.clear()
+    told = await fill(server.url)
+    complete = sqlite_state.SqliteTarget.complete
+
+    async def complete_late(target: sqlite_state.SqliteTarget) -> Any:
+        of_ann = ShopperKeys.of("ann")
+        with redis.Redis.from_url(server.url) as client:
+            assert client.delete(of_ann.history, of_ann.events) == 2  # as when their time is over
+        return await complete(target)
+
+    monkeypatch.setattr(sqlite_state.SqliteTarget, "complete", complete_late)
+    await migrated(server.url, tmp_path / "back.db")
+    assert await tell(tmp_path / "back.db") == told
+
+
 async def test_what_is_in_use_or_holds_something_is_refused(server: RedisServer, tmp_path: Path) -> None:
     server.clear()
     path, other = tmp_path / "portrait.db", tmp_path / "other.db"
@@ -324,4 +361,11 @@ async def test_a_state_moves_to_a_cluster_and_back(tmp_path: Path) -> None:
             with pytest.raises(StoreError, match="a gateway is connected"):
                 await migrated(servers[0].url, tmp_path / "last.db")
         assert (await migrated(servers[0].url, tmp_path / "last.db")).parts == moved.parts
+        a_day = Retention(Retention.parse("view=1d").periods, lambda: EVER)
+        expiring = await open_redis_store(servers[0].url, replicas=1, retention=a_day)
+        views = {each: len(history) for each, history in told["histories"].items()}
+        assert await expiring.delete_expired() > 0
+        left = {each: len(await expiring.history(each, EVER, 100)) for each in views}
+        assert sum(left.values()) < sum(views.values())
+        await expiring.close()
     assert await tell(tmp_path / "last.db") == told

@@ -11,10 +11,10 @@ from portrait.server.storage.migration import sqlite_state
 from portrait.server.storage.migration.states import (
     BATCH,
     PartDigest,
+    StateDigest,
     StateReader,
     StateWriter,
     digest_state,
-    list_differences,
 )
 from portrait.server.storage.store import StoreError
 
@@ -48,38 +48,46 @@ async def migrate_state(source: str, target: str, replicas: int, tell: Callable[
     if _is_url(source) == _is_url(target):
         raise StoreError("one of the two must be a state file and the other the URL of a Redis")
     async with _open_source(source) as reader, _open_target(target, replicas, reader.identity) as writer:
-        resumed = await _copy(reader, writer, tell)
-        copy = await writer.complete()
-        before, after = await digest_state(reader), await digest_state(copy)
-        await reader.require_unused()
-        if differences := list_differences(before, after):
+        position = await reader.position()
+        read, resumed = await _copy(reader, writer, tell)
+        written = await digest_state(await writer.complete())
+        differences = read.list_differences(written)
+        if await reader.position() != position:
+            differences.append("what was written since this run began")
+        if differences:
             await writer.discard()
             raise StoreError(
                 f"the copy differs from its source in {', '.join(differences)}: the source was changed meanwhile, and "
                 "the copy is removed; stop all gateways and begin anew"
             )
         await writer.publish()
-    return Migrated(after, resumed)
+    return Migrated(written.parts, resumed)
 
 
-async def _copy(reader: StateReader, writer: StateWriter, tell: Callable[[int], None]) -> int:
-    """Copy what the target lacks; returns the number of shoppers whom it had."""
-    done = resumed = 0
-    await _in_batches(reader.tombstones(), writer.write_tombstones)
-    await _in_batches(reader.items(), writer.write_items)
+async def _copy(reader: StateReader, writer: StateWriter, tell: Callable[[int], None]) -> tuple[StateDigest, int]:
+    """Copy what the target lacks; returns a digest of all that was read, and how many shoppers the target had."""
+    digest, done, resumed = StateDigest(), 0, 0
+    await _in_batches(reader.tombstones(), digest.add_tombstone, writer.write_tombstones)
+    await _in_batches(reader.items(), digest.add_item, writer.write_items)
     async for shopper_ids in reader.shopper_ids():
-        missing = await writer.missing(shopper_ids) if shopper_ids else []
-        if missing:
-            await writer.write_shoppers(await reader.read_shoppers(missing))
-        done += len(shopper_ids)
-        resumed += len(shopper_ids) - len(missing)
+        if not shopper_ids:
+            continue
+        missing = {*await writer.missing(shopper_ids)}
+        shoppers = await reader.read_shoppers(shopper_ids)
+        for shopper in shoppers:
+            digest.add_shopper(shopper)
+        await writer.write_shoppers([shopper for shopper in shoppers if shopper.shopper_id in missing])
+        done, resumed = done + len(shopper_ids), resumed + len(shopper_ids) - len(missing)
         tell(done)
-    return resumed
+    return digest, resumed
 
 
-async def _in_batches(records: AsyncIterator[T], write: Callable[[Sequence[T]], Awaitable[None]]) -> None:
+async def _in_batches(
+    records: AsyncIterator[T], add: Callable[[T], None], write: Callable[[Sequence[T]], Awaitable[None]]
+) -> None:
     batch: list[T] = []
     async for record in records:
+        add(record)
         batch.append(record)
         if len(batch) == BATCH:
             await write(batch)

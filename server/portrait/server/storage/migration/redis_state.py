@@ -3,7 +3,7 @@
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from typing import Any
 
 from redis.exceptions import RedisClusterException, RedisError
@@ -40,10 +40,12 @@ class RedisState:
     def __init__(self, connection: RedisConnection, identity: str) -> None:
         self._redis, self._identity = connection, identity
 
-    async def require_unused(self) -> None:
-        """Require that no gateway is connected; one that is cut off from Redis can't be seen."""
+    async def position(self) -> Hashable:
+        """All numbers that grow when somebody writes; what Redis lets go by its time to live changes none."""
         if STORE_NAME in await self._redis.list_clients():
             raise StoreError("a gateway is connected to this Redis: stop all gateways that use it")
+        counters = [*(bucket.counter for bucket in ALL_BUCKETS), keys.DELETIONS, keys.ITEM_COUNTER]
+        return tuple(await self._redis.read([("GET", counter) for counter in counters]))
 
     @property
     def identity(self) -> str:
@@ -137,9 +139,7 @@ async def open_source(url: str) -> AsyncIterator[StateReader]:
         head = await read_head(connection)
         if head is None:
             raise StoreError("there is no state of Portrait in this Redis")
-        reader = RedisState(connection, head.identity)
-        await reader.require_unused()
-        yield reader
+        yield RedisState(connection, head.identity)
 
 
 @contextlib.asynccontextmanager

@@ -2,7 +2,7 @@
 
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,9 @@ class SqliteState:
         self._connection = connection
         [[self._identity]] = connection.execute(_IDENTITY).fetchall()
 
-    async def require_unused(self) -> None:
-        """Nobody uses it: this connection keeps others out."""
+    async def position(self) -> Hashable:
+        """The same value always: this connection keeps others out."""
+        return None
 
     @property
     def identity(self) -> str:

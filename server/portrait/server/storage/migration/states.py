@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 BATCH = 200
@@ -54,11 +54,11 @@ class ItemState(NamedTuple):
 class StateReader(Protocol):
     """Reads a state that nobody changes meanwhile."""
 
-    async def require_unused(self) -> None:
-        """Require that no gateway uses the state, as far as can be told.
+    async def position(self) -> Hashable:
+        """Another value after everything that a gateway writes.
 
         Raises:
-            StoreError: one does.
+            StoreError: a gateway is connected.
         """
         ...
 
@@ -141,39 +141,54 @@ class PartDigest:
     __hash__ = None  # type: ignore[assignment]
 
 
-async def digest_state(reader: StateReader) -> dict[str, PartDigest]:
-    """Read a whole state; returns count and hash of each part.
+class StateDigest:
+    """Count and hash of each part of a state.
 
     Events are hashed with the items that they link to. The numbers of arrival differ between two stores, so
     `arrival_order` is the order of a shopper's events by them.
     """
-    parts = {name: PartDigest() for name in PARTS}
+
+    def __init__(self) -> None:
+        self.parts = {name: PartDigest() for name in PARTS}
+
+    def add_shopper(self, shopper: ShopperState) -> None:
+        """Add all that is held of a shopper."""
+        parts, name = self.parts, shopper.shopper_id
+        for _, row in shopper.events:
+            parts["events"].add(name, *row)
+        if shopper.events:
+            parts["arrival_order"].add(name, [row[0] for _, row in shopper.events])
+        for event_id, digest in shopper.event_ids.items():
+            parts["event_ids"].add(name, event_id, digest.hex())
+        if shopper.consents:
+            parts["consents"].add(name, [list(row) for row in shopper.consents], count=len(shopper.consents))
+        for purpose, decision in shopper.decisions.items():
+            parts["decisions"].add(name, purpose, *decision)
+        if shopper.demographics:
+            parts["demographics"].add(name, *shopper.demographics)
+
+    def add_tombstone(self, tombstone: TombstoneState) -> None:
+        """Add a shopper who was forgotten."""
+        self.parts["tombstones"].add(*tombstone)
+
+    def add_item(self, item: ItemState) -> None:
+        """Add the last change of an item."""
+        self.parts["item_changes"].add(*item)
+
+    def list_differences(self, other: "StateDigest") -> list[str]:
+        """Name the parts in which another state differs, with the counts of both."""
+        pairs = {name: (self.parts[name], other.parts[name]) for name in PARTS}
+        return [f"{name} ({one.count} and {two.count})" for name, (one, two) in pairs.items() if one != two]
+
+
+async def digest_state(reader: StateReader) -> StateDigest:
+    """Read and digest a whole state."""
+    digest = StateDigest()
+    async for tombstone in reader.tombstones():
+        digest.add_tombstone(tombstone)
+    async for item in reader.items():
+        digest.add_item(item)
     async for shopper_ids in reader.shopper_ids():
         for shopper in await reader.read_shoppers(shopper_ids):
-            _add_shopper(parts, shopper)
-    async for tombstone in reader.tombstones():
-        parts["tombstones"].add(*tombstone)
-    async for item in reader.items():
-        parts["item_changes"].add(*item)
-    return parts
-
-
-def _add_shopper(parts: Mapping[str, PartDigest], shopper: ShopperState) -> None:
-    name = shopper.shopper_id
-    for _, row in shopper.events:
-        parts["events"].add(name, *row)
-    if shopper.events:
-        parts["arrival_order"].add(name, [row[0] for _, row in shopper.events])
-    for event_id, digest in shopper.event_ids.items():
-        parts["event_ids"].add(name, event_id, digest.hex())
-    if shopper.consents:
-        parts["consents"].add(name, [list(row) for row in shopper.consents], count=len(shopper.consents))
-    for purpose, decision in shopper.decisions.items():
-        parts["decisions"].add(name, purpose, *decision)
-    if shopper.demographics:
-        parts["demographics"].add(name, *shopper.demographics)
-
-
-def list_differences(one: Mapping[str, PartDigest], other: Mapping[str, PartDigest]) -> list[str]:
-    """Name the parts in which two states differ, with their counts."""
-    return [f"{part} ({one[part].count} and {other[part].count})" for part in PARTS if one[part] != other[part]]
+            digest.add_shopper(shopper)
+    return digest

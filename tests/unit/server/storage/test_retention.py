@@ -12,6 +12,7 @@ import pytest
 import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 from support.redis_server import RedisServer, run_redis
 
 from portrait.features.events import Event, EventType
@@ -19,7 +20,7 @@ from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.storage.redis.keys import ShopperKeys
 from portrait.server.storage.redis.store import open_redis_store
-from portrait.server.storage.retention import KEEP_ALL, Retention
+from portrait.server.storage.retention import KEEP_ALL, Retention, delete_expired
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Recorded, RecordedEvent, Store
 
@@ -348,6 +349,23 @@ async def test_redis_lets_the_keys_of_an_idle_shopper_go_by_itself(server: Redis
     await unlimited.delete_expired()
     assert lifetime(server, "eve") == (-1, -1)
     await unlimited.close()
+
+
+async def test_a_deletion_is_logged_and_a_failure_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("portrait.server.storage.redis.connection.MAX_WAIT_SECONDS", 0.0)
+    clock = Clock()
+    with run_redis(tmp_path / "redis") as own:
+        store = await open_redis_store(own.url, retention=retention(clock))
+        await record(store, "ann", event("v", EventType.VIEW, BEGIN))
+        clock.now += 31 * DAY
+        with capture_logs() as logged:
+            await delete_expired(store)
+            await delete_expired(store)
+        assert [(line["event"], line["events"]) for line in logged] == [("expired_events_deleted", 1)]
+    with capture_logs() as logged:
+        await delete_expired(store)
+    assert ("expiry_failed", "Unavailable") in {(line["event"], line.get("exception")) for line in logged}
+    await store.close()
 
 
 async def test_what_redis_let_go_leaves_nothing_behind(server: RedisServer) -> None:

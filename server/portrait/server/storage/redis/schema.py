@@ -13,7 +13,7 @@ UNLIMITED = 2
 
 
 class StateHead(NamedTuple):
-    """What tells a state from others."""
+    """Version and identity of a state."""
 
     schema: int
     identity: str

@@ -64,6 +64,9 @@ class MemoryStore:
         self._tombstones[shopper_sha256(shopper_id)] = self._deletions, at
         return Forgotten(len(removed), at)
 
+    async def delete_expired(self) -> int:
+        return 0  # it keeps every event for ever
+
     async def last_forgotten(self) -> int:
         return self._deletions
 

@@ -25,6 +25,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "backup": "Write a backup of the state file, while gateways go on using it.",
         "restore": "Put a backup in the place of the state file, without the shoppers who were forgotten since it was "
         "made.",
+        "migrate-state": "Copy the state from a file to a Redis, or from a Redis to a file.",
         "loadtest": "Load a gateway with calls from real visits, by k6; fails if responses are late, wrong or too few.",
     },
     "Query a gateway": {

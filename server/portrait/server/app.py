@@ -97,6 +97,11 @@ def run_restore(settings: Settings, backup: Path, deletions: Path | None, *, wit
     return _run(jobs.restore_state(settings, backup, deletions, without_deletions), settings)
 
 
+def run_migration(settings: Settings, source: str, target: str) -> int:
+    """Copy a state from a file to Redis, or from Redis to a file. Returns the exit code."""
+    return _run(jobs.migrate_state(settings, source, target), settings)
+
+
 def run_doctor(settings: Settings, gateways: Sequence[str]) -> int:
     """Check machine, configuration and running gateways; print the findings. Returns the exit code."""
     findings: list[Finding] = []

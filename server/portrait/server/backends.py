@@ -50,7 +50,7 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
     """
     if settings.release is None:
         Traffic.of(settings.repository)  # fails before anything is started
-    store = await open_state(settings.state, settings.state_url, settings.state_replicas)
+    store = await open_state(settings.state, settings.state_url, settings.state_replicas, settings.retention)
     closing.push_async_callback(store.close)
     triton = await _open_triton(settings, closing, supervised)
     return Backends(store, triton, await _read_triton_version(triton.urls))

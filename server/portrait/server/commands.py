@@ -115,6 +115,7 @@ def serve(
         "state",
         "state_url",
         "state_replicas",
+        "retain",
         "audiences",
         "triton_url",
         "triton_admin_key",
@@ -195,6 +196,26 @@ def restore(
     from portrait.server.app import run_restore
 
     sys.exit(run_restore(settings, file, deletions, without_deletions=without_deletions))
+
+
+@_with_settings(("settings_file", "state_replicas"))
+def migrate_state(
+    settings: Settings,
+    source: Annotated[str, typer.Argument(metavar="FROM", help="State file, or URL of a Redis.", show_default=False)],
+    target: Annotated[
+        str, typer.Argument(metavar="TO", help="The other of the two; must hold no state.", show_default=False)
+    ],
+) -> None:
+    """Copy the state from a file to a Redis, or from a Redis to a file.
+
+    Stop all gateways first. The copy is compared with its source: each part by its number and a hash of its contents.
+    The source stays as it is. A run that was cut short goes on when it is started again; no gateway opens the copy
+    before it is whole. Audience tables have to be built anew. Writes JSON lines to stderr; the last has "event":
+    "state_migrated".
+    """
+    from portrait.server.app import run_migration
+
+    sys.exit(run_migration(settings, source, target))
 
 
 @_with_settings(Settings.model_fields)

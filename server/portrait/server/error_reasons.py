@@ -46,6 +46,8 @@ class ErrorReason(StrEnum):
     """The shopper does not allow the purpose."""
     SHOPPER_FORGOTTEN = "SHOPPER_FORGOTTEN"
     """The shopper was forgotten after the event."""
+    EVENT_EXPIRED = "EVENT_EXPIRED"
+    """The event is older than events of its type are kept."""
     CATALOGUES_FULL = "CATALOGUES_FULL"
     """The maximum number of catalogues is reached."""
     AUDIENCE_TABLE_MISSING = "AUDIENCE_TABLE_MISSING"

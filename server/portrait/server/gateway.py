@@ -63,6 +63,8 @@ from portrait.server.runtime.background import Background
 from portrait.server.runtime.heartbeat import BEAT_SECONDS, Heartbeat
 from portrait.server.runtime.signals import handle_signals
 from portrait.server.settings import Settings
+from portrait.server.storage.retention import POLL_SECONDS as RETENTION_POLL_SECONDS
+from portrait.server.storage.retention import delete_expired
 from portrait.server.storage.store import Store
 from portrait.server.triton import EmbeddedTriton
 
@@ -122,7 +124,13 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
         *([require_scope(lambda: access.now)] if access else []),
         enforce_deadline(settings.default_deadline_seconds, settings.max_deadline_seconds),
         read_request,
-        cache_responses(cache, settings.response_cache_ttl_seconds, parts.store, lambda: parts.registry.state),
+        cache_responses(
+            cache,
+            settings.response_cache_ttl_seconds,
+            parts.store,
+            lambda: parts.registry.state,
+            events_expire=settings.retain is not None,
+        ),
         admit_calls(parts.gates, parts.scheduler),
         parse_request,
         *([audit_calls(AuditLog(settings.audit_log))] if settings.audit_log else []),
@@ -158,6 +166,7 @@ def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, C
         ("item changes", changes.apply, CHANGES_POLL_SECONDS),
         ("refusals", refusals.write, REFUSALS_POLL_SECONDS),
         ("repair", parts.rollout.repair, REPAIR_SECONDS),
+        ("retention", partial(delete_expired, parts.store), RETENTION_POLL_SECONDS),
     ]
     if parts.access:
         tasks.append(("access", parts.access.refresh, ACCESS_POLL_SECONDS))

@@ -18,9 +18,12 @@ from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.runtime.signals import cancel_on_signals
 from portrait.server.settings import Settings
 from portrait.server.storage.backup import back_up, read_tombstones_of, restore
+from portrait.server.storage.migration.migrate import migrate_state as migrate
 from portrait.server.storage.open import open_state
 from portrait.server.storage.store import StoreError
 from portrait.server.storage.tombstones import Tombstone, read_tombstones, write_tombstones
+
+_PROGRESS_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -103,6 +106,27 @@ async def restore_state(settings: Settings, backup: Path, deletions: Path | None
     restored = restore(backup, settings.state, [*(known or ()), *(_read_deletions(deletions) if deletions else ())])
     replaced = restored.replaced and restored.replaced.name
     _log.info("state_restored", events=restored.events, forgotten=restored.forgotten, replaced=replaced)
+
+
+async def migrate_state(settings: Settings, source: str, target: str) -> None:
+    """Copy a state from a file to Redis, or from Redis to a file.
+
+    Raises:
+        StoreError: as `migration.migrate_state`.
+    """
+    cancel_on_signals()
+    started = last = time.monotonic()
+
+    def tell(shoppers: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _PROGRESS_SECONDS:
+            last = time.monotonic()
+            _log.info("migration_progress", shoppers=shoppers, seconds=round(last - started, 1))
+
+    migrated = await migrate(source, target, settings.state_replicas, tell)
+    for part, digest in migrated.parts.items():
+        _log.info("part_migrated", part=part, count=digest.count, hash=digest.hash)
+    _log.info("state_migrated", resumed_shoppers=migrated.resumed, seconds=round(time.monotonic() - started, 1))
 
 
 def _read_deletions(path: Path) -> Sequence[Tombstone]:

@@ -18,6 +18,7 @@ from pydantic_settings import (
 from portrait.server.consent.consents import ConsentRule, Purpose
 from portrait.server.runtime.addresses import UNIX_SCHEME, parse_host, parse_tcp_host
 from portrait.server.runtime.environment import PREFIX, is_service_link
+from portrait.server.storage.retention import KEEP_ALL, Retention
 
 
 class Settings(BaseSettings):
@@ -71,6 +72,11 @@ class Settings(BaseSettings):
         le=16,
         description="Replicas of Redis that must have a change before it is acknowledged. With 0, what was "
         "acknowledged in the last moment can be lost with a server.",
+    )
+    retain: str | None = Field(
+        None,
+        description="How long events are kept, by their type, for example view=90d,purchase=3y: 1d to 100y, a year of "
+        "365 days. Older ones are refused, not served, and deleted. Types that are not named are kept for ever.",
     )
     audiences: Path = Field(
         Path("var/audiences"), description="Folder of the audience tables that `portrait build-audience-table` makes."
@@ -194,6 +200,13 @@ class Settings(BaseSettings):
             raise ValueError("an address between two commas is empty")
         return value
 
+    @field_validator("retain")
+    @classmethod
+    def _check_retain(cls, value: str | None) -> str | None:
+        if value is not None:
+            Retention.parse(value)
+        return value
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
@@ -210,6 +223,11 @@ class Settings(BaseSettings):
     def triton_urls(self) -> list[str]:
         """The address of each Triton that runs; empty if one is started here."""
         return [url.strip() for url in (self.triton_url or "").split(",") if url.strip()]
+
+    @property
+    def retention(self) -> Retention:
+        """The time for which events are kept."""
+        return KEEP_ALL if self.retain is None else Retention.parse(self.retain)
 
     @property
     def consent_rules(self) -> dict[Purpose, ConsentRule]:

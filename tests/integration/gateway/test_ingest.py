@@ -155,7 +155,7 @@ def test_events_are_stored_and_what_is_none_is_set_aside(gateway: RunningGateway
         [b"no json", b"[1]", b"\xff", event("", 1), event(shopper, 9_999, type="dance"), event(forgotten, 1)]
     )
     done = ingest_all(broker, gateway.address)
-    assert done == {"accepted": 1_500, "duplicates": 1, "dead": 6, "forgotten": 1}
+    assert done == {"accepted": 1_500, "duplicates": 1, "dead": 6, "forgotten": 1, "expired": 0}
     letters = broker.dead_letters()
     assert len(letters) == 6
     assert all(letter["reason"] for letter in letters)
@@ -163,7 +163,7 @@ def test_events_are_stored_and_what_is_none_is_set_aside(gateway: RunningGateway
     with Client(gateway.address) as client:
         assert count_of(client, shopper) == 1_500
     again = ingest_all(broker, gateway.address)
-    assert again == {"accepted": 0, "duplicates": 0, "dead": 0, "forgotten": 0}
+    assert again == {"accepted": 0, "duplicates": 0, "dead": 0, "forgotten": 0, "expired": 0}
 
 
 def test_fields_of_a_redis_message_are_those_of_the_event(

@@ -23,7 +23,7 @@ class IngestCollector(Collector):
         messages = CounterMetricFamily(
             "portrait_ingest_messages", "Messages of the stream that are done with.", labels=["outcome"]
         )
-        for outcome in ("accepted", "duplicates", "dead", "forgotten"):
+        for outcome in ("accepted", "duplicates", "dead", "forgotten", "expired"):
             messages.add_metric([outcome], getattr(counts, outcome))
         yield messages
         yield GaugeMetricFamily(

@@ -18,7 +18,7 @@ _IN_FLIGHT = 3
 _WAIT_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 """Seconds before a batch is sent again to a gateway that could not take it."""
-_FORGOTTEN = "SHOPPER_FORGOTTEN"
+_FORGOTTEN, _EXPIRED = "SHOPPER_FORGOTTEN", "EVENT_EXPIRED"
 _CURRENCY = ""
 """Nothing stands for it: the price of a message names its own currency."""
 
@@ -33,6 +33,8 @@ class IngestCounts:
     """Messages that are no valid event, or contradict one of the same id."""
     forgotten: int = 0
     """Events of shoppers who were forgotten since; they are kept nowhere."""
+    expired: int = 0
+    """Events that are older than the gateway keeps events of their type; they are kept nowhere."""
 
 
 class Ingestion:
@@ -114,6 +116,8 @@ class Ingestion:
             for rejection in summary.rejected:
                 if rejection.reason == _FORGOTTEN:
                     self.counts.forgotten += 1
+                elif rejection.reason == _EXPIRED:
+                    self.counts.expired += 1
                 else:
                     dead.append((events[rejection.index][1], _tell(rejection.field, rejection.message)))
         with contextlib.suppress(StreamError):  # what is not acknowledged comes again

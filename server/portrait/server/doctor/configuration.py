@@ -18,7 +18,7 @@ from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.rpc.tls import TlsError, load_certificates
 from portrait.server.runtime.addresses import is_local
 from portrait.server.settings import Settings
-from portrait.server.storage.failures import describe_error
+from portrait.server.storage.failures import describe_error, require_sound
 from portrait.server.storage.open import open_state
 from portrait.server.storage.schema import connect, read_version
 from portrait.server.storage.store import StoreError
@@ -81,13 +81,11 @@ def _check_file(settings: Settings) -> Finding:
     try:
         with contextlib.closing(connect(path, _SECONDS)) as connection:
             read_version(connection, path)
-            [[found]] = connection.execute("PRAGMA quick_check(1)").fetchall()
+            require_sound(connection, path)
     except StoreError as error:
         return Finding(Level.FAULT, "state", str(error))
     except sqlite3.Error as error:
         return Finding(Level.FAULT, "state", describe_error(error, path))
-    if found != "ok":
-        return Finding(Level.FAULT, "state", f"{path} is damaged ({found}): restore it from a backup")
     if path.stat().st_mode & 0o077:
         return Finding(Level.WARNING, "state", f"others may read {path}: run `chmod 600 {path}`")
     return Finding(Level.OK, "state", f"{path} is whole")

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from portrait.server.storage.database_files import LOG_SUFFIXES, move_into_place, remove_database, require_unused
 from portrait.server.storage.event_writes import LAST_ARRIVAL
-from portrait.server.storage.failures import describe_error
+from portrait.server.storage.failures import describe_error, require_sound
 from portrait.server.storage.private_files import make_private_file
 from portrait.server.storage.queries import transaction
 from portrait.server.storage.schema import connect, prepare, read_version
@@ -19,7 +20,6 @@ from portrait.server.timestamps import from_microseconds, to_microseconds
 
 _LOCK_SECONDS = 5.0
 _COPY_SUFFIX, _REPLACED_SUFFIX = ".partial", ".replaced"
-_LOG_SUFFIXES = ("-wal", "-shm")
 
 _COUNTS = "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM tombstones)"
 _READ_TOMBSTONES = "SELECT shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
@@ -95,10 +95,10 @@ def back_up(state: Path, target: Path) -> Backup:
         raise StoreError(f"{target} exists: give another name, or remove it")
     with _copied(state, target) as copy:
         with _opened(copy) as connection:
-            _require_sound(connection, state)
+            require_sound(connection, state)
             [[events, deletions]] = connection.execute(_COUNTS).fetchall()
         size = copy.stat().st_size
-        _put(copy, target)
+        move_into_place(copy, target)
     return Backup(events, deletions, size)
 
 
@@ -112,7 +112,7 @@ def read_tombstones_of(state: Path) -> Sequence[Tombstone] | None:
         return None
     try:
         with _opened(state) as connection:
-            _require_unused(connection, state)
+            require_unused(connection, state)
             rows = connection.execute(_READ_TOMBSTONES).fetchall()
     except sqlite3.Error:
         return None
@@ -138,12 +138,12 @@ def restore(backup: Path, state: Path, tombstones: Sequence[Tombstone]) -> Resto
         raise StoreError(f"{state} can't be written: {error.strerror}") from error
     with _copied(backup, state) as copy:
         with _opened(copy) as connection:
-            _require_sound(connection, backup)
+            require_sound(connection, backup)
             prepare(connection, copy)
             forgotten = _apply_tombstones(connection, tombstones)
             [[events, _]] = connection.execute(_COUNTS).fetchall()
         replaced = _set_aside(state) if state.exists() else None
-        _put(copy, state)
+        move_into_place(copy, state)
     return Restored(events, forgotten, replaced)
 
 
@@ -174,7 +174,7 @@ def _copied(source: Path, target: Path) -> Iterator[Path]:
     if not source.is_file():
         raise StoreError(f"{source} does not exist")
     try:
-        _remove(copy)
+        remove_database(copy)
         make_private_file(copy)
         try:
             with _opened(source) as connection:
@@ -183,7 +183,7 @@ def _copied(source: Path, target: Path) -> Iterator[Path]:
                 connection.execute("VACUUM INTO ?", (str(copy),))
             yield copy
         finally:
-            _remove(copy)
+            remove_database(copy)
     except sqlite3.Error as error:
         raise StoreError(_describe(error, source, copy)) from error
     except OSError as error:
@@ -201,50 +201,11 @@ def _describe(error: sqlite3.Error, source: Path, copy: Path) -> str:
     return f"there is no room for {copy}" if full else describe_error(error, source)
 
 
-def _require_sound(connection: sqlite3.Connection, path: Path) -> None:
-    [[found]] = connection.execute("PRAGMA quick_check(1)").fetchall()
-    if found != "ok":
-        raise StoreError(f"{path} is damaged: {found}")
-
-
-def _require_unused(connection: sqlite3.Connection, path: Path) -> None:
-    """Require that no other process has opened a state file."""
-    connection.execute("PRAGMA busy_timeout = 0")
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    try:
-        connection.execute("BEGIN EXCLUSIVE")
-        connection.execute("ROLLBACK")
-    except sqlite3.OperationalError as error:
-        if getattr(error, "sqlite_errorname", "") != "SQLITE_BUSY":
-            raise
-        raise StoreError(f"{path} is in use: stop all gateways that use it") from error
-
-
 def _set_aside(state: Path) -> Path:
     """Keep a state file under another name; it stays under its own as well until that is replaced."""
     kept = state.with_name(f"{state.name}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}{_REPLACED_SUFFIX}")
-    for suffix in _LOG_SUFFIXES:  # left by a damaged file; another file must not inherit them
+    for suffix in LOG_SUFFIXES:  # left by a damaged file; another file must not inherit them
         with contextlib.suppress(FileNotFoundError):
             os.replace(state.with_name(state.name + suffix), kept.with_name(kept.name + suffix))
     os.link(state, kept)
     return kept
-
-
-def _put(copy: Path, target: Path) -> None:
-    """Move a whole file to its place; it is there after a crash of the machine too."""
-    _sync(copy)
-    os.replace(copy, target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove(copy: Path) -> None:
-    for suffix in ("", *_LOG_SUFFIXES, "-journal"):
-        copy.with_name(copy.name + suffix).unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import structlog
 
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DiskFull, PortraitError, StateDamaged, Unavailable
+from portrait.server.storage.store import StoreError
 
 LOCKED_RETRY_SECONDS = 1.0
 DISK_RETRY_SECONDS = 10.0
@@ -123,6 +124,18 @@ def _stat_disk(path: Path) -> os.statvfs_result | None:
         return os.statvfs(path.parent)
     except OSError:
         return None
+
+
+def require_sound(connection: sqlite3.Connection, path: Path) -> None:
+    """Read all of a file, which may take minutes, and look for damage.
+
+    Raises:
+        StoreError: a page of it, or an index, is damaged.
+        sqlite3.Error: it can't be read.
+    """
+    [[found]] = connection.execute("PRAGMA quick_check(1)").fetchall()
+    if found != "ok":
+        raise StoreError(f"{path} is damaged: {found}")
 
 
 def describe_error(error: sqlite3.Error, path: Path) -> str:

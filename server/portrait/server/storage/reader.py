@@ -71,6 +71,14 @@ class Reader:
             for row in found:
                 yield row
 
+    async def run(self, work: Callable[[sqlite3.Connection], R]) -> R:
+        """Read with the thread's connection.
+
+        Raises:
+            PortraitError: as `fetch_rows`.
+        """
+        return await self._run(lambda: work(self._connection))
+
     async def close(self) -> None:
         """Wait for what is being read, then close the connections."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)

@@ -133,6 +133,10 @@ CREATE INDEX events_of_shopper ON events (shopper_id, time, arrival);
 CREATE TABLE state (identity TEXT NOT NULL);
 INSERT INTO state VALUES (lower(hex(randomblob(16))));
 """,
+    """
+-- the highest number of arrival of all events that were deleted when their retention was over
+ALTER TABLE state ADD COLUMN arrival INTEGER NOT NULL DEFAULT 0;
+""",
 )
 """Migrations: each brings a file from its version, counted from 0, to the next."""
 SCHEMA_VERSION = len(_MIGRATIONS)

@@ -16,22 +16,16 @@ from portrait.features.events import Event
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.errors import DiskFull, PortraitError
-from portrait.server.storage import deletion
+from portrait.server.storage import deletion, expiry
 from portrait.server.storage.disk_reserve import DiskReserve
+from portrait.server.storage.event_reads import EventReads
 from portrait.server.storage.event_writes import LAST_ARRIVAL, event_rows, record
-from portrait.server.storage.failures import FailureTranslator, describe_error
+from portrait.server.storage.failures import FailureTranslator, describe_error, require_sound
 from portrait.server.storage.private_files import make_private_file, tighten_files
 from portrait.server.storage.queries import expand_placeholders, split_ids
 from portrait.server.storage.reader import Reader
-from portrait.server.storage.rows import (
-    CONSENT_COLUMNS,
-    EVENT_COLUMNS,
-    change_of,
-    consent_of,
-    consent_row,
-    event_of,
-    item_json,
-)
+from portrait.server.storage.retention import KEEP_ALL, Retention, record_kept
+from portrait.server.storage.rows import CONSENT_COLUMNS, change_of, consent_of, consent_row, item_json
 from portrait.server.storage.schema import connect, prepare
 from portrait.server.storage.shopper_versions import ShopperVersions
 from portrait.server.storage.store import EventPosition, Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
@@ -40,27 +34,9 @@ from portrait.server.storage.writer import LOCK_POLL_SECONDS, LOCK_SECONDS, Writ
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
 _IDENTITY = "SELECT identity FROM state"
-_COLUMN_LIST = ", ".join(EVENT_COLUMNS)
 _TOMBSTONES = "SELECT shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
 _LAST_FORGOTTEN = "SELECT coalesce(max(number), 0) FROM tombstones"
 _FORGOTTEN_AFTER = "SELECT shopper_sha256 FROM tombstones WHERE number > ? AND shopper_sha256 IN ({})"
-_HISTORY = (
-    f"SELECT {_COLUMN_LIST} FROM events "  # noqa: S608 - names of a tuple's fields
-    "WHERE shopper_id = ? AND time <= ? ORDER BY time DESC, arrival DESC LIMIT ?"
-)
-_COUNT_EVENTS = (
-    "WITH asked(shopper) AS (VALUES {}) SELECT shopper, (SELECT count(*) FROM "
-    "(SELECT 1 FROM events WHERE shopper_id = shopper AND time <= ? LIMIT ?)) FROM asked"
-)
-_ROWS_AT_A_TIME = 500
-"""Rows of a long history that are read at a time; other calls run between two parts."""
-_LIST_EVENTS = (
-    f"SELECT time, arrival, {_COLUMN_LIST} FROM events "  # noqa: S608 - names of a tuple's fields
-    "WHERE shopper_id = ? AND (time, arrival) > (?, ?) ORDER BY time, arrival LIMIT ?"
-)
-_BEGINNING = EventPosition(-(2**62), 0)
-_FEW_ROWS = 256
-"""Rows of a history that are read without a thread; longer ones are read by it, from the beginning."""
 _SHOPPERS = "SELECT DISTINCT shopper_id FROM events WHERE shopper_id > ? ORDER BY shopper_id LIMIT ?"
 _SHOPPERS_OF = "SELECT DISTINCT shopper_id FROM events WHERE arrival > ? AND arrival <= ?"
 _CONSENT_COLUMN_LIST = ", ".join(CONSENT_COLUMNS)
@@ -120,6 +96,7 @@ class SqliteStore:
         reading: Reader,
         arrivals: ShopperVersions,
         failures: FailureTranslator,
+        retention: Retention,
     ) -> None:
         [[self._identity]] = writing.execute(_IDENTITY).fetchall()
         self._path = path
@@ -127,6 +104,8 @@ class SqliteStore:
         self._reserve = DiskReserve(path)
         self._writer = Writer(writing, failures)
         self._reader = reading
+        self._retention = retention
+        self._events = EventReads(reading, retention)
         self._versions = arrivals
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
@@ -144,15 +123,28 @@ class SqliteStore:
     async def check(self) -> None:
         """Read the whole file for damage."""
         try:
-            [[found]] = await self._reader.fetch_rows("PRAGMA quick_check(1)")
+            await self._reader.run(partial(require_sound, path=self._path))
         except PortraitError as error:
             raise StoreError(f"{self._path}: {error}") from error
-        if found != "ok":
-            raise StoreError(f"{self._path} is damaged: {found}")
 
     async def record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
         """Store events; for each what became of it."""
+        return await record_kept(self._retention, events, self._record)
+
+    async def _record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
         return await self._writer.write(record, event_rows(events), rows=len(events)) if events else []
+
+    async def delete_expired(self) -> int:
+        """Delete the events whose retention is over; others write in between."""
+        if self._retention.keeps_all:
+            return 0
+        deleted, cutoffs, step = 0, self._retention.cutoffs(), expiry.EVENTS_AT_A_TIME
+        while step == expiry.EVENTS_AT_A_TIME:
+            step = await self._write(expiry.delete_some, cutoffs, rows=expiry.EVENTS_AT_A_TIME)
+            deleted += step
+        if deleted:
+            await self._return_space(rewrite=False)
+        return deleted
 
     async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
         """Remove all that is known of a shopper."""
@@ -162,7 +154,7 @@ class SqliteStore:
             _log.warning("deletion_on_full_disk")
             in_steps = partial(deletion.forget_on_full_disk, reserve=self._reserve, shopper_id=shopper_id, now=now)
             forgotten = await self._writer.run_alone(in_steps)
-        await self._return_space()
+        await self._return_space(rewrite=True)
         return forgotten
 
     async def last_forgotten(self) -> int:
@@ -189,33 +181,17 @@ class SqliteStore:
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
         """The latest events of a shopper up to a moment, oldest first."""
-        latest = to_microseconds(as_of)
-        rows = await self._reader.fetch_few_rows(_HISTORY, (shopper_id, latest, min(limit, _FEW_ROWS)))
-        if len(rows) == _FEW_ROWS < limit:
-            rows = await self._reader.fetch_rows(_HISTORY, (shopper_id, latest, limit))
-        rows = rows[::-1]
-        events: list[Event] = []
-        for begin in range(0, len(rows), _ROWS_AT_A_TIME):
-            if begin:
-                await asyncio.sleep(0)
-            events += map(event_of, rows[begin : begin + _ROWS_AT_A_TIME])
-        return events
+        return await self._events.history(shopper_id, as_of, limit)
 
     async def list_events(
         self, shopper_id: str, after: EventPosition | None, limit: int
     ) -> list[tuple[EventPosition, Event]]:
         """The next events of a shopper, oldest first."""
-        rows = await self._reader.fetch_rows(_LIST_EVENTS, (shopper_id, *(after or _BEGINNING), limit))
-        return [(EventPosition(time, arrival), event_of(row)) for time, arrival, *row in rows]
+        return await self._events.list_events(shopper_id, after, limit)
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
         """Count the events that `history` would return for each shopper."""
-        if not shopper_ids:
-            return {}
-        query = _COUNT_EVENTS.format(", ".join(["(?)"] * len(shopper_ids)))
-        fetch = self._reader.fetch_few_rows if len(shopper_ids) == 1 else self._reader.fetch_rows
-        rows = await fetch(query, (*shopper_ids, to_microseconds(as_of), limit))
-        return {shopper_id: count for shopper_id, count in rows}
+        return await self._events.count_events(shopper_ids, as_of, limit)
 
     async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
         """Another value after everything that is recorded of one of the shoppers."""
@@ -313,13 +289,16 @@ class SqliteStore:
 
         return await self._writer.write(each, None, rows=rows, since=since)
 
-    async def _return_space(self) -> None:
+    async def _return_space(self, *, rewrite: bool) -> None:
         """Give freed pages back to the disk, clear the log, keep room for the next time; others write in between.
 
         What fails here the next call makes good.
+
+        Args:
+            rewrite: whether a small file is written anew.
         """
         with contextlib.suppress(PortraitError):
-            if not await self._writer.run_alone(deletion.rewrite_file):
+            if not (rewrite and await self._writer.run_alone(deletion.rewrite_file)):
                 for _ in range(_MAX_VACUUM_STEPS):
                     if not await self._writer.run_alone(deletion.return_pages):
                         break
@@ -342,26 +321,30 @@ def _record_consents(connection: sqlite3.Connection, shopper_id: str, rows: Sequ
     connection.execute(_ERASE_WITHDRAWN, (shopper_id,))
 
 
-async def open_store(path: Path) -> SqliteStore:
+async def open_store(path: Path, retention: Retention = KEEP_ALL) -> SqliteStore:
     """Open the store of a file, or begin it.
+
+    Args:
+        path: the file.
+        retention: how long events are kept.
 
     Raises:
         StoreError: the file can't be used: it is locked, damaged, no store, or one that a later version of Portrait
             wrote; or its disk is full.
     """
     failures = FailureTranslator(path)
-    connections = await asyncio.to_thread(_open, path)
+    connections = await asyncio.to_thread(_open, path, retention)
     writing, reading, inline, watching = connections
     try:
         reader, versions = Reader(reading, inline, failures), ShopperVersions(watching, failures)
-        return SqliteStore(path, writing, reader, versions, failures)
+        return SqliteStore(path, writing, reader, versions, failures, retention)
     except sqlite3.Error as error:
         for connection in connections:
             connection.close()
         raise StoreError(describe_error(error, path)) from error
 
 
-def _open(path: Path) -> list[sqlite3.Connection]:
+def _open(path: Path, retention: Retention) -> list[sqlite3.Connection]:
     """Connections for writing, reading in a thread, reading on the event loop, and watching."""
     with contextlib.ExitStack() as opened:
         try:
@@ -369,6 +352,8 @@ def _open(path: Path) -> list[sqlite3.Connection]:
             make_private_file(path)
             connections = [opened.enter_context(contextlib.closing(connect(path, LOCK_SECONDS))) for _ in range(4)]
             prepare(connections[0], path)
+            if not retention.keeps_all:
+                expiry.create_index(connections[0])
             tighten_files(path)  # not before it is known to be ours
             for connection in connections:
                 connection.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_POLL_SECONDS)}")

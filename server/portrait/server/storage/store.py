@@ -34,6 +34,8 @@ class Recorded(Enum):
     """Not stored: its shopper has another event of this id."""
     FORGOTTEN = auto()
     """Not stored: its shopper was forgotten at its time or later."""
+    EXPIRED = auto()
+    """Not stored: it is older than events of its type are kept."""
 
 
 class EventPosition(NamedTuple):
@@ -73,6 +75,9 @@ class Store(Protocol):
         Unavailable: another process has locked the file for long, or the engine can't be used now;
         DiskFull: there is no room for what is to be stored (only who writes);
         StateDamaged: the file is damaged.
+
+    Events whose retention is over are neither read nor counted, whether they are deleted yet or not; their ids are
+    taken, and their shoppers listed, until they are.
     """
 
     @property
@@ -113,6 +118,13 @@ class Store(Protocol):
         Args:
             shopper_id: need not be known.
             now: the moment. Where an event of the shopper is dated later, its time takes the place of this.
+        """
+        ...
+
+    async def delete_expired(self) -> int:
+        """Delete the events whose retention is over, in small steps between which others write; returns their number.
+
+        To be called again and again: where several processes share a state, one of them does the work.
         """
         ...
 

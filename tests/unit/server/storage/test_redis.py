@@ -2,112 +2,32 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 import redis
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from support.redis_server import RedisServer, run_redis, run_redis_cluster
+from support.store_steps import STEPS, Step, do, everything
 
 from portrait.features.events import Event, EventType, Item
-from portrait.server.consent.consents import Consent, Purpose
-from portrait.server.demographics import Demographics
 from portrait.server.errors import DiskFull, PortraitError, Unavailable
 from portrait.server.storage.redis.connection import MAX_WAIT_SECONDS
 from portrait.server.storage.redis.store import RedisStore, open_redis_store
+from portrait.server.storage.retention import KEEP_ALL, Retention
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import ItemChange, Recorded, RecordedEvent, Store, StoreError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVER = NOON + timedelta(days=999)
-SHOPPERS = ("ann", "bob", "zoë", "灯\0{x}")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     with run_redis(tmp_path_factory.mktemp("redis")) as running:
         yield running
-
-
-def at(seconds: int) -> datetime:
-    return NOON + timedelta(seconds=seconds, microseconds=seconds)
-
-
-@dataclass(frozen=True)
-class Step:
-    """Something that is done to a store; the numbers say with what."""
-
-    deed: str
-    shopper_id: str
-    number: int
-    other: int
-
-
-TIMES = st.integers(0, 5)
-STEPS = st.lists(
-    st.builds(
-        Step,
-        st.sampled_from(["record", "consent", "declare", "forget", "item"]),
-        st.sampled_from(SHOPPERS),
-        TIMES,
-        TIMES,
-    ),
-    max_size=25,
-)
-
-
-async def do(store: Store, step: Step) -> object:
-    """Take a step; returns what the store says of it."""
-    number, other = step.number, step.other
-    if step.deed == "record":
-        event = Event(f"e{number}", EventType.VIEW, at(other), f"item-{other % 2}", "ads", "a \u00e4\0 lamp", 9.5, 2.0)
-        another = Event(f"e{other}", EventType.RATE, at(number), rating=4.5, position=3)
-        events = [RecordedEvent(step.shopper_id, event), RecordedEvent("ann", another)]
-        return await store.record(events)
-    if step.deed == "consent":
-        purpose = [*Purpose][number % 4]
-        consents = [
-            Consent(purpose, other % 2 == 0, at(other), at(number), "notice"),
-            Consent(purpose, True, at(2), at(2)),
-        ]
-        return await store.record_consents(step.shopper_id, consents[: 1 + other % 2])
-    if step.deed == "declare":
-        declared = Demographics("25-34", "", f"region-{number % 2}" if number else "", at(other), "form")
-        return await store.set_demographics(step.shopper_id, declared)
-    if step.deed == "forget":
-        return await store.forget(step.shopper_id, at(number))
-    item = None if other == 0 else Item(f"i{number}", f"Lamp {other}", category_path=("Home", "Lamps"), price=1.5)
-    return await store.change_items([ItemChange("ads", f"i{number}", item), ItemChange("products", "x", None)])
-
-
-async def everything(store: Store) -> dict[str, Any]:
-    """All that a store tells, whatever numbers it counts by."""
-    everybody = [*SHOPPERS, "nobody"]
-    purposes = [(purpose, granted) for purpose in Purpose for granted in (True, False)]
-    return {
-        "histories": {each: await store.history(each, EVER, 100) for each in everybody},
-        "parts": {each: await store.history(each, at(3), 2) for each in everybody},
-        "lists": {each: [event for _, event in await store.list_events(each, None, 100)] for each in everybody},
-        "counts": await store.count_events(everybody, at(3), 2),
-        "shoppers": [await store.shoppers(after, 2) for after in ("", "ann", "zoë")],
-        "arrived": sorted(await store.shoppers_with_arrivals(0, await store.last_arrival())),
-        "consents": {each: await store.consents(each) for each in everybody},
-        "records": {each: await store.consent_records(each, 3) for each in everybody},
-        "decisions": {each: await store.shoppers_with_decision(*each, everybody) for each in purposes},
-        "demographics": {each: await store.demographics(each) for each in everybody},
-        "regions": await store.regions(everybody),
-        "tombstones": await store.tombstones(),
-        "deletions": await store.last_forgotten(),
-        "forgotten": await store.forgotten_since(1, everybody),
-        "items": sorted([change async for change in store.item_changes()], key=lambda each: each.number),
-        "numbers": sorted([change.number async for change in store.item_changes()]),
-        "last change": await store.last_item_change(),
-    }
 
 
 @given(steps=STEPS)
@@ -166,6 +86,7 @@ async def test_a_write_wants_its_replicas(server: RedisServer, monkeypatch: pyte
     with pytest.raises(Unavailable):
         await strict.record([event])
     assert await strict.history("ann", EVER, 10)  # reading wants none
+    assert await strict.last_arrival() > 0
     assert await plain.record([event]) == [Recorded.KNOWN]
     await plain.close()
 
@@ -211,6 +132,18 @@ async def test_a_password_that_is_wrong_and_a_later_version_are_told(tmp_path: P
         client.hset("portrait:{meta}:state", mapping={"schema": 99, "identity": "x"})
     with pytest.raises(StoreError, match="later version of Portrait"):
         await open_redis_store(server.url)
+    with redis.Redis.from_url(server.url) as client:
+        client.hset("portrait:{meta}:state", "schema", 1)
+    with pytest.raises(StoreError, match="a preview of Portrait"):
+        await open_redis_store(server.url)
+
+
+async def test_a_state_whose_events_expire_is_of_a_later_version(server: RedisServer) -> None:
+    server.clear()
+    for retention, version in ((KEEP_ALL, b"2"), (Retention.parse("view=9d"), b"3"), (KEEP_ALL, b"3")):
+        await (await open_redis_store(server.url, retention=retention)).close()
+        with redis.Redis.from_url(server.url) as client:
+            assert client.hget("portrait:{meta}:state", "schema") == version
 
 
 class Writer:

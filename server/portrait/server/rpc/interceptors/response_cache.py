@@ -24,7 +24,12 @@ _MAX_REQUEST_BYTES = 1 << 16
 
 
 def cache_responses(
-    cache: ResponseCache, ttl_seconds: float, store: Store, state: Callable[[], Hashable]
+    cache: ResponseCache,
+    ttl_seconds: float,
+    store: Store,
+    state: Callable[[], Hashable],
+    *,
+    events_expire: bool = False,
 ) -> Interceptor:
     """Respond from the cache, and fill it. It stands outside of `admit_calls`, so that a cache hit is never refused.
 
@@ -33,9 +38,10 @@ def cache_responses(
     Args:
         cache: the cached responses.
         ttl_seconds: the longest time to live of a response to a request without `as_of`, which means now. A response
-            to a request with `as_of` does not expire.
+            to a request with `as_of` does not expire, unless events do.
         store: gives each named shopper a version, which changes with what is known of the shopper.
         state: the state of releases and catalogues; every change makes another one.
+        events_expire: whether an event may leave the history of a past moment, too.
     """
 
     def intercept(method: Method, call_next: Handler) -> Handler:
@@ -61,7 +67,8 @@ def cache_responses(
                 return response
             wire = response.SerializeToString()
             # A random time to live: responses that were made together must not all expire together.
-            ttl = math.inf if message.HasField("as_of") else ttl_seconds * random.uniform(0.5, 1.0)  # noqa: S311
+            lasting = message.HasField("as_of") and not events_expire
+            ttl = math.inf if lasting else ttl_seconds * random.uniform(0.5, 1.0)  # noqa: S311
             cache.put(key, wire, dependencies, now + ttl)
             return wire
 

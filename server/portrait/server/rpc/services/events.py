@@ -24,10 +24,17 @@ _STATUSES = {
     Recorded.KNOWN: RECORD_STATUS_DUPLICATE,
     Recorded.CONFLICT: RECORD_STATUS_REJECTED,
     Recorded.FORGOTTEN: RECORD_STATUS_REJECTED,
+    Recorded.EXPIRED: RECORD_STATUS_REJECTED,
 }
-_FORGOTTEN = error_to_message(
-    FailedPrecondition("the shopper was forgotten after this event", ErrorReason.SHOPPER_FORGOTTEN)
-)
+_REFUSALS = {
+    Recorded.FORGOTTEN: error_to_message(
+        FailedPrecondition("the shopper was forgotten after this event", ErrorReason.SHOPPER_FORGOTTEN)
+    ),
+    Recorded.EXPIRED: error_to_message(
+        FailedPrecondition("the event is older than events of its type are kept", ErrorReason.EVENT_EXPIRED)
+    ),
+}
+"""Errors of events whose shopper or age is why they are not stored."""
 _TOGETHER = 50
 """Events that are validated before the event loop serves other calls."""
 _CONFLICT = "this shopper has another event of the same id; an event that differs needs an id of its own"
@@ -60,8 +67,8 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         stored = await self._store.record(list(valid.values())) if valid else []
         for place, became in zip(valid, stored, strict=True):
             results[place].status = _STATUSES[became]
-            if became is Recorded.FORGOTTEN:
-                results[place].error.CopyFrom(_FORGOTTEN)
+            if became in _REFUSALS:
+                results[place].error.CopyFrom(_REFUSALS[became])
             elif became is Recorded.CONFLICT:
                 conflict = AlreadyExists(f"events[{place}].event.event_id", _CONFLICT, ErrorReason.EVENT_ID_TAKEN)
                 results[place].error.CopyFrom(error_to_message(conflict))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -20,6 +20,8 @@ from redis.exceptions import (
 
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import DiskFull, PortraitError, Unavailable
+from portrait.server.runtime.tracing import trace_request
+from portrait.server.storage.durations import READ_DURATION, WRITE_DURATION
 from portrait.server.storage.redis.scripts import Script
 from portrait.server.storage.store import StoreError
 
@@ -34,6 +36,11 @@ _RETRY_SECONDS = 1.0
 _LOG_SECONDS = 5.0
 """A kind of failure is logged once in this time, with their number."""
 _FULL_SECONDS = 10.0
+_SCAN_KEYS = 1_000
+STORE_NAME = "portrait"
+"""Name of the connections of a store."""
+DATABASE = {"db.system.name": "redis"}
+"""Attributes of the spans of reads and writes."""
 
 _log = structlog.get_logger(__name__)
 
@@ -76,7 +83,10 @@ class RedisConnection:
         Raises:
             Unavailable: Redis does not answer.
         """
-        return await self._run_patiently(commands, (), 0)
+        if not commands:
+            return []
+        with trace_request("state read", DATABASE), READ_DURATION.time():
+            return await self._run_patiently(commands, (), 0)
 
     async def write(self, command: Command) -> Any:
         """Run a command that changes one key, and wait for the replicas; it may run twice if an answer is lost.
@@ -85,12 +95,48 @@ class RedisConnection:
             Unavailable: Redis does not answer, or too few replicas do.
             DiskFull: its memory is full.
         """
-        [answer] = await self._run_patiently([command], (), self._replicas)
+        [answer] = await self.write_all([command])
         return answer
+
+    async def write_all(self, commands: Sequence[Command]) -> list[Any]:
+        """Run commands that change one key each: one may be done and another not. Otherwise as `write`."""
+        if not commands:
+            return []
+        with trace_request("state write", DATABASE), WRITE_DURATION.time():
+            return await self._run_patiently(commands, (), self._replicas)
 
     async def evaluate(self, evaluations: Sequence[Evaluation]) -> list[Any]:
         """Run scripts that change something, each by itself: one may be done and another not. Otherwise as `write`."""
-        return await self._run_patiently((), evaluations, self._replicas)
+        if not evaluations:
+            return []
+        with trace_request("state write", DATABASE), WRITE_DURATION.time():
+            return await self._run_patiently((), evaluations, self._replicas)
+
+    async def query(self, evaluations: Sequence[Evaluation]) -> list[Any]:
+        """Run scripts that change nothing, in one round trip to each server. Otherwise as `read`."""
+        with trace_request("state read", DATABASE), READ_DURATION.time():
+            return await self._run_patiently((), evaluations, 0)
+
+    async def scan(self, pattern: str) -> AsyncIterator[str]:
+        """Yield the keys that match a pattern, perhaps one of them twice, while others write.
+
+        Raises:
+            RedisError: Redis does not answer.
+        """
+        async for key in self._client.scan_iter(pattern, count=_SCAN_KEYS):
+            yield key.decode()
+
+    async def list_clients(self) -> list[str]:
+        """The names of all connections to the masters.
+
+        Raises:
+            RedisError: Redis does not answer, or does not allow it.
+        """
+        if isinstance(self._client, RedisCluster):
+            answers = [await self._client.client_list(target_nodes=node) for node in self._client.get_primaries()]
+        else:
+            answers = [await self._client.client_list()]
+        return [str(client["name"]) for clients in answers for client in clients]
 
     async def close(self) -> None:
         """Close all connections."""
@@ -177,12 +223,13 @@ class RedisConnection:
         return Unavailable("Redis does not answer, or can't write", _RETRY_SECONDS, ErrorReason.STATE_UNUSABLE)
 
 
-async def connect(url: str, replicas: int) -> RedisConnection:
+async def connect(url: str, replicas: int, name: str = STORE_NAME) -> RedisConnection:
     """Connect to a server or to a cluster, whichever answers.
 
     Args:
         url: redis://HOST:PORT, rediss:// for TLS, or unix://PATH; of a cluster that of any node.
         replicas: replicas that must have a write before it counts.
+        name: of the connections, for whoever lists them.
 
     Raises:
         StoreError: nobody answers there, the password is wrong, or it is older than Redis 7.
@@ -191,6 +238,7 @@ async def connect(url: str, replicas: int) -> RedisConnection:
         "socket_timeout": _ANSWER_SECONDS,
         "socket_connect_timeout": _CONNECT_SECONDS,
         "max_connections": 2 * _MAX_CONNECTIONS,
+        "client_name": name,
     }
     once = Retry(NoBackoff(), 0)  # `_run_patiently` knows for how long to try
     try:

@@ -1,15 +1,18 @@
 """The names of the keys. The part in braces decides the hash slot: all keys of a bucket are in one."""
 
-import zlib
 from dataclasses import dataclass
+
+from portrait.server.storage.tombstones import shopper_sha256
 
 BUCKETS = 256
 """Groups of shoppers. More spread the load over more slots; each is asked when all shoppers are listed."""
 META = "portrait:{meta}"
 STATE = f"{META}:state"
-"""Hash: `schema`, `identity`."""
+"""Hash: `schema`, `identity`; while a migration fills the state only `migrating`, the identity of its source."""
 DELETIONS = f"{META}:deletions"
 """Number of the last deletion of all."""
+SWEEPS = f"{META}:sweeps"
+"""Sorted set: numbers of buckets, by the time when expired events were last looked for."""
 ITEMS = "portrait:{items}"
 ITEM_CHANGES = f"{ITEMS}:changes"
 """Hash: catalogue and item id, to number, writer and JSON of the last change."""
@@ -50,8 +53,18 @@ class Bucket:
         """Hash: SHA-256 of a forgotten shopper's id, to number and time of the deletion."""
         return f"{self.prefix}:tombstones"
 
+    @property
+    def migrated(self) -> str:
+        """Set: shoppers whom a migration that is under way has brought."""
+        return f"{self.prefix}:migrated"
+
 
 ALL_BUCKETS = tuple(Bucket(number) for number in range(BUCKETS))
+
+
+def bucket_of_hash(shopper_hash: str) -> Bucket:
+    """Find the bucket of a shopper by the hash of the id: a tombstone has nothing else."""
+    return ALL_BUCKETS[int(shopper_hash[:2], 16)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +77,7 @@ class ShopperKeys:
     @classmethod
     def of(cls, shopper_id: str) -> "ShopperKeys":
         """Find the keys of a shopper."""
-        return cls(ALL_BUCKETS[zlib.crc32(shopper_id.encode()) % BUCKETS], shopper_id)
+        return cls(bucket_of_hash(shopper_sha256(shopper_id)), shopper_id)
 
     @property
     def history(self) -> str:

@@ -23,10 +23,11 @@ _RECORD = (
     + _TOUCH
     + """
 local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
+local fresh = redis.call('EXISTS', history) == 0
 local tombstone = redis.call('HGET', tombstones, ARGV[2])
 local forgotten_at = tombstone and tonumber(string.match(tombstone, ':(%d+)$')) or -1
 local outcomes, arrival = {}, nil
-for place = 3, #ARGV, 4 do
+for place = 4, #ARGV, 4 do
     local id, time, digest, event = unpack(ARGV, place, place + 3)
     local stored = redis.call('HGET', events, id)
     if stored then
@@ -44,13 +45,23 @@ if arrival then
     redis.call('ZADD', shoppers, 0, ARGV[1])
     redis.call('ZADD', arrivals, arrival, ARGV[1])
     redis.call('HSET', known, 'version', string.format('%.0f', arrival))
+    for _, key in ipairs({history, events}) do
+        if ARGV[3] == '' then
+            redis.call('PERSIST', key)
+        elseif fresh then
+            redis.call('PEXPIRE', key, ARGV[3])
+        else
+            redis.call('PEXPIRE', key, ARGV[3], 'GT') -- leaves a key that lives for ever
+        end
+    end
 else
     touch(counter)
 end
 return outcomes
 """
 )
-"""ARGV: shopper id, its SHA-256, then for each event its id, time, digest and JSON. Returns the outcome of each."""
+"""ARGV: shopper id, its SHA-256, the milliseconds until the last of the events expires, empty for never, then for each
+event its id, time, digest and JSON. Returns the outcome of each."""
 
 _ON_FULL_MEMORY = "#!lua flags=allow-oom"
 """First line of a script that runs although the memory is full: a shopper can be forgotten then too."""
@@ -143,7 +154,128 @@ end
 """ARGV: the writer, then for each item catalogue and id, and JSON of the item, empty if it was removed."""
 
 
-_READ_COUNTER = """
+_CLAIM_SWEEPS = """
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], 'LIMIT', 0, ARGV[3])
+for _, bucket in ipairs(due) do redis.call('ZADD', KEYS[1], ARGV[1], bucket) end
+return due
+"""
+"""ARGV: the time, the time up to which a sweep is due again, a number. Returns up to so many buckets to sweep."""
+
+_EXPIRE = (
+    _ON_FULL_MEMORY
+    + """
+local history, events, known, shoppers, arrivals = unpack(KEYS)
+local first, rows = tonumber(ARGV[2]), tonumber(ARGV[3])
+local cutoffs, latest = {}, nil
+for place = 4, #ARGV, 2 do
+    local cutoff = tonumber(ARGV[place + 1])
+    cutoffs[ARGV[place]] = cutoff
+    latest = math.max(latest or cutoff, cutoff)
+end
+local looked, removed = 0, 0
+if latest then
+    local range = '(' .. string.format('%.0f', latest)
+    for _, member in ipairs(redis.call('ZRANGEBYSCORE', history, '-inf', range, 'LIMIT', first, rows)) do
+        local event = cjson.decode(string.sub(member, 17))
+        local cutoff = cutoffs[event[2]]
+        looked = looked + 1
+        if cutoff and event[3] < cutoff then
+            redis.call('ZREM', history, member)
+            redis.call('HDEL', events, event[1])
+            removed = removed + 1
+        end
+    end
+end
+local function milliseconds_left()
+    local left = 0
+    for page = 0, 9 do
+        local members = redis.call('ZREVRANGE', history, page * 100, page * 100 + 99)
+        for _, member in ipairs(members) do
+            local event = cjson.decode(string.sub(member, 17))
+            local cutoff = cutoffs[event[2]]
+            if not cutoff then return nil end
+            left = math.max(left, event[3] - cutoff)
+        end
+        if #members < 100 then return math.max(math.ceil(left / 1000), 1) end
+    end
+end
+if redis.call('EXISTS', history) == 0 then
+    redis.call('DEL', events)
+    redis.call('ZREM', shoppers, ARGV[1])
+    redis.call('ZREM', arrivals, ARGV[1])
+    if redis.call('HLEN', known) == 1 then redis.call('HDEL', known, 'version') end
+elseif looked < rows then
+    local left = milliseconds_left()
+    for _, key in ipairs({history, events}) do
+        if left then
+            redis.call('PEXPIRE', key, string.format('%.0f', left))
+        else
+            redis.call('PERSIST', key)
+        end
+    end
+end
+return {removed, looked == rows and first + looked - removed or -1}
+"""
+)
+"""Deletes expired events of a shopper, and lets Redis delete the rest once the last of them has expired.
+
+ARGV: shopper id; how many old events to skip, and how many to look at; then types and their cutoffs. Returns how many
+were removed, and how many to skip the next time, -1 if all were looked at. Where a thousand events don't tell when the
+last of all expires, Redis keeps them: the next sweeps delete them.
+"""
+
+_BEGIN_MIGRATION = """
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HSET', KEYS[1], 'migrating', ARGV[1]) end
+return redis.call('HGET', KEYS[1], 'migrating')
+"""
+"""ARGV: identity of the source. Returns that of the migration that fills the state; nothing if it is whole."""
+
+_END_MIGRATION = """
+redis.call('HSET', KEYS[1], 'schema', ARGV[1], 'identity', ARGV[2])
+redis.call('HDEL', KEYS[1], 'migrating')
+"""
+"""ARGV: schema and identity."""
+
+_LOAD_EVENTS = """
+local history, events, shoppers, arrivals, counter = unpack(KEYS)
+local last = 0
+for place = 2, #ARGV, 5 do
+    local arrival, time, member, id, digest = unpack(ARGV, place, place + 4)
+    redis.call('ZADD', history, time, member)
+    redis.call('HSET', events, id, digest)
+    last = math.max(last, tonumber(arrival))
+end
+local number = string.format('%.0f', last)
+redis.call('ZADD', shoppers, 0, ARGV[1])
+redis.call('ZADD', arrivals, 'GT', number, ARGV[1])
+if last > tonumber(redis.call('GET', counter) or '0') then redis.call('SET', counter, number) end
+"""
+"""ARGV: shopper id, then for each event number of arrival, time, member of the history, id and digest."""
+
+_LOAD_SHOPPER = """
+local known, consents, migrated = unpack(KEYS)
+redis.call('DEL', consents)
+local fields = 3 + tonumber(ARGV[2])
+for place = 3, fields - 1 do redis.call('RPUSH', consents, ARGV[place]) end
+for place = fields, #ARGV, 2 do redis.call('HSET', known, ARGV[place], ARGV[place + 1]) end
+redis.call('SADD', migrated, ARGV[1])
+"""
+"""ARGV: shopper id, number of consents, each of them as JSON, then fields and values of what is known."""
+
+_LOAD_ITEMS = """
+local changes, numbers, counter = unpack(KEYS)
+local last = tonumber(redis.call('GET', counter) or '0')
+for place = 1, #ARGV, 3 do
+    local number, field, change = unpack(ARGV, place, place + 2)
+    redis.call('HSET', changes, field, change)
+    redis.call('ZADD', numbers, number, field)
+    last = math.max(last, tonumber(number))
+end
+redis.call('SET', counter, string.format('%.0f', last))
+"""
+"""ARGV: for each item the number of its change, catalogue and id, and the change."""
+
+_READ_COUNTER = """#!lua flags=no-writes
 local now = redis.call('TIME')
 return {redis.call('GET', KEYS[1]) or '0', string.format('%.0f', now[1] * 1000000 + now[2])}
 """
@@ -164,6 +296,9 @@ class Script:
 
 RECORD, FORGET, NUMBER_DELETION = Script(_RECORD), Script(_FORGET), Script(_NUMBER_DELETION)
 COUNT_DELETION, READ_COUNTER = Script(_COUNT_DELETION), Script(_READ_COUNTER)
+BEGIN_MIGRATION, END_MIGRATION = Script(_BEGIN_MIGRATION), Script(_END_MIGRATION)
+LOAD_EVENTS, LOAD_SHOPPER, LOAD_ITEMS = Script(_LOAD_EVENTS), Script(_LOAD_SHOPPER), Script(_LOAD_ITEMS)
+CLAIM_SWEEPS, EXPIRE = Script(_CLAIM_SWEEPS), Script(_EXPIRE)
 RECORD_CONSENTS, SET_DEMOGRAPHICS, CHANGE_ITEMS = (
     Script(_RECORD_CONSENTS),
     Script(_SET_DEMOGRAPHICS),

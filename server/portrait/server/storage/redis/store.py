@@ -1,41 +1,42 @@
 """A store in Redis, one server or a cluster. Open it with `open_redis_store`."""
 
-import asyncio
-import hashlib
 import heapq
 import json
 import secrets
-from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Hashable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from portrait.features.events import Event
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
-from portrait.server.runtime.tracing import trace_request
-from portrait.server.storage.durations import READ_DURATION, WRITE_DURATION
 from portrait.server.storage.queries import split_ids
 from portrait.server.storage.redis import keys, scripts
-from portrait.server.storage.redis.connection import Command, Evaluation, RedisConnection, connect
+from portrait.server.storage.redis.connection import Evaluation, RedisConnection, connect
+from portrait.server.storage.redis.event_reads import EventReads
 from portrait.server.storage.redis.keys import ALL_BUCKETS, ShopperKeys
-from portrait.server.storage.rows import change_of, consent_of, consent_row, event_of, event_row, item_json
+from portrait.server.storage.redis.rows import (
+    SEPARATOR,
+    UNNUMBERED,
+    digest_event,
+    pairs_of,
+    parse_change,
+    parse_demographics,
+    parse_tombstone,
+    to_json,
+)
+from portrait.server.storage.redis.schema import UNLIMITED, begin_state
+from portrait.server.storage.redis.sweep import sweep_due_buckets
+from portrait.server.storage.retention import KEEP_ALL, Retention, record_kept
+from portrait.server.storage.rows import EVENT_ID, TIME, consent_of, consent_row, event_row, item_json
 from portrait.server.storage.store import EventPosition, Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
-SCHEMA_VERSION = 1
-DATABASE = {"db.system.name": "redis"}
-_ARRIVAL_DIGITS = 16
-_UNNUMBERED = 2**53 - 1
-"""Number of a deletion that is under way: later than all."""
-_ROWS_AT_A_TIME = 500
-"""Rows of a long history that are decoded at a time; other calls run between two parts."""
 _SCAN_ROWS = 1_000
 _MIN_ROWS = 16
 """Rows that are read of a bucket at least."""
 _OUTCOMES = {each.name.encode(): each for each in Recorded}
-_SEPARATOR = "\0"
-"""Between catalogue and item id, neither of which may hold it."""
 
 
 class RedisStore:
@@ -47,10 +48,16 @@ class RedisStore:
     Args:
         connection: from `connect`.
         identity: of the state.
+        retention: how long events are kept.
+        is_limited: whether events expire, or have expired under an earlier retention.
     """
 
-    def __init__(self, connection: RedisConnection, identity: str) -> None:
+    def __init__(
+        self, connection: RedisConnection, identity: str, retention: Retention = KEEP_ALL, *, is_limited: bool = False
+    ) -> None:
         self._redis, self._identity = connection, identity
+        self._retention, self._is_limited = retention, is_limited
+        self._events = EventReads(connection, retention)
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
 
@@ -66,38 +73,57 @@ class RedisStore:
 
     async def check(self) -> None:
         """Ask for every bucket, so that each server of a cluster answers."""
-        await self._read([("EXISTS", bucket.counter) for bucket in ALL_BUCKETS])
+        await self._redis.read([("EXISTS", bucket.counter) for bucket in ALL_BUCKETS])
 
     async def record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
         """Store events; for each what became of it."""
+        return await record_kept(self._retention, events, self._record)
+
+    async def _record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
         places: dict[str, list[int]] = {}
         for place, recorded in enumerate(events):
             places.setdefault(recorded.shopper_id, []).append(place)
         evaluations = []
         for shopper_id, of_shopper in places.items():
-            values: list[Any] = [shopper_id, shopper_sha256(shopper_id)]
+            values: list[Any] = [shopper_id, shopper_sha256(shopper_id), self._remaining(events, of_shopper)]
             for place in of_shopper:
-                values += _event_values(events[place])
+                row = event_row(events[place])
+                digest, text = digest_event(row[1:])
+                values += (row[EVENT_ID], row[TIME], digest, text)
             evaluations.append(Evaluation(scripts.RECORD, _shopper_and_bucket(shopper_id), values))
         outcomes: list[Recorded] = [Recorded.NEW] * len(events)
-        for of_shopper, answer in zip(places.values(), await self._evaluate_all(evaluations), strict=True):
+        for of_shopper, answer in zip(places.values(), await self._redis.evaluate(evaluations), strict=True):
             for place, outcome in zip(of_shopper, answer, strict=True):
                 outcomes[place] = _OUTCOMES[outcome]
         return outcomes
 
+    def _remaining(self, events: Sequence[RecordedEvent], places: Sequence[int]) -> str:
+        """Milliseconds until the last of some events expires; empty if one never does."""
+        if self._retention.keeps_all:
+            return ""
+        remaining = [self._retention.remaining(events[place].event) for place in places]
+        known = [each for each in remaining if each is not None]
+        if len(known) < len(remaining):
+            return ""
+        return str(max(max(known) // timedelta(milliseconds=1), 1))
+
+    async def delete_expired(self) -> int:
+        """Delete the events whose retention is over, if no other gateway does; each about once in some hours."""
+        return await sweep_due_buckets(self._redis, self._retention) if self._is_limited else 0
+
     async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
         """Remove all that is known of a shopper."""
         hashed, tombstones = shopper_sha256(shopper_id), ShopperKeys.of(shopper_id).bucket.tombstones
-        values = (shopper_id, hashed, to_microseconds(now), _UNNUMBERED)
+        values = (shopper_id, hashed, to_microseconds(now), UNNUMBERED)
         removed, at = await self._evaluate(scripts.FORGET, _shopper_and_bucket(shopper_id), values)
         # Numbered last: whoever reads the number of the last deletion sees what that deletion left.
         number = await self._evaluate(scripts.COUNT_DELETION, (keys.DELETIONS,), ())
-        await self._evaluate(scripts.NUMBER_DELETION, (tombstones,), (hashed, _UNNUMBERED, number, at))
+        await self._evaluate(scripts.NUMBER_DELETION, (tombstones,), (hashed, UNNUMBERED, number, at))
         return Forgotten(removed, from_microseconds(int(at)))
 
     async def last_forgotten(self) -> int:
         """The number of the last time that a shopper was forgotten."""
-        [last] = await self._read([("GET", keys.DELETIONS)])
+        [last] = await self._redis.read([("GET", keys.DELETIONS)])
         return int(last or 0)
 
     async def forgotten_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
@@ -105,64 +131,40 @@ class RedisStore:
         found: set[str] = set()
         for part in split_ids(shopper_ids):
             asked = [("HGET", ShopperKeys.of(each).bucket.tombstones, shopper_sha256(each)) for each in part]
-            answers = await self._read(asked)
+            answers = await self._redis.read(asked)
             found |= {
-                each for each, answer in zip(part, answers, strict=True) if answer and _tombstone(answer)[0] > after
+                each
+                for each, answer in zip(part, answers, strict=True)
+                if answer and parse_tombstone(answer)[0] > after
             }
         return found
 
     async def tombstones(self) -> list[Tombstone]:
         """All shoppers who were forgotten."""
         found = []
-        for answer in await self._read([("HGETALL", bucket.tombstones) for bucket in ALL_BUCKETS]):
-            for hashed, stored in _pairs(answer):
-                number, at = _tombstone(stored)
+        for answer in await self._redis.read([("HGETALL", bucket.tombstones) for bucket in ALL_BUCKETS]):
+            for hashed, stored in pairs_of(answer):
+                number, at = parse_tombstone(stored)
                 found.append((number, Tombstone(hashed.decode(), from_microseconds(at))))
         return [tombstone for _, tombstone in sorted(found, key=lambda each: each[0])]
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
         """The latest events of a shopper up to a moment, oldest first."""
-        latest = to_microseconds(as_of)
-        asked = ("ZREVRANGEBYSCORE", ShopperKeys.of(shopper_id).history, latest, "-inf", "LIMIT", 0, limit)
-        [members] = await self._read([asked])
-        members = members[::-1]
-        events: list[Event] = []
-        for begin in range(0, len(members), _ROWS_AT_A_TIME):
-            if begin:
-                await asyncio.sleep(0)
-            rows = members[begin : begin + _ROWS_AT_A_TIME]
-            events += [event_of(json.loads(member[_ARRIVAL_DIGITS:])) for member in rows]
-        return events
+        return await self._events.history(shopper_id, as_of, limit)
 
     async def list_events(
         self, shopper_id: str, after: EventPosition | None, limit: int
     ) -> list[tuple[EventPosition, Event]]:
         """The next events of a shopper, oldest first."""
-        history = ShopperKeys.of(shopper_id).history
-        beginning, skipped = ("-inf", 0) if after is None else (after.time, await self._count_through(history, after))
-        asked = ("ZRANGEBYSCORE", history, beginning, "+inf", "LIMIT", skipped, limit)
-        [members] = await self._read([asked])
-        found = []
-        for member in members:
-            row = json.loads(member[_ARRIVAL_DIGITS:])
-            found.append((EventPosition(row[2], int(member[:_ARRIVAL_DIGITS], 16)), event_of(row)))
-        return found
-
-    async def _count_through(self, history: str, position: EventPosition) -> int:
-        """Count the events of the time of a position up to its own."""
-        [members] = await self._read([("ZRANGEBYSCORE", history, position.time, position.time)])
-        return sum(int(member[:_ARRIVAL_DIGITS], 16) <= position.arrival for member in members)
+        return await self._events.list_events(shopper_id, after, limit)
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
         """Count the events that `history` would return for each shopper."""
-        latest = to_microseconds(as_of)
-        asked = [("ZCOUNT", ShopperKeys.of(each).history, "-inf", latest) for each in shopper_ids]
-        counts = await self._read(asked)
-        return {each: min(count, limit) for each, count in zip(shopper_ids, counts, strict=True)}
+        return await self._events.count_events(shopper_ids, as_of, limit)
 
     async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
         """Another value after everything that is recorded of one of the shoppers."""
-        return tuple(await self._read([("HGET", ShopperKeys.of(each).known, "version") for each in shopper_ids]))
+        return tuple(await self._redis.read([("HGET", ShopperKeys.of(each).known, "version") for each in shopper_ids]))
 
     async def shoppers(self, after: str, limit: int) -> list[str]:
         """The next shoppers in the order of their ids."""
@@ -171,7 +173,7 @@ class RedisStore:
         rows = limit // len(ALL_BUCKETS) * 2 + _MIN_ROWS
         while len(found) < limit:
             asked = [("ZRANGEBYLEX", each.shoppers, beginning, "+", "LIMIT", 0, rows) for each in ALL_BUCKETS]
-            parts = await self._read(asked)
+            parts = await self._redis.read(asked)
             # Behind the last row of a bucket that has more, others may lack rows too.
             bound = min((part[-1] for part in parts if len(part) == rows), default=None)
             found += [each for each in heapq.merge(*parts) if bound is None or each <= bound]
@@ -183,13 +185,12 @@ class RedisStore:
     async def shoppers_with_arrivals(self, after: int, last: int) -> list[str]:
         """The shoppers of some events, and perhaps of later ones."""
         asked = [("ZRANGEBYSCORE", bucket.arrivals, f"({after}", "+inf") for bucket in ALL_BUCKETS]
-        return [member.decode() for members in await self._read(asked) for member in members]
+        return [member.decode() for members in await self._redis.read(asked) for member in members]
 
     async def last_arrival(self) -> int:
         """A number that every later event is above: the time of the server whose clock is most behind."""
-        looked = await self._evaluate_all(
-            [Evaluation(scripts.READ_COUNTER, (bucket.counter,), ()) for bucket in ALL_BUCKETS]
-        )
+        asked = [Evaluation(scripts.READ_COUNTER, (bucket.counter,), ()) for bucket in ALL_BUCKETS]
+        looked = await self._redis.query(asked)
         if not any(int(counter) for counter, _ in looked):
             return 0
         return min(int(now) for _, now in looked) - 1
@@ -201,19 +202,19 @@ class RedisStore:
         for consent in consents:
             row = consent_row(consent)
             purpose, granted, time, recorded_at, *_ = row
-            values += (purpose, int(granted), time, recorded_at, _json(row))
+            values += (purpose, int(granted), time, recorded_at, to_json(row))
         used = (of_shopper.known, of_shopper.consents, of_shopper.bucket.counter)
         await self._evaluate(scripts.RECORD_CONSENTS, used, values)
 
     async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
         """Return the decision of a shopper on each purpose."""
         asked = [f"consent:{purpose}" for purpose in Purpose]
-        [found] = await self._read([("HMGET", ShopperKeys.of(shopper_id).known, *asked)])
+        [found] = await self._redis.read([("HMGET", ShopperKeys.of(shopper_id).known, *asked)])
         return {purpose: each.startswith(b"1") for purpose, each in zip(Purpose, found, strict=True) if each}
 
     async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
         """The last of all that a shopper said, in the order of its arrival."""
-        [found] = await self._read([("LRANGE", ShopperKeys.of(shopper_id).consents, -limit, -1)])
+        [found] = await self._redis.read([("LRANGE", ShopperKeys.of(shopper_id).consents, -limit, -1)])
         return [consent_of(json.loads(each)) for each in found]
 
     async def shoppers_with_decision(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
@@ -229,25 +230,25 @@ class RedisStore:
         """Keep what a shopper declares, in place of what they declared before."""
         of_shopper = ShopperKeys.of(shopper_id)
         bands = (demographics.age_band, demographics.gender, demographics.region)
-        value = _json((*bands, to_microseconds(demographics.declared_at), demographics.source))
+        value = to_json((*bands, to_microseconds(demographics.declared_at), demographics.source))
         used = (of_shopper.known, of_shopper.bucket.counter)
         return bool(await self._evaluate(scripts.SET_DEMOGRAPHICS, used, (value,)))
 
     async def demographics(self, shopper_id: str) -> Demographics | None:
         """Return the demographics that a shopper declared."""
-        [found] = await self._read([("HGET", ShopperKeys.of(shopper_id).known, "demographics")])
-        return _demographics(found) if found else None
+        [found] = await self._redis.read([("HGET", ShopperKeys.of(shopper_id).known, "demographics")])
+        return parse_demographics(found) if found else None
 
     async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:
         """The regions that any number of shoppers declared."""
         declared = self._read_field("demographics", shopper_ids)
-        return {each: region async for each, found in declared if (region := _demographics(found).region)}
+        return {each: region async for each, found in declared if (region := parse_demographics(found).region)}
 
     async def change_items(self, changes: Sequence[ItemChange], *, since: float | None = None) -> None:
         """Remember items that were added, replaced or removed."""
         values: list[Any] = [self._name]
         for change in changes:
-            values += (f"{change.catalogue}{_SEPARATOR}{change.item_id}", item_json(change.item) or "")
+            values += (f"{change.catalogue}{SEPARATOR}{change.item_id}", item_json(change.item) or "")
         used = (keys.ITEM_CHANGES, keys.ITEM_NUMBERS, keys.ITEM_COUNTER)
         await self._evaluate(scripts.CHANGE_ITEMS, used, values)
 
@@ -255,17 +256,17 @@ class RedisStore:
         """The last change of every item that was ever changed."""
         cursor, seen = 0, set[bytes]()
         while True:
-            [(cursor, found)] = await self._read([("HSCAN", keys.ITEM_CHANGES, cursor, "COUNT", _SCAN_ROWS)])
-            for field, stored in _pairs(found):
+            [(cursor, found)] = await self._redis.read([("HSCAN", keys.ITEM_CHANGES, cursor, "COUNT", _SCAN_ROWS)])
+            for field, stored in pairs_of(found):
                 if field not in seen:  # a scan may meet one twice
                     seen.add(field)
-                    yield _change(field, stored)[1]
+                    yield parse_change(field, stored)[1]
             if not int(cursor):
                 return
 
     async def last_item_change(self) -> int:
         """The number of the last change of all; 0 if there was none."""
-        [last] = await self._read([("GET", keys.ITEM_COUNTER)])
+        [last] = await self._redis.read([("GET", keys.ITEM_COUNTER)])
         return int(last or 0)
 
     async def remote_item_changes(self, after: int) -> tuple[int, list[ItemChange]]:
@@ -273,11 +274,11 @@ class RedisStore:
         last = await self.last_item_change()
         if last <= after:
             return after, []
-        [fields] = await self._read([("ZRANGEBYSCORE", keys.ITEM_NUMBERS, f"({after}", last)])
+        [fields] = await self._redis.read([("ZRANGEBYSCORE", keys.ITEM_NUMBERS, f"({after}", last)])
         if not fields:
             return last, []
-        [stored] = await self._read([("HMGET", keys.ITEM_CHANGES, *fields)])
-        changes = [_change(field, each) for field, each in zip(fields, stored, strict=True)]
+        [stored] = await self._redis.read([("HMGET", keys.ITEM_CHANGES, *fields)])
+        changes = [parse_change(field, each) for field, each in zip(fields, stored, strict=True)]
         changes = [(writer, each) for writer, each in changes if writer != self._name and each.number <= last]
         return last, sorted((each for _, each in changes), key=lambda each: each.number)
 
@@ -285,94 +286,42 @@ class RedisStore:
         """Close the connections."""
         await self._redis.close()
 
-    async def _read(self, commands: Sequence[Command]) -> list[Any]:
-        if not commands:
-            return []
-        with trace_request("state read", DATABASE), READ_DURATION.time():
-            return await self._redis.read(commands)
-
     async def _read_field(self, field: str, shopper_ids: Sequence[str]) -> AsyncIterator[tuple[str, bytes]]:
         """Yield shoppers who have a field in their hash, with its value."""
         for part in split_ids(shopper_ids):
-            answers = await self._read([("HGET", ShopperKeys.of(each).known, field) for each in part])
+            answers = await self._redis.read([("HGET", ShopperKeys.of(each).known, field) for each in part])
             for shopper_id, answer in zip(part, answers, strict=True):
                 if answer:
                     yield shopper_id, answer
 
     async def _evaluate(self, script: scripts.Script, used: Sequence[str], values: Sequence[Any]) -> Any:
-        return (await self._evaluate_all([Evaluation(script, used, values)]))[0]
-
-    async def _evaluate_all(self, evaluations: Sequence[Evaluation]) -> list[Any]:
-        if not evaluations:
-            return []
-        with trace_request("state write", DATABASE), WRITE_DURATION.time():
-            return await self._redis.evaluate(evaluations)
+        return (await self._redis.evaluate([Evaluation(script, used, values)]))[0]
 
 
-async def open_redis_store(url: str, replicas: int = 0) -> RedisStore:
+async def open_redis_store(url: str, replicas: int = 0, retention: Retention = KEEP_ALL) -> RedisStore:
     """Open the store of a Redis server or cluster, or begin it.
 
     Args:
         url: redis://HOST:PORT, rediss:// for TLS, or unix://PATH; of a cluster that of any node.
         replicas: replicas of Redis that must have a write before it is acknowledged.
+        retention: how long events are kept.
 
     Raises:
-        StoreError: it can't be used: nobody answers there, or a later version of Portrait wrote it.
+        StoreError: it can't be used: nobody answers there, another version of Portrait wrote it, or a migration is
+            filling it.
     """
     connection = await connect(url, replicas)
     try:
-        await connection.write(("HSETNX", keys.STATE, "schema", SCHEMA_VERSION))
-        await connection.write(("HSETNX", keys.STATE, "identity", secrets.token_hex(16)))
-        [(schema, identity)] = await connection.read([("HMGET", keys.STATE, "schema", "identity")])
+        head = await begin_state(connection, limited=not retention.keeps_all)
     except Exception as error:
         await connection.close()
+        if isinstance(error, StoreError):
+            raise
         raise StoreError(f"the state in Redis can't be opened: {error}") from error
-    if int(schema) > SCHEMA_VERSION:
-        await connection.close()
-        raise StoreError(
-            f"the state in Redis was written by a later version of Portrait (schema {int(schema)}; "
-            f"this one reads up to {SCHEMA_VERSION})"
-        )
-    return RedisStore(connection, identity.decode())
+    return RedisStore(connection, head.identity, retention, is_limited=head.schema > UNLIMITED)
 
 
 def _shopper_and_bucket(shopper_id: str) -> tuple[str, ...]:
     of_shopper = ShopperKeys.of(shopper_id)
     bucket = of_shopper.bucket
     return (*of_shopper.all, bucket.shoppers, bucket.arrivals, bucket.counter, bucket.tombstones)
-
-
-def _event_values(recorded: RecordedEvent) -> tuple[str, int, bytes, str]:
-    """Id, time, digest and JSON of an event."""
-    _, event_id, _, time, *_ = row = event_row(recorded)
-    text = _json(row[1:])
-    return event_id, time, hashlib.blake2b(text.encode(), digest_size=16).digest(), text
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _tombstone(stored: bytes) -> tuple[int, int]:
-    """Number and moment of a deletion."""
-    number, _, at = stored.partition(b":")
-    return int(number), int(at)
-
-
-def _demographics(stored: bytes) -> Demographics:
-    age_band, gender, region, declared_at, source = json.loads(stored)
-    return Demographics(age_band, gender, region, from_microseconds(declared_at), source)
-
-
-def _change(field: bytes, stored: bytes) -> tuple[str, ItemChange]:
-    """Writer and change of an item."""
-    catalogue, _, item_id = field.decode().partition(_SEPARATOR)
-    number, writer, item = stored.decode().split(" ", 2)
-    return writer, change_of((catalogue, item_id, item or None, int(number)))
-
-
-def _pairs(answer: Any) -> Iterable[tuple[bytes, bytes]]:
-    """The fields of a hash, which come as a mapping or, by the older protocol, one after the other."""
-    if isinstance(answer, dict):
-        return answer.items()
-    return zip(answer[::2], answer[1::2], strict=True)

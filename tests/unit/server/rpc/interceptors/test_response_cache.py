@@ -175,6 +175,24 @@ def test_what_is_unchanged_is_not_made_again(tmp_path: Path) -> None:
     _run(tmp_path, scenario)
 
 
+@pytest.mark.parametrize(("events_expire", "asked"), [(False, 1), (True, 2)])
+def test_an_answer_of_the_past_is_given_for_ever_unless_events_expire(
+    tmp_path: Path, events_expire: bool, asked: int
+) -> None:
+    async def scenario(shop: Shop) -> None:
+        cache = cache_responses(
+            ResponseCache(10_000), 0.0, shop.store, lambda: 0, events_expire=events_expire
+        )  # whatever has a time to live has none left
+        request = RecommendRequest(shopper={"shopper_id": "a"})
+        request.as_of.FromDatetime(AS_OF)
+        handler = cache(RECOMMEND, shop._recommend)
+        for _ in range(2):
+            await _said(handler, request, RecommendResponse)
+        assert shop.asked == asked
+
+    _run(tmp_path, scenario)
+
+
 def test_a_degraded_answer_is_not_given_again(tmp_path: Path) -> None:
     async def scenario(shop: Shop) -> None:
         shop.degraded = True

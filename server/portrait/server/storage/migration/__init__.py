@@ -1,0 +1,1 @@
+"""Moves a state from one store to another: everything that it holds, resumably, and compared at the end."""

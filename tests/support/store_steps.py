@@ -1,0 +1,92 @@
+"""Random things that are done to a store, and all that it then tells."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from portrait.features.events import Event, EventType, Item
+from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.demographics import Demographics
+from portrait.server.storage.store import ItemChange, RecordedEvent, Store
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+EVER = NOON + timedelta(days=999)
+SHOPPERS = ("ann", "bob", "zoë", "灯\0{x}")
+
+
+def at(seconds: int) -> datetime:
+    return NOON + timedelta(seconds=seconds, microseconds=seconds)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that is done to a store; the numbers say with what."""
+
+    deed: str
+    shopper_id: str
+    number: int
+    other: int
+
+
+TIMES = st.integers(0, 5)
+STEPS = st.lists(
+    st.builds(
+        Step,
+        st.sampled_from(["record", "consent", "declare", "forget", "item"]),
+        st.sampled_from(SHOPPERS),
+        TIMES,
+        TIMES,
+    ),
+    max_size=25,
+)
+
+
+async def do(store: Store, step: Step) -> object:
+    """Take a step; returns what the store says of it."""
+    number, other = step.number, step.other
+    if step.deed == "record":
+        event = Event(f"e{number}", EventType.VIEW, at(other), f"item-{other % 2}", "ads", "a \u00e4\0 lamp", 9.5, 2.0)
+        another = Event(f"e{other}", EventType.RATE, at(number), rating=4.5, position=3)
+        events = [RecordedEvent(step.shopper_id, event), RecordedEvent("ann", another)]
+        return await store.record(events)
+    if step.deed == "consent":
+        purpose = [*Purpose][number % 4]
+        consents = [
+            Consent(purpose, other % 2 == 0, at(other), at(number), "notice"),
+            Consent(purpose, True, at(2), at(2)),
+        ]
+        return await store.record_consents(step.shopper_id, consents[: 1 + other % 2])
+    if step.deed == "declare":
+        declared = Demographics("25-34", "", f"region-{number % 2}" if number else "", at(other), "form")
+        return await store.set_demographics(step.shopper_id, declared)
+    if step.deed == "forget":
+        return await store.forget(step.shopper_id, at(number))
+    item = None if other == 0 else Item(f"i{number}", f"Lamp {other}", category_path=("Home", "Lamps"), price=1.5)
+    return await store.change_items([ItemChange("ads", f"i{number}", item), ItemChange("products", "x", None)])
+
+
+async def everything(store: Store) -> dict[str, Any]:
+    """All that a store tells, whatever numbers it counts by."""
+    everybody = [*SHOPPERS, "nobody"]
+    purposes = [(purpose, granted) for purpose in Purpose for granted in (True, False)]
+    return {
+        "histories": {each: await store.history(each, EVER, 100) for each in everybody},
+        "parts": {each: await store.history(each, at(3), 2) for each in everybody},
+        "lists": {each: [event for _, event in await store.list_events(each, None, 100)] for each in everybody},
+        "counts": await store.count_events(everybody, at(3), 2),
+        "shoppers": [await store.shoppers(after, 2) for after in ("", "ann", "zoë")],
+        "arrived": sorted(await store.shoppers_with_arrivals(0, await store.last_arrival())),
+        "consents": {each: await store.consents(each) for each in everybody},
+        "records": {each: await store.consent_records(each, 3) for each in everybody},
+        "decisions": {each: await store.shoppers_with_decision(*each, everybody) for each in purposes},
+        "demographics": {each: await store.demographics(each) for each in everybody},
+        "regions": await store.regions(everybody),
+        "tombstones": await store.tombstones(),
+        "deletions": await store.last_forgotten(),
+        "forgotten": await store.forgotten_since(1, everybody),
+        "items": sorted([change async for change in store.item_changes()], key=lambda each: each.number),
+        "numbers": sorted([change.number async for change in store.item_changes()]),
+        "last change": await store.last_item_change(),
+    }

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import structlog
 from tritonclient.utils import InferenceServerException
 
 from portrait.server.engine import Engine
+from portrait.server.rollout.archived_releases import ArchivedReleases
 from portrait.server.rollout.rollout import Rollout
-from portrait.server.rollout.traffic import Traffic
+from portrait.server.rollout.traffic_sources import FileTraffic, TrafficSource
 from portrait.server.settings import Settings
 from portrait.server.storage.open import open_state
 from portrait.server.storage.store import Store
@@ -22,10 +25,15 @@ from portrait.server.triton import (
     read_admin_key,
 )
 
+if TYPE_CHECKING:
+    from portrait.server.rollout.fleet import Fleet  # which needs the extra `redis`
+
 _TRITON_SECONDS = 5.0
 """Seconds that a start waits for the version of Triton."""
 
 _MIB = 1024 * 1024
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,10 @@ class Backends:
     """An open store, and a Triton that answers."""
 
     store: Store
+    traffic: TrafficSource
+    fleet: "Fleet | None"
+    """The gateways that share their traffic; None if this one follows the file of its repository."""
+    archive: ArchivedReleases | None
     triton: EmbeddedTriton | SupervisedTriton | TritonFleet
     triton_version: str
 
@@ -48,12 +60,46 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
     Raises:
         OSError, StoreError, TrafficError, TritonError: the store or Triton can't be used.
     """
+    fleet = await open_fleet(settings, closing)
+    traffic = fleet or FileTraffic(settings.repository)
     if settings.release is None:
-        Traffic.of(settings.repository)  # fails before anything is started
+        await traffic.read_first()  # fails before anything is started
     store = await open_state(settings.state, settings.state_url, settings.state_replicas)
     closing.push_async_callback(store.close)
+    archive = open_archived_releases(settings)
     triton = await _open_triton(settings, closing, supervised)
-    return Backends(store, triton, await _read_triton_version(triton.urls))
+    return Backends(store, traffic, fleet, archive, triton, await _read_triton_version(triton.urls))
+
+
+async def open_fleet(settings: Settings, closing: AsyncExitStack) -> "Fleet | None":
+    """Connect to the fleet that the settings make the gateway a part of; None if they make it none.
+
+    Args:
+        settings: name the Redis of the fleet.
+        closing: closes the connection.
+
+    Raises:
+        StoreError: nobody answers there.
+    """
+    if not settings.is_in_fleet:
+        return None
+    from portrait.server.rollout.fleet import open_fleet
+
+    return await closing.enter_async_context(open_fleet(settings.state_url or ""))
+
+
+def open_archived_releases(settings: Settings) -> ArchivedReleases | None:
+    """Open the archive that the settings name, and make a folder for its releases; None if they name none.
+
+    Raises:
+        OSError: the folder can't be made.
+    """
+    if settings.releases_url is None:
+        return None
+    settings.repository.mkdir(parents=True, exist_ok=True)
+    if settings.verify_key is None:
+        _log.warning("releases_unsigned", url=settings.releases_url, reason="no verify_key: any release is used")
+    return ArchivedReleases(settings.repository, settings.releases_url, settings.verify_key)
 
 
 async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExitStack) -> Rollout:
@@ -68,11 +114,13 @@ async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExi
     is_running = triton.is_running if isinstance(triton, EmbeddedTriton) else None
 
     async def open_engine(release: int) -> Engine:
+        if backends.archive is not None:
+            await backends.archive.obtain(release)
         return await Engine.open(
             settings.repository, release, triton.urls, cache_bytes, is_running, settings.triton_hedge_seconds
         )
 
-    rollout = Rollout(settings.repository, backends.store, triton, open_engine)
+    rollout = Rollout(backends.traffic, backends.store, triton, open_engine)
     await rollout.begin(settings.release)
     closing.push_async_callback(rollout.registry.close)
     return rollout

@@ -14,6 +14,7 @@ from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.rollout.gateway_status import GatewayError
 from portrait.server.rollout.traffic import Traffic
+from portrait.server.rollout.traffic_sources import FileTraffic
 from portrait.server.rollout.triton_releases import POLL_SECONDS, TritonReleaseManager
 from portrait.server.runtime.background import Background
 
@@ -47,6 +48,10 @@ def block(repository: Path, release: int) -> None:
     os.mkfifo(path)
 
 
+def manager(repository: Path, triton: Noting) -> TritonReleaseManager:
+    return TritonReleaseManager(FileTraffic(repository), repository, None, triton, 0.0)
+
+
 async def until(seen: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not seen():
@@ -65,13 +70,13 @@ async def test_a_damaged_release_is_not_loaded_and_the_one_before_is(repository:
     block(repository, 3)
     Traffic(3, 2).write(repository)
     triton = Noting()
-    assert await TritonReleaseManager(repository, triton, 0.0).begin(None) == 2
+    assert await manager(repository, triton).begin(None) == 2
     assert triton.held == [2]
     block(repository, 2)
     with pytest.raises(ReleaseError, match=r"ranker/3/model\.onnx"):
-        await TritonReleaseManager(repository, Noting(), 0.0).begin(None)
+        await manager(repository, Noting()).begin(None)
     with pytest.raises(ReleaseError, match=r"ranker/3/model\.onnx"):
-        await TritonReleaseManager(repository, Noting(), 0.0).begin(3)
+        await manager(repository, Noting()).begin(3)
 
 
 async def test_what_processes_hold_is_kept_though_nothing_names_it(repository: Path) -> None:
@@ -88,7 +93,7 @@ async def test_what_processes_hold_is_kept_though_nothing_names_it(repository: P
             raise GatewayError("busy")
         return told
 
-    held = TritonReleaseManager(repository, triton, 0.0)
+    held = manager(repository, triton)
     await held.begin(None)
     async with following(held, loaded):
         Traffic(3, 1).write(repository)

@@ -206,17 +206,17 @@ def _open(repository: Path, releases_url: str | None, verify_key: Path | None, s
 
 
 def _list_numbers(control: Control, traffic: Traffic | None) -> list[int]:
-    """The releases; while an archive can't be reached, those that the traffic names."""
+    """The releases that there are, and those that the traffic names: these also while an archive can't be reached."""
     try:
-        numbers = control.list_releases()
+        found = control.list_releases()
     except ReleaseError as error:
         if traffic is None:
             raise
         typer.echo(f"error: {error}", err=True)
-        return sorted(traffic.kept)
-    if not numbers:
+        found = []
+    if not found and traffic is None:
         raise ReleaseError("there is no release: run `portrait export`, or `portrait release push` for an archive")
-    return numbers
+    return sorted({*found, *(traffic.kept if traffic else ())})
 
 
 def _require_serving(traffic: Traffic | None) -> Traffic:

@@ -1,5 +1,6 @@
 """A local S3 server, moto's, with an empty bucket."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,7 @@ def run_s3() -> Iterator[str]:
     Yields:
         the URL of a bucket in it.
     """
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it would log every request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -11,7 +11,9 @@ import pytest
 from support import tiny_release
 
 from portrait.features.release import layout as release_layout
+from portrait.features.release.layout import list_releases
 from portrait.features.release.manifest import ReleaseError
+from portrait.server.rollout.archived_releases import ArchivedReleases, open_release_archive
 from portrait.server.rollout.gateway_status import GatewayError
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.rollout.traffic_sources import FileTraffic
@@ -103,3 +105,27 @@ async def test_what_processes_hold_is_kept_though_nothing_names_it(repository: P
         Traffic(2).write(repository)
         told = frozenset({2})
         await until(lambda: triton.held == [2])
+
+
+async def test_a_release_of_an_archive_is_pulled_before_it_is_loaded(repository: Path, tmp_path: Path) -> None:
+    archive, target = f"file://{tmp_path}/archive", tmp_path / "target"
+    open_release_archive(archive, None).push(repository, 2, None)
+    target.mkdir()
+    releases, triton = ArchivedReleases(target, archive, None), Noting()
+    held = TritonReleaseManager(FileTraffic(target), target, releases, triton, 0.0)
+    assert await held.begin(2) == 2
+    assert (triton.held, list_releases(target)) == ([2], [2])
+    with pytest.raises(ReleaseError, match="holds no release 1; those there are: 2"):
+        await held.begin(1)
+
+
+async def test_a_pull_that_nobody_waits_for_any_more_disturbs_nobody(repository: Path, tmp_path: Path) -> None:
+    archive, target = f"file://{tmp_path}/archive", tmp_path / "target"
+    open_release_archive(archive, None).push(repository, 2, None)
+    releases = ArchivedReleases(target, archive, None)
+    left = asyncio.create_task(releases.obtain(2))
+    await asyncio.sleep(0)
+    left.cancel()
+    await releases.obtain(2)
+    assert left.cancelled()
+    assert list_releases(target) == [2]

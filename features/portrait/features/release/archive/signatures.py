@@ -36,7 +36,7 @@ class _Signature:
     __pydantic_config__ = ConfigDict(extra="ignore")
 
     sig: Base64Bytes
-    keyid: Annotated[str, Field(pattern=r"^[0-9a-f]{0,64}$")] = ""
+    keyid: Annotated[str, Field(max_length=200)] = ""
     """A hint for messages; no signature is trusted for it."""
 
 
@@ -170,7 +170,7 @@ def _explain(envelope: _Envelope, keys: Sequence[Ed25519PublicKey]) -> str:
     named, accepted = {each.keyid for each in envelope.signatures}, {key_id(key) for key in keys}
     if named & accepted:
         return "its signature does not fit: it was changed after it was signed"
-    shown = ", ".join(sorted(named)) or "unknown"
+    shown = ascii(", ".join(sorted(named)))[1:-1] or "unknown"
     return f"it is signed by the key {shown}, which is not accepted; accepted: {', '.join(sorted(accepted))}"
 
 

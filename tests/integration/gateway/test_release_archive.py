@@ -1,6 +1,7 @@
 """Two gateways on one Redis that pull signed releases from an S3 server: one command moves both."""
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -140,3 +141,18 @@ def test_gateways_that_can_not_pull_go_on_and_say_why(fleet: Fleet) -> None:
     assert fleet.answers() == before
     assert [each.refused for each in fleet.move("rollback")] == [{}, {}]
     assert fleet.answers() == before
+
+
+def test_processes_begin_with_what_they_have_while_the_archive_can_not_be_reached(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(fleet.gateways[0].argument("--repository"), tmp_path / "repository")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with run_gateway(tmp_path / "repository", tmp_path, *fleet.options, "--processes", "2") as gateway:
+        names = {f"{socket.gethostname()}/{line['pid']}" for line in gateway.lines("process_ready", 2)}
+        done = fleet.command("rollback")  # needs no archive either
+        assert done.exit_code == 0, done.output
+        serving = done.output.splitlines()[0].split()[1]
+        assert names < {line.partition(": ")[0] for line in done.output.splitlines()}
+        assert {each.serving for each in (*fleet.shown(), Gateway.ask(metrics_url(gateway)))} == {int(serving)}
+        assert "release_pulled" not in {line["event"] for line in gateway.logged}

@@ -1,6 +1,7 @@
 """Releases that are pushed to a folder and to a real S3 server, and pulled: whole, or not at all."""
 
-import os
+import hashlib
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from portrait.features.files.integrity import sha256
 from portrait.features.release import layout as release_layout
 from portrait.features.release.archive import pull as pulling
 from portrait.features.release.archive.archive import Archive, open_archive
-from portrait.features.release.archive.bundle import Bundle
+from portrait.features.release.archive.bundle import Bundle, BundleFile
 from portrait.features.release.archive.pull import pull_release
 from portrait.features.release.archive.push import push_release
 from portrait.features.release.archive.signatures import read_sign_key, read_verify_keys, seal
@@ -255,6 +256,20 @@ def object_path(archive: Archive, sha256: str) -> Path:
     return Path(archive.url.removeprefix("file://")) / "1" / sha256
 
 
+def test_what_was_removed_here_is_pulled_as_the_archive_has_it_now(
+    pushed_from: Path, folder_archive: Archive, target: Path, tmp_path: Path
+) -> None:
+    push_release(pushed_from, 1, folder_archive, None)
+    pull_release(target, 1, folder_archive, ())
+    shutil.rmtree(tmp_path / "archive")
+    shutil.rmtree(release_layout.release_folder(target, 1))
+    other = tmp_path / "other"
+    tiny_release.build(other, 1, traits=True)
+    push_release(other, 1, folder_archive, None)
+    assert pull_release(target, 1, folder_archive, ())
+    assert contents(target, 1) == contents(other, 1)
+
+
 def swap(pushed_from: Path, archive: Archive, keys: Path) -> None:
     """Put the valid bundle of one release in place of another's."""
     key = read_sign_key(keys / "old.pem")
@@ -297,6 +312,18 @@ def lead_elsewhere(pushed_from: Path, archive: Archive, keys: Path) -> None:
     archive.replace_bundle(1, seal(bundle.to_json(), read_sign_key(keys / "old.pem")))
 
 
+def lead_elsewhere_by_the_manifest(pushed_from: Path, archive: Archive, keys: Path) -> None:
+    """A signed list whose manifest names a file outside of the repository too."""
+    bundle, path = Bundle.build(pushed_from, 1), "releases/1/manifest.json"
+    manifest = json.loads((pushed_from / path).read_bytes())
+    manifest["hashes"]["../../elsewhere"] = bundle.manifest.sha256
+    content = json.dumps(manifest).encode()
+    bundle.files["../../elsewhere"] = bundle.manifest
+    bundle.files[path] = BundleFile(hashlib.sha256(content).hexdigest(), len(content))
+    object_path(archive, bundle.manifest.sha256).write_bytes(content)
+    archive.replace_bundle(1, seal(bundle.to_json(), read_sign_key(keys / "old.pem")))
+
+
 def write_nothing(pushed_from: Path, archive: Archive, keys: Path) -> None:
     archive.replace_bundle(1, b"\xff" * 100)
 
@@ -310,6 +337,7 @@ def write_nothing(pushed_from: Path, archive: Archive, keys: Path) -> None:
         (lengthen_file, r"ranker/1/model\.onnx of release 1 at .* is not what the signed list says"),
         (lose_file, r"lacks 'ranker/1/model\.onnx' of release 1"),
         (lead_elsewhere, r"release 1 at .* is refused: it names '\.\./\.\./elsewhere'"),
+        (lead_elsewhere_by_the_manifest, r"release 1 at .* is refused: it names '\.\./\.\./elsewhere'"),
         (write_nothing, "release 1 at .* is refused: it is no signed document"),
     ],
 )
@@ -367,9 +395,22 @@ def test_a_bucket_that_is_missing_is_named(pushed_from: Path, bucket: str) -> No
         push_release(pushed_from, 1, open_archive("s3://no-such-bucket"), None)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_repository_that_can_not_be_written_is_told(pushed_from: Path, folder_archive: Archive, target: Path) -> None:
+def test_a_repository_that_can_not_be_written_is_told(
+    pushed_from: Path, folder_archive: Archive, tmp_path: Path
+) -> None:
     push_release(pushed_from, 1, folder_archive, None)
-    target.mkdir(mode=0o500)
-    with pytest.raises(ReleaseError, match=r"release 1 can't be pulled: .*Permission denied"):
+    (tmp_path / "file").touch()
+    with pytest.raises(ReleaseError, match=r"release 1 can't be pulled: .*Not a directory"):
+        pull_release(tmp_path / "file" / "repository", 1, folder_archive, ())
+
+
+def test_what_another_release_of_the_number_has_left_is_cleared(
+    pushed_from: Path, folder_archive: Archive, target: Path
+) -> None:
+    push_release(pushed_from, 1, folder_archive, None)
+    left = target / "releases" / ".pull-1" / "releases" / "1"
+    left.mkdir(parents=True)
+    (left / "of another one").touch()
+    with pytest.raises(ReleaseError, match="'releases/1/of another one' is there"):
         pull_release(target, 1, folder_archive, ())
+    assert pull_release(target, 1, folder_archive, ())

@@ -16,6 +16,7 @@ from portrait.features.release.layout import (
     CONFIGURATION,
     MANIFEST,
     MAX_RELEASE,
+    REPORT,
     release_folder,
 )
 from portrait.features.release.manifest import Manifest, ReleaseError, read_verified_manifest
@@ -100,18 +101,21 @@ class Bundle:
             raise ReleaseError("it does not name the manifest") from None
 
     def require_files_of(self, manifest: Manifest) -> None:
-        """Require that the bundle holds exactly what the manifest names, itself, and the configurations.
+        """Require that the bundle holds exactly the files of a release: no path of it leads elsewhere.
 
-        So no path of a bundle leads elsewhere.
+        Args:
+            manifest: of the release. It is not trusted: what it names beside a release's files is refused.
 
         Raises:
             ReleaseError: it does not; the message names the first file at fault.
         """
-        wanted = {*manifest.hashes, _manifest_path(self.release), *map(configuration_path, manifest.models)}
+        report = str(release_folder(Path(), self.release) / REPORT)
+        listed = {*manifest.required_files, *({report} & manifest.hashes.keys())}
+        wanted = {*listed, _manifest_path(self.release), *map(configuration_path, manifest.models)}
         for name in sorted(wanted ^ self.files.keys()):
             raise ReleaseError(f"it {'lacks' if name in wanted else 'names'} {name[:200]!a}")
-        for name, expected in manifest.hashes.items():
-            if self.files[name].sha256 != expected:
+        for name in sorted(listed):
+            if self.files[name].sha256 != manifest.hashes.get(name):
                 raise ReleaseError(f"it has another hash of {name} than the manifest")
 
     def is_same_release(self, other: "Bundle") -> bool:

@@ -46,9 +46,12 @@ def pull_release(repository: Path, release: int, archive: Archive, keys: Sequenc
     try:
         (repository / "releases").mkdir(parents=True, exist_ok=True)
         with _locked(repository):
-            envelope, bundle = _read_pulled(repository, release, keys) or read_bundle(archive, release, keys)
-            staging = repository / "releases" / f".pull-{release}"
+            pulled = _read_pulled(repository, release, keys)
+            if pulled is not None and _is_whole(repository, pulled):
+                return False
+            envelope, bundle = read_bundle(archive, release, keys)
             is_missing = not _is_whole(repository, bundle)
+            staging = repository / "releases" / f".pull-{release}"
             if is_missing:
                 _download(archive, bundle, staging)
             _keep(repository, release, envelope)
@@ -84,11 +87,10 @@ def _locked(repository: Path) -> Iterator[None]:
         yield
 
 
-def _read_pulled(repository: Path, release: int, keys: Sequence[Ed25519PublicKey]) -> tuple[bytes, Bundle] | None:
+def _read_pulled(repository: Path, release: int, keys: Sequence[Ed25519PublicKey]) -> Bundle | None:
     """The bundle of a release that was pulled before, if an accepted key has signed it."""
     try:
-        envelope = _signed_path(repository, release).read_bytes()
-        return envelope, Bundle.parse(open_envelope(envelope, keys), release)
+        return Bundle.parse(open_envelope(_signed_path(repository, release).read_bytes(), keys), release)
     except (FileNotFoundError, ReleaseError):
         return None
 
@@ -179,9 +181,8 @@ def _replace_folder(source: Path, target: Path) -> None:
 
 
 def _keep(repository: Path, release: int, envelope: bytes) -> None:
+    """Remember the signed bundle, so that the release needs the archive no more."""
     path = _signed_path(repository, release)
-    if path.exists() and path.read_bytes() == envelope:
-        return
     path.parent.mkdir(exist_ok=True)
     with atomic_write(path) as temporary:
         temporary.write_bytes(envelope)

@@ -1,7 +1,6 @@
 """Two gateways on one Redis that pull signed releases from an S3 server: one command moves both."""
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,9 @@ from portrait.server.rollout.commands import release
 from portrait.server.rollout.gateway_status import Gateway
 
 HISTORY = [Event(EventType.VIEW, item_id="desk-lamp-red")]
+
+PROCESSES = 3
+"""Of both gateways; each of them reports."""
 
 
 class Fleet:
@@ -77,7 +79,7 @@ def metrics_url(gateway: RunningGateway) -> str:
 
 @pytest.fixture(scope="module")
 def fleet(two_releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Two gateways that began with release 1, which they pulled into empty folders."""
+    """A gateway of one process and one of two, which began with release 1 that they pulled into empty folders."""
     if shutil.which("openssl") is None:
         pytest.skip("there is no openssl")
     folder = tmp_path_factory.mktemp("fleet")
@@ -94,10 +96,10 @@ def fleet(two_releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
         def start(number: int) -> RunningGateway:
             own = folder / f"gateway-{number}"
-            return closing.enter_context(run_gateway(own / "repository", own, *fleet.options))
+            own.mkdir()
+            processes = ("--processes", str(number))
+            return closing.enter_context(run_gateway(own / "repository", own, *fleet.options, *processes))
 
-        for number in (1, 2):
-            (folder / f"gateway-{number}").mkdir()
         with ThreadPoolExecutor() as threads:
             fleet.gateways += threads.map(start, (1, 2))
         yield fleet
@@ -120,7 +122,7 @@ def test_one_command_promotes_tries_and_takes_back_on_all_gateways(fleet: Fleet)
     assert fleet.answers() == [1, 1]
     listed = fleet.command("list").output.splitlines()
     assert [line.split()[0] for line in listed[1:3]] == ["1", "2"]
-    assert [line.partition(": ")[2] for line in listed[3:]] == ["1 serves; loaded: 1, 2"] * 2
+    assert [line.partition(": ")[2] for line in listed[3:]] == ["1 serves; loaded: 1, 2"] * PROCESSES
 
 
 def test_gateways_that_can_not_pull_go_on_and_say_why(fleet: Fleet) -> None:
@@ -132,7 +134,7 @@ def test_gateways_that_can_not_pull_go_on_and_say_why(fleet: Fleet) -> None:
     done = fleet.command("promote", "3")
     said = f"ranker/3/model.onnx of release 3 at {fleet.url} is not what the signed list says"
     assert done.exit_code == 1
-    assert done.stderr.count(f"refused release 3: {said}") == 2, done.output
+    assert done.stderr.count(f"refused release 3: {said}") == PROCESSES, done.output
     for gateway, shown in zip(fleet.gateways, fleet.shown(), strict=True):
         assert gateway.line("release_refused", release=3)["reason"] == said
         assert shown.refused.keys() == {3}
@@ -141,18 +143,3 @@ def test_gateways_that_can_not_pull_go_on_and_say_why(fleet: Fleet) -> None:
     assert fleet.answers() == before
     assert [each.refused for each in fleet.move("rollback")] == [{}, {}]
     assert fleet.answers() == before
-
-
-def test_processes_begin_with_what_they_have_while_the_archive_can_not_be_reached(
-    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.copytree(fleet.gateways[0].argument("--repository"), tmp_path / "repository")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    with run_gateway(tmp_path / "repository", tmp_path, *fleet.options, "--processes", "2") as gateway:
-        names = {f"{socket.gethostname()}/{line['pid']}" for line in gateway.lines("process_ready", 2)}
-        done = fleet.command("rollback")  # needs no archive either
-        assert done.exit_code == 0, done.output
-        serving = done.output.splitlines()[0].split()[1]
-        assert names < {line.partition(": ")[0] for line in done.output.splitlines()}
-        assert {each.serving for each in (*fleet.shown(), Gateway.ask(metrics_url(gateway)))} == {int(serving)}
-        assert "release_pulled" not in {line["event"] for line in gateway.logged}

@@ -236,6 +236,18 @@ def test_keys_are_rotated_without_a_moment_in_which_nothing_is_accepted(
     assert not pull_release(target, 1, archive, new)
 
 
+def test_a_release_is_signed_anew_though_its_configurations_were_tuned_since(
+    pushed_from: Path, folder_archive: Archive, target: Path, keys: Path, tmp_path: Path
+) -> None:
+    push_release(pushed_from, 1, folder_archive, read_sign_key(keys / "old.pem"))
+    tuned = tmp_path / "tuned"
+    shutil.copytree(pushed_from, tuned)
+    (tuned / "ranker" / release_layout.CONFIGURATION).write_text("# ours", encoding="utf-8")
+    assert push_release(tuned, 1, folder_archive, read_sign_key(keys / "new.pem")).uploaded == 0
+    assert pull_release(target, 1, folder_archive, read_verify_keys(keys / "new.pub"))
+    assert contents(target, 1) == contents(pushed_from, 1)
+
+
 def test_what_was_pulled_needs_the_archive_no_more(
     pushed_from: Path, folder_archive: Archive, target: Path, tmp_path: Path, keys: Path
 ) -> None:

@@ -36,14 +36,18 @@ def push_release(repository: Path, release: int, archive: Archive, key: Ed25519P
     Raises:
         ReleaseError: the release is damaged, the archive holds another one of its number, or it can't be written.
     """
-    bundle = Bundle.build(repository, release)
+    own = bundle = Bundle.build(repository, release)
     envelope = archive.read_bundle(release)
     if envelope is not None:
-        bundle = _require_same(archive, envelope, bundle)
+        bundle = _require_same(archive, envelope, own)
     there = archive.list_files(release)
-    missing = {file.sha256: (file, name) for name, file in bundle.files.items() if there.get(file.sha256) != file.size}
+    missing = {
+        file.sha256: (file, repository / name)
+        for name, file in bundle.files.items()
+        if there.get(file.sha256) != file.size and own.files[name] == file
+    }
     with ThreadPoolExecutor(MAX_TRANSFERS) as threads:
-        list(threads.map(lambda each: archive.upload(release, each[0], repository / each[1]), missing.values()))
+        list(threads.map(lambda each: archive.upload(release, *each), missing.values()))
     sealed = seal(bundle.to_json(), key)
     if envelope is None:
         archive.create_bundle(release, sealed)

@@ -11,7 +11,7 @@ from tritonclient.utils import InferenceServerException
 from portrait.server.engine import Engine
 from portrait.server.rollout.archived_releases import ArchivedReleases
 from portrait.server.rollout.rollout import Rollout
-from portrait.server.rollout.traffic_sources import FileTraffic, TrafficSource
+from portrait.server.rollout.traffic_sources import FileTraffic, TrafficSource, connect_to_fleet
 from portrait.server.settings import Settings
 from portrait.server.storage.open import open_state
 from portrait.server.storage.store import Store
@@ -58,7 +58,8 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
         supervised: whether another process loads releases into the Triton.
 
     Raises:
-        OSError, StoreError, TrafficError, TritonError: the store or Triton can't be used.
+        OSError, PortraitError, ReleaseError, StoreError, TrafficError, TritonError: the store or Triton can't be used,
+            or there is nothing to serve.
     """
     fleet = await open_fleet(settings, closing)
     traffic = fleet or FileTraffic(settings.repository)
@@ -79,13 +80,11 @@ async def open_fleet(settings: Settings, closing: AsyncExitStack) -> "Fleet | No
         closing: closes the connection.
 
     Raises:
-        StoreError: nobody answers there.
+        StoreError: a package is missing, or nobody answers there.
     """
-    if not settings.is_in_fleet:
+    if settings.state_url is None or settings.releases_url is None:
         return None
-    from portrait.server.rollout.fleet import open_fleet
-
-    return await closing.enter_async_context(open_fleet(settings.state_url or ""))
+    return await closing.enter_async_context(connect_to_fleet(settings.state_url))
 
 
 def open_archived_releases(settings: Settings) -> ArchivedReleases | None:

@@ -249,7 +249,7 @@ async def serve(
     for name, step, pause in _list_background_tasks(parts, last_change):
         parts.background.repeat(name, step, pause)
     if backends.fleet is not None:
-        name = f"{socket.gethostname()}/{os.getpid()}"
+        name = f"{socket.gethostname()}:{port}/{os.getpid()}"
         parts.background.repeat("fleet report", partial(backends.fleet.report, name, rollout), REPORT_SECONDS)
     _announce(parts, port, metrics_port, backends.triton_version, shared)
     await stop.wait()

@@ -211,11 +211,6 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def is_in_fleet(self) -> bool:
-        """True if the gateways of one Redis follow one traffic: they all get releases from one archive."""
-        return self.state_url is not None and self.releases_url is not None
-
-    @property
     def triton_urls(self) -> list[str]:
         """The address of each Triton that runs; empty if one is started here."""
         return [url.strip() for url in (self.triton_url or "").split(",") if url.strip()]

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,8 @@ class ArchivedReleases:
             outcome: bool | Exception = archive.pull(self._repository, release)
         except Exception as error:
             outcome = error
-        ended.get_loop().call_soon_threadsafe(_tell, ended, outcome)
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            ended.get_loop().call_soon_threadsafe(_tell, ended, outcome)
 
 
 def _tell(ended: "asyncio.Future[bool]", outcome: bool | Exception) -> None:

@@ -238,14 +238,14 @@ def _change(
             Gateway.ask(url)
         wanted = change(control.read(beside), control)
         control.choose(wanted)
-        typer.echo(
-            f"wanted: {_words(wanted.serving, wanted.canary, wanted.percent)}; before: {wanted.previous or 'none'}"
-        )
-        until = time.monotonic() + wait_seconds
-        problems = control.wait(wait_seconds)
-        reports = control.list_gateways()
     except _ERRORS as error:
         raise _wrong(error) from error
+    typer.echo(f"wanted: {_words(wanted.serving, wanted.canary, wanted.percent)}; before: {wanted.previous or 'none'}")
+    until = time.monotonic() + wait_seconds
+    try:
+        problems, reports = control.wait(wait_seconds), control.list_gateways()
+    except _ERRORS as error:
+        raise _wrong(error, code=1) from error
     for name, report in reports.items():
         typer.echo(f"{name}: {_describe(report)}")
     for url in gateways:
@@ -308,7 +308,7 @@ def _wait(url: str, wanted: Traffic, end: float) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _wrong(error: Exception) -> typer.Exit:
-    """Ends the command with 2 and the reason, in one line."""
+def _wrong(error: Exception, code: int = 2) -> typer.Exit:
+    """Ends the command with the reason, in one line; the code is 1 if the change was made before."""
     typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-    return typer.Exit(2)
+    return typer.Exit(code)

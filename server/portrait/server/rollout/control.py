@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from portrait.features.installation import explain_install
 from portrait.features.release.layout import list_releases
 from portrait.features.release.manifest import ReleaseError, read_verified_manifest
 from portrait.server.rollout.gateway_status import Gateway
 from portrait.server.rollout.traffic import Traffic
+from portrait.server.rollout.traffic_sources import connect_to_fleet
 
 if TYPE_CHECKING:  # they need extras
     from portrait.server.rollout.fleet import Fleet, Report
@@ -46,7 +46,7 @@ class Control(Protocol):
             beside: a release that was not chosen yet, though it may be the newest.
 
         Raises:
-            TrafficError, OSError, PortraitError: it can't be read.
+            TrafficError, OSError, PortraitError, StoreError: it can't be read.
         """
         ...
 
@@ -54,7 +54,7 @@ class Control(Protocol):
         """Write the traffic anew, made of what `read` has returned.
 
         Raises:
-            TrafficError, OSError, PortraitError: it can't be written, or somebody else did meanwhile.
+            TrafficError, OSError, PortraitError, StoreError: it can't be written, or somebody else did meanwhile.
         """
         ...
 
@@ -208,10 +208,8 @@ class FleetControl:
         return "; ".join(refused) or _LATE
 
     def _ask(self, ask: "Callable[[Fleet], Awaitable[T]]") -> T:
-        from portrait.server.rollout.fleet import open_fleet
-
         async def run() -> T:
-            async with open_fleet(self._url) as fleet:
+            async with connect_to_fleet(self._url) as fleet:
                 return await ask(fleet)
 
         return asyncio.run(run())
@@ -227,14 +225,7 @@ def open_control(repository: Path, state_url: str | None, archive: "ReleaseArchi
         repository: the model repository.
         state_url: URL of the Redis that holds the state; None without one.
         archive: that gateways pull from; None without one.
-
-    Raises:
-        ReleaseError: a package is missing.
     """
     if state_url is None or archive is None:
         return FileControl(repository, archive)
-    try:
-        import redis  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ReleaseError(f"--state-url needs {error.name}: {explain_install('redis')}") from error
     return FleetControl(state_url, archive)

@@ -1,7 +1,6 @@
 """Two gateways on one Redis that pull signed releases from an S3 server: one command moves both."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from support import tiny_release
 from support.gateway import RunningGateway, run_gateway
 from support.redis_server import run_redis
 from support.s3_server import run_s3
+from support.signing_keys import make_keys
 from typer.testing import CliRunner, Result
 
 from portrait.client import Client, Event, EventType
@@ -35,12 +35,13 @@ class Fleet:
         pushed_from: a repository with the releases 1, 2 and 3.
         url: of the archive.
         redis_url: of the state.
-        keys: holds `sign.pem` and `verify.pem`.
+        sign_key: of who pushes.
+        verify_key: of the gateways.
     """
 
-    def __init__(self, pushed_from: Path, url: str, redis_url: str, keys: Path) -> None:
-        self.pushed_from, self.url, self._sign_key = pushed_from, url, keys / "sign.pem"
-        self.options = ("--releases-url", url, "--verify-key", str(keys / "verify.pem"), "--state-url", redis_url)
+    def __init__(self, pushed_from: Path, url: str, redis_url: str, sign_key: Path, verify_key: Path) -> None:
+        self.pushed_from, self.url, self._sign_key = pushed_from, url, sign_key
+        self.options = ("--releases-url", url, "--verify-key", str(verify_key), "--state-url", redis_url)
         self.gateways: list[RunningGateway] = []
 
     def push(self, number: int) -> None:
@@ -80,17 +81,12 @@ def metrics_url(gateway: RunningGateway) -> str:
 @pytest.fixture(scope="module")
 def fleet(two_releases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     """A gateway of one process and one of two, which began with release 1 that they pulled into empty folders."""
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl")
     folder = tmp_path_factory.mktemp("fleet")
-    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", folder / "sign.pem"], check=True)
-    subprocess.run(
-        ["openssl", "pkey", "-in", folder / "sign.pem", "-pubout", "-out", folder / "verify.pem"], check=True
-    )
+    sign_key, verify_key = make_keys(folder, "key")
     shutil.copytree(two_releases, folder / "pushed_from")
     tiny_release.build(folder / "pushed_from", 3)
     with run_s3() as bucket, run_redis(folder / "redis") as redis, ExitStack() as closing:
-        fleet = Fleet(folder / "pushed_from", f"{bucket}/fleet", redis.url, folder)
+        fleet = Fleet(folder / "pushed_from", f"{bucket}/fleet", redis.url, sign_key, verify_key)
         fleet.push(1)
         assert fleet.command("promote", "1").exit_code == 0
 

@@ -1,8 +1,6 @@
 """The commands for a whole fleet: on a real Redis, with an archive in a folder and gateways that only report."""
 
 import asyncio
-import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +9,7 @@ from typing import Any
 import pytest
 from support import tiny_release
 from support.redis_server import RedisServer, run_redis
+from support.signing_keys import make_keys
 from typer.testing import CliRunner, Result
 
 from portrait.features.release.manifest import ReleaseError
@@ -34,13 +33,8 @@ def redis_url(server: RedisServer) -> str:
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl")
     folder = tmp_path_factory.mktemp("keys")
-    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", folder / "sign.pem"], check=True)
-    subprocess.run(
-        ["openssl", "pkey", "-in", folder / "sign.pem", "-pubout", "-out", folder / "verify.pem"], check=True
-    )
+    make_keys(folder, "key")
     return folder
 
 
@@ -50,7 +44,7 @@ def archive(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("archive")
     for number in (1, 2, 3):
         tiny_release.build(folder / "repository", number)
-        signed = ["--sign-key", str(keys / "sign.pem")] if number < 3 else []
+        signed = ["--sign-key", str(keys / "key.pem")] if number < 3 else []
         done = run(
             "push", str(number), "--repository", f"{folder}/repository", "--releases-url", f"file://{folder}/a", *signed
         )
@@ -67,7 +61,7 @@ async def fleet(redis_url: str) -> AsyncIterator[Fleet]:
 @pytest.fixture
 def command(redis_url: str, archive: str, keys: Path) -> Callable[..., Result]:
     """Run a command for the fleet."""
-    options = ("--state-url", redis_url, "--releases-url", archive, "--verify-key", str(keys / "verify.pem"))
+    options = ("--state-url", redis_url, "--releases-url", archive, "--verify-key", str(keys / "key.pub"))
     return lambda *arguments: run(*arguments, *options)
 
 
@@ -206,7 +200,7 @@ def test_a_rollback_needs_no_archive(
 
 
 def test_without_redis_a_release_is_pulled_before_the_file_names_it(archive: str, keys: Path, tmp_path: Path) -> None:
-    options = ("--repository", str(tmp_path), "--releases-url", archive, "--verify-key", str(keys / "verify.pem"))
+    options = ("--repository", str(tmp_path), "--releases-url", archive, "--verify-key", str(keys / "key.pub"))
     assert "not pulled; signed by an accepted key" in run("list", *options).output
     assert run("promote", "3", *options).exit_code == 2
     assert Traffic.read(tmp_path) is None
@@ -219,7 +213,7 @@ def test_without_redis_a_release_is_pulled_before_the_file_names_it(archive: str
 
 
 def test_a_release_is_pulled_by_itself(archive: str, keys: Path, tmp_path: Path) -> None:
-    options = ("--repository", str(tmp_path), "--releases-url", archive, "--verify-key", str(keys / "verify.pem"))
+    options = ("--repository", str(tmp_path), "--releases-url", archive, "--verify-key", str(keys / "key.pub"))
     assert f"{tmp_path} holds release 2" in run("pull", "2", *options).output
     assert f"{tmp_path} held release 2" in run("pull", "2", *options).output
     refused = run("pull", "3", *options)

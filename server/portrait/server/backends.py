@@ -10,8 +10,9 @@ from tritonclient.utils import InferenceServerException
 
 from portrait.server.engine import Engine
 from portrait.server.rollout.archived_releases import ArchivedReleases
+from portrait.server.rollout.extras import connect_to_fleet
 from portrait.server.rollout.rollout import Rollout
-from portrait.server.rollout.traffic_sources import FileTraffic, TrafficSource, connect_to_fleet
+from portrait.server.rollout.traffic_sources import FileTraffic, TrafficSource
 from portrait.server.settings import Settings
 from portrait.server.storage.open import open_state
 from portrait.server.storage.store import Store

@@ -25,7 +25,7 @@ from portrait.server.rollout.gateway_status import Gateway
 HISTORY = [Event(EventType.VIEW, item_id="desk-lamp-red")]
 
 PROCESSES = 3
-"""Of both gateways; each of them reports."""
+"""Processes of both gateways; each of them reports."""
 
 
 class Fleet:

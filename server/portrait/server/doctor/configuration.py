@@ -15,7 +15,7 @@ from portrait.server.backends import open_fleet
 from portrait.server.doctor.findings import Finding, Level
 from portrait.server.errors import PortraitError
 from portrait.server.release.release import Release
-from portrait.server.rollout.archived_releases import open_release_archive
+from portrait.server.rollout.extras import open_release_archive
 from portrait.server.rollout.traffic import TrafficError
 from portrait.server.rollout.traffic_sources import FileTraffic
 from portrait.server.rpc.tls import TlsError, load_certificates

@@ -5,15 +5,10 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 
-from portrait.features.installation import explain_install
-from portrait.features.release.manifest import ReleaseError
-
-if TYPE_CHECKING:
-    from portrait.server.rollout.release_archive import ReleaseArchive  # which needs the extra `releases`
+from portrait.server.rollout.extras import open_release_archive
 
 _log = structlog.get_logger(__name__)
 
@@ -61,16 +56,3 @@ def _tell(ended: "asyncio.Future[bool]", outcome: bool | Exception) -> None:
         ended.set_exception(outcome)
     else:
         ended.set_result(outcome)
-
-
-def open_release_archive(url: str, verify_key: Path | None) -> "ReleaseArchive":
-    """Open an archive; see `ReleaseArchive`.
-
-    Raises:
-        ReleaseError: the URL or the keys can't be used, or a package is missing.
-    """
-    try:
-        from portrait.server.rollout.release_archive import ReleaseArchive
-    except ModuleNotFoundError as error:
-        raise ReleaseError(f"an archive of releases needs {error.name}: {explain_install('releases')}") from error
-    return ReleaseArchive(url, verify_key)

@@ -9,8 +9,8 @@ import typer
 
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.errors import PortraitError
-from portrait.server.rollout.archived_releases import open_release_archive
 from portrait.server.rollout.control import Control, open_control
+from portrait.server.rollout.extras import open_release_archive
 from portrait.server.rollout.gateway_status import Gateway, GatewayError
 from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.storage.store import StoreError

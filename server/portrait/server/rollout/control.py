@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from portrait.features.release.layout import list_releases
 from portrait.features.release.manifest import ReleaseError, read_verified_manifest
+from portrait.server.rollout.extras import connect_to_fleet
 from portrait.server.rollout.gateway_status import Gateway
 from portrait.server.rollout.traffic import Traffic
-from portrait.server.rollout.traffic_sources import connect_to_fleet
 
 if TYPE_CHECKING:  # they need extras
     from portrait.server.rollout.fleet import Fleet, Report

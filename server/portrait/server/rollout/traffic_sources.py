@@ -3,16 +3,10 @@
 import asyncio
 import os
 from collections.abc import Hashable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from portrait.features.installation import explain_install
 from portrait.server.rollout.traffic import Traffic, file_of
-from portrait.server.storage.store import StoreError
-
-if TYPE_CHECKING:
-    from portrait.server.rollout.fleet import Fleet  # which needs the extra `redis`
 
 
 class TrafficSource(Protocol):
@@ -72,19 +66,3 @@ class FileTraffic:
         except OSError:
             return None
         return status.st_mtime_ns, status.st_ino, status.st_size
-
-
-def connect_to_fleet(url: str) -> "AbstractAsyncContextManager[Fleet]":
-    """Connect to the Redis of a fleet, whose traffic is another source, until the end of the context.
-
-    Args:
-        url: as of the setting `state_url`.
-
-    Raises:
-        StoreError: a package is missing, or nobody answers there.
-    """
-    try:
-        from portrait.server.rollout.fleet import open_fleet
-    except ModuleNotFoundError as error:
-        raise StoreError(f"state_url needs {error.name}: {explain_install('redis')}") from error
-    return open_fleet(url)

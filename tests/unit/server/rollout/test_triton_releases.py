@@ -13,7 +13,8 @@ from support import tiny_release
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import list_releases
 from portrait.features.release.manifest import ReleaseError
-from portrait.server.rollout.archived_releases import ArchivedReleases, open_release_archive
+from portrait.server.rollout.archived_releases import ArchivedReleases
+from portrait.server.rollout.extras import open_release_archive
 from portrait.server.rollout.gateway_status import GatewayError
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.rollout.traffic_sources import FileTraffic

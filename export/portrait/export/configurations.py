@@ -15,12 +15,11 @@ from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig, ModelParam
 
 from portrait.export.errors import ExportError, RepositoryError
 from portrait.features.files.atomic_write import atomic_write
-from portrait.features.release.layout import MODEL_FILE
+from portrait.features.release.layout import CONFIGURATION, MODEL_FILE
 
 Dims = dict[str, tuple[int, ...]]
 """Dimensions of inputs and outputs by name, without the batch axis; -1 where an axis may be of any length."""
 
-CONFIG = "config.pbtxt"
 _BEFORE = "config.pbtxt.old"
 _THREADS = "intra_op_thread_count"
 _UPGRADED = """\
@@ -63,7 +62,7 @@ def require_room(repository: Path, model: str, dims: Dims) -> None:
                 f"{repository} has a {model} {graph.parent.name} whose {told}; one configuration serves all releases "
                 "of a repository: export to another one (--repository)"
             )
-    path = repository / model / CONFIG
+    path = repository / model / CONFIGURATION
     if path.exists():
         _require_tensors(path, _read(path), _read(_shipped(model)), dims)
 
@@ -77,7 +76,7 @@ def place(repository: Path, model: str, dims: Dims) -> None:
     Raises:
         RepositoryError: the configuration that is there can't be read.
     """
-    path = repository / model / CONFIG
+    path = repository / model / CONFIGURATION
     is_there = path.exists()
     source = path if is_there else _shipped(model)
     config = _read(source)
@@ -97,7 +96,7 @@ def place(repository: Path, model: str, dims: Dims) -> None:
 def _shipped(model: str) -> Path:
     """Portrait's own configuration of a model: inside the installed package, or at the top of a checkout."""
     inside = Path(str(resources("portrait.export"))).parent / "model_repository"
-    return (inside if inside.exists() else Path(__file__).parents[3] / "model_repository") / model / CONFIG
+    return (inside if inside.exists() else Path(__file__).parents[3] / "model_repository") / model / CONFIGURATION
 
 
 def _read(path: Path) -> ModelConfig:

@@ -3,12 +3,16 @@
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import structlog
 from tritonclient.utils import InferenceServerException
 
 from portrait.server.engine import Engine
+from portrait.server.rollout.archived_releases import ArchivedReleases
+from portrait.server.rollout.extras import connect_to_fleet
 from portrait.server.rollout.rollout import Rollout
-from portrait.server.rollout.traffic import Traffic
+from portrait.server.rollout.traffic_sources import FileTraffic, TrafficSource
 from portrait.server.settings import Settings
 from portrait.server.storage.open import open_state
 from portrait.server.storage.store import Store
@@ -22,10 +26,15 @@ from portrait.server.triton import (
     read_admin_key,
 )
 
+if TYPE_CHECKING:
+    from portrait.server.rollout.fleet import Fleet  # which needs the extra `redis`
+
 _TRITON_SECONDS = 5.0
 """Seconds that a start waits for the version of Triton."""
 
 _MIB = 1024 * 1024
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,10 @@ class Backends:
     """An open store, and a Triton that answers."""
 
     store: Store
+    traffic: TrafficSource
+    fleet: "Fleet | None"
+    """The gateways that share their traffic; None if this one follows the file of its repository."""
+    archive: ArchivedReleases | None
     triton: EmbeddedTriton | SupervisedTriton | TritonFleet
     triton_version: str
 
@@ -46,14 +59,47 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
         supervised: whether another process loads releases into the Triton.
 
     Raises:
-        OSError, StoreError, TrafficError, TritonError: the store or Triton can't be used.
+        OSError, PortraitError, ReleaseError, StoreError, TrafficError, TritonError: the store or Triton can't be used,
+            or there is nothing to serve.
     """
+    fleet = await open_fleet(settings, closing)
+    traffic = fleet or FileTraffic(settings.repository)
     if settings.release is None:
-        Traffic.of(settings.repository)  # fails before anything is started
+        await traffic.read_first()  # fails before anything is started
     store = await open_state(settings.state, settings.state_url, settings.state_replicas, settings.retention)
     closing.push_async_callback(store.close)
+    archive = open_archived_releases(settings)
     triton = await _open_triton(settings, closing, supervised)
-    return Backends(store, triton, await _read_triton_version(triton.urls))
+    return Backends(store, traffic, fleet, archive, triton, await _read_triton_version(triton.urls))
+
+
+async def open_fleet(settings: Settings, closing: AsyncExitStack) -> "Fleet | None":
+    """Connect to the fleet that the settings make the gateway a part of; None if they make it none.
+
+    Args:
+        settings: name the Redis of the fleet.
+        closing: closes the connection.
+
+    Raises:
+        StoreError: a package is missing, or nobody answers there.
+    """
+    if settings.state_url is None or settings.releases_url is None:
+        return None
+    return await closing.enter_async_context(connect_to_fleet(settings.state_url))
+
+
+def open_archived_releases(settings: Settings) -> ArchivedReleases | None:
+    """Open the archive that the settings name, and make a folder for its releases; None if they name none.
+
+    Raises:
+        OSError: the folder can't be made.
+    """
+    if settings.releases_url is None:
+        return None
+    settings.repository.mkdir(parents=True, exist_ok=True)
+    if settings.verify_key is None:
+        _log.warning("releases_unsigned", url=settings.releases_url, reason="no verify_key: any release is used")
+    return ArchivedReleases(settings.repository, settings.releases_url, settings.verify_key)
 
 
 async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExitStack) -> Rollout:
@@ -68,11 +114,13 @@ async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExi
     is_running = triton.is_running if isinstance(triton, EmbeddedTriton) else None
 
     async def open_engine(release: int) -> Engine:
+        if backends.archive is not None:
+            await backends.archive.obtain(release)
         return await Engine.open(
             settings.repository, release, triton.urls, cache_bytes, is_running, settings.triton_hedge_seconds
         )
 
-    rollout = Rollout(settings.repository, backends.store, triton, open_engine)
+    rollout = Rollout(backends.traffic, backends.store, triton, open_engine)
     await rollout.begin(settings.release)
     closing.push_async_callback(rollout.registry.close)
     return rollout

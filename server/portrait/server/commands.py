@@ -112,6 +112,8 @@ def serve(
         "settings_file",
         "repository",
         "release",
+        "releases_url",
+        "verify_key",
         "state",
         "state_url",
         "state_replicas",

@@ -5,6 +5,8 @@
 
 import asyncio
 import json
+import os
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from portrait.server.metrics.collectors import Metrics
 from portrait.server.metrics.endpoint import Probes, serve_endpoint
 from portrait.server.response_cache import ResponseCache
 from portrait.server.rollout.engine_registry import EngineRegistry
+from portrait.server.rollout.gateway_status import REPORT_SECONDS
 from portrait.server.rollout.replay import POLL_SECONDS as CHANGES_POLL_SECONDS
 from portrait.server.rollout.replay import RemoteItemChanges
 from portrait.server.rollout.rollout import POLL_SECONDS as ROLLOUT_POLL_SECONDS
@@ -170,7 +173,7 @@ def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, C
     ]
     if parts.access:
         tasks.append(("access", parts.access.refresh, ACCESS_POLL_SECONDS))
-    if parts.settings.release is None:  # a pinned release ignores the traffic file
+    if parts.settings.release is None:  # a pinned release ignores what is wanted
         tasks.append(("rollout", parts.rollout.advance, ROLLOUT_POLL_SECONDS))
     return tasks
 
@@ -268,6 +271,9 @@ async def serve(
     await server.start()
     for name, step, pause in _list_background_tasks(parts, last_change):
         parts.background.repeat(name, step, pause)
+    if backends.fleet is not None:
+        name = f"{socket.gethostname()}:{port}/{os.getpid()}"
+        parts.background.repeat("fleet report", partial(backends.fleet.report, name, rollout), REPORT_SECONDS)
     _announce(parts, port, metrics_port, backends.triton_version, shared)
     await stop.wait()
     await _drain(parts, server)

@@ -38,6 +38,18 @@ class Settings(BaseSettings):
         description="Release to serve, whatever `portrait release` says, until the end; unset means what "
         "`portrait release` says, and the newest before it was ever called.",
     )
+    releases_url: str | None = Field(
+        None,
+        pattern=r"^(file|s3)://\S+$",
+        description="URL of an archive that releases are pulled from into the repository: s3://BUCKET/PREFIX or "
+        "file:///FOLDER. With state_url too, `portrait release` moves all gateways of that Redis at once. Needs the "
+        "packages of the extra `releases`.",
+    )
+    verify_key: Path | None = Field(
+        None,
+        description="PEM file of Ed25519 public keys: only releases of the archive that one of them has signed are "
+        "used. Unset means that every release is.",
+    )
     host: str = Field(
         "127.0.0.1",
         description="Address to listen on: an IPv4 or IPv6 address or a name; 0.0.0.0 or [::] for all; unix:PATH for a "
@@ -213,6 +225,8 @@ class Settings(BaseSettings):
             raise ValueError("tls_certificate and tls_key go together: set both or neither")
         if self.tls_client_ca and not self.tls_certificate:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        if self.verify_key and not self.releases_url:
+            raise ValueError("verify_key needs releases_url")
         if self.default_deadline_seconds > self.max_deadline_seconds:
             raise ValueError("default_deadline_seconds is longer than max_deadline_seconds")
         if self.processes > 1 and self.host.startswith(UNIX_SCHEME):

@@ -6,7 +6,9 @@ import pytest
 from support.certificates import make_authority, make_certificate, make_expired_certificate
 from support.command_line import CommandResult, run_portrait
 from support.gateway import RunningGateway, run_gateway
+from support.signing_keys import make_keys
 
+from portrait.server.rollout.extras import open_release_archive
 from portrait.server.rollout.traffic import Traffic
 
 
@@ -65,6 +67,25 @@ def test_it_says_what_to_do(
     assert found[subject][0] == level, done
     assert told in found[subject][1]
     assert done.code == int(level == "fault")
+
+
+def test_it_looks_into_the_archive(repository: Path, two_releases: Path, tmp_path: Path) -> None:
+    sign_key, verify_key = make_keys(tmp_path, "key")
+    url, empty = f"file://{tmp_path}/archive", tmp_path / "empty"
+    for number, key in ((1, sign_key), (2, None)):
+        open_release_archive(url, None).push(two_releases, number, key)
+    found = {}
+    for number in (1, 2):
+        options = ("--releases-url", url, "--verify-key", verify_key, "--release", number, "--repository", empty)
+        found |= examine(repository, tmp_path, *options)[1]
+    assert found["archive"] == ("ok", f"{url} holds 2 releases")
+    assert (found["release 1"][0], "will be pulled" in found["release 1"][1]) == ("warning", True)
+    assert (found["release 2"][0], "it is not signed" in found["release 2"][1]) == ("fault", True)
+    assert not empty.exists()
+    _, found = examine(repository, tmp_path, "--releases-url", url)
+    assert (found["archive"][0], "set verify_key" in found["archive"][1]) == ("warning", True)
+    _, found = examine(repository, tmp_path, "--releases-url", url, "--verify-key", tmp_path / "none.pem")
+    assert (found["archive"][0], "none.pem can't be read" in found["archive"][1]) == ("fault", True)
 
 
 def test_a_good_certificate_and_gateways_that_differ(repository: Path, two_releases: Path, tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ def test_an_option_goes_before_the_environment_and_that_before_the_file(
             "",
             "tls_client_ca needs tls_certificate and tls_key (--tls-client-ca 'ca.pem')",
         ),
+        (["--verify-key", "keys.pem"], "", "verify_key needs releases_url (--verify-key 'keys.pem')"),
+        (["--releases-url", "http://x"], "", "--releases-url 'http://x': String should match pattern"),
         (["--default-deadline-seconds", "90"], "", "(--default-deadline-seconds '90')"),
         ([], "prot = 1", "portrait.toml: no setting has the name prot; did you mean port?"),
         ([], "drain-seconds = 1", "portrait.toml: no setting has the name drain-seconds; did you mean drain_seconds?"),

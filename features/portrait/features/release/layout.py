@@ -32,6 +32,8 @@ TRAIT_HEADS = "trait_heads"
 """The graph of those with traits."""
 
 MODEL_FILE = "model.onnx"
+CONFIGURATION = "config.pbtxt"
+"""Triton's, of all versions of a model."""
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
 ITEMS = "items.jsonl"

@@ -82,6 +82,11 @@ class Manifest:
         return any(not trait.get("absent") for trait in self.traits)
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """The graphs of the release."""
+        return (*MODELS, TRAIT_HEADS) if self.has_trait_heads else MODELS
+
+    @property
     def has_item_index(self) -> bool:
         """True if the nearest items are found by an index."""
         retrieval = self.export.get("retrieval")
@@ -123,8 +128,7 @@ class Manifest:
             | {f"{ITEM_WORDS}/{name}" for name in WORD_FILES}
             | ({ITEM_INDEX} if self.has_item_index else set())
         )
-        models = (*MODELS, TRAIT_HEADS) if self.has_trait_heads else MODELS
-        graphs = (f"{model}/{self.release}/{MODEL_FILE}" for model in models)
+        graphs = (f"{model}/{self.release}/{MODEL_FILE}" for model in self.models)
         return frozenset((*graphs, *(f"releases/{self.release}/{name}" for name in names)))
 
     def verify_files(self, repository: Path) -> None:

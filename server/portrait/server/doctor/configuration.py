@@ -4,17 +4,22 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 
 from tritonclient.utils import InferenceServerException
 
-from portrait.features.release.layout import list_models
+from portrait.features.release.layout import list_models, list_releases
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.access.live_rules import load_access
 from portrait.server.access.rules import AccessError
+from portrait.server.backends import open_fleet
 from portrait.server.doctor.findings import Finding, Level
+from portrait.server.errors import PortraitError
 from portrait.server.release.release import Release
-from portrait.server.rollout.traffic import Traffic, TrafficError
+from portrait.server.rollout.extras import open_release_archive
+from portrait.server.rollout.traffic import TrafficError
+from portrait.server.rollout.traffic_sources import FileTraffic
 from portrait.server.rpc.tls import TlsError, load_certificates
 from portrait.server.runtime.addresses import is_local
 from portrait.server.settings import Settings
@@ -31,33 +36,65 @@ _SOON_DAYS = 14
 
 async def check_configuration(settings: Settings) -> AsyncIterator[Finding]:
     """Check what the settings name; nothing is changed, and gateways may run meanwhile."""
-    releases = await asyncio.to_thread(lambda: [*_check_releases(settings)])
-    for finding, _ in releases:
-        yield finding
+    if settings.releases_url:
+        yield await asyncio.to_thread(_check_archive, settings, settings.releases_url)
+    whole = []
+    try:
+        wanted = await _read_wanted(settings)
+    except (OSError, PortraitError, ReleaseError, StoreError, TrafficError) as error:
+        yield Finding(Level.FAULT, "releases", str(error))
+    else:
+        for number in wanted:
+            finding = await asyncio.to_thread(_check_release, settings, number)
+            whole += [number] if finding.level is Level.OK else []
+            yield finding
     yield await _check_state(settings)
     yield _check_certificates(settings)
     yield _check_access(settings)
-    numbers = [number for _, number in releases if number is not None]
     for url in settings.triton_urls:
-        yield await _check_triton(settings, url, numbers)
+        yield await _check_triton(settings, url, whole)
 
 
-def _check_releases(settings: Settings) -> Iterator[tuple[Finding, int | None]]:
-    """Yield a finding for each wanted release, and the number of those that are whole."""
+async def _read_wanted(settings: Settings) -> Sequence[int]:
+    """The releases that a gateway with these settings would serve."""
+    if settings.release is not None:
+        return [settings.release]
+    async with AsyncExitStack() as closing:
+        source = await open_fleet(settings, closing) or FileTraffic(settings.repository)
+        return (await source.read_first()).routed
+
+
+def _check_archive(settings: Settings, url: str) -> Finding:
     try:
-        wanted = [settings.release] if settings.release else Traffic.of(settings.repository).routed
-    except (OSError, ReleaseError, TrafficError) as error:
-        yield Finding(Level.FAULT, "releases", f"{error}: run `portrait export`, or set repository"), None
-        return
-    for number in wanted:
-        try:
-            release = Release.load(settings.repository, number)
-            if not settings.triton_urls:
-                require_shared_memory(settings.repository, number)
-        except (ReleaseError, TritonError) as error:
-            yield Finding(Level.FAULT, f"release {number}", str(error)), None
-        else:
-            yield Finding(Level.OK, f"release {number}", f"whole, {len(release.items):,} items"), number
+        releases = open_release_archive(url, settings.verify_key).list_releases()
+    except ReleaseError as error:
+        return Finding(Level.FAULT, "archive", str(error))
+    if settings.verify_key is None:
+        return Finding(Level.WARNING, "archive", f"whoever writes to {url} can have any release served: set verify_key")
+    return Finding(Level.OK, "archive", f"{url} holds {len(releases)} releases")
+
+
+def _check_release(settings: Settings, number: int) -> Finding:
+    subject = f"release {number}"
+    if settings.releases_url and number not in list_releases(settings.repository):
+        return _check_archived(settings, settings.releases_url, number)
+    try:
+        release = Release.load(settings.repository, number)
+        if not settings.triton_urls:
+            require_shared_memory(settings.repository, number)
+    except (ReleaseError, TritonError) as error:
+        return Finding(Level.FAULT, subject, str(error))
+    return Finding(Level.OK, subject, f"whole, {len(release.items):,} items")
+
+
+def _check_archived(settings: Settings, url: str, number: int) -> Finding:
+    """Check a release that a gateway would pull first; pulls nothing."""
+    subject = f"release {number}"
+    try:
+        open_release_archive(url, settings.verify_key).require(number)
+    except ReleaseError as error:
+        return Finding(Level.FAULT, subject, str(error))
+    return Finding(Level.WARNING, subject, f"will be pulled from {url} when a gateway starts, and is checked then")
 
 
 async def _check_state(settings: Settings) -> Finding:

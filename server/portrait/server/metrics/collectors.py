@@ -254,7 +254,9 @@ class _ReleaseCollector(Collector):
             refused.add_metric([str(release)], 1)
         yield from (loaded, refused)
         yield GaugeMetricFamily(
-            "portrait_traffic_file_invalid", "1 if releases/traffic.json is invalid.", int(rollout.misread)
+            "portrait_traffic_file_invalid",
+            "1 if releases/traffic.json, or what takes its place in Redis, is invalid.",
+            int(rollout.misread),
         )
         yield CounterMetricFamily(
             "portrait_release_switches", "Changes of the serving or the canary release.", rollout.switches

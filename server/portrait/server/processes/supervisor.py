@@ -6,11 +6,12 @@ from functools import partial
 
 import structlog
 
+from portrait.server.backends import open_archived_releases, open_fleet
 from portrait.server.metrics.endpoint import Probes, serve_endpoint
 from portrait.server.processes.collectors import build_registry
 from portrait.server.processes.pool import ProcessPool, reserve_port
 from portrait.server.processes.readiness import find_unready
-from portrait.server.rollout.traffic import Traffic
+from portrait.server.rollout.traffic_sources import FileTraffic
 from portrait.server.rollout.triton_releases import POLL_SECONDS, TritonReleaseManager
 from portrait.server.rpc.tls import load_certificates
 from portrait.server.rpc.transport import warn_about_plain_text
@@ -47,9 +48,13 @@ async def supervise(settings: Settings) -> None:
         background = Background()
         triton = None
         if settings.triton_url is None:
-            Traffic.of(settings.repository)  # before anything is started
+            traffic = await open_fleet(settings, closing) or FileTraffic(settings.repository)
+            archive = open_archived_releases(settings)
+            if settings.release is None:
+                await traffic.read_first()  # before anything is started
             triton = await closing.enter_async_context(EmbeddedTriton(settings.repository, settings.triton_log))
-            held = TritonReleaseManager(settings.repository, triton, settings.max_deadline_seconds + _GRACE_SECONDS)
+            grace = settings.max_deadline_seconds + _GRACE_SECONDS
+            held = TritonReleaseManager(traffic, settings.repository, archive, triton, grace)
             closing.push_async_callback(background.stop)
             await held.begin(settings.release)
             own["triton_url"] = triton.url

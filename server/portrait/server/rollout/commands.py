@@ -1,78 +1,134 @@
-"""The commands `portrait release …`: which release serves whom. They change one file, which every gateway watches."""
+"""The commands `portrait release …`: which release serves whom, and which ones an archive holds."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from portrait.features.release.layout import list_releases
-from portrait.features.release.manifest import ReleaseError, read_verified_manifest
+from portrait.features.release.manifest import ReleaseError
+from portrait.server.errors import PortraitError
+from portrait.server.rollout.control import Control, open_control
+from portrait.server.rollout.extras import open_release_archive
 from portrait.server.rollout.gateway_status import Gateway, GatewayError
 from portrait.server.rollout.traffic import Traffic, TrafficError
+from portrait.server.storage.store import StoreError
 
 _POLL_SECONDS = 0.2
 _SETTLED_SECONDS = 1.0
 """A refusal that a gateway shows this soon after a change may be of the time before it."""
+_ERRORS = (OSError, GatewayError, PortraitError, ReleaseError, StoreError, TrafficError)
 
 release = typer.Typer(
     no_args_is_help=True,
     help="Choose which release serves whom: list, promote, roll back, try on some shoppers. Gateways follow within a "
-    "second or, where a release has to be loaded first, as soon as it is; no request fails.",
+    "second or, where a release has to be loaded first, as soon as it is; no request fails. With --state-url and "
+    "--releases-url, all gateways of that Redis follow.",
 )
 
 Repository = Annotated[
     Path, typer.Option(envvar="PORTRAIT_REPOSITORY", help="Folder of models and releases that the gateways read.")
 ]
+ReleasesUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="PORTRAIT_RELEASES_URL", help="Archive that holds releases: s3://BUCKET/PREFIX or file:///FOLDER."
+    ),
+]
+Archive = Annotated[
+    str,
+    typer.Option(
+        "--releases-url", envvar="PORTRAIT_RELEASES_URL", help="Archive: s3://BUCKET/PREFIX or file:///FOLDER."
+    ),
+]
+VerifyKey = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="PORTRAIT_VERIFY_KEY",
+        help="PEM file of Ed25519 public keys, of which one must have signed a release of the archive.",
+    ),
+]
+StateUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="PORTRAIT_STATE_URL", help="Redis of the gateways; with --releases-url, all its gateways follow at once."
+    ),
+]
 Gateways = Annotated[
     list[str] | None,
     typer.Option("--gateway", help="A gateway's metrics, http://HOST:PORT/metrics; give it once for each gateway."),
 ]
-Wait = Annotated[float, typer.Option(min=0, help="How long to wait for the gateways that are given, in seconds.")]
+Wait = Annotated[float, typer.Option(min=0, help="How long to wait for the gateways, in seconds.")]
 Number = Annotated[int, typer.Argument(min=1, metavar="RELEASE", help="Number of the release.")]
 
 _REPOSITORY = Path("model_repository")
 
 
 @release.command("list")
-def list_(repository: Repository = _REPOSITORY, gateway: Gateways = None) -> None:
+def list_(
+    repository: Repository = _REPOSITORY,
+    releases_url: ReleasesUrl = None,
+    verify_key: VerifyKey = None,
+    state_url: StateUrl = None,
+    gateway: Gateways = None,
+) -> None:
     """Show the releases, which of them serves whom, and whether their files are whole."""
     try:
-        traffic = Traffic.of(repository)
-    except (OSError, ReleaseError, TrafficError) as error:
+        control = _open(repository, releases_url, verify_key, state_url)
+        traffic = control.read(None)
+        numbers = _list_numbers(control, traffic)
+        typer.echo(f"{'release':<9}{'created':<27}{'traffic':<16}files")
+        for number in numbers:
+            created, state = control.describe(number)
+            typer.echo(f"{number:<9}{created:<27}{_part(traffic, number):<16}{state}")
+        gateways = control.list_gateways()
+    except _ERRORS as error:
         raise _wrong(error) from error
-    typer.echo(f"{'release':<9}{'created':<27}{'traffic':<16}files")
-    for number in list_releases(repository):
-        created, state = _state(repository, number)
-        typer.echo(f"{number:<9}{created:<27}{_part(traffic, number):<16}{state}")
+    for name, shown in gateways.items():
+        typer.echo(f"{name}: {_describe(shown)}")
     for url in gateway or ():
         typer.echo(f"{url}: {_shown(url)}")
 
 
 @release.command()
 def promote(
-    number: Number, repository: Repository = _REPOSITORY, gateway: Gateways = None, wait_seconds: Wait = 120.0
+    number: Number,
+    repository: Repository = _REPOSITORY,
+    releases_url: ReleasesUrl = None,
+    verify_key: VerifyKey = None,
+    state_url: StateUrl = None,
+    gateway: Gateways = None,
+    wait_seconds: Wait = 120.0,
 ) -> None:
     """Have a release serve all shoppers. A canary ends; the release that served before is kept for a rollback."""
 
-    def change(traffic: Traffic) -> Traffic:
-        _check(repository, number)
-        return traffic.promoted(number)
+    def change(traffic: Traffic | None, control: Control) -> Traffic:
+        control.require(number)
+        return Traffic(number) if traffic is None else traffic.promoted(number)
 
-    _change(repository, change, gateway or [], wait_seconds, beside=number)
+    control = _open(repository, releases_url, verify_key, state_url)
+    _change(control, change, gateway or [], wait_seconds, beside=number)
 
 
 @release.command()
-def rollback(repository: Repository = _REPOSITORY, gateway: Gateways = None, wait_seconds: Wait = 120.0) -> None:
+def rollback(
+    repository: Repository = _REPOSITORY,
+    releases_url: ReleasesUrl = None,
+    verify_key: VerifyKey = None,
+    state_url: StateUrl = None,
+    gateway: Gateways = None,
+    wait_seconds: Wait = 120.0,
+) -> None:
     """Have the release serve all shoppers that did so before the last promotion. A canary ends."""
 
-    def change(traffic: Traffic) -> Traffic:
-        wanted = traffic.rolled_back()
-        _check(repository, wanted.serving)
+    def change(traffic: Traffic | None, control: Control) -> Traffic:
+        wanted = _require_serving(traffic).rolled_back()
+        control.require_previous(wanted.serving)
         return wanted
 
-    _change(repository, change, gateway or [], wait_seconds)
+    control = _open(repository, releases_url, verify_key, state_url)
+    _change(control, change, gateway or [], wait_seconds)
 
 
 @release.command()
@@ -80,75 +136,130 @@ def canary(
     number: Number,
     percent: Annotated[float, typer.Option(min=0, max=100, help="Percentage of shoppers; 0 ends the canary.")],
     repository: Repository = _REPOSITORY,
+    releases_url: ReleasesUrl = None,
+    verify_key: VerifyKey = None,
+    state_url: StateUrl = None,
     gateway: Gateways = None,
     wait_seconds: Wait = 120.0,
 ) -> None:
     """Try a release on some of the shoppers, chosen by their id; histories without an id stay where they are."""
 
-    def change(traffic: Traffic) -> Traffic:
+    def change(traffic: Traffic | None, control: Control) -> Traffic:
+        serving = _require_serving(traffic)
         if percent:
-            _check(repository, number)
-        elif traffic.canary != number:
+            control.require(number)
+        elif serving.canary != number:
             raise TrafficError(f"release {number} is no canary: nothing to end")
-        return traffic.with_canary(number, percent)
+        return serving.with_canary(number, percent)
 
-    _change(repository, change, gateway or [], wait_seconds, beside=number)
+    control = _open(repository, releases_url, verify_key, state_url)
+    _change(control, change, gateway or [], wait_seconds, beside=number)
+
+
+@release.command()
+def push(
+    number: Number,
+    releases_url: Archive,
+    repository: Repository = _REPOSITORY,
+    sign_key: Annotated[
+        Path | None,
+        typer.Option(
+            help="PEM file of the Ed25519 private key that signs the release; `openssl genpkey -algorithm ed25519`."
+        ),
+    ] = None,
+) -> None:
+    """Copy a release of the repository into an archive. An interrupted push goes on when it is repeated.
+
+    It exists in the archive once it is there as a whole, and is never replaced by another. A release that is there
+    already can be signed anew.
+    """
+    try:
+        pushed = open_release_archive(releases_url, None).push(repository, number, sign_key)
+    except ReleaseError as error:
+        raise _wrong(error) from error
+    typer.echo(
+        f"{releases_url} holds release {number}: {pushed.files} files, {pushed.size:,} bytes, "
+        f"{pushed.uploaded} of them copied now"
+    )
+    if sign_key is None:
+        typer.echo("it was not signed now: --sign-key signs it", err=True)
+
+
+@release.command()
+def pull(
+    number: Number, releases_url: Archive, repository: Repository = _REPOSITORY, verify_key: VerifyKey = None
+) -> None:
+    """Copy a release of an archive into the repository: verified first, and as a whole or not at all."""
+    try:
+        is_new = open_release_archive(releases_url, verify_key).pull(repository, number)
+    except ReleaseError as error:
+        raise _wrong(error) from error
+    typer.echo(f"{repository} {'holds' if is_new else 'held'} release {number}")
+
+
+def _open(repository: Path, releases_url: str | None, verify_key: Path | None, state_url: str | None) -> Control:
+    try:
+        archive = open_release_archive(releases_url, verify_key) if releases_url else None
+        return open_control(repository, state_url, archive)
+    except ReleaseError as error:
+        raise _wrong(error) from error
+
+
+def _list_numbers(control: Control, traffic: Traffic | None) -> list[int]:
+    """The releases that there are, and those that the traffic names: these also while an archive can't be reached."""
+    try:
+        found = control.list_releases()
+    except ReleaseError as error:
+        if traffic is None:
+            raise
+        typer.echo(f"error: {error}", err=True)
+        found = []
+    if not found and traffic is None:
+        raise ReleaseError("there is no release: run `portrait export`, or `portrait release push` for an archive")
+    return sorted({*found, *(traffic.kept if traffic else ())})
+
+
+def _require_serving(traffic: Traffic | None) -> Traffic:
+    if traffic is None:
+        raise TrafficError("no release serves yet: promote one first")
+    return traffic
 
 
 def _change(
-    repository: Path,
-    change: Callable[[Traffic], Traffic],
+    control: Control,
+    change: Callable[[Traffic | None, Control], Traffic],
     gateways: list[str],
     wait_seconds: float,
     beside: int | None = None,
 ) -> None:
-    """Write the file anew and say so; wait for gateways that are given."""
+    """Choose other traffic and say so; wait for the gateways that are given or report by themselves."""
     try:
         for url in gateways:
             Gateway.ask(url)
-        wanted = change(_now(repository, beside))
-        wanted.write(repository)
-    except (OSError, GatewayError, ReleaseError, TrafficError) as error:
+        wanted = change(control.read(beside), control)
+        control.choose(wanted)
+    except _ERRORS as error:
         raise _wrong(error) from error
     typer.echo(f"wanted: {_words(wanted.serving, wanted.canary, wanted.percent)}; before: {wanted.previous or 'none'}")
-    for url in gateways:
-        _wait(url, wanted, time.monotonic() + wait_seconds)
-        typer.echo(f"{url}: {_shown(url)}")
-
-
-def _now(repository: Path, beside: int | None) -> Traffic:
-    """Read the traffic file.
-
-    Where nobody has promoted anything, the gateways serve the release that was the newest when they started: taken
-    to be the newest one beside that which is talked of.
-    """
-    traffic = Traffic.read(repository)
-    if traffic is not None:
-        return traffic
-    found = [number for number in list_releases(repository) if number != beside]
-    if beside is None or not found:
-        return Traffic.of(repository)
-    return Traffic(found[-1])
-
-
-def _check(repository: Path, number: int) -> None:
-    """Raises ReleaseError if there is no such release, or its files are not what they were."""
-    if number not in (found := list_releases(repository)):
-        there = ", ".join(map(str, found)) or "none"
-        raise ReleaseError(f"{repository} holds no release {number}; those there are: {there}")
-    read_verified_manifest(repository, number)
-
-
-def _state(repository: Path, number: int) -> tuple[str, str]:
-    """Return the creation time of a release and the state of its files."""
+    until = time.monotonic() + wait_seconds
     try:
-        manifest = read_verified_manifest(repository, number)
-    except ReleaseError as error:
-        return "", str(error)
-    return manifest.created_at[:25], "whole"
+        problems, reports = control.wait(wait_seconds), control.list_gateways()
+    except _ERRORS as error:
+        raise _wrong(error, code=1) from error
+    for name, report in reports.items():
+        typer.echo(f"{name}: {_describe(report)}")
+    for url in gateways:
+        _wait(url, wanted, until)
+        typer.echo(f"{url}: {_shown(url)}")
+    for name, problem in problems.items():
+        typer.echo(f"{name} {problem}", err=True)
+    if problems:
+        raise typer.Exit(1)
 
 
-def _part(traffic: Traffic, number: int) -> str:
+def _part(traffic: Traffic | None, number: int) -> str:
+    if traffic is None:
+        return ""
     parts = {traffic.previous: "before", traffic.canary: f"canary {traffic.percent:g}%", traffic.serving: "serving"}
     return parts.get(number, "")
 
@@ -160,16 +271,18 @@ def _words(serving: int, canary: int | None, percent: float) -> str:
 def _shown(url: str) -> str:
     """Return the state of a gateway in a line."""
     try:
-        gateway = Gateway.ask(url)
+        return _describe(Gateway.ask(url))
     except GatewayError as error:
         return f"unknown: {error}"
+
+
+def _describe(gateway: Gateway) -> str:
     words = [_words(gateway.serving, gateway.canary, gateway.percent), f"loaded: {_listed(gateway.loaded)}"]
-    if gateway.refused:
-        words.append(f"refused: {_listed(gateway.refused)} (its log says why)")
+    words += [f"refused: {number} ({reason})" for number, reason in sorted(gateway.refused.items())]
     return "; ".join(words)
 
 
-def _listed(numbers: frozenset[int]) -> str:
+def _listed(numbers: Collection[int]) -> str:
     return ", ".join(map(str, sorted(numbers)))
 
 
@@ -184,7 +297,7 @@ def _wait(url: str, wanted: Traffic, end: float) -> None:
         else:
             if (gateway.serving, gateway.canary, gateway.percent) == (wanted.serving, wanted.canary, wanted.percent):
                 return
-            refused = gateway.refused & set(wanted.routed)
+            refused = gateway.refused.keys() & set(wanted.routed)
             if refused and time.monotonic() - began > _SETTLED_SECONDS:
                 typer.echo(f"{url} refused release {_listed(refused)}; its log says why. {_shown(url)}", err=True)
                 raise typer.Exit(1)
@@ -195,7 +308,7 @@ def _wait(url: str, wanted: Traffic, end: float) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _wrong(error: Exception) -> typer.Exit:
-    """Ends the command with 2 and the reason, in one line."""
+def _wrong(error: Exception, code: int = 2) -> typer.Exit:
+    """Ends the command with the reason, in one line; the code is 1 if the change was made before."""
     typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-    return typer.Exit(2)
+    return typer.Exit(code)

@@ -1,6 +1,6 @@
 """The releases of a running gateway, read from its metrics: an operator sees a swap arrive there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 
@@ -15,6 +15,8 @@ PERCENT = "portrait_release_canary_percent"
 LOADED = "portrait_release_loaded"
 REFUSED = "portrait_release_refused"
 
+REPORT_SECONDS = 1.0
+"""Seconds between two reports of a gateway to its fleet."""
 _SECONDS = 5.0
 
 
@@ -30,8 +32,8 @@ class Gateway:
     canary: int | None
     percent: float
     loaded: frozenset[int]
-    refused: frozenset[int]
-    """Wanted releases that it could not load; its log says why."""
+    refused: Mapping[int, str]
+    """Wanted releases that it could not load, and why."""
 
     @classmethod
     def ask(cls, url: str) -> "Gateway":
@@ -69,5 +71,5 @@ class Gateway:
             int(single[CANARY]) or None,
             single[PERCENT],
             labelled[LOADED],
-            labelled[REFUSED],
+            dict.fromkeys(labelled[REFUSED], "its log says why"),
         )

@@ -1,4 +1,4 @@
-"""The rollout: a loop that loads, switches and unloads releases until they agree with the operator's traffic file.
+"""The rollout: a loop that loads, switches and unloads releases until they agree with the traffic that is wanted.
 
 A new release is loaded beside those that serve. It is checked, the stored item changes are replayed on it, and it is
 warmed up; then all new requests switch to it at once. Requests under way end on the release that they began with, which
@@ -7,9 +7,8 @@ is unloaded after the last of them. A release that can't be loaded changes nothi
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -19,24 +18,22 @@ from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.replay import Changes, replay
-from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
+from portrait.server.rollout.traffic import Traffic, TrafficError
+from portrait.server.rollout.traffic_sources import TrafficSource
 from portrait.server.rollout.warmup import MAX_TEXTS, warm_up
-from portrait.server.runtime.file_state import read_file_state
 from portrait.server.storage.store import Store
 from portrait.server.triton import TritonError
 
 POLL_SECONDS = 0.2
-"""Seconds between polls of the traffic file."""
+"""Seconds between polls of the wanted traffic."""
 REPAIR_SECONDS = 1.0
 """Seconds between checks for unhealthy models."""
 _ANSWER_SECONDS = 60.0
 """Seconds within which the models of a newly loaded release must answer."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
-"""Seconds before a refused release is retried; doubled each time. After a change of the file it is retried at once."""
+"""Seconds before a refused release is retried; doubled each time. After an operator's choice it is retried at once."""
 
 _log = structlog.get_logger(__name__)
-
-"""Modification time in nanoseconds, inode and size of the traffic file; a change of the file changes one of them."""
 
 
 class Triton(Protocol):
@@ -71,21 +68,22 @@ class Refusal:
 
 
 class Rollout:
-    """Follows the operator's traffic file, one step at a time.
+    """Follows what an operator chose, one step at a time.
 
     Args:
-        repository: the model repository, which holds the traffic file and the releases.
+        source: says which release serves whom.
         store: holds the item changes that are replayed on a new engine.
         triton: loads and unloads graphs.
         open_engine: opens a release and checks its files against the manifest; raises ReleaseError.
     """
 
     def __init__(
-        self, repository: Path, store: Store, triton: Triton, open_engine: Callable[[int], Awaitable[Engine]]
+        self, source: TrafficSource, store: Store, triton: Triton, open_engine: Callable[[int], Awaitable[Engine]]
     ) -> None:
-        self._repository, self._store, self.triton = repository, store, triton
+        self._source, self._store, self.triton = source, store, triton
         self._open_engine = open_engine
-        self._stamp: tuple[int, ...] | None
+        self.stamp: Hashable = None
+        """The source's stamp of the traffic that is followed."""
         self._wanted: Traffic
         self.registry: EngineRegistry
         """The loaded engines; `begin` sets it."""
@@ -93,7 +91,7 @@ class Rollout:
         self.refused: dict[int, Refusal] = {}
         """Wanted releases that could not be loaded, by number."""
         self.misread = False
-        """True if the traffic file exists but is invalid."""
+        """True if the wanted traffic was written but is invalid."""
         self.switches = 0
         """Number of times that new requests were switched to other routes."""
 
@@ -101,16 +99,17 @@ class Rollout:
         """Load the serving release; if that fails, load the previous one.
 
         Args:
-            pinned: the number of a release to serve instead of what the traffic file says; None follows the file.
+            pinned: the number of a release to serve whatever is wanted; None follows the source.
 
         Raises:
-            TrafficError: the traffic file is invalid.
-            OSError: the traffic file can't be read.
+            TrafficError: the wanted traffic is invalid.
+            OSError: it can't be read.
             ReleaseError, TritonError, PortraitError: neither release can be loaded; this is the error of the serving
                 release.
         """
-        self._stamp = read_file_state(file_of(self._repository))
-        self._wanted = wanted = Traffic.of(self._repository) if pinned is None else Traffic(pinned)
+        if pinned is None:
+            self.stamp = await self._source.read_stamp()
+        self._wanted = wanted = await self._source.read_first() if pinned is None else Traffic(pinned)
         # The canary is left out here: `advance` loads it while the gateway serves.
         traffic = Traffic(wanted.serving, wanted.previous)
         try:
@@ -129,7 +128,7 @@ class Rollout:
         _freeze_loaded_objects()
 
     async def advance(self) -> None:
-        """Take one step towards the state that the traffic file describes; a background task repeats it."""
+        """Take one step towards the traffic that is wanted; a background task repeats it."""
         await self._read_traffic()
         await self._switch_routes()
         self._start_next_task()
@@ -151,18 +150,17 @@ class Rollout:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _read_traffic(self) -> None:
-        """Read the traffic file if it has changed."""
-        # Off the event loop: the repository may be on a network.
-        stamp = await asyncio.to_thread(read_file_state, file_of(self._repository))
-        if stamp == self._stamp:
+        """Read the wanted traffic if an operator has chosen anew."""
+        stamp = await self._source.read_stamp()
+        if stamp == self.stamp:
             return
-        self._stamp = stamp
         try:
-            wanted = await asyncio.to_thread(Traffic.read, self._repository)
+            wanted = await self._source.read()
         except (OSError, TrafficError) as error:
-            self.misread = True
+            self.stamp, self.misread = stamp, True
             _log.error("traffic_file_misread", reason=str(error), release=self.registry.routes.traffic.serving)
             return
+        self.stamp = stamp
         self.misread = False
         if wanted is None:
             _log.warning("traffic_file_missing", release=self.registry.routes.traffic.serving)

@@ -107,12 +107,30 @@ class Traffic:
         """
         path = file_of(repository)
         try:
-            fields: dict[str, Any] = json.loads(read_regular_file(path, None, _MAX_BYTES).decode())
-            return cls(**fields)
+            return cls.parse(read_regular_file(path, None, _MAX_BYTES), str(path))
         except FileNotFoundError:
             return None
+
+    @classmethod
+    def parse(cls, content: bytes, source: str) -> "Traffic":
+        """Read what `to_json` wrote.
+
+        Args:
+            content: the JSON.
+            source: where it stood, for messages.
+
+        Raises:
+            TrafficError: it is not what it may be.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(content.decode())
+            return cls(**fields)
         except (TrafficError, ValueError, TypeError, RecursionError) as error:
-            raise TrafficError(f"{path}: {error}") from error
+            raise TrafficError(f"{source}: {error}") from error
+
+    def to_json(self) -> str:
+        """Write it as JSON."""
+        return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def of(cls, repository: Path) -> "Traffic":
@@ -128,7 +146,7 @@ class Traffic:
             return traffic
         found = list_releases(repository)
         if not found:
-            raise ReleaseError(f"{repository} holds no release: run `portrait export` first")
+            raise ReleaseError(f"{repository} holds no release: run `portrait export` or `portrait release pull` first")
         return cls(found[-1])
 
     def write(self, repository: Path) -> None:
@@ -141,7 +159,7 @@ class Traffic:
         temporary = path.with_name(f".{FILE}.{os.getpid()}.tmp")
         try:
             with temporary.open("w", encoding="utf-8") as file:
-                file.write(json.dumps(dataclasses.asdict(self)) + "\n")
+                file.write(self.to_json() + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""Releases in a Triton that several gateway processes share: what the operator's file asks for, and no more."""
+"""Releases in a Triton that several gateway processes share: what the operator asks for, and no more."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,15 +7,18 @@ from pathlib import Path
 import structlog
 
 from portrait.features.release.manifest import ReleaseError, read_verified_manifest
+from portrait.server.errors import PortraitError
+from portrait.server.rollout.archived_releases import ArchivedReleases
 from portrait.server.rollout.gateway_status import GatewayError
 from portrait.server.rollout.rollout import Triton
 from portrait.server.rollout.traffic import Traffic, TrafficError
+from portrait.server.rollout.traffic_sources import TrafficSource
 from portrait.server.triton import TritonError
 
 POLL_SECONDS = 0.2
-"""Seconds between polls of the operator's file."""
+"""Seconds between polls of the wanted traffic."""
 _RETRY_SECONDS = 30.0
-"""Before a release that could not be loaded is tried again. A change of the file lets it be tried at once."""
+"""Before a release that could not be loaded is tried again. A choice of the operator lets it be tried at once."""
 
 _log = structlog.get_logger(__name__)
 
@@ -24,13 +27,23 @@ class TritonReleaseManager:
     """Loads releases beside those that answer, and lets go of them some time after they are wanted no more.
 
     Args:
-        repository: holds the operator's file.
-        triton: holds the releases.
-        grace: seconds after which no process asks a release any more that its file no longer names.
+        source: says which release serves whom.
+        repository: holds the releases.
+        archive: from which they are pulled; None if they are there.
+        triton: holds the graphs.
+        grace: seconds after which no process asks a release any more that nobody wants.
     """
 
-    def __init__(self, repository: Path, triton: Triton, grace: float) -> None:
-        self._repository, self._triton, self._grace = repository, triton, grace
+    def __init__(
+        self,
+        source: TrafficSource,
+        repository: Path,
+        archive: ArchivedReleases | None,
+        triton: Triton,
+        grace: float,
+    ) -> None:
+        self._source, self._repository, self._archive = source, repository, archive
+        self._triton, self._grace = triton, grace
         self._wanted: Traffic | None = None
         self._failed: dict[int, float] = {}
         """Loop time of the next attempt, by release that failed to load."""
@@ -41,14 +54,14 @@ class TritonReleaseManager:
         """Load the release that serves, or if it can't be, the one before; returns its number.
 
         Args:
-            pinned: a release to serve whatever the file says.
+            pinned: a release to serve whatever is wanted.
 
         Raises:
-            TrafficError: the file is not what it may be.
+            TrafficError: the wanted traffic is not what it may be.
             OSError: it can't be read.
             ReleaseError, TritonError: there is no release, or neither can be loaded; the error is that of the first.
         """
-        wanted = Traffic.of(self._repository) if pinned is None else Traffic(pinned)
+        wanted = await self._source.read_first() if pinned is None else Traffic(pinned)
         release = wanted.serving
         try:
             await self._check_and_load(release)
@@ -65,14 +78,14 @@ class TritonReleaseManager:
         return release
 
     async def advance(self, loaded: Callable[[], frozenset[int]]) -> None:
-        """Do what the file says now. Called again and again.
+        """Do what is wanted now. Called again and again.
 
         Args:
             loaded: the releases that the processes hold, which may take a second to find out; raises GatewayError.
         """
         try:
-            wanted = await asyncio.to_thread(Traffic.read, self._repository)
-        except (OSError, TrafficError):
+            wanted = await self._source.read()
+        except (OSError, PortraitError, TrafficError):
             return  # the gateway processes log it
         if wanted is None:
             return
@@ -101,6 +114,8 @@ class TritonReleaseManager:
 
     async def _check_and_load(self, release: int) -> None:
         """Load a release whose files are what they were: Triton would wait for ever for a graph that is a pipe."""
+        if self._archive is not None:
+            await self._archive.obtain(release)
         await asyncio.to_thread(read_verified_manifest, self._repository, release)
         await self._triton.load(release)
 

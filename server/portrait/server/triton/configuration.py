@@ -10,6 +10,7 @@ from tritonclient.grpc import model_config_pb2
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
+from portrait.features.release.layout import CONFIGURATION
 from portrait.server.triton.errors import TritonError
 
 LOAD_SECONDS = 180.0
@@ -94,7 +95,7 @@ async def count_instances(client: InferenceServerClient, model: str, version: st
 
 
 def _read(repository: Path, model: str) -> model_config_pb2.ModelConfig:
-    path = repository / model / "config.pbtxt"
+    path = repository / model / CONFIGURATION
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), model_config_pb2.ModelConfig())
     except (OSError, UnicodeDecodeError, text_format.ParseError) as error:

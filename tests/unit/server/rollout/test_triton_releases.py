@@ -11,9 +11,13 @@ import pytest
 from support import tiny_release
 
 from portrait.features.release import layout as release_layout
+from portrait.features.release.layout import list_releases
 from portrait.features.release.manifest import ReleaseError
+from portrait.server.rollout.archived_releases import ArchivedReleases
+from portrait.server.rollout.extras import open_release_archive
 from portrait.server.rollout.gateway_status import GatewayError
 from portrait.server.rollout.traffic import Traffic
+from portrait.server.rollout.traffic_sources import FileTraffic
 from portrait.server.rollout.triton_releases import POLL_SECONDS, TritonReleaseManager
 from portrait.server.runtime.background import Background
 
@@ -47,6 +51,10 @@ def block(repository: Path, release: int) -> None:
     os.mkfifo(path)
 
 
+def manager(repository: Path, triton: Noting) -> TritonReleaseManager:
+    return TritonReleaseManager(FileTraffic(repository), repository, None, triton, 0.0)
+
+
 async def until(seen: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not seen():
@@ -65,13 +73,13 @@ async def test_a_damaged_release_is_not_loaded_and_the_one_before_is(repository:
     block(repository, 3)
     Traffic(3, 2).write(repository)
     triton = Noting()
-    assert await TritonReleaseManager(repository, triton, 0.0).begin(None) == 2
+    assert await manager(repository, triton).begin(None) == 2
     assert triton.held == [2]
     block(repository, 2)
     with pytest.raises(ReleaseError, match=r"ranker/3/model\.onnx"):
-        await TritonReleaseManager(repository, Noting(), 0.0).begin(None)
+        await manager(repository, Noting()).begin(None)
     with pytest.raises(ReleaseError, match=r"ranker/3/model\.onnx"):
-        await TritonReleaseManager(repository, Noting(), 0.0).begin(3)
+        await manager(repository, Noting()).begin(3)
 
 
 async def test_what_processes_hold_is_kept_though_nothing_names_it(repository: Path) -> None:
@@ -88,7 +96,7 @@ async def test_what_processes_hold_is_kept_though_nothing_names_it(repository: P
             raise GatewayError("busy")
         return told
 
-    held = TritonReleaseManager(repository, triton, 0.0)
+    held = manager(repository, triton)
     await held.begin(None)
     async with following(held, loaded):
         Traffic(3, 1).write(repository)
@@ -98,3 +106,27 @@ async def test_what_processes_hold_is_kept_though_nothing_names_it(repository: P
         Traffic(2).write(repository)
         told = frozenset({2})
         await until(lambda: triton.held == [2])
+
+
+async def test_a_release_of_an_archive_is_pulled_before_it_is_loaded(repository: Path, tmp_path: Path) -> None:
+    archive, target = f"file://{tmp_path}/archive", tmp_path / "target"
+    open_release_archive(archive, None).push(repository, 2, None)
+    target.mkdir()
+    releases, triton = ArchivedReleases(target, archive, None), Noting()
+    held = TritonReleaseManager(FileTraffic(target), target, releases, triton, 0.0)
+    assert await held.begin(2) == 2
+    assert (triton.held, list_releases(target)) == ([2], [2])
+    with pytest.raises(ReleaseError, match="holds no release 1; those there are: 2"):
+        await held.begin(1)
+
+
+async def test_a_pull_that_nobody_waits_for_any_more_disturbs_nobody(repository: Path, tmp_path: Path) -> None:
+    archive, target = f"file://{tmp_path}/archive", tmp_path / "target"
+    open_release_archive(archive, None).push(repository, 2, None)
+    releases = ArchivedReleases(target, archive, None)
+    left = asyncio.create_task(releases.obtain(2))
+    await asyncio.sleep(0)
+    left.cancel()
+    await releases.obtain(2)
+    assert left.cancelled()
+    assert list_releases(target) == [2]

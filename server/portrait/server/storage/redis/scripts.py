@@ -281,6 +281,48 @@ return {redis.call('GET', KEYS[1]) or '0', string.format('%.0f', now[1] * 100000
 """
 """Returns the highest number of a bucket, and the time of its server in microseconds since 1970."""
 
+_CHOOSE_TRAFFIC = """
+local stamp = redis.call('HGET', KEYS[1], 'stamp') or ''
+if stamp == ARGV[2] then return 1 end
+if stamp ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'stamp', ARGV[2], 'traffic', ARGV[3])
+return 1
+"""
+"""ARGV: the stamp until now, empty for none, and from now on, and JSON. Returns 0 if somebody else chose meanwhile.
+
+A call that is repeated, as its answer was lost, does nothing.
+"""
+
+_REMOVE_SILENT_GATEWAYS = """
+local function remove_silent_gateways(gateways, times, now, seconds)
+    for _, gateway in ipairs(redis.call('ZRANGEBYSCORE', times, '-inf', now - seconds * 1000000)) do
+        redis.call('ZREM', times, gateway)
+        redis.call('HDEL', gateways, gateway)
+    end
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+"""
+
+_REPORT_GATEWAY = (
+    _REMOVE_SILENT_GATEWAYS
+    + """
+redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+redis.call('ZADD', KEYS[2], now, ARGV[2])
+remove_silent_gateways(KEYS[1], KEYS[2], now, tonumber(ARGV[1]))
+"""
+)
+"""ARGV: seconds of silence after which a gateway is gone, the gateway, and JSON."""
+
+_LIST_GATEWAYS = (
+    _REMOVE_SILENT_GATEWAYS
+    + """
+remove_silent_gateways(KEYS[1], KEYS[2], now, tonumber(ARGV[1]))
+return redis.call('HGETALL', KEYS[1])
+"""
+)
+"""ARGV: seconds of silence after which a gateway is gone. Returns gateways and their JSON."""
+
 
 @dataclass(frozen=True)
 class Script:
@@ -303,4 +345,9 @@ RECORD_CONSENTS, SET_DEMOGRAPHICS, CHANGE_ITEMS = (
     Script(_RECORD_CONSENTS),
     Script(_SET_DEMOGRAPHICS),
     Script(_CHANGE_ITEMS),
+)
+CHOOSE_TRAFFIC, REPORT_GATEWAY, LIST_GATEWAYS = (
+    Script(_CHOOSE_TRAFFIC),
+    Script(_REPORT_GATEWAY),
+    Script(_LIST_GATEWAYS),
 )

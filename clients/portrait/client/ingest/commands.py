@@ -28,8 +28,8 @@ def ingest(
     stream: Annotated[
         str,
         typer.Argument(
-            help="redis-stream://HOST:PORT/STREAM or nats://HOST:PORT/STREAM; ?group=NAME for another group of "
-            "consumers than portrait.",
+            help="redis-stream://HOST:PORT/STREAM, nats://HOST:PORT/STREAM or kafka://HOST:PORT/TOPIC; ?group=NAME for "
+            "another group of consumers than portrait.",
             show_default=False,
         ),
     ],

@@ -1,7 +1,6 @@
 """The loop of an ingestion: read, record, set aside what is no event, acknowledge."""
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -110,11 +109,24 @@ class Ingestion:
         batch = await asyncio.to_thread(_parse, messages)
         if batch.events and not await self._record(batch):
             return  # not acknowledged: the stream delivers them again
-        with contextlib.suppress(StreamError):  # what is not acknowledged comes again
-            for message, reason in batch.dead:
-                await self._stream.set_aside(message, reason)
-            await self._stream.acknowledge(messages)
-        self.counts.dead += len(batch.dead)
+        await self._finish(batch, messages)
+
+    async def _finish(self, batch: _Batch, messages: Sequence[Message]) -> None:
+        """Set aside what is dead and acknowledge the batch, as soon as the broker takes it."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                while batch.dead:
+                    await self._stream.set_aside(*batch.dead[-1])
+                    batch.dead.pop()
+                    self.counts.dead += 1
+                await self._stream.acknowledge(messages)
+            except StreamError:
+                if await self._is_stopped_within(pause):
+                    return  # not acknowledged: the stream delivers them again
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                return
 
     async def _record(self, batch: _Batch) -> bool:
         """Record the events of a batch, as soon as the gateway takes them; False if the ingestion ends before."""

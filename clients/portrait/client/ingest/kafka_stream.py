@@ -74,7 +74,7 @@ class KafkaStream(ConsumerRebalanceListener):
     def __init__(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, topic: str) -> None:
         self._consumer, self._producer, self._topic = consumer, producer, topic
         self._partitions: dict[TopicPartition, Partition] = {}
-        self._has_joined = asyncio.Event()
+        """Those that records were read of since they were assigned."""
         self._committing = asyncio.Lock()
 
     async def begin(self) -> None:
@@ -86,28 +86,24 @@ class KafkaStream(ConsumerRebalanceListener):
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Forget the partitions before another consumer gets them, once no commit is under way."""
-        self._has_joined.clear()
         async with self._committing:
             self._partitions.clear()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        """Take partitions, from their committed offsets on."""
-        self._partitions = {name: Partition(name) for name in assigned}
-        self._has_joined.set()
+        """Do nothing: each partition is read from its committed offset on."""
 
     async def read(self, limit: int, seconds: float) -> list[Message]:
         """Read the next records; waits longer until each partition was looked at once."""
         with _typed_errors():
             async with asyncio.timeout(_ANSWER_SECONDS):
-                await self._has_joined.wait()
                 while True:
                     found = await self._consumer.getmany(timeout_ms=round(1000 * seconds), max_records=limit)
-                    if found or all(self._consumer.highwater(name) is not None for name in self._partitions):
+                    if found or all(self._consumer.highwater(name) is not None for name in self._consumer.assignment()):
                         break
         return [self._to_message(record, name) for name, records in found.items() for record in records]
 
     def _to_message(self, record: Any, name: TopicPartition) -> Message:
-        partition = self._partitions[name]
+        partition = self._partitions.setdefault(name, Partition(name))
         partition.add(record.offset)
         return Message(record.value or b"", _Handle(partition, record.offset))
 

@@ -148,6 +148,7 @@ def test_messages_as_shops_write_them_go_the_quick_way(change: dict[str, Any]) -
         (b'{"type": "view", "time": "yesterday"}', "column 'time': 'yesterday' is not a time"),
         (b'{"type": "view", "item_id": "\xff"}', "is not UTF-8"),
         (b'{"type": "view", "item_id": "\\ud800"}', "half a surrogate pair"),
+        (json.dumps(PLAIN | {"item_id": "x" * 10_000}).encode(), "is an event of 10040 bytes; the limit is 8192"),
     ],
 )
 def test_a_message_that_holds_no_event_says_why(payload: bytes, reason: str) -> None:

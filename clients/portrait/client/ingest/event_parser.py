@@ -8,6 +8,8 @@ from portrait.v1.event_service_pb2 import RecordEventsRequest, ShopperEvent
 _FILE = "stream"
 _CURRENCY = ""
 """Nothing stands for it: no price is dropped because other messages name another currency."""
+_MAX_BYTES = 8_192
+"""More than any event within the limits of the contract has; a thousand of so many fit into a request."""
 
 
 class EventError(Exception):
@@ -44,4 +46,7 @@ def parse_event(payload: bytes) -> ShopperEvent:
         raise EventError(str(error)) from None
     for row in rejected:
         raise EventError(f"{row.column}: {row.message}" if row.column else row.message)
-    return build_shopper_event(read[0].shopper_id, read[0].event)
+    event = build_shopper_event(read[0].shopper_id, read[0].event)
+    if event.ByteSize() > _MAX_BYTES:
+        raise EventError(f"is an event of {event.ByteSize()} bytes; the limit is {_MAX_BYTES}")
+    return event

@@ -18,7 +18,7 @@ from portrait.features.logs.event_types import read_event_type
 from portrait.features.logs.identifiers import MAX_QUERY_CHARACTERS, read_id, read_text, trim
 from portrait.features.logs.timestamps import EPOCH
 
-_MAX_BYTES = 16_384
+_MAX_BYTES = 8_192
 _TIME = re.compile(
     r"(?:19|20)\d\d-\d\d-\d\d[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[-+](?:0\d|1[0-7]):[0-5]\d)?",
     re.ASCII,

@@ -104,6 +104,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "benchmarks.shared_state.cli", f"{SERVING},redis",
     )  # fmt: skip
     yield Benchmark(
+        "ingest", "speed of `portrait ingest` from each kind of stream", _REPOSITORY, "benchmarks.ingest.cli",
+        f"{SERVING},ingest",
+    )  # fmt: skip
+    yield Benchmark(
         "serving", "all targets of serving; writes the results", _REPOSITORY, "benchmarks.serving.cli", SERVING
     )
     for part in PARTS.values():

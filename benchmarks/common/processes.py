@@ -1,6 +1,7 @@
-"""A `portrait` command in a process of its own, with what it used."""
+"""A `portrait` command in a process of its own, with what it used; and free ports for servers."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -41,3 +42,9 @@ def run_portrait(*arguments: str) -> Used:
         round(usage.ru_utime + usage.ru_stime, 1),
         round(usage.ru_maxrss * _KIB_PER_UNIT / 2**20, 2),
     )
+
+
+def find_free_port() -> int:
+    """Find a port of 127.0.0.1 that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])

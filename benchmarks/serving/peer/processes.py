@@ -1,7 +1,6 @@
 """Peers in processes of their own."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from benchmarks.common.load.generator import OK, CallResult
+from benchmarks.common.processes import find_free_port
 from benchmarks.serving.peer import model
 
 _START_SECONDS = 60.0
@@ -32,8 +32,7 @@ def run_peer(kind: str, settings: Mapping[str, object]) -> Iterator[Peer]:
         kind: name of the module beside this one.
         settings: environment variables of `model`, without the port.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = find_free_port()
     environment = os.environ | {name: str(value) for name, value in settings.items()} | {model.PORT: str(port)}
     process = subprocess.Popen(
         [sys.executable, "-m", f"benchmarks.serving.peer.{kind}"],

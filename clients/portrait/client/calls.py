@@ -56,6 +56,7 @@ from portrait.v1 import (
     audience_service_pb2,
     catalogue_service_pb2,
     consent_service_pb2,
+    event_service_pb2,
     explanation_service_pb2,
     item_pb2,
     profile_service_pb2,
@@ -68,6 +69,7 @@ P = ParamSpec("P")
 
 EVENTS_PER_CALL, ITEMS_PER_CALL, TEXTS_PER_CALL = 1000, 500, 256
 """Limits of the contract."""
+_NO_ARGUMENTS: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,20 @@ def record_events(events: Iterable[tuple[str, Event]]) -> Iterator[Call[RecordSu
         if not part:
             return
         check_each(part, tuple[str, Event], "events", first)
-        read = functools.partial(messages.read_record_summary, first=first)
-        yield Call("RecordEvents", messages.build_record_request(part), read, {"events": part})
+        yield record_request(messages.build_record_request(part), first, {"events": part})
+
+
+def record_request(
+    request: event_service_pb2.RecordEventsRequest, first: int = 0, arguments: Mapping[str, Any] = _NO_ARGUMENTS
+) -> Call[RecordSummary]:
+    """Record the events of a request that is built.
+
+    Args:
+        request: with `EVENTS_PER_CALL` events at most.
+        first: index of its first event over all calls.
+        arguments: see `Call`.
+    """
+    return Call("RecordEvents", request, functools.partial(messages.read_record_summary, first=first), arguments)
 
 
 def sum_record_summaries(parts: Sequence[RecordSummary]) -> RecordSummary:

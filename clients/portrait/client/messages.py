@@ -48,8 +48,9 @@ from portrait.v1 import (
     text_service_pb2,
 )
 
-_TYPE_NAMES = {kind: f"EVENT_TYPE_{kind.name}" for kind in EventType}
-_TYPE_BY_NUMBER = {event_pb2.EventType.Value(name): kind for kind, name in _TYPE_NAMES.items()}
+EVENT_TYPE_NUMBERS = {kind: event_pb2.EventType.Value(f"EVENT_TYPE_{kind.name}") for kind in EventType}
+"""Values of the contract's enum."""
+_TYPE_BY_NUMBER: dict[int, EventType] = {number: kind for kind, number in EVENT_TYPE_NUMBERS.items()}
 _PURPOSE_NAMES = {purpose: f"PURPOSE_{purpose.name}" for purpose in Purpose}
 _PURPOSE_BY_NUMBER: dict[int, Purpose] = {
     consent_service_pb2.Purpose.Value(name): purpose for purpose, name in _PURPOSE_NAMES.items()
@@ -77,7 +78,7 @@ def build_event(value: Event) -> event_pb2.Event:
     """Build the message of an event."""
     message = event_pb2.Event(
         event_id=value.event_id,
-        type=_TYPE_NAMES[EventType(value.type)],
+        type=EVENT_TYPE_NUMBERS[EventType(value.type)],
         time=build_timestamp(value.time),
         item_id=value.item_id,
         catalogue=value.catalogue,
@@ -119,11 +120,14 @@ def build_filter(value: Filter) -> item_pb2.ItemFilter:
     )
 
 
+def build_shopper_event(shopper_id: str, event: Event) -> event_service_pb2.ShopperEvent:
+    """Build the message of an event and its shopper."""
+    return event_service_pb2.ShopperEvent(shopper_id=shopper_id, event=build_event(event))
+
+
 def build_record_request(events: Iterable[tuple[str, Event]]) -> event_service_pb2.RecordEventsRequest:
     """Build the request that records events of shoppers."""
-    return event_service_pb2.RecordEventsRequest(
-        events=[event_service_pb2.ShopperEvent(shopper_id=who, event=build_event(what)) for who, what in events]
-    )
+    return event_service_pb2.RecordEventsRequest(events=[build_shopper_event(who, what) for who, what in events])
 
 
 def build_consents_request(shopper_id: str, consents: Iterable[Consent]) -> consent_service_pb2.SetConsentsRequest:

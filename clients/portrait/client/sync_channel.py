@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar, Unpack
 
 import grpc
 
@@ -62,6 +62,14 @@ class SyncChannel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def send(self, call: Call[R], **options: Unpack[CallOptions]) -> R:
+        """Send a call that `portrait.client.calls` built, for callers that build many requests by themselves.
+
+        Raises:
+            PortraitError: the call failed.
+        """
+        return self._run(call, options)
 
     def _run(self, call: Call[R], options: CallOptions) -> R:
         method = self._methods[call.method]

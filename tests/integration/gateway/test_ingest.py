@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -16,9 +17,12 @@ from uuid import uuid4
 import nats
 import pytest
 import redis
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from nats.js.api import StreamConfig
 from support.command_line import run_portrait
 from support.gateway import RunningGateway, run_gateway
+from support.kafka_server import run_kafka
 from support.nats_server import run_nats
 from support.ports import find_free_port
 from support.redis_server import run_redis
@@ -91,17 +95,65 @@ class NatsBroker(Broker):
         return found
 
 
+class KafkaBroker(Broker):
+    PARTITIONS = 4
+
+    def __init__(self, address: str) -> None:
+        self._address, self._topic = address, f"events-{uuid4().hex}"
+        self.url = f"kafka://{address}/{self._topic}"
+        asyncio.run(self._create())
+
+    async def _create(self) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._address)
+        await admin.start()
+        await admin.create_topics([NewTopic(self._topic, self.PARTITIONS, 1)])
+        await admin.close()
+
+    def publish(self, payloads: list[bytes]) -> None:
+        async def publish() -> None:
+            async with AIOKafkaProducer(bootstrap_servers=self._address, acks="all") as producer:
+                sent = [await producer.send(self._topic, payload, key=_find_id(payload)) for payload in payloads]
+                await asyncio.gather(*sent)
+
+        asyncio.run(publish())
+
+    def dead_letters(self) -> list[dict[str, str]]:
+        async def read() -> list[dict[str, str]]:
+            options = {"bootstrap_servers": self._address, "auto_offset_reset": "earliest"}
+            async with AIOKafkaConsumer(f"{self._topic}.dead", **options) as consumer:
+                found = await consumer.getmany(timeout_ms=2_000)
+            records = [record for records in found.values() for record in records]
+            return [{"event": record.value.decode(errors="replace"), **_decode(record.headers)} for record in records]
+
+        return asyncio.run(read())
+
+
+def _find_id(payload: bytes) -> bytes:
+    """Find the id of an event: records of one key keep their order, as a shop would have it of a shopper."""
+    found = re.search(rb'"event_id": "(\w+)"', payload)
+    return b"" if found is None else found[1]
+
+
+def _decode(headers: list[tuple[str, bytes]]) -> dict[str, str]:
+    return {name: value.decode() for name, value in headers}
+
+
 @pytest.fixture(scope="module")
 def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Callable[[], Broker]]]:
     port = find_free_port()
     with (
         run_redis(tmp_path_factory.mktemp("redis"), port=port) as server,
-        run_nats(tmp_path_factory.mktemp("nats")) as at,
+        run_nats(tmp_path_factory.mktemp("nats")) as nats_at,
+        run_kafka(tmp_path_factory.mktemp("kafka")) as kafka_at,
     ):
-        yield {"redis": lambda: RedisBroker(server.url), "nats": lambda: NatsBroker(at)}
+        yield {
+            "redis": lambda: RedisBroker(server.url),
+            "nats": lambda: NatsBroker(nats_at),
+            "kafka": lambda: KafkaBroker(kafka_at),
+        }
 
 
-@pytest.fixture(params=["redis", "nats"])
+@pytest.fixture(params=["redis", "nats", "kafka"])
 def broker(request: pytest.FixtureRequest, brokers: dict[str, Callable[[], Broker]]) -> Broker:
     return brokers[request.param]()
 
@@ -123,6 +175,15 @@ def start(broker: Broker, address: str, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
 
+def end(ingestion: subprocess.Popen[str]) -> dict[str, int]:
+    """End an ingestion as an operator does; returns the counts."""
+    ingestion.send_signal(signal.SIGTERM)
+    stdout, stderr = ingestion.communicate(timeout=SECONDS)
+    assert ingestion.returncode == 0, stderr
+    counts: dict[str, int] = json.loads(stdout)
+    return counts
+
+
 def ingest_all(broker: Broker, address: str) -> dict[str, int]:
     """Ingest until the stream is empty; returns the counts."""
     stdout, stderr = start(broker, address, "--until-caught-up").communicate(timeout=SECONDS)
@@ -136,6 +197,15 @@ def count_of(client: Client, shopper_id: str) -> int:
         return client.get_profile(shopper_id).event_count
     except NotFoundError:
         return 0
+
+
+def read_metrics(port: int) -> str:
+    """Read the metrics of an ingestion; empty as long as it does not serve them."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -192,27 +262,38 @@ def test_a_gateway_that_is_away_is_waited_for_and_a_killed_ingestion_repeats_not
         broker.publish([event(f"{shopper}-later", number) for number in range(500)])
         ingestion = start(broker, address)
         wait_for(lambda: count_of(client, f"{shopper}-later") == 500)
-        ingestion.send_signal(signal.SIGTERM)
-        stdout, stderr = ingestion.communicate(timeout=SECONDS)
-        assert ingestion.returncode == 0, stderr
-        assert json.loads(stdout)["dead"] == 0
+        assert end(ingestion)["dead"] == 0
         assert count_of(client, shopper) <= 2_000
+
+
+def test_ingestions_share_the_partitions_of_a_topic(
+    gateway: RunningGateway, brokers: dict[str, Callable[[], Broker]], shopper: str
+) -> None:
+    broker, port = brokers["kafka"](), find_free_port()
+    with Client(gateway.address) as client:
+        first = start(broker, gateway.address)
+        broker.publish([event(shopper, number) for number in range(1_000)])
+        wait_for(lambda: count_of(client, shopper) == 1_000)
+        second = start(broker, gateway.address, "--metrics-port", str(port))
+        wait_for(lambda: bool(read_metrics(port)))  # it has half of the partitions
+        broker.publish([event(shopper, number) for number in range(1_000, 3_000)])
+        wait_for(lambda: count_of(client, shopper) == 3_000)
+        counts = [end(second)]
+        broker.publish([event(shopper, number) for number in range(3_000, 3_500)])
+        wait_for(lambda: count_of(client, shopper) == 3_500)
+        counts.append(end(first))
+    assert all(count["accepted"] >= 100 for count in counts)
+    # What was under way when partitions changed hands may come twice, and is stored once.
+    assert sum(count["accepted"] for count in counts) == 3_500
+    assert sum(count["dead"] for count in counts) == 0
 
 
 def test_lag_and_counts_are_metrics(gateway: RunningGateway, broker: Broker, shopper: str) -> None:
     port = find_free_port()
     broker.publish([event(shopper, number) for number in range(10)])
     ingestion = start(broker, gateway.address, "--metrics-port", str(port))
-
-    def shown() -> str:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-                return str(answer.read().decode())
-        except OSError:
-            return ""
-
-    wait_for(lambda: 'portrait_ingest_messages_total{outcome="accepted"} 10.0' in shown())
-    wait_for(lambda: "portrait_ingest_lag_messages 0.0" in shown())
+    wait_for(lambda: 'portrait_ingest_messages_total{outcome="accepted"} 10.0' in read_metrics(port))
+    wait_for(lambda: "portrait_ingest_lag_messages 0.0" in read_metrics(port))
     ingestion.send_signal(signal.SIGINT)
     assert ingestion.wait(SECONDS) == 0
     ingestion.communicate()
@@ -221,10 +302,11 @@ def test_lag_and_counts_are_metrics(gateway: RunningGateway, broker: Broker, sho
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("kafka://127.0.0.1:1/events", "kafka:// is no kind of stream"),
+        ("amqp://127.0.0.1:1/events", "amqp:// is no kind of stream"),
         ("redis-stream://127.0.0.1:1", "the URL names no stream"),
         ("redis-stream://user:secret@127.0.0.1:1/events", "the stream at 127.0.0.1:1 can't be used"),
         ("nats://user:secret@127.0.0.1:1/EVENTS", "the stream at 127.0.0.1:1 can't be used"),
+        ("kafka://user:secret@127.0.0.1:1/events", "the stream at 127.0.0.1:1 can't be used"),
     ],
 )
 def test_a_stream_that_can_not_be_used_is_told(url: str, told: str) -> None:

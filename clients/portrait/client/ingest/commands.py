@@ -6,7 +6,7 @@ import dataclasses
 import json
 import signal
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -28,8 +28,8 @@ def ingest(
     stream: Annotated[
         str,
         typer.Argument(
-            help="redis-stream://HOST:PORT/STREAM or nats://HOST:PORT/STREAM; ?group=NAME for another group of "
-            "consumers than portrait.",
+            help="redis-stream://HOST:PORT/STREAM, nats://HOST:PORT/STREAM or kafka://HOST:PORT/TOPIC; ?group=NAME for "
+            "another group of consumers than portrait.",
             show_default=False,
         ),
     ],
@@ -48,11 +48,19 @@ def ingest(
     from portrait.client.ingest.streams import StreamError
 
     try:
-        counts = asyncio.run(_ingest(client, stream, until_caught_up, metrics_port))
+        import uvloop
+
+        counts = uvloop.run(_ingest(client, stream, until_caught_up, metrics_port))
     except StreamError as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
-        raise typer.Exit(2) from None
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        _fail(f"{error.name} is missing: install Portrait with the extra `ingest`")
     typer.echo(json.dumps(dataclasses.asdict(counts)))
+
+
+def _fail(problem: str) -> NoReturn:
+    typer.echo(f"error: {' '.join(problem.split())}", err=True)
+    raise typer.Exit(2) from None
 
 
 async def _ingest(client: "Client", url: str, until_caught_up: bool, metrics_port: int | None) -> "IngestCounts":

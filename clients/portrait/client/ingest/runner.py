@@ -1,15 +1,15 @@
 """The loop of an ingestion: read, record, set aside what is no event, acknowledge."""
 
 import asyncio
-import contextlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from portrait.client import files
+from portrait.client import calls
 from portrait.client.errors import DeadlineExceededError, UnavailableError
+from portrait.client.ingest.event_parser import EventError, add_event
 from portrait.client.ingest.streams import Message, Stream, StreamError
 from portrait.client.sync import Client
+from portrait.v1.event_service_pb2 import RecordEventsRequest
 
 BATCH = 1_000
 """Messages of one call."""
@@ -19,8 +19,6 @@ _WAIT_SECONDS = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
 """Seconds before a batch is sent again to a gateway that could not take it."""
 _FORGOTTEN, _EXPIRED = "SHOPPER_FORGOTTEN", "EVENT_EXPIRED"
-_CURRENCY = ""
-"""Nothing stands for it: the price of a message names its own currency."""
 
 
 @dataclass
@@ -35,6 +33,17 @@ class IngestCounts:
     """Events of shoppers who were forgotten since; they are kept nowhere."""
     expired: int = 0
     """Events that are older than the gateway keeps events of their type; they are kept nowhere."""
+
+
+@dataclass
+class _Batch:
+    """Messages that were read."""
+
+    request: RecordEventsRequest
+    events: list[Message]
+    """The message of each event of the request."""
+    dead: list[tuple[Message, str]]
+    """The messages that hold no event, with the reason."""
 
 
 class Ingestion:
@@ -99,32 +108,49 @@ class Ingestion:
         return running
 
     async def _ingest(self, messages: Sequence[Message]) -> None:
-        events, dead = await asyncio.to_thread(self._parse, messages)
+        batch = await asyncio.to_thread(_parse, messages)
+        if batch.events and not await self._record(batch):
+            return  # not acknowledged: the stream delivers them again
+        await self._finish(batch, messages)
+
+    async def _finish(self, batch: _Batch, messages: Sequence[Message]) -> None:
+        """Set aside what is dead and acknowledge the batch, as soon as the broker takes it."""
         pause = _FIRST_PAUSE
-        while events:
+        while True:
             try:
-                pairs = [(event.shopper_id, event.event) for event, _ in events]
-                summary = await asyncio.to_thread(self._client.record_events, pairs)
+                while batch.dead:
+                    await self._stream.set_aside(*batch.dead[-1])
+                    batch.dead.pop()
+                    self.counts.dead += 1
+                await self._stream.acknowledge(messages)
+            except StreamError:
+                if await self._is_stopped_within(pause):
+                    return  # not acknowledged: the stream delivers them again
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                return
+
+    async def _record(self, batch: _Batch) -> bool:
+        """Record the events of a batch, as soon as the gateway takes them; False if the ingestion ends before."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                summary = await asyncio.to_thread(self._client.send, calls.record_request(batch.request))
                 break
             except (UnavailableError, DeadlineExceededError) as error:
                 if await self._is_stopped_within(max(pause, error.retry_after or 0.0)):
-                    return  # not acknowledged: the stream delivers them again
+                    return False
                 pause = min(2 * pause, _LONGEST_PAUSE)
-        if events:
-            self.counts.accepted += summary.accepted
-            self.counts.duplicates += summary.duplicates
-            for rejection in summary.rejected:
-                if rejection.reason == _FORGOTTEN:
-                    self.counts.forgotten += 1
-                elif rejection.reason == _EXPIRED:
-                    self.counts.expired += 1
-                else:
-                    dead.append((events[rejection.index][1], _tell(rejection.field, rejection.message)))
-        with contextlib.suppress(StreamError):  # what is not acknowledged comes again
-            for message, reason in dead:
-                await self._stream.set_aside(message, reason)
-            await self._stream.acknowledge(messages)
-        self.counts.dead += len(dead)
+        self.counts.accepted += summary.accepted
+        self.counts.duplicates += summary.duplicates
+        for rejection in summary.rejected:
+            if rejection.reason == _FORGOTTEN:
+                self.counts.forgotten += 1
+            elif rejection.reason == _EXPIRED:
+                self.counts.expired += 1
+            else:
+                batch.dead.append((batch.events[rejection.index], _tell(rejection.field, rejection.message)))
+        return True
 
     async def _is_stopped_within(self, seconds: float) -> bool:
         try:
@@ -133,42 +159,17 @@ class Ingestion:
             return False
         return True
 
-    def _parse(
-        self, messages: Sequence[Message]
-    ) -> tuple[list[tuple[files.RecordedEvent, Message]], list[tuple[Message, str]]]:
-        """Parse a batch; returns its events, and the messages that hold none, with the reason."""
-        dead: list[tuple[Message, str]] = []
-        # A line end within a message would make two lines of it: JSON needs none.
-        lines = [message.payload.replace(b"\n", b" ") + b"\n" for message in messages]
 
-        def reject(row: files.RejectedRow) -> None:
-            dead.append((messages[row.line - 1], _tell(row.column, row.message)))
-
+def _parse(messages: Sequence[Message]) -> _Batch:
+    batch = _Batch(RecordEventsRequest(), [], [])
+    for message in messages:
         try:
-            read = list(files.read_events(io.BytesIO(b"".join(lines)), "stream", _CURRENCY, reject))
-            return [(event, messages[event.line - 1]) for event in read], dead
-        except files.FileError:
-            return self._parse_each(messages, lines)
-
-    def _parse_each(
-        self, messages: Sequence[Message], lines: Sequence[bytes]
-    ) -> tuple[list[tuple[files.RecordedEvent, Message]], list[tuple[Message, str]]]:
-        """Parse each message of a batch in which one is no JSON."""
-        events, dead = [], []
-        for message, line in zip(messages, lines, strict=True):
-            reasons: list[str] = []
-            try:
-                if not line.lstrip().startswith(b"{"):
-                    raise files.FileError("stream", 1, "is no JSON object")
-                events += [(event, message) for event in self._parse_one(line, reasons)]
-            except files.FileError as error:
-                reasons.append(str(error))
-            dead += [(message, reason) for reason in reasons[:1]]
-        return events, dead
-
-    def _parse_one(self, line: bytes, reasons: list[str]) -> list[files.RecordedEvent]:
-        """Parse a message; a reason why it is no event is added to `reasons`. Raises FileError if it is no JSON."""
-        return list(files.read_events([line], "stream", _CURRENCY, lambda row: reasons.append(row.message)))
+            add_event(batch.request, message.payload)
+        except EventError as error:
+            batch.dead.append((message, str(error)))
+        else:
+            batch.events.append(message)
+    return batch
 
 
 def _tell(field: str, message: str) -> str:

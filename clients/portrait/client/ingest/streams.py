@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 _GROUP = "portrait"
+_KAFKA = ("kafka", "kafka+ssl")
 
 
 class StreamError(Exception):
@@ -56,8 +57,8 @@ async def open_stream(url: str) -> Stream:
     """Open a stream.
 
     Args:
-        url: `redis-stream://HOST:PORT/STREAM` or `nats://HOST:PORT/STREAM`, with `?group=NAME` for another group of
-            consumers than `portrait`.
+        url: `redis-stream://HOST:PORT/STREAM`, `nats://HOST:PORT/STREAM` or `kafka://HOST:PORT/TOPIC`, with
+            `?group=NAME` for another group of consumers than `portrait`.
 
     Raises:
         StreamError: it can't be used.
@@ -72,9 +73,14 @@ async def open_stream(url: str) -> Stream:
             from portrait.client.ingest.nats_stream import open_nats_stream
 
             return await open_nats_stream(url)
+        if scheme in _KAFKA:
+            from portrait.client.ingest.kafka_stream import open_kafka_stream
+
+            return await open_kafka_stream(url)
     except ModuleNotFoundError as error:
-        raise StreamError(f"{scheme}:// needs {error.name}: install Portrait with the extra `ingest`") from error
-    raise StreamError(f"{scheme}:// is no kind of stream: redis-stream:// or nats://")
+        extra = "kafka" if scheme in _KAFKA else "ingest"
+        raise StreamError(f"{scheme}:// needs {error.name}: install Portrait with the extra `{extra}`") from error
+    raise StreamError(f"{scheme}:// is no kind of stream: redis-stream://, nats:// or kafka://")
 
 
 def parse_stream_url(url: str) -> tuple[SplitResult, str, str]:

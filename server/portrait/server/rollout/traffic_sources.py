@@ -1,12 +1,12 @@
 """Sources of the traffic that a gateway follows: the file of its repository, or another one."""
 
 import asyncio
-import os
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Protocol
 
 from portrait.server.rollout.traffic import Traffic, file_of
+from portrait.server.runtime.file_state import read_file_state
 
 
 class TrafficSource(Protocol):
@@ -49,8 +49,8 @@ class FileTraffic:
         self._repository = repository
 
     async def read_stamp(self) -> Hashable:
-        """Modification time in nanoseconds, inode and size: a change of the file changes one of them."""
-        return await asyncio.to_thread(self._stat)
+        """Attributes of the file, of which a change of it changes one."""
+        return await asyncio.to_thread(read_file_state, file_of(self._repository))
 
     async def read(self) -> Traffic | None:
         """The content of the file; None without one."""
@@ -59,10 +59,3 @@ class FileTraffic:
     async def read_first(self) -> Traffic:
         """The content of the file, or the newest release."""
         return await asyncio.to_thread(Traffic.of, self._repository)
-
-    def _stat(self) -> tuple[int, int, int] | None:
-        try:
-            status = os.stat(file_of(self._repository))
-        except OSError:
-            return None
-        return status.st_mtime_ns, status.st_ino, status.st_size

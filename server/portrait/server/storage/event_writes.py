@@ -89,12 +89,19 @@ def _find_known(
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows, numbered in their order."""
     ((arrival,),) = connection.execute(LAST_ARRIVAL).fetchall()
+    # Those of a shopper are neighbours in both indexes: inserted one behind the other, they share the pages.
+    numbered = sorted(enumerate(rows, arrival + 1), key=_shopper_of)
     done = 0
     for size, statement in _INSERTS.items():
-        while len(rows) - done >= size:
+        while len(numbered) - done >= size:
             values: list[Any] = []
-            for place, row in enumerate(rows[done : done + size], arrival + done + 1):
+            for place, row in numbered[done : done + size]:
                 values += (place, *row)
             connection.execute(statement, values)
             done += size
+
+
+def _shopper_of(numbered: tuple[int, tuple[Any, ...]]) -> str:
+    return str(numbered[1][SHOPPER_ID])

@@ -10,13 +10,13 @@ from portrait.server.errors import AlreadyExists, FailedPrecondition
 from portrait.server.rpc.context import Context
 from portrait.server.rpc.contract.validation import find_violations
 from portrait.server.rpc.services.messages import error_to_message, event_from_message, violations_to_message
+from portrait.server.rpc.services.valid_events import read_valid_event
 from portrait.server.storage.store import Recorded, RecordedEvent, Store
 from portrait.v1 import event_service_pb2, event_service_pb2_grpc
 from portrait.v1.event_service_pb2 import (
     RECORD_STATUS_ACCEPTED,
     RECORD_STATUS_DUPLICATE,
     RECORD_STATUS_REJECTED,
-    RecordResult,
 )
 
 _STATUSES = {
@@ -35,7 +35,7 @@ _REFUSALS = {
     ),
 }
 """Errors of events whose shopper or age is why they are not stored."""
-_TOGETHER = 50
+_TOGETHER = 100
 """Events that are validated before the event loop serves other calls."""
 _CONFLICT = "this shopper has another event of the same id; an event that differs needs an id of its own"
 
@@ -54,16 +54,19 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         self, request: event_service_pb2.RecordEventsRequest, context: Context
     ) -> event_service_pb2.RecordEventsResponse:
         """Store the valid events in one transaction; report the others."""
-        results = [RecordResult(event_id=sent.event.event_id) for sent in request.events]
-        valid: dict[int, RecordedEvent] = {}
+        response = event_service_pb2.RecordEventsResponse()
+        results, valid = response.results, dict[int, RecordedEvent]()
         for place, sent in enumerate(request.events):
             if place and place % _TOGETHER == 0:
                 await asyncio.sleep(0)  # lets the event loop serve other calls
-            if broken := list(find_violations(sent, f"events[{place}]")):
-                results[place].status = RECORD_STATUS_REJECTED
-                results[place].error.CopyFrom(violations_to_message(broken))
+            result = results.add(event_id=sent.event.event_id)
+            event = read_valid_event(sent)
+            if event is None and (broken := list(find_violations(sent, f"events[{place}]"))):
+                result.status = RECORD_STATUS_REJECTED
+                result.error.CopyFrom(violations_to_message(broken))
             else:
-                valid[place] = RecordedEvent(sent.shopper_id, event_from_message(sent.event, sent.event.event_id))
+                # Without violations, its time is no longer too late: the clock has gone on.
+                valid[place] = event or RecordedEvent(sent.shopper_id, event_from_message(sent.event, result.event_id))
         stored = await self._store.record(list(valid.values())) if valid else []
         for place, became in zip(valid, stored, strict=True):
             results[place].status = _STATUSES[became]
@@ -73,12 +76,9 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
                 conflict = AlreadyExists(f"events[{place}].event.event_id", _CONFLICT, ErrorReason.EVENT_ID_TAKEN)
                 results[place].error.CopyFrom(error_to_message(conflict))
         counts = Counter(result.status for result in results)
-        response = event_service_pb2.RecordEventsResponse(
-            results=results,
-            accepted=counts[RECORD_STATUS_ACCEPTED],
-            duplicates=counts[RECORD_STATUS_DUPLICATE],
-            rejected=counts[RECORD_STATUS_REJECTED],
-        )
+        response.accepted = counts[RECORD_STATUS_ACCEPTED]
+        response.duplicates = counts[RECORD_STATUS_DUPLICATE]
+        response.rejected = counts[RECORD_STATUS_REJECTED]
         structlog.contextvars.bind_contextvars(
             accepted=response.accepted, duplicates=response.duplicates, rejected=response.rejected
         )

@@ -24,7 +24,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EVENT_TYPES = {
+EVENT_TYPES = {
     event_pb2.EVENT_TYPE_SEARCH: EventType.SEARCH,
     event_pb2.EVENT_TYPE_VIEW: EventType.VIEW,
     event_pb2.EVENT_TYPE_CLICK: EventType.CLICK,
@@ -33,7 +33,7 @@ _EVENT_TYPES = {
     event_pb2.EVENT_TYPE_RATE: EventType.RATE,
     event_pb2.EVENT_TYPE_REFUND: EventType.REFUND,
 }
-_TYPE_MESSAGES = {kind: number for number, kind in _EVENT_TYPES.items()}
+_TYPE_MESSAGES = {kind: number for number, kind in EVENT_TYPES.items()}
 
 
 def catalogue_name(sent: str) -> str:
@@ -61,7 +61,7 @@ def event_from_message(message: event_pb2.Event, event_id: str) -> Event:
     has = message.HasField
     return Event(  # positional arguments: keywords take twice as long, and a history has thousands of events
         event_id,
-        _EVENT_TYPES[message.type],
+        EVENT_TYPES[message.type],
         datetime_from_message(message.time) if has("time") else None,
         message.item_id or None,
         catalogue_name(message.catalogue),

@@ -1,0 +1,1 @@
+"""The speed of `portrait ingest`."""

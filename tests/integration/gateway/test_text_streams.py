@@ -130,7 +130,7 @@ async def test_a_request_that_breaks_the_contract_ends_the_stream_behind_the_res
 
 
 async def test_a_caller_that_reads_nothing_is_read_no_further(stubs: Stubs, gateway: RunningGateway) -> None:
-    """What the gateway takes is bounded by its requests under way and by what fits into the connection."""
+    """The gateway takes no more than its requests under way and the bytes that fit into the connection."""
     texts = make_texts(256)
     request = EncodeTextStreamRequest(texts=texts).SerializeToString()
     call = stubs.channel.stream_stream(PATH)(timeout=30.0)

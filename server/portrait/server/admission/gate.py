@@ -315,7 +315,7 @@ class Gate:
         part that waits is woken by work that ends.
         """
         units = min(part.units, self._max_call_units)  # of the limit as it is now: it may have sunk
-        if self._waiting or self.under_way + units > BATCH_SHARE * self.limit:
+        if self._waiting or (self.under_way and self.under_way + units > BATCH_SHARE * self.limit):
             return None
         now = asyncio.get_running_loop().time()
         caller = self._callers.note_request(part.caller, now)

@@ -26,7 +26,7 @@ class Method:
     parse: Callable[[bytes], Message]
     """Deserialises a request."""
     takes_stream: bool = False
-    """True if its handler reads the messages of the call by itself."""
+    """True if a call has any number of messages, which its handler reads one by one."""
     is_endless: bool = False
     """True if it responds with a stream that has no end of its own: health watches, and reflection."""
 

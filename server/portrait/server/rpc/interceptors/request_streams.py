@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Literal
 
 from portrait.features.generators import run_to_completion
@@ -33,7 +34,8 @@ def read_request_streams(draining: asyncio.Event) -> Interceptor:
         async def handle(unread: object, context: Context) -> Response:
             drained = asyncio.ensure_future(draining.wait())
             try:
-                return await call_next(_read_requests(method, context, drained), context)
+                async with aclosing(_read_requests(method, context, drained)) as requests:
+                    return await call_next(requests, context)
             finally:
                 drained.cancel()
 
@@ -44,7 +46,7 @@ def read_request_streams(draining: asyncio.Event) -> Interceptor:
 
 async def _read_requests(
     method: Method, context: Context, drained: "asyncio.Future[Literal[True]]"
-) -> AsyncIterator[StreamedRequest]:
+) -> AsyncGenerator[StreamedRequest, None]:
     parser = Parser(method)
     for place in itertools.count():
         wire = await _read(context, drained)

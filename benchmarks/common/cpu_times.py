@@ -7,6 +7,17 @@ from pathlib import Path
 
 _MILLISECONDS_PER_TICK = 1000.0 / os.sysconf("SC_CLK_TCK")
 
+GATEWAY, TRITON, GRAPHS, TEXT_ENCODER = "gateway", "Triton", "graphs", "text encoder"
+
+
+def name_process(command: str) -> str:
+    """Name a process of a gateway by its command line: the gateway, Triton, or what runs the graphs."""
+    if "tritonserver" in command:
+        return TRITON
+    if "text_encoder" in command:
+        return TEXT_ENCODER
+    return GRAPHS if "profile_encoder" in command or "ranker" in command else GATEWAY
+
 
 class CpuMeter:
     """Measures the CPU time from its creation on, of processes that exist then.

@@ -227,6 +227,12 @@ def _encode_one(world: World) -> Message:
     return text_service_pb2.EncodeTextsRequest(texts=[make_text(1, 1_000)] * max_length("EncodeTextsRequest.texts"))
 
 
+def _encode_in_stream(world: World) -> Message:
+    """Make the largest request of a stream; a stream may have any number of them."""
+    limit = max_length("EncodeTextStreamRequest.texts")
+    return text_service_pb2.EncodeTextStreamRequest(texts=[make_text(n, 1_000) for n in range(limit)])
+
+
 def _audience(world: World) -> audience_service_pb2.Audience:
     criteria = [
         audience_service_pb2.Criterion(
@@ -281,6 +287,7 @@ WORST_CASE_REQUESTS: dict[str, dict[str, RequestFactory]] = {
         "": lambda world: catalogue_service_pb2.GetItemRequest(item_id=world.item_ids[0])
     },
     "portrait.v1.TextService/EncodeTexts": {"": _encode, "one text": _encode_one},
+    "portrait.v1.TextService/EncodeTextStream": {"": _encode_in_stream},
     "portrait.v1.AudienceService/FindAudience": {
         "": lambda world: audience_service_pb2.FindAudienceRequest(audience=_audience(world), page_size=10_000)
     },

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.common import synthetic_catalogue as synthetic
 from benchmarks.common.cli import run_part
-from benchmarks.common.cpu_times import CpuMeter
+from benchmarks.common.cpu_times import TEXT_ENCODER, CpuMeter, name_process
 from benchmarks.common.gateway import NO_RESPONSE_CACHE, run_gateway
 from benchmarks.common.load.calls import make_recommend_calls, make_search_calls
 from benchmarks.common.load.generator import Call, CallResult, Load, run_load
@@ -46,7 +46,6 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 RECOMMEND, SEARCH = "Recommend", "search"
 _MAKERS = {RECOMMEND: make_recommend_calls, SEARCH: make_search_calls}
 """Calls by their kind; each search has words of its own."""
-GATEWAY, TRITON, GRAPHS, TEXT_ENCODER = "gateway", "Triton", "graphs", "text encoder"
 
 
 @dataclass(frozen=True)
@@ -96,16 +95,8 @@ def measure(repository: Path, calls: int = 600) -> list[Result]:
 
 def _measure_gateway(repository: Path, count: int) -> dict[str, ColdCost]:
     with run_gateway(repository, *NO_RESPONSE_CACHE) as gateway:
-        meter = partial(CpuMeter, gateway.process.pid, _name_process)
+        meter = partial(CpuMeter, gateway.process.pid, name_process)
         return _measure_kinds(repository, count, partial(_send, gateway.address), meter)
-
-
-def _name_process(command: str) -> str:
-    if "tritonserver" in command:
-        return TRITON
-    if "text_encoder" in command:
-        return TEXT_ENCODER
-    return GRAPHS if "profile_encoder" in command or "ranker" in command else GATEWAY
 
 
 def _measure_kinds(repository: Path, count: int, send: Send, meter: Callable[[], CpuMeter]) -> dict[str, ColdCost]:

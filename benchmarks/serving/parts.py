@@ -20,7 +20,10 @@ PARTS: Mapping[str, Part] = {
         Part(
             "encoding",
             "text encoding through the gateway against the runtime in process",
-            {"repetitions": (5, "how often each load is measured")},
+            {
+                "repetitions": (5, "how often each load is measured"),
+                "texts": (5_000, "number of texts of each load"),
+            },
         ),
         Part("peers", "text encoding beside Triton, LitServe and mosec"),
         Part(

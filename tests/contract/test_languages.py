@@ -18,7 +18,11 @@ from portrait.v1 import profile_pb2, text_service_pb2
 
 STUBS = Path(profile_pb2.__file__).parent
 FILES = [import_module(f"portrait.v1.{path.stem}").DESCRIPTOR for path in sorted(STUBS.glob("*_pb2.py"))]
-VECTORS = {"portrait.v1.Vector.values", "portrait.v1.EncodeTextsResponse.values"}
+VECTORS = {
+    "portrait.v1.Vector.values",
+    "portrait.v1.EncodeTextsResponse.values",
+    "portrait.v1.EncodeTextStreamResponse.values",
+}
 _64_BITS = {"INT64", "UINT64", "SINT64", "FIXED64", "SFIXED64"}
 
 

@@ -14,6 +14,7 @@ from portrait.client.diagnosis import explain_failure
 from portrait.client.enums import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority
 from portrait.client.errors import from_rpc
 from portrait.client.options import CallOptions, ClientOptions, Metadata, Token
+from portrait.client.request_streams import RequestStream, SingleRequest
 from portrait.client.retries import Retries
 
 R = TypeVar("R")
@@ -85,15 +86,19 @@ class AsyncChannel:
         method = self._methods[call.method]
         chosen = self._options.choose(options)
         attempts = self._retries.begin(chosen.timeout)
+        requests = call.request if isinstance(call.request, RequestStream) else SingleRequest(call.request)
         while True:
-            responses = method(call.request, timeout=attempts.seconds_left, metadata=chosen.metadata)
+            responses = method(requests.begin(), timeout=attempts.seconds_left, metadata=chosen.metadata)
             try:
                 async for response in responses:
                     attempts.record_response()
+                    requests.record_response()
                     yield call.read(response)
+                if requests.failure:
+                    raise requests.failure
                 return
             except grpc.RpcError as error:
-                failure = from_rpc(error, chosen.request_id, chosen.timeout)
+                failure = requests.locate(from_rpc(error, chosen.request_id, chosen.timeout))
                 pause = attempts.pause_after(error, failure)
                 if pause is None:
                     failure.hint = failure.hint or await asyncio.to_thread(

@@ -34,6 +34,7 @@ from portrait.client.profiles import (
     read_profile,
     read_profiles,
 )
+from portrait.client.request_streams import RequestStream
 from portrait.client.results import (
     Consent,
     Consents,
@@ -69,6 +70,8 @@ P = ParamSpec("P")
 
 EVENTS_PER_CALL, ITEMS_PER_CALL, TEXTS_PER_CALL = 1000, 500, 256
 """Limits of the contract."""
+TEXTS_PER_REQUEST = 64
+"""Texts of each request of a stream; the contract advises 32 to 128."""
 _NO_ARGUMENTS: Mapping[str, Any] = {}
 
 
@@ -79,6 +82,7 @@ class Call(Generic[R]):
     method: str
     """Name of the RPC."""
     request: Any
+    """The message; a `RequestStream` if the RPC takes a stream."""
     read: Callable[[Any], R]
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the client's method that the request was built from, by name."""
@@ -239,6 +243,16 @@ def rank(
 def encode_texts(texts: Sequence[str]) -> Call[Embeddings]:
     """Encode texts."""
     return Call("EncodeTexts", text_service_pb2.EncodeTextsRequest(texts=texts), messages.read_embeddings)
+
+
+def encode_text_stream(texts: Iterable[str]) -> Call[Embeddings]:
+    """Encode any number of texts; requests and responses are streams."""
+    if not isinstance(texts, Iterator):
+        check(texts, Iterable[Any], "texts")
+    requests = RequestStream(
+        texts, "texts", str, TEXTS_PER_REQUEST, lambda part: text_service_pb2.EncodeTextStreamRequest(texts=part)
+    )
+    return Call("EncodeTextStream", requests, messages.read_embeddings, {"texts": texts})
 
 
 @_checked

@@ -10,9 +10,9 @@ PortraitError
 └── ServerError              any other error; report the `request_id` to the operator
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -62,6 +62,17 @@ class PortraitError(Exception):
         self.retry_after = retry_after
         self.reason = reason
         self.hint = hint
+
+    def with_places(self, locate: Callable[[str], str]) -> Self:
+        """Return the same error with other paths of fields.
+
+        Args:
+            locate: replaces paths within a text.
+        """
+        violations = [FieldViolation(locate(each.field), each.description) for each in self.violations]
+        return type(self)(
+            self.code, locate(self.message), self.request_id, violations, self.retry_after, self.reason, self.hint
+        )
 
     @property
     def kind(self) -> str:

@@ -292,7 +292,9 @@ def _read_item_effects(messages: Iterable[explanation_service_pb2.ItemEffect]) -
     return tuple(ItemEffect(each.subject, tuple(each.event_ids), each.effect) for each in messages)
 
 
-def read_embeddings(message: text_service_pb2.EncodeTextsResponse) -> Embeddings:
+def read_embeddings(
+    message: text_service_pb2.EncodeTextsResponse | text_service_pb2.EncodeTextStreamResponse,
+) -> Embeddings:
     """Read embeddings of texts."""
     numbers, width = _read_floats(message), message.dimension
     if not width or len(numbers) % width:

@@ -165,6 +165,22 @@ class Client(SyncChannel):
         """Encode up to 256 texts as vectors, for your own index or model. The encoder reads 64 tokens of each."""
         return self._run(calls.encode_texts(texts), options)
 
+    def encode_text_stream(self, texts: Iterable[str], **options: Unpack[CallOptions]) -> Iterator[Embeddings]:
+        """Encode any number of texts, for bulk work: yields the vectors of every 64 texts, in the order of the texts.
+
+        All vectors are of one release. The gateway serves calls for which somebody waits first, and is read no faster
+        than the vectors are taken.
+
+        Args:
+            texts: also from a generator; read while they are sent.
+            **options: see `CallOptions`; `timeout` applies to the whole stream. A gateway allows 60 s by default: give
+                longer ones in parts.
+
+        Raises:
+            PortraitError: the stream failed; the vectors before are right.
+        """
+        return self._stream(calls.encode_text_stream(texts), options)
+
     def explain_recommendation(
         self,
         shopper: Shopper,

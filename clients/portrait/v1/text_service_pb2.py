@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eportrait/v1/text_service.proto\x12\x0bportrait.v1\"#\n\x12\x45ncodeTextsRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"I\n\x13\x45ncodeTextsResponse\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x0f\n\x07release\x18\x03 \x01(\x05\x32_\n\x0bTextService\x12P\n\x0b\x45ncodeTexts\x12\x1f.portrait.v1.EncodeTextsRequest\x1a .portrait.v1.EncodeTextsResponseBG\n\x0bportrait.v1B\x10TextServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eportrait/v1/text_service.proto\x12\x0bportrait.v1\"#\n\x12\x45ncodeTextsRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"I\n\x13\x45ncodeTextsResponse\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x0f\n\x07release\x18\x03 \x01(\x05\"(\n\x17\x45ncodeTextStreamRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"N\n\x18\x45ncodeTextStreamResponse\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x0f\n\x07release\x18\x03 \x01(\x05\x32\xc4\x01\n\x0bTextService\x12P\n\x0b\x45ncodeTexts\x12\x1f.portrait.v1.EncodeTextsRequest\x1a .portrait.v1.EncodeTextsResponse\x12\x63\n\x10\x45ncodeTextStream\x12$.portrait.v1.EncodeTextStreamRequest\x1a%.portrait.v1.EncodeTextStreamResponse(\x01\x30\x01\x42G\n\x0bportrait.v1B\x10TextServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENCODETEXTSREQUEST']._serialized_end=82
   _globals['_ENCODETEXTSRESPONSE']._serialized_start=84
   _globals['_ENCODETEXTSRESPONSE']._serialized_end=157
-  _globals['_TEXTSERVICE']._serialized_start=159
-  _globals['_TEXTSERVICE']._serialized_end=254
+  _globals['_ENCODETEXTSTREAMREQUEST']._serialized_start=159
+  _globals['_ENCODETEXTSTREAMREQUEST']._serialized_end=199
+  _globals['_ENCODETEXTSTREAMRESPONSE']._serialized_start=201
+  _globals['_ENCODETEXTSTREAMRESPONSE']._serialized_end=279
+  _globals['_TEXTSERVICE']._serialized_start=282
+  _globals['_TEXTSERVICE']._serialized_end=478
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class TextServiceStub:
                 request_serializer=portrait_dot_v1_dot_text__service__pb2.EncodeTextsRequest.SerializeToString,
                 response_deserializer=portrait_dot_v1_dot_text__service__pb2.EncodeTextsResponse.FromString,
                 _registered_method=True)
+        self.EncodeTextStream = channel.stream_stream(
+                '/portrait.v1.TextService/EncodeTextStream',
+                request_serializer=portrait_dot_v1_dot_text__service__pb2.EncodeTextStreamRequest.SerializeToString,
+                response_deserializer=portrait_dot_v1_dot_text__service__pb2.EncodeTextStreamResponse.FromString,
+                _registered_method=True)
 
 
 class TextServiceServicer:
@@ -53,6 +58,18 @@ class TextServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EncodeTextStream(self, request_iterator, context):
+        """Returns embeddings of any number of texts, for bulk work: one response for each request, in the order of the
+        requests. The gateway reads on while it encodes, and stops reading while the caller does not read the responses, or
+        while calls that somebody waits for need the models. All texts of a stream are encoded by one release. The call has
+        one deadline, and the priority `batch`. Paths of fields in errors begin with the position of the request in the
+        stream, for example `requests[7].texts[3]`. A stream that fails has returned responses up to some request: a new
+        stream may go on with the next one, after comparing `release`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TextServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +77,11 @@ def add_TextServiceServicer_to_server(servicer, server):
                     servicer.EncodeTexts,
                     request_deserializer=portrait_dot_v1_dot_text__service__pb2.EncodeTextsRequest.FromString,
                     response_serializer=portrait_dot_v1_dot_text__service__pb2.EncodeTextsResponse.SerializeToString,
+            ),
+            'EncodeTextStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.EncodeTextStream,
+                    request_deserializer=portrait_dot_v1_dot_text__service__pb2.EncodeTextStreamRequest.FromString,
+                    response_serializer=portrait_dot_v1_dot_text__service__pb2.EncodeTextStreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +112,33 @@ class TextService:
             '/portrait.v1.TextService/EncodeTexts',
             portrait_dot_v1_dot_text__service__pb2.EncodeTextsRequest.SerializeToString,
             portrait_dot_v1_dot_text__service__pb2.EncodeTextsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EncodeTextStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/portrait.v1.TextService/EncodeTextStream',
+            portrait_dot_v1_dot_text__service__pb2.EncodeTextStreamRequest.SerializeToString,
+            portrait_dot_v1_dot_text__service__pb2.EncodeTextStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,14 @@ class TextServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TextServiceAsyncStub: ...
     EncodeTexts: _grpc.UnaryUnaryMultiCallable[_text_service_pb2.EncodeTextsRequest, _text_service_pb2.EncodeTextsResponse]
     """Returns embeddings of texts. Cached embeddings, and those that a concurrent call requests too, are computed once."""
+    EncodeTextStream: _grpc.StreamStreamMultiCallable[_text_service_pb2.EncodeTextStreamRequest, _text_service_pb2.EncodeTextStreamResponse]
+    """Returns embeddings of any number of texts, for bulk work: one response for each request, in the order of the
+    requests. The gateway reads on while it encodes, and stops reading while the caller does not read the responses, or
+    while calls that somebody waits for need the models. All texts of a stream are encoded by one release. The call has
+    one deadline, and the priority `batch`. Paths of fields in errors begin with the position of the request in the
+    stream, for example `requests[7].texts[3]`. A stream that fails has returned responses up to some request: a new
+    stream may go on with the next one, after comparing `release`.
+    """
 
 @_typing.type_check_only
 class TextServiceAsyncStub(TextServiceStub):
@@ -43,6 +51,14 @@ class TextServiceAsyncStub(TextServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     EncodeTexts: _aio.UnaryUnaryMultiCallable[_text_service_pb2.EncodeTextsRequest, _text_service_pb2.EncodeTextsResponse]  # type: ignore[assignment]
     """Returns embeddings of texts. Cached embeddings, and those that a concurrent call requests too, are computed once."""
+    EncodeTextStream: _aio.StreamStreamMultiCallable[_text_service_pb2.EncodeTextStreamRequest, _text_service_pb2.EncodeTextStreamResponse]  # type: ignore[assignment]
+    """Returns embeddings of any number of texts, for bulk work: one response for each request, in the order of the
+    requests. The gateway reads on while it encodes, and stops reading while the caller does not read the responses, or
+    while calls that somebody waits for need the models. All texts of a stream are encoded by one release. The call has
+    one deadline, and the priority `batch`. Paths of fields in errors begin with the position of the request in the
+    stream, for example `requests[7].texts[3]`. A stream that fails has returned responses up to some request: a new
+    stream may go on with the next one, after comparing `release`.
+    """
 
 class TextServiceServicer(metaclass=_abc_1.ABCMeta):
     """Encodes texts with the text encoder that also encodes queries and items."""
@@ -54,5 +70,19 @@ class TextServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_text_service_pb2.EncodeTextsResponse, _abc.Awaitable[_text_service_pb2.EncodeTextsResponse]]:
         """Returns embeddings of texts. Cached embeddings, and those that a concurrent call requests too, are computed once."""
+
+    @_abc_1.abstractmethod
+    def EncodeTextStream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_text_service_pb2.EncodeTextStreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_text_service_pb2.EncodeTextStreamResponse], _abc.AsyncIterator[_text_service_pb2.EncodeTextStreamResponse]]:
+        """Returns embeddings of any number of texts, for bulk work: one response for each request, in the order of the
+        requests. The gateway reads on while it encodes, and stops reading while the caller does not read the responses, or
+        while calls that somebody waits for need the models. All texts of a stream are encoded by one release. The call has
+        one deadline, and the priority `batch`. Paths of fields in errors begin with the position of the request in the
+        stream, for example `requests[7].texts[3]`. A stream that fails has returned responses up to some request: a new
+        stream may go on with the next one, after comparing `release`.
+        """
 
 def add_TextServiceServicer_to_server(servicer: TextServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -53,6 +53,7 @@ from portrait.server.rpc.interceptors.open_calls import OpenCallLimits, limit_op
 from portrait.server.rpc.interceptors.request_ids import assign_request_id
 from portrait.server.rpc.interceptors.request_parser import parse_request
 from portrait.server.rpc.interceptors.request_reader import read_request
+from portrait.server.rpc.interceptors.request_streams import read_request_streams
 from portrait.server.rpc.interceptors.response_cache import cache_responses
 from portrait.server.rpc.interceptors.tracing import trace_calls
 from portrait.server.rpc.reflection import Reflection
@@ -100,7 +101,7 @@ class _Parts:
     access: LiveRules | None
     """Rights of the callers; None if everybody may call everything."""
     draining: asyncio.Event
-    """Set when the gateway begins to drain; ends the endless streams."""
+    """Set when the gateway begins to drain; ends the streams."""
 
     @property
     def registry(self) -> EngineRegistry:
@@ -114,6 +115,7 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
     The order matters. While a gate is full, `shed_load` refuses calls before their requests are read or logged.
     `admit_calls` is inside the response cache, since a cached response needs no admission. `parse_request` is
     near the end, since neither a cached nor a refused call needs a parsed request; only an audit reads it.
+    `read_request_streams` does the same for streams.
     """
     settings, cache, access = parts.settings, parts.response_cache, parts.access
     return [
@@ -136,6 +138,7 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
         ),
         admit_calls(parts.gates, parts.scheduler),
         parse_request,
+        read_request_streams(parts.draining),
         *([audit_calls(AuditLog(settings.audit_log))] if settings.audit_log else []),
     ]
 

@@ -46,6 +46,8 @@ SCENARIO: list[Callable[[Client, str], Any]] = [
     lambda c, who: c.rank(who, ["a", Item("b", "B")]).event_count,
     lambda c, who: sorted(each.item.item_id for each in c.rank(who, ["a", Item("b", "B")]).items),
     lambda c, who: len(c.encode_texts(["a", "b"]).vectors),
+    lambda c, who: [len(part.vectors) for part in c.encode_text_stream(map(str, range(130)))],
+    lambda c, who: list(c.encode_text_stream([])),
     lambda c, who: c.explain_recommendation(who, "nothing"),
     lambda c, who: c.explain_profile(who, trait="no such trait"),
     lambda c, who: c.explain_profile(f"{who}-2"),

@@ -76,6 +76,7 @@ WRONG: list[tuple[Callable[[Any], Any], str]] = [
         "candidates[0].category_path takes a list of str; a str",
     ),
     (lambda c: c.encode_texts("lamp"), "texts takes a list of str; a str was given; put it in a list"),
+    (lambda c: c.encode_text_stream("lamp"), "texts takes a list of value; a str was given; put it in a list"),
     (lambda c: c.encode_texts([None]), "texts[0] takes a str; a NoneType was given"),
     (lambda c: c.explain_profile("x", interest="Home"), "interest takes a list of str; a str was given; put it"),
     (lambda c: c.explain_recommendation("x", Item("a")), "item_id takes a str; an Item was given"),

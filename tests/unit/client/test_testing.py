@@ -94,6 +94,9 @@ def test_recommendations_follow_query_filter_and_history(fake: FakeClient) -> No
 
 def test_every_other_method_answers(fake: FakeClient) -> None:
     assert fake.encode_texts(["a", "b"]).vectors[0] == fake.encode_texts(["a"]).vectors[0]
+    assert next(fake.encode_text_stream(iter(["a"]))).vectors == fake.encode_texts(["a"]).vectors
+    with pytest.raises(TypeError, match=r"texts\[1\] takes a str; an int was given"):
+        list(fake.encode_text_stream(["a", 5]))  # type: ignore[list-item]
     assert fake.explain_recommendation("ann", "lamp", query="lamp").words[1].effect == 1.0
     assert fake.explain_profile("ann", interest=["Home"]).weight == 1.0
     fake.record_events([("bob", Event(EventType.VIEW, "1", DAY, "rug"))])

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count, islice
 from typing import Any, NoReturn, TypeVar, get_origin, get_type_hints
 
 import grpc
 
+from portrait.client.arguments import check_each
 from portrait.client.audiences import AudienceMember, AudiencePage, AudienceSummary
-from portrait.client.calls import Call
+from portrait.client.calls import TEXTS_PER_REQUEST, Call
 from portrait.client.errors import (
     FailedPreconditionError,
     FieldViolation,
@@ -205,6 +207,15 @@ class FakeGateway:
 
     def _encode_texts(self, texts: Sequence[str]) -> Embeddings:
         return Embeddings(tuple(map(rules.make_vector, texts)), RELEASE)
+
+    def _encode_text_stream(self, texts: Iterable[str]) -> Iterator[Embeddings]:
+        unread = iter(texts)
+        for first in count(step=TEXTS_PER_REQUEST):
+            part = list(islice(unread, TEXTS_PER_REQUEST))
+            if not part:
+                return
+            check_each(part, str, "texts", first)
+            yield self._encode_texts(part)
 
     def _explain_recommendation(
         self, shopper: Any, item_id: str, catalogue: str, query: str, **_: Any

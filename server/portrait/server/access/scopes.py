@@ -34,6 +34,7 @@ _SCOPES = {
     "CatalogueService/UpsertItems": Scope.WRITE_ITEM,
     "CatalogueService/DeleteItems": Scope.WRITE_ITEM,
     "TextService/EncodeTexts": Scope.ENCODE_TEXT,
+    "TextService/EncodeTextStream": Scope.ENCODE_TEXT,
     "EventService/RecordEvents": Scope.WRITE_EVENT,
     "ConsentService/GetConsents": Scope.READ_CONSENT,
     "ConsentService/SetConsents": Scope.WRITE_CONSENT,

@@ -1,7 +1,10 @@
 """The charge of the current call: its units become known from the request, and then from the store."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 
 from portrait.server.admission.gate import Gate, Ticket
 
@@ -12,10 +15,11 @@ class Charge:
     Args:
         gate: the gate that accepted the call.
         ticket: its ticket.
+        parts_gate: the gate of the parts of a stream; None for a call without parts.
     """
 
-    def __init__(self, gate: Gate, ticket: Ticket) -> None:
-        self._gate, self._ticket = gate, ticket
+    def __init__(self, gate: Gate, ticket: Ticket, parts_gate: Gate | None = None) -> None:
+        self._gate, self._ticket, self._parts_gate = gate, ticket, parts_gate
         self._fraction = 0.0
         """The part of a unit that is not charged yet: a call may have many parts of less than one unit."""
         self._changing = asyncio.Lock()
@@ -33,6 +37,14 @@ class Charge:
             if whole:
                 await self._gate.resize(self._ticket, self._ticket.requested_units + int(whole))
             self._fraction = fraction
+
+    @asynccontextmanager
+    async def hold(self, units: int) -> AsyncIterator[None]:
+        """Hold the units of one part of the stream; see `Gate.hold`."""
+        if self._parts_gate is None:
+            raise ValueError(f"{self._ticket.work.method} has no parts")
+        async with self._parts_gate.hold(replace(self._ticket.work, units=units)):
+            yield
 
 
 _current: ContextVar[Charge | None] = ContextVar("charge", default=None)
@@ -58,3 +70,13 @@ async def add_units(units: float) -> None:
     """Add units to the current call; see `set_units`."""
     if units and (charge := _current.get()) is not None:
         await charge.add(units)
+
+
+@asynccontextmanager
+async def hold_units(units: int) -> AsyncIterator[None]:
+    """Hold the units of one part of the current stream, once there is room. Outside of calls nothing happens."""
+    if (charge := _current.get()) is None:
+        yield
+        return
+    async with charge.hold(units):
+        yield

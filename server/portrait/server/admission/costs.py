@@ -13,6 +13,8 @@ class Workload(StrEnum):
     MODELS = "models"
     STORE = "store"
     AUDIENCES = "audiences"
+    STREAMS = "streams"
+    """Open streams. Their requests are work for the models, and each of them waits for room there."""
 
 
 class UnlistedMethod(Exception):
@@ -30,6 +32,8 @@ class Cost:
     """Units of the smallest request."""
     background: bool = False
     """True if calls always have the priority `batch`, whatever their metadata say."""
+    part_workload: Workload | None = None
+    """The workload of each request of a stream; None for methods with one request."""
 
     def units(self, size: int) -> int:
         """Return the units of a request, by its size in bytes."""
@@ -51,6 +55,8 @@ _COSTS = {
     "CatalogueService/GetItem": Cost(Workload.STORE, 16_384),
     # This is the size of about eight titles.
     "TextService/EncodeTexts": Cost(Workload.MODELS, 512),
+    # About ten streams are enough: one alone keeps the models busy.
+    "TextService/EncodeTextStream": Cost(Workload.STREAMS, 512, 4, background=True, part_workload=Workload.MODELS),
     # One thread serves all of them, and some callers read the response slowly: about ten at a time are enough.
     "AudienceService/FindAudience": Cost(Workload.AUDIENCES, 16_384, 4, background=True),
     "AudienceService/EstimateAudience": Cost(Workload.AUDIENCES, 16_384, 4, background=True),

@@ -3,8 +3,11 @@
 import asyncio
 import random
 from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from portrait.server.admission.callers import Callers
 from portrait.server.admission.latency import LatencyTracker
@@ -99,6 +102,14 @@ class Ticket:
     """True if it holds the slot of large calls."""
 
 
+class _Room(NamedTuple):
+    """Units that a part of a stream holds."""
+
+    caller: str
+    """The name that they are counted under."""
+    units: int
+
+
 class Gate:
     """Accepts work up to a limit that adapts to latency.
 
@@ -112,6 +123,7 @@ class Gate:
         self._callers = Callers(caller_share)
         self._latencies: dict[str, LatencyTracker] = {}
         self._waiting: deque[tuple[Work, int, asyncio.Future[None]]] = deque()
+        self._waiting_parts: deque[tuple[Work, asyncio.Future[_Room]]] = deque()
         # Retries are spread at random: calls that are refused together must not come back together.
         self._random = random.Random()  # noqa: S311 - nothing secret
         self.under_way = 0
@@ -180,6 +192,23 @@ class Gate:
             self._release(ticket.caller, -more)
         ticket.units += more
         ticket.requested_units = units
+
+    @asynccontextmanager
+    async def hold(self, part: Work) -> AsyncIterator[None]:
+        """Hold the units of one part of a stream, which waits for room where a call would be refused.
+
+        It goes on when batch work has room and no interactive work waits. So a stream is slow while the gateway has
+        other work, and nothing of it is lost.
+
+        Args:
+            part: the part of the stream.
+        """
+        room = (None if self._waiting_parts else self._find_room(part)) or await self._wait_for_room(part)
+        try:
+            yield
+        finally:
+            self.units[part.priority] += part.units
+            self._release(*room)
 
     def leave(self, ticket: Ticket, outcome: WorkOutcome) -> None:
         """Give a ticket back.
@@ -266,6 +295,46 @@ class Gate:
                 self.under_way += units
                 turn.set_result(None)
             self._waiting.popleft()
+        self._wake_parts()
+
+    def _wake_parts(self) -> None:
+        """Give free units to parts of streams, in the order in which they came."""
+        for _ in range(len(self._waiting_parts)):
+            part, turn = self._waiting_parts.popleft()
+            if turn.done():
+                continue
+            if (room := self._find_room(part)) is None:
+                self._waiting_parts.appendleft((part, turn))
+                return
+            turn.set_result(room)
+
+    def _find_room(self, part: Work) -> _Room | None:
+        """Reserve units for a part of a stream; None if it must wait.
+
+        There is room as soon as nothing else runs, and for a caller without running work whatever its share. So each
+        part that waits is woken by work that ends.
+        """
+        units = min(part.units, self._max_call_units)  # of the limit as it is now: it may have sunk
+        if self._waiting or (self.under_way and self.under_way + units > BATCH_SHARE * self.limit):
+            return None
+        now = asyncio.get_running_loop().time()
+        caller = self._callers.note_request(part.caller, now)
+        if not self._callers.allows(caller, units, self.limit, now):
+            return None
+        self.under_way += units
+        self._callers.acquire(caller, units)
+        return _Room(caller, units)
+
+    async def _wait_for_room(self, part: Work) -> _Room:
+        turn: asyncio.Future[_Room] = asyncio.get_running_loop().create_future()
+        self._waiting_parts.append((part, turn))
+        try:
+            return await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self._release(*turn.result())  # it was given units, but can't use them any more
+            turn.cancel()
+            raise
 
     def _require_time(self, work: Work, now: float) -> None:
         """Refuse work that will miss its deadline, judged by the current latency of its method."""

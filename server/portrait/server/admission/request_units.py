@@ -130,11 +130,17 @@ _UNITS: dict[str, Callable[[Any], int]] = {
     "portrait.v1.UpsertItemsRequest": _upsert,
     "portrait.v1.DeleteItemsRequest": lambda request: 1 + _distinct(request.item_ids) // _ITEMS_PER_UNIT,
     "portrait.v1.EncodeTextsRequest": _encode,
+    "portrait.v1.EncodeTextStreamRequest": _encode,
     "portrait.v1.FindAudienceRequest": _audience,
     "portrait.v1.EstimateAudienceRequest": _audience,
     "portrait.v1.RecordEventsRequest": lambda request: 1 + len(request.events) // _EVENTS_PER_WRITE,
 }
-_OF_LONG_TEXTS = {"portrait.v1.RankRequest", "portrait.v1.UpsertItemsRequest", "portrait.v1.EncodeTextsRequest"}
+_OF_LONG_TEXTS = {
+    "portrait.v1.RankRequest",
+    "portrait.v1.UpsertItemsRequest",
+    "portrait.v1.EncodeTextsRequest",
+    "portrait.v1.EncodeTextStreamRequest",
+}
 _COUNTED_BY_SIZE = {"portrait.v1.SetConsentsRequest"}
 """Requests with lists whose size in bytes says how much they ask for."""
 LISTED_REQUESTS = frozenset({*_UNITS, *_COUNTED_BY_SIZE})

@@ -158,11 +158,14 @@ class Batcher(Generic[T, R]):
         Returns:
             the jobs, and the length that they are padded to.
         """
+        if not self._queued:
+            return None
         self._stage.fill(asyncio.get_running_loop().time())
         plan = self._stage.plan()
         self._queued = len(self._queue) + len(self._stage)
         if plan is None or (self._is_busy and not self._is_full(plan)):
             return None
+        self._queued -= plan.count
         return self._stage.take(plan), plan.length
 
     @property

@@ -54,6 +54,8 @@ def group_lengths(waiting: Mapping[int, int], shapes: Shapes) -> list[list[int]]
     Returns:
         the lengths, ascending, in groups.
     """
+    if len(waiting) == 1:
+        return [list(waiting)]
     lengths = sorted(waiting)
     cheapest, begins = [0.0], [0]
     """Cost of all lengths before a place, and where the last group among them begins."""

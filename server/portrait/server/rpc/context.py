@@ -14,7 +14,7 @@ Response: TypeAlias = Message | bytes | None
 """A message, or its serialised bytes; None if the method has written a stream of messages to its context."""
 Handler = Callable[[Any, Context], Awaitable[Response]]
 """Answers a request. Handlers outside of `read_request` get the unread call, those inside of it a `Request`, and the
-innermost, the method of a service, a message."""
+innermost, the method of a service, a message. A method that takes a stream gets an iterator of `StreamedRequest`."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Method:
     parse: Callable[[bytes], Message]
     """Deserialises a request."""
     takes_stream: bool = False
-    """True if its handler reads the messages of the call by itself."""
+    """True if a call has any number of messages, which its handler reads one by one."""
     is_endless: bool = False
     """True if it responds with a stream that has no end of its own: health watches, and reflection."""
 
@@ -50,6 +50,15 @@ class Request:
             google.protobuf.message.DecodeError: the bytes are no message of the method.
         """
         return self._parse(self.wire)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedRequest:
+    """One request of a stream, which keeps the contract."""
+
+    message: Message
+    units: int
+    """Its units of work, for admission."""
 
 
 Interceptor = Callable[[Method, Handler], Handler]

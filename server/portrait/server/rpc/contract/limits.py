@@ -77,6 +77,7 @@ LIMITS: dict[str, Limit] = {
     "GetProfileRequest.as_of": TimeRange(),
     "GetProfileRequest.fields": _PROFILE_FIELDS,
     "EncodeTextsRequest.texts": ListSize(1, 256, TextLength(1, 1000)),
+    "EncodeTextStreamRequest.texts": ListSize(1, 256, TextLength(1, 1000)),
     "ExportShopperRequest.shopper_id": _SHOPPER_ID,
     "FindAudienceRequest.page_size": IntRange(0, 10_000),
     "FindAudienceRequest.page_token": TextLength(0, 200),

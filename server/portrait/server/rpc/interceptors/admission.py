@@ -29,6 +29,7 @@ def admit_calls(gates: Mapping[Workload, Gate], scheduler: CooperativeScheduler)
         if cost is None:
             return call_next
         gate = gates[cost.workload]
+        parts_gate = gates[cost.part_workload] if cost.part_workload else None
 
         async def handle(request: Request, context: Context) -> Response:
             priority, caller = read_identity(context)
@@ -38,8 +39,9 @@ def admit_calls(gates: Mapping[Workload, Gate], scheduler: CooperativeScheduler)
             set_caller_key(CallerKey(f"{caller} {method.name}", background=priority is Priority.BATCH))
             deadline = current_deadline()
             latest = math.inf if deadline is None else deadline
-            ticket = await gate.enter(Work(method.name, cost.units(len(request.wire)), priority, caller, latest))
-            set_charge(Charge(gate, ticket))
+            size = 0 if method.takes_stream else len(request.wire)
+            ticket = await gate.enter(Work(method.name, cost.units(size), priority, caller, latest))
+            set_charge(Charge(gate, ticket, parts_gate))
             outcome = WorkOutcome.FAILED
             try:
                 response = await scheduler.run(call_next(request, context))

@@ -1,11 +1,12 @@
 """The parsing and validation of requests: a request that breaks the contract gets a status of ours."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import cast
 
 import numpy as np
 from google.protobuf.descriptor import Descriptor
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from portrait.features.generators import run_to_completion
 from portrait.server.admission.charges import set_units
@@ -17,7 +18,7 @@ from portrait.server.rpc.contract.limits import MAX_REQUEST_ENTRIES
 from portrait.server.rpc.contract.validation import validate
 from portrait.server.runtime.cooperation import run_in_steps
 
-_LONG_BYTES = 1 << 14
+LONG_BYTES = 1 << 14
 """A longer request is validated in a thread."""
 _CONTROL = 0x20
 """Bytes below this one do not occur in texts, except line feeds."""
@@ -31,35 +32,61 @@ def parse_request(method: Method, call_next: Handler) -> Handler:
     """
     if method.takes_stream:
         return call_next
-    tags: list[int] = []
+    parser = Parser(method)
 
     async def handle(request: Request, context: Context) -> Response:
-        size = len(request.wire)
-        if size > _LONG_BYTES:
-            tags[:] = tags or _entry_tags(cast("Descriptor", method.parse(b"").DESCRIPTOR))
-            _refuse_crowded(request.wire, tags)
-        try:
-            message = request.message
-        except DecodeError:
-            raise InvalidRequest([Violation("", _UNREADABLE)], ErrorReason.REQUEST_UNREADABLE) from None
-        short = size <= _LONG_BYTES
+        message, size = parser.parse(request), len(request.wire)
+        short = size <= LONG_BYTES
         if short:  # before the charge: a request that breaks a limit is invalid, not too expensive
-            _refuse_broken(run_to_completion(validate(message)))
+            refuse_broken(run_to_completion(validate(message)))
         if (units := count_units(message, size)) is not None:
             await set_units(units)
         if not short:
-            _refuse_broken(await run_in_steps(validate(message)))
+            refuse_broken(await run_in_steps(validate(message)))
         return await call_next(message, context)
 
     return handle
 
 
-def _refuse_broken(violations: Sequence[Violation]) -> None:
+class Parser:
+    """Parses the requests of one method.
+
+    Args:
+        method: the method.
+    """
+
+    def __init__(self, method: Method) -> None:
+        self._method = method
+
+    @cached_property
+    def _tags(self) -> list[int]:
+        return _entry_tags(cast("Descriptor", self._method.parse(b"").DESCRIPTOR))
+
+    def parse(self, request: Request, path: str = "") -> Message:
+        """Parse a request.
+
+        Args:
+            request: the bytes.
+            path: where the request stands in its stream; empty if it is the only one.
+
+        Raises:
+            InvalidRequest: the bytes are no message of the method, or one with too many entries.
+        """
+        if len(request.wire) > LONG_BYTES:
+            _refuse_crowded(request.wire, self._tags, path)
+        try:
+            return request.message
+        except DecodeError:
+            raise InvalidRequest([Violation(path, _UNREADABLE)], ErrorReason.REQUEST_UNREADABLE) from None
+
+
+def refuse_broken(violations: Sequence[Violation]) -> None:
+    """Raise InvalidRequest if there are violations."""
     if violations:
         raise InvalidRequest(violations)
 
 
-def _refuse_crowded(wire: bytes, tags: list[int]) -> None:
+def _refuse_crowded(wire: bytes, tags: list[int], path: str) -> None:
     """Refuse a request whose parsing alone would delay all other calls.
 
     Each entry of a repeated field begins with the tag of its field, so there are at most as many entries as such bytes.
@@ -67,7 +94,7 @@ def _refuse_crowded(wire: bytes, tags: list[int]) -> None:
     sent = np.frombuffer(wire, dtype=np.uint8)
     if sum(np.count_nonzero(sent == tag) for tag in tags) > MAX_REQUEST_ENTRIES:
         raise InvalidRequest(
-            [Violation("", f"the limit is {MAX_REQUEST_ENTRIES} entries in all")], ErrorReason.REQUEST_TOO_LARGE
+            [Violation(path, f"the limit is {MAX_REQUEST_ENTRIES} entries in all")], ErrorReason.REQUEST_TOO_LARGE
         )
 
 

@@ -1,0 +1,256 @@
+"""Streams of texts through a real gateway and Triton: in order, equal to single calls, bounded, and nothing is left."""
+
+import asyncio
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from uuid import uuid4
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from support import tiny_release
+from support.gateway import RunningGateway, Stubs, run_gateway
+
+from portrait.client import AsyncClient, Client, InvalidRequestError
+from portrait.client.calls import TEXTS_PER_REQUEST
+from portrait.server.rpc.services.texts import MAX_REQUESTS_UNDER_WAY
+from portrait.v1.text_service_pb2 import EncodeTextsRequest, EncodeTextStreamRequest, EncodeTextStreamResponse
+
+PATH = "/portrait.v1.TextService/EncodeTextStream"
+WORDS = sorted({word for item in tiny_release.ITEMS for word in item.title.split()})
+_PAUSE = 0.02
+
+
+def make_texts(count: int) -> list[str]:
+    """Texts that no other test has, of 2 to 21 words."""
+    run = uuid4().hex[:8]
+    return [
+        " ".join([run, str(n), *(WORDS[(n + place) % len(WORDS)] for place in range(n % 20))]) for n in range(count)
+    ]
+
+
+def make_requests(texts: Sequence[str], size: int) -> list[EncodeTextStreamRequest]:
+    return [EncodeTextStreamRequest(texts=texts[begin : begin + size]) for begin in range(0, len(texts), size)]
+
+
+async def stream(stubs: Stubs, requests: Sequence[EncodeTextStreamRequest]) -> list[EncodeTextStreamResponse]:
+    return [response async for response in stubs.texts.EncodeTextStream(iter(requests), timeout=60.0)]
+
+
+async def read_metrics(gateway: RunningGateway) -> dict[str, float]:
+    url = gateway.line("ready")["metrics"]
+    text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+    pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
+
+
+async def require_nothing_left(gateway: RunningGateway) -> None:
+    """Wait until no unit of work runs and no text waits for the model."""
+    async with asyncio.timeout(10):
+        while True:
+            shown = await read_metrics(gateway)
+            left = [
+                value
+                for name, value in shown.items()
+                if name.startswith(("portrait_admission_running_units", 'portrait_model_pending_rows{model="text_enc'))
+            ]
+            assert len(left) > 1
+            if not any(left):
+                return
+            await asyncio.sleep(_PAUSE)
+
+
+@pytest.mark.parametrize("size", [1, 7, 256])
+async def test_a_stream_returns_the_vectors_of_single_calls_in_the_order_of_its_requests(
+    stubs: Stubs, gateway: RunningGateway, size: int
+) -> None:
+    texts = make_texts(3 * size + 1) if size > 1 else make_texts(40)
+    responses = await stream(stubs, make_requests(texts, size))
+    assert [len(response.values) // response.dimension for response in responses] == [
+        len(texts[begin : begin + size]) for begin in range(0, len(texts), size)
+    ]
+    streamed = [value for response in responses for value in response.values]
+    single: list[float] = []
+    for text in texts:
+        answer = await stubs.texts.EncodeTexts(EncodeTextsRequest(texts=[text]))
+        assert answer.release == responses[0].release
+        single += answer.values
+    assert streamed == single  # bit for bit: they come from the cache of the stream's embeddings
+    await require_nothing_left(gateway)
+
+
+async def test_a_stream_is_as_near_to_single_calls_as_batches_are_to_each_other(
+    repository: Path, tmp_path: Path
+) -> None:
+    texts = make_texts(150)
+    with run_gateway(repository, tmp_path, "--text-cache-mib", "0") as gateway:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            stubs = Stubs.over(channel)
+            streamed = [value for each in await stream(stubs, make_requests(texts, 50)) for value in each.values]
+            single: list[float] = []
+            for text in texts:
+                single += (await stubs.texts.EncodeTexts(EncodeTextsRequest(texts=[text]))).values
+    assert streamed == pytest.approx(single, abs=1e-6)
+
+
+async def test_an_empty_stream_has_no_response(stubs: Stubs) -> None:
+    assert await stream(stubs, []) == []
+
+
+FAULTS: list[tuple[Callable[[], bytes], str]] = [
+    (lambda: EncodeTextStreamRequest(texts=["lamp", "x" * 1001]).SerializeToString(), "requests[2].texts[1]"),
+    (lambda: EncodeTextStreamRequest().SerializeToString(), "requests[2].texts"),
+    (lambda: EncodeTextStreamRequest(texts=["lamp"] * 257).SerializeToString(), "requests[2].texts"),
+    (lambda: b"\x0a\xff", "requests[2]"),
+    (lambda: b"\x0a\x00" * 200_000, "requests[2]"),
+]
+
+
+@pytest.mark.parametrize(("make_fault", "field"), FAULTS)
+async def test_a_request_that_breaks_the_contract_ends_the_stream_behind_the_responses_before(
+    stubs: Stubs, gateway: RunningGateway, make_fault: Callable[[], bytes], field: str
+) -> None:
+    good = [request.SerializeToString() for request in make_requests(make_texts(4), 2)]
+    call = stubs.channel.stream_stream(PATH)(iter([*good, make_fault(), *good]))
+    for _ in range(2):
+        assert EncodeTextStreamResponse.FromString(await call.read()).dimension == tiny_release.DIMENSION
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call.read()
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    status = rpc_status.from_call(raised.value)  # type: ignore[arg-type]
+    assert status is not None
+    broken = error_details_pb2.BadRequest()
+    assert any(detail.Unpack(broken) for detail in status.details)
+    assert [violation.field for violation in broken.field_violations] == [field]
+    await require_nothing_left(gateway)
+
+
+async def test_a_caller_that_reads_nothing_is_read_no_further(stubs: Stubs, gateway: RunningGateway) -> None:
+    """The gateway takes no more than its requests under way and the bytes that fit into the connection."""
+    texts = make_texts(256)
+    request = EncodeTextStreamRequest(texts=texts).SerializeToString()
+    call = stubs.channel.stream_stream(PATH)(timeout=30.0)
+    sent = 0
+    try:
+        while sent < 3_000:
+            async with asyncio.timeout(1.5):
+                await call.write(request)
+            sent += 1
+    except TimeoutError:
+        pass
+    assert MAX_REQUESTS_UNDER_WAY <= sent < 3_000
+    shown = await read_metrics(gateway)
+    assert shown['portrait_model_pending_rows{model="text_encoder"}'] == 0  # all that was read is encoded, and waits
+    call.cancel()
+    await require_nothing_left(gateway)
+
+
+async def test_a_stream_that_is_cancelled_leaves_nothing(stubs: Stubs, gateway: RunningGateway) -> None:
+    def endless() -> Iterator[EncodeTextStreamRequest]:
+        while True:
+            yield EncodeTextStreamRequest(texts=make_texts(64))
+
+    request_id = uuid4().hex
+    call = stubs.texts.EncodeTextStream(endless(), timeout=30.0, metadata=(("x-request-id", request_id),))
+    for _ in range(3):
+        await call.read()
+    call.cancel()
+    await require_nothing_left(gateway)
+    line = gateway.line("rpc", request_id=request_id)
+    assert line["code"] == "CANCELLED"
+    assert line["texts"] >= 2 * 64  # the last response may have been read before its write was counted
+
+
+async def test_a_stream_ends_at_its_deadline(stubs: Stubs, gateway: RunningGateway) -> None:
+    call = stubs.channel.stream_stream(PATH)(timeout=0.3)
+    await call.write(EncodeTextStreamRequest(texts=make_texts(3)).SerializeToString())
+    assert isinstance(await call.read(), bytes)
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call.read()
+    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await require_nothing_left(gateway)
+
+
+async def test_no_more_streams_are_open_than_admission_lets_in(stubs: Stubs, gateway: RunningGateway) -> None:
+    async def one_and_no_end() -> AsyncIterator[bytes]:
+        yield EncodeTextStreamRequest(texts=["lamp"]).SerializeToString()
+        await asyncio.sleep(60)
+
+    async def is_refused() -> bool:
+        calls.append(stubs.channel.stream_stream(PATH)(one_and_no_end(), timeout=30.0))
+        with suppress(grpc.aio.AioRpcError):
+            await calls[-1].read()
+            return False
+        return await calls[-1].code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    calls: list[grpc.aio.StreamStreamCall[bytes, bytes]] = []
+    assert [await is_refused() for _ in range(15)] == [False] * 10 + [True] * 5
+    # They hold nothing that other calls need.
+    assert (await stubs.texts.EncodeTexts(EncodeTextsRequest(texts=["lamp"]))).dimension == tiny_release.DIMENSION
+    for call in calls:
+        call.cancel()
+    await require_nothing_left(gateway)
+
+
+async def test_a_gateway_that_drains_ends_a_stream_behind_what_it_has_read(repository: Path, tmp_path: Path) -> None:
+    with run_gateway(repository, tmp_path, "--drain-seconds", "10") as gateway:
+        async with grpc.aio.insecure_channel(gateway.address) as channel:
+            call = channel.stream_stream(PATH)(timeout=30.0)
+            await call.write(EncodeTextStreamRequest(texts=["lamp"]).SerializeToString())
+            assert isinstance(await call.read(), bytes)
+            gateway.process.terminate()
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await call.read()
+            assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert gateway.process.wait(20) == 0
+
+
+def test_the_client_streams_any_number_of_texts(gateway: RunningGateway) -> None:
+    texts = make_texts(2 * TEXTS_PER_REQUEST + 5)
+    with Client(gateway.address) as client:
+        parts = list(client.encode_text_stream(text for text in texts))
+        assert [len(part.vectors) for part in parts] == [TEXTS_PER_REQUEST, TEXTS_PER_REQUEST, 5]
+        streamed = [vector for part in parts for vector in part.vectors]
+        assert streamed[70] == client.encode_texts([texts[70]]).vectors[0]
+        assert {part.release for part in parts} == {client.encode_texts(["lamp"]).release}
+        assert list(client.encode_text_stream([])) == []
+
+
+def test_the_client_names_the_text_that_is_at_fault(gateway: RunningGateway) -> None:
+    texts = make_texts(2 * TEXTS_PER_REQUEST)
+    with Client(gateway.address) as client:
+        vectors = client.encode_text_stream([*texts[:100], "x" * 1001, *texts[100:]])
+        assert len(next(vectors).vectors) == TEXTS_PER_REQUEST
+        with pytest.raises(InvalidRequestError, match=r"texts\[100\]: sent 1001 characters") as raised:
+            next(vectors)
+        assert [violation.field for violation in raised.value.violations] == ["texts[100]"]
+        wrong = client.encode_text_stream([*texts[:100], 5])  # type: ignore[list-item]
+        assert len(next(wrong).vectors) == TEXTS_PER_REQUEST
+        with pytest.raises(TypeError, match=r"texts\[100\] takes a str; an int was given"):
+            next(wrong)
+
+
+def test_a_caller_who_stops_reading_early_ends_the_stream(gateway: RunningGateway) -> None:
+    def endless() -> Iterator[str]:
+        while True:
+            yield from make_texts(TEXTS_PER_REQUEST)
+
+    with Client(gateway.address) as client:
+        assert len(list(islice(client.encode_text_stream(endless()), 3))) == 3
+    asyncio.run(require_nothing_left(gateway))
+
+
+async def test_the_asynchronous_client_streams_the_same(gateway: RunningGateway) -> None:
+    texts = make_texts(TEXTS_PER_REQUEST + 1)
+
+    async def collect(parts: AsyncIterator[object]) -> list[object]:
+        return [part async for part in parts]
+
+    async with AsyncClient(gateway.address) as client:
+        streamed = await collect(client.encode_text_stream(texts))
+    with Client(gateway.address) as client:
+        assert streamed == await asyncio.to_thread(lambda: list(client.encode_text_stream(texts)))

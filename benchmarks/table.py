@@ -104,6 +104,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "benchmarks.shared_state.cli", f"{SERVING},redis",
     )  # fmt: skip
     yield Benchmark(
+        "sizing", "machines and cost of a large shop, computed from the results of other benchmarks", "nothing",
+        "benchmarks.sizing.cli", f"{SERVING},redis",
+    )  # fmt: skip
+    yield Benchmark(
         "serving", "all targets of serving; writes the results", _REPOSITORY, "benchmarks.serving.cli", SERVING
     )
     for part in PARTS.values():

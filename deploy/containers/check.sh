@@ -40,13 +40,14 @@ build() { # IMAGE
 run() { # NAME OPTION…: a container as a careful operator runs it
   local name=portrait-check-$1
   shift
+  # Limits below those that podman sets by itself, which not every root may raise.
   "${podman[@]}" run --name "$name" --network host --read-only --tmpfs /tmp --cap-drop all \
-    --security-opt no-new-privileges --volume "$work/models:/models:ro" "$@"
+    --security-opt no-new-privileges --ulimit nofile=8192:8192 --ulimit nproc=8192:8192 "$@"
 }
 
 start() { # NAME OPTION…: the same in the background, until the end of this script
   started+=("portrait-check-$1")
-  run "$1" --detach "${@:2}" >/dev/null
+  run "$1" --detach --volume "$work/models:/models:ro" "${@:2}" >/dev/null
 }
 
 inside() { # NAME COMMAND…
@@ -72,10 +73,11 @@ until_answered() { # NAME COMMAND…
 train() {
   say "trainer: a log, a run, a release"
   python3 docs/examples/tour/make_log.py "$work/log"
+  echo '{"finetune": "frozen", "max_epochs": 1}' >"$work/log/settings.json"
   mkdir "$work/made"
   chown 10001 "$work/made" "$work/models"
   local step
-  for step in "prepare /log /made/data" "train /made/data /made/run --epochs 1" "export /made/run --repository /models"; do
+  for step in "prepare /log /made/data" "train /made/data /made/run --settings /log/settings.json" "export /made/run --repository /models"; do
     # shellcheck disable=SC2086 - words of a command
     run trainer --rm --volume "$work/log:/log:ro" --volume "$work/made:/made" --volume "$work/models:/models" \
       --env HOME=/tmp localhost/portrait-trainer $step >"$work/step" 2>&1 || { cat "$work/step" >&2; fail "portrait $step"; }
@@ -113,7 +115,7 @@ check_gateway() { # NAME IMAGE OPTION…
   [[ $(inside "$name" id -u) == 10001 ]] || fail "$name runs as another user than 10001"
   ! inside "$name" touch /opt/portrait/written 2>/dev/null || fail "the root of $name can be written"
   local client=(run client --rm --interactive --env "PORTRAIT_ADDRESS=127.0.0.1:$port" localhost/portrait-gateway)
-  "${client[@]}" record /dev/stdin --json < <(head -200 "$work/log/events.csv") >"$work/recorded" || fail "no event was recorded"
+  "${client[@]}" record - < <(head -200 "$work/log/events.csv") >"$work/recorded" || fail "no event was recorded"
   "${client[@]}" profile shopper-000 --as-of 2026-02-25 | tee "$work/profile"
   grep -q '^- ' "$work/profile" || fail "$name says nothing of shopper-000"
   podman stop --time 40 "portrait-check-$name" >/dev/null
@@ -125,7 +127,8 @@ check_gateway() { # NAME IMAGE OPTION…
 mkdir "$work/models"
 buildah inspect --type image "$base" >/dev/null 2>&1 || deploy/containers/base.sh "$base"
 for image in gateway all-in-one trainer; do build "$image"; done
-! run torch --rm --entrypoint python3 localhost/portrait-gateway -c 'import torch' 2>/dev/null || fail "the gateway has torch"
+run torch --rm --entrypoint python3 localhost/portrait-gateway -c 'import sys, importlib.util as i; sys.exit(i.find_spec("torch") is not None)' ||
+  fail "the gateway has torch"
 train
 start_triton
 check_gateway gateway localhost/portrait-gateway --volume "$work/triton:/run/triton" --env "PORTRAIT_TRITON_URL=$(cat "$work/triton/url")"

@@ -76,9 +76,7 @@ def imports() -> grimp.ImportGraph:
     packages = [
         f"portrait.{name}" for name in ("client", "v1", "features", "training", "export", "reporting", "server")
     ]
-    return grimp.build_graph(
-        *packages, include_external_packages=True, exclude_type_checking_imports=True, cache_dir=None
-    )
+    return grimp.build_graph(*packages, include_external_packages=True, exclude_type_checking_imports=True)
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -23,7 +23,7 @@ def format_report(
         "## Assumptions",
         _table(
             "option | value | meaning",
-            [f"`{name}` | {value:,g} | {text}" for name, value, text in list_assumptions(workload)],
+            [f"`{name}` | {_round(value)} | {text}" for name, value, text in list_assumptions(workload)],
         ),
         "## Processor time of a cold call, ms",
         _format_calls(workload, costs),
@@ -33,7 +33,7 @@ def format_report(
         _table(
             "limit | bearable | needed | times | basis",
             [
-                f"{each.what} | {each.bearable:,.3g} {each.unit} | {each.needed:,.4g} | {each.excess:,.3g} "
+                f"{each.what} | {_round(each.bearable)} {each.unit} | {_round(each.needed)} | {_round(each.excess)} "
                 f"| {each.basis}"
                 for each in limits
             ],
@@ -66,6 +66,11 @@ def format_report(
         ),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _round(value: float) -> str:
+    """Format a number with three digits, or all that it has before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _table(header: str, rows: list[str]) -> str:

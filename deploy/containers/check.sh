@@ -113,7 +113,7 @@ check_gateway() { # NAME IMAGE OPTION…
   until_answered "$name" curl --fail --silent "http://127.0.0.1:$metrics/readyz"
   podman healthcheck run "portrait-check-$name" >/dev/null || fail "the health check of $name failed"
   [[ $(inside "$name" id -u) == 10001 ]] || fail "$name runs as another user than 10001"
-  ! inside "$name" touch /opt/portrait/written 2>/dev/null || fail "the root of $name can be written"
+  inside "$name" grep -qE '^[^ ]+ / [^ ]+ ro[, ]' /proc/mounts || fail "the root of $name can be written"
   local client=(run client --rm --interactive --env "PORTRAIT_ADDRESS=127.0.0.1:$port" localhost/portrait-gateway)
   "${client[@]}" record - < <(head -200 "$work/log/events.csv") >"$work/recorded" || fail "no event was recorded"
   "${client[@]}" profile shopper-000 --as-of 2026-02-25 | tee "$work/profile"

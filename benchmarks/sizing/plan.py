@@ -12,7 +12,7 @@ _CORES_A_MACHINE = 32
 _DAY_SECONDS = 86_400
 _BUCKETS = 256
 _AUDIENCE_SECONDS = 2.0
-"""What README.md promises for a million shoppers."""
+"""The promise of README.md for a million shoppers."""
 _UPSERTED_BYTES = 2_500
 """An item that was changed since the release: 2 to 3 KB in every process (docs/operations/scaling.md)."""
 

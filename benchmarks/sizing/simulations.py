@@ -35,7 +35,7 @@ class TextHits:
 
 @dataclass(frozen=True)
 class Simulations:
-    """What was simulated."""
+    """The results of all simulations."""
 
     processes: int
     responses: list[ResponseHits]

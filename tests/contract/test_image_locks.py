@@ -23,7 +23,7 @@ RUNS = {
     "trainer": ("portrait.training.commands", "portrait.export.commands", "portrait.reporting.commands"),
 }
 OF_CUDA = re.compile(r"(nvidia|cuda)-.*|triton")
-"""What torch of PyPI requires on Linux, and torch for processors alone does not."""
+"""Requirements of torch of PyPI on Linux, which torch for processors alone does not have."""
 TRACKERS = {"mlflow", "wandb"}
 """Imported if `portrait train --tracker` names them."""
 

@@ -18,7 +18,7 @@ IMAGE = {
     "python_version": "3.11",
     "sys_platform": "linux",
 }
-"""What markers ask for, in the images."""
+"""The values of markers in the images."""
 
 
 def find_requirements(extras: Iterable[str]) -> list[Requirement]:

@@ -15,7 +15,7 @@ def _assume(default: float, meaning: str) -> Any:
 
 @dataclass(frozen=True)
 class Workload:
-    """What the shop asks of Portrait, and what its machines cost."""
+    """The demands of the shop asks of Portrait, and what its machines cost."""
 
     shoppers: int = _assume(100_000_000, "shoppers with events")
     items: int = _assume(10_000_000, "items of the catalogue")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build the images and use them: train in one, serve its release in the others, ask for a profile. Needs root, buildah, podman.
 #   deploy/containers/check.sh
-# BASE     the base image; one is made by base.sh where there is no such image (localhost/portrait-base)
+# BASE     a base image with Python 3.11; unset, localhost/portrait-base, which base.sh makes if it is missing
 # RUNTIME  what runs containers for podman, where its own choice fails: runc
 # PIP_INDEX_URL, CA_CERTIFICATES  an index of packages of yours; a bundle of certificates that its host needs
 set -euo pipefail
@@ -125,7 +125,7 @@ check_gateway() { # NAME IMAGE OPTION…
 }
 
 mkdir "$work/models"
-buildah inspect --type image "$base" >/dev/null 2>&1 || deploy/containers/base.sh "$base"
+[[ -n ${BASE:-} ]] || buildah inspect --type image "$base" >/dev/null 2>&1 || deploy/containers/base.sh "$base"
 for image in gateway all-in-one trainer; do build "$image"; done
 run torch --rm --entrypoint python3 localhost/portrait-gateway -c 'import sys, importlib.util as i; sys.exit(i.find_spec("torch") is not None)' ||
   fail "the gateway has torch"

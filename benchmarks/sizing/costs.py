@@ -53,27 +53,25 @@ class MeasuredCosts:
     @property
     def profile_ms(self) -> float:
         """Time of a cold `GetProfile` of 50 events with its embedding, alone: the gateway computes no longer."""
-        [row] = [
-            row for row in self._serving if row["target"] == "cold GetProfile with embedding: latency with 500 events"
-        ]
+        row = self._find_row("cold GetProfile with embedding: latency with 500 events")
         return float(row["value"]) / float(row["ratio"])
 
     @property
     def warm_ms(self) -> float:
         """Processor time that a cached answer takes at most: all cores over the rate, load generator included."""
-        [row] = [row for row in self._serving if row["target"] == "warm Recommend"]
+        row = self._find_row("warm Recommend")
         return 1_000 * _cores(row["circumstances"]["machine"]) / float(row["value"])
 
     @property
     def gateway_mib_per_item(self) -> float:
         """Memory of a gateway with a million items, over the items: at most what an item takes."""
-        [row] = [row for row in self._serving if row["target"] == "catalogue: memory of the gateway, 1,000,000 items"]
+        row = self._find_row("catalogue: memory of the gateway, 1,000,000 items")
         return float(row["value"]) / 1_000_000
 
     @property
     def process_mib(self) -> float:
         """Memory of a gateway process with a small catalogue, under load."""
-        [row] = [row for row in self._serving if row["target"] == "overload: memory"]
+        row = self._find_row("overload: memory")
         return float(row["value"])
 
     @property
@@ -133,6 +131,12 @@ class MeasuredCosts:
             "training-scale": self._training["circumstances"],
         }
         return [f"{name}: {each['date']}, {each['machine']}" for name, each in where.items()]
+
+    def _find_row(self, target: str) -> dict[str, Any]:
+        rows = [row for row in self._serving if row["target"] == target]
+        if len(rows) != 1:
+            raise BenchmarkError(f"{self._results / 'serving.json'} has {len(rows)} rows of {target!r}, not one")
+        return rows[0]
 
     def _median(self, kind: str, name: str) -> float:
         return statistics.median(cost[name] for cost in self._shared_state["costs"] if cost["kind"] == kind)

@@ -15,7 +15,7 @@ def _assume(default: float, meaning: str) -> Any:
 
 @dataclass(frozen=True)
 class Workload:
-    """The demands of the shop asks of Portrait, and what its machines cost."""
+    """The demands of the shop on Portrait, and the prices of its machines."""
 
     shoppers: int = _assume(100_000_000, "shoppers with events")
     items: int = _assume(10_000_000, "items of the catalogue")
@@ -60,12 +60,14 @@ def read_options(options: argparse.Namespace) -> Workload:
     """Read the assumptions from parsed arguments.
 
     Raises:
-        BenchmarkError: a share is above 1.
+        BenchmarkError: a share is above 1, or a visit has less than one request.
     """
     workload = Workload(**{each.name: getattr(options, each.name) for each in fields(Workload)})
     for name in ("events_a_request", "utilisation", "fill"):
         if getattr(workload, name) > 1.0:
             raise BenchmarkError(f"--{name.replace('_', '-')} is a share: at most 1")
+    if workload.visit_requests < 1.0:
+        raise BenchmarkError("--visit-requests is at least 1")
     if workload.profile_share + workload.search_share > 1.0:
         raise BenchmarkError("--profile-share and --search-share are shares of all requests: together at most 1")
     return workload
@@ -85,7 +87,7 @@ def _meaning(each: Any) -> str:
 def _positive(kind: Any) -> Any:
     def parse(text: str) -> float:
         value = float(text)
-        if not 0 < value < float("inf"):
+        if not 0.0 < value < float("inf") or (kind is int and value < 1.0):
             raise argparse.ArgumentTypeError(f"{text} is not above 0")
         return int(value) if kind is int else value
 

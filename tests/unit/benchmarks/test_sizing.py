@@ -110,13 +110,20 @@ def test_the_committed_results_have_all_costs() -> None:
 def test_a_missing_result_is_named(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"serving\.json is missing"):
         MeasuredCosts(tmp_path).calls("Recommend")
+    (tmp_path / "serving.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(BenchmarkError, match="lacks the processor time of cold Recommend calls"):
+        MeasuredCosts(tmp_path).calls("Recommend")
+    with pytest.raises(BenchmarkError, match="has 0 rows of 'warm Recommend', not one"):
+        _ = MeasuredCosts(tmp_path).warm_ms
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--shoppers", "0"], "0 is not above 0"),
+        (["--items", "0.5"], "0.5 is not above 0"),
         (["--gib-hour", "nan"], "nan is not above 0"),
+        (["--visit-requests", "0.5"], "--visit-requests is at least 1"),
         (["--fill", "1.5"], "--fill is a share"),
         (["--profile-share", "0.9", "--search-share", "0.2"], "together at most 1"),
     ],

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from benchmarks.sizing.costs import PROCESSES, MeasuredCosts, extrapolate
 from benchmarks.sizing.workload import Workload
+from portrait.server.storage.redis.keys import BUCKETS
 
 _GIB = 1 << 30
 _MONTH_HOURS = 730
 _CORES_A_MACHINE = 32
 _DAY_SECONDS = 86_400
-_BUCKETS = 256
 _AUDIENCE_SECONDS = 2.0
 """The promise of README.md for a million shoppers."""
 _UPSERTED_BYTES = 2_500
@@ -54,7 +54,7 @@ def list_components(workload: Workload, costs: MeasuredCosts, hit_rate: float) -
     Args:
         workload: the assumptions.
         costs: what was measured.
-        hit_rate: share of the requests other than searches that the response cache answers, 0 to 1.
+        hit_rate: share of all requests that the response cache answers, 0 to 1; searches are never among them.
     """
     gateway_cores = _gateway_cores(workload, costs, hit_rate)
     machines = math.ceil(gateway_cores / _CORES_A_MACHINE)
@@ -100,8 +100,9 @@ def _ms(workload: Workload, costs: MeasuredCosts, process: str, hit_rate: float)
     warm = costs.warm_ms if in_gateway else 0.0
     recommend_share = 1.0 - workload.profile_share - workload.search_share
     missed = recommend_share * (cold + state) + workload.profile_share * (profile + state)
-    hit = (1.0 - workload.search_share) * warm
-    return (1.0 - hit_rate) * missed + hit_rate * hit + workload.search_share * (search + state)
+    other_share = 1.0 - workload.search_share
+    hit_share = hit_rate / other_share if other_share else 0.0
+    return (1.0 - hit_share) * missed + hit_rate * warm + workload.search_share * (search + state)
 
 
 def list_limits(workload: Workload, costs: MeasuredCosts) -> list[Limit]:
@@ -129,7 +130,7 @@ def list_limits(workload: Workload, costs: MeasuredCosts) -> list[Limit]:
         ),
         Limit(
             "Redis: a bucket of shoppers can't be split over servers", workload.master_gib * workload.fill,
-            events * costs.event_bytes / _GIB / _BUCKETS, "GiB a bucket", "256 buckets",
+            events * costs.event_bytes / _GIB / BUCKETS, "GiB a bucket", f"{BUCKETS} buckets",
         ),
         Limit(
             "items changed since the release, of a day, in each process", 1.0, changed * _UPSERTED_BYTES / _GIB,

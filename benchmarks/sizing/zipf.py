@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _HEAD = 1_000_000
-"""Ranks whose chances are exact. Beyond, a rank's chance is the integral over it, which is off by less than 1e-12."""
+"""Ranks whose chances are exact. Beyond, a rank's chance is the integral over it, off by 1e-12 of it at most."""
 
 
 class Zipf:

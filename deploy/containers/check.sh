@@ -47,7 +47,7 @@ run() { # NAME OPTION…: a container as a careful operator runs it
 
 start() { # NAME OPTION…: the same in the background, until the end of this script
   started+=("portrait-check-$1")
-  run "$1" --detach --volume "$work/models:/models:ro" "${@:2}" >/dev/null
+  run "$1" --detach --volume "$work/made/models:/models:ro" "${@:2}" >/dev/null
 }
 
 inside() { # NAME COMMAND…
@@ -71,23 +71,21 @@ until_answered() { # NAME COMMAND…
 }
 
 train() {
-  say "trainer: a log, a run, a release"
+  say "trainer: a log of 100 shoppers, a run, a release"
   python3 docs/examples/tour/make_log.py "$work/log"
+  sed --in-place '/^shopper-[1-3]/d' "$work/log/events.csv"
   echo '{"finetune": "frozen", "max_epochs": 1}' >"$work/log/settings.json"
-  mkdir "$work/made"
-  chown 10001 "$work/made" "$work/models"
   local step
-  for step in "prepare /log /made/data" "train /made/data /made/run --settings /log/settings.json" "export /made/run --repository /models"; do
+  # The repository is a folder of the volume, not its root: an export writes beside the repository first.
+  for step in "prepare /log /made/data" "train /made/data /made/run --settings /log/settings.json" "export /made/run --repository /made/models"; do
     # shellcheck disable=SC2086 - words of a command
-    run trainer --rm --volume "$work/log:/log:ro" --volume "$work/made:/made" --volume "$work/models:/models" \
-      --env HOME=/tmp localhost/portrait-trainer $step >"$work/step" 2>&1 || { cat "$work/step" >&2; fail "portrait $step"; }
+    run trainer --rm --volume "$work/log:/log:ro" --volume "$work/made:/made" --env HOME=/tmp \
+      localhost/portrait-trainer $step >"$work/step" 2>&1 || { cat "$work/step" >&2; fail "portrait $step"; }
   done
 }
 
 start_triton() {
   # In the image of the gateway with the embedded Triton, alone: it listens on a socket of this folder for its own user only.
-  mkdir "$work/triton"
-  chown 10001 "$work/triton"
   start triton --shm-size 256m --volume "$work/triton:/run/triton" --env TMPDIR=/run/triton \
     --entrypoint python3 localhost/portrait-all-in-one -c '
 import asyncio
@@ -124,7 +122,8 @@ check_gateway() { # NAME IMAGE OPTION…
   ((code == 0)) || fail "$name ended with $code after SIGTERM"
 }
 
-mkdir "$work/models"
+mkdir "$work/made" "$work/triton"
+chown 10001 "$work/made" "$work/triton"
 [[ -n ${BASE:-} ]] || buildah inspect --type image "$base" >/dev/null 2>&1 || deploy/containers/base.sh "$base"
 for image in gateway all-in-one trainer; do build "$image"; done
 run torch --rm --entrypoint python3 localhost/portrait-gateway -c 'import sys, importlib.util as i; sys.exit(i.find_spec("torch") is not None)' ||

@@ -106,6 +106,8 @@ def _list_benchmarks() -> Iterator[Benchmark]:
     yield Benchmark(
         "ingest", "speed of `portrait ingest` from each kind of stream", _REPOSITORY, "benchmarks.ingest.cli",
         f"{SERVING},ingest",
+        "sizing", "machines and cost of a large shop, computed from the results of other benchmarks", "nothing",
+        "benchmarks.sizing.cli", f"{SERVING},redis",
     )  # fmt: skip
     yield Benchmark(
         "serving", "all targets of serving; writes the results", _REPOSITORY, "benchmarks.serving.cli", SERVING

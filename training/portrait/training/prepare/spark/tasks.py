@@ -69,9 +69,11 @@ class Scratch:
     @contextmanager
     def attempt(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
         """An engine, and a folder of its own, for one attempt at a task."""
-        with tempfile.TemporaryDirectory(dir=self._attempts) as folder:
-            with open_engine(Path(folder), in_task=True) as connection:
-                yield connection, Path(folder)
+        with (
+            tempfile.TemporaryDirectory(dir=self._attempts) as folder,
+            open_engine(Path(folder), in_task=True) as connection,
+        ):
+            yield connection, Path(folder)
 
 
 def read_part(scratch: Scratch, place: int, part: Part) -> TrainingError | None:

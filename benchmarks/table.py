@@ -92,6 +92,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "benchmarks.prepare.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
+        "prepare-engines", "both engines of `portrait prepare` on the same generated logs", "nothing",
+        "benchmarks.prepare.engines", f"{RANKING},spark",
+    )  # fmt: skip
+    yield Benchmark(
         "training-scale", "time and memory of preparing and training by the size of the log", "nothing",
         "benchmarks.training_scale.cli", RANKING,
     )  # fmt: skip

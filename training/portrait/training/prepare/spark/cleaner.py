@@ -15,7 +15,7 @@ import duckdb
 
 from portrait.features.files.path_names import utf8_path
 from portrait.training.dataset.readers import list_shards, parquet_relation
-from portrait.training.errors import DataError
+from portrait.training.errors import DataError, TrainingError
 from portrait.training.prepare import currencies
 from portrait.training.prepare.cleanup import CleanupLimits, create_views
 from portrait.training.prepare.engine import copy_to_parquet, fetch_one
@@ -81,8 +81,11 @@ class SparkCleaner:
         """See `Cleaner`. `judged` is a view of files."""
         copy_to_parquet(connection, "SELECT * FROM forgotten", self._scratch.forgotten)
         copy_to_parquet(connection, f"SELECT * FROM {currencies.COUNTS_TABLE}", self._scratch.currencies)
-        self._shuffle(connection)
+        rows = _count_rows(connection, self._scratch.typed)
+        self._shuffle(rows)
         self._run(partial(clean_shard, limits=limits), list_shards(self._scratch.shuffled))
+        if (cleaned := _count_rows(connection, self._scratch.judged)) != rows:
+            raise TrainingError(f"Spark moved {cleaned:,} of {rows:,} rows, though it told of no error")
         connection.execute(f"CREATE TEMP VIEW judged AS SELECT * FROM {parquet_relation(self._scratch.judged)}")
         create_views(connection)
 
@@ -90,10 +93,9 @@ class SparkCleaner:
         """See `Cleaner`; a folder of shards."""
         self._scratch.events.rename(table)
 
-    def _shuffle(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _shuffle(self, rows: int) -> None:
         """Move the rows of each shopper to one shard, and shoppers with lower ids to earlier shards."""
-        (rows,) = fetch_one(connection, f"SELECT count(*) FROM {parquet_relation(self._scratch.typed)}")
-        shards = max(self._session.sparkContext.defaultParallelism, -(-int(str(rows)) // _SHARD_ROWS))
+        shards = max(self._session.sparkContext.defaultParallelism, -(-rows // _SHARD_ROWS))
         typed = self._session.read.parquet(_escape_wildcards(_to_uri(self._scratch.typed)))
         typed.repartitionByRange(shards, "shopper_id").write.parquet(_to_uri(self._scratch.shuffled))
 
@@ -102,6 +104,11 @@ class SparkCleaner:
         scratch = self._scratch
         placed = self._session.sparkContext.parallelize(list(enumerate(files)), len(files))
         return placed.map(lambda each: task(scratch, *each)).collect()
+
+
+def _count_rows(connection: duckdb.DuckDBPyConnection, table: Path) -> int:
+    (rows,) = fetch_one(connection, f"SELECT count(*) FROM {parquet_relation(table)}")
+    return int(str(rows))
 
 
 def _to_uri(table: Path) -> str:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -19,6 +20,10 @@ _SETTINGS = {
     "spark.app.name": "portrait prepare",
     "spark.log.level": "FATAL",  # of an error of a task, the command says what it is
     "spark.sql.session.timeZone": "UTC",
+    # No row is left out, and a shard is one file.
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "spark.sql.files.maxRecordsPerFile": "0",
     # Times as numbers, and as they are: DuckDB wrote them and reads them.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
@@ -39,18 +44,25 @@ def open_session(scratch: Path) -> Iterator["SparkSession"]:
     _require_spark()
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
-    from pyspark.sql import SparkSession
 
-    # Else tasks take the first `python3` of the path.
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     try:
-        session = SparkSession.builder.config(map=_SETTINGS | {"spark.local.dir": str(scratch)}).getOrCreate()
+        session = _start(scratch)
         try:
             yield session
         finally:
             session.stop()
     except (PySparkException, Py4JError) as error:
         raise TrainingError(f"Spark failed: {_find_cause(error)}") from error
+
+
+def _start(scratch: Path) -> "SparkSession":
+    from pyspark.sql import SparkSession
+
+    # Else tasks take the first `python3` of the path.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of pandas, which has no part in this
+        return SparkSession.builder.config(map={**_SETTINGS, "spark.local.dir": str(scratch)}).getOrCreate()
 
 
 def _require_spark() -> None:

@@ -89,7 +89,10 @@ def rows_of(values: dict[str, list[str]], seed: int, count: int) -> list[dict[st
 
 
 def rows_of_shoppers(seed: int, count: int) -> list[dict[str, str]]:
-    """Rows of some shoppers who do much in little time; half of the rows have one odd value, which can be read."""
+    """Rows of some shoppers; half have one odd value, which can be read, some are there twice.
+
+    `hasty` has 20 views in one minute, `tireless` 20 in one day, each in another hour.
+    """
     values = {
         "event_id": ("e1", "e2", *IDS), "shopper_id": IDS, "type": TYPES, "time": TIMES, "item_id": IDS,
         "catalogue": ("products", "ads", "null", "a b"), "query": QUERIES, "price": AMOUNTS, "currency": ("EUR", "usd"),
@@ -110,7 +113,15 @@ def rows_of_shoppers(seed: int, count: int) -> list[dict[str, str]]:
             column = chance.choice(COLUMNS)
             row[column] = chance.choice(values[column])
         rows.append(row)
-    return [*rows, *chance.sample(rows, count // 20)]
+    rows += [_view("hasty", f"2024-01-10T10:00:{second:02}Z", f"i{second}") for second in range(20)]
+    rows += [_view("tireless", f"2024-01-10T{hour:02}:00:00Z", f"i{hour}") for hour in range(20)]
+    rows += chance.sample(rows, count // 20)
+    chance.shuffle(rows)
+    return rows
+
+
+def _view(shopper: str, time: str, item: str) -> dict[str, str]:
+    return dict.fromkeys(COLUMNS, "") | {"shopper_id": shopper, "type": "view", "time": time, "item_id": item}
 
 
 def csv_of(rows: list[dict[str, str]], separator: str) -> bytes:

@@ -114,7 +114,7 @@ def test_a_log_of_which_nothing_is_kept_is_refused(tmp_path: Path) -> None:
 
 def test_the_error_of_a_task_is_told_in_one_line(tmp_path: Path) -> None:
     with (
-        pytest.raises(TrainingError, match=r"^Spark failed: ZeroDivisionError: division by zero$"),
+        pytest.raises(TrainingError, match=r"^Spark failed: IndexError: list index out of range$"),
         open_session(tmp_path) as session,
     ):
-        session.sparkContext.parallelize([0]).map(lambda number: 1 // number).collect()
+        session.sparkContext.parallelize([1]).map(lambda place: "x"[place : place + 1].split()[0]).collect()

@@ -1,4 +1,4 @@
-"""The events of a log, read, moved and cleaned by Spark: the place of each rule stays what it is without it.
+"""The events of a log, read and cleaned in tasks of Spark, by the code that one process runs.
 
 All rules about events look at one row, or at the rows of one shopper. So Spark reads the parts of the log in tasks,
 moves the rows of each shopper to one of several shards, and cleans the shards in tasks. Shards hold ranges of shopper

@@ -60,9 +60,11 @@ def _start(scratch: Path) -> "SparkSession":
 
     # Else tasks take the first `python3` of the path.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    # A comma would be read as the end of one folder and the begin of another.
+    spill = {} if "," in str(scratch) else {"spark.local.dir": str(scratch)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of pandas, which has no part in this
-        return SparkSession.builder.config(map={**_SETTINGS, "spark.local.dir": str(scratch)}).getOrCreate()
+        return SparkSession.builder.config(map={**_SETTINGS, **spill}).getOrCreate()
 
 
 def _require_spark() -> None:

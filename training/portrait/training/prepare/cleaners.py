@@ -1,4 +1,4 @@
-"""Where the events of a log are cleaned: in this process, or on the machines of a cluster."""
+"""Places at which the events of a log are cleaned: this process, or the machines of a cluster."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -1,4 +1,4 @@
-"""What runs in a task of Spark, on any machine: the steps of `portrait prepare`, on a part of a log's events.
+"""Tasks of Spark, which run on any machine: the steps of `portrait prepare`, on a part of a log's events.
 
 A task that Spark runs twice writes the same file twice, each at once: a file is there as a whole or not at all.
 """
@@ -49,7 +49,7 @@ class Scratch:
 
     @property
     def events(self) -> Path:
-        """What is kept of each shard, as the data set holds it."""
+        """Kept events of each shard, as the data set holds them."""
         return self.folder / "events.parquet"
 
     @property

@@ -92,6 +92,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "benchmarks.prepare.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
+        "prepare-engines", "both engines of `portrait prepare` on the same generated logs", "nothing",
+        "benchmarks.prepare.engines", f"{RANKING},spark",
+    )  # fmt: skip
+    yield Benchmark(
         "training-scale", "time and memory of preparing and training by the size of the log", "nothing",
         "benchmarks.training_scale.cli", RANKING,
     )  # fmt: skip
@@ -106,6 +110,8 @@ def _list_benchmarks() -> Iterator[Benchmark]:
     yield Benchmark(
         "ingest", "speed of `portrait ingest` from each kind of stream", _REPOSITORY, "benchmarks.ingest.cli",
         f"{SERVING},ingest",
+    )  # fmt: skip
+    yield Benchmark(
         "sizing", "machines and cost of a large shop, computed from the results of other benchmarks", "nothing",
         "benchmarks.sizing.cli", f"{SERVING},redis",
     )  # fmt: skip

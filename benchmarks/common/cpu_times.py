@@ -29,13 +29,13 @@ class CpuMeter:
 
     def __init__(self, pid: int, name: Callable[[str], str]) -> None:
         self._names = {each: name(_read_command(each)) for each in list_tree(pid)}
-        self._before = {each: _read_milliseconds(each) for each in self._names}
+        self._before = {each: read_milliseconds(each) for each in self._names}
 
     def read(self) -> dict[str, float]:
         """Read the milliseconds since, by name."""
         used: defaultdict[str, float] = defaultdict(float)
         for pid, before in self._before.items():
-            used[self._names[pid]] += _read_milliseconds(pid) - before
+            used[self._names[pid]] += read_milliseconds(pid) - before
         return dict(used)
 
 
@@ -50,7 +50,8 @@ def _read_command(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
 
 
-def _read_milliseconds(pid: int) -> float:
+def read_milliseconds(pid: int) -> float:
+    """The CPU time of a process so far."""
     # Behind the name, which may have spaces: fields 14 and 15 are the times in user and in kernel mode.
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * _MILLISECONDS_PER_TICK

@@ -1,5 +1,6 @@
 """A generator of logs of shop events, written in pieces so that memory does not grow with the length."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,21 @@ BAD_PRICES, REPEATS, ROBOTS = 0.002, 0.005, 0.002
 
 def write_log(file: Path, events: int, seed: int, shoppers: int = SHOPPERS) -> None:
     """Write a CSV log of `events` rows by so many shoppers at most; the same arguments write the same bytes."""
-    generator = np.random.default_rng(seed)
     with file.open("wb") as log:
-        for start in range(0, events, PIECE):
-            piece = _make_piece(generator, min(PIECE, events - start), shoppers)
-            piece.write_csv(log, include_header=start == 0)
+        for place, piece in enumerate(_make_pieces(events, seed, shoppers)):
+            piece.write_csv(log, include_header=place == 0)
+
+
+def write_parts(folder: Path, events: int, seed: int, shoppers: int = SHOPPERS) -> None:
+    """Write the same rows as Parquet files of `PIECE` rows, the last of fewer."""
+    for place, piece in enumerate(_make_pieces(events, seed, shoppers)):
+        piece.write_parquet(folder / f"part-{place:05}.parquet")
+
+
+def _make_pieces(events: int, seed: int, shoppers: int) -> Iterator[pl.DataFrame]:
+    generator = np.random.default_rng(seed)
+    for start in range(0, events, PIECE):
+        yield _make_piece(generator, min(PIECE, events - start), shoppers)
 
 
 def _make_piece(generator: np.random.Generator, rows: int, shopper_count: int) -> pl.DataFrame:

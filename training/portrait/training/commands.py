@@ -15,7 +15,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from portrait.training.enums import DEFAULT_BASE_MODEL, Demographic, FineTuning, Preset, Split, TrackerKind
+from portrait.training.enums import (
+    DEFAULT_BASE_MODEL,
+    Demographic,
+    FineTuning,
+    PrepareEngine,
+    Preset,
+    Split,
+    TrackerKind,
+)
 from portrait.training.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -64,11 +72,16 @@ def prepare(
         Path | None,
         typer.Option(help="CSV that `portrait export-deletions` wrote: the rows of these shoppers are left out."),
     ] = None,
+    engine: Annotated[
+        PrepareEngine,
+        typer.Option(help="duckdb: in this process; spark: on the cluster of Spark's settings, for the source events."),
+    ] = PrepareEngine.DUCKDB,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Clean a log and write it as a data set for training."""
     from portrait.training.prepare.pipeline import prepare_data_set as write
     from portrait.training.prepare.sources import SOURCES, complete_journey, detect_source
+    from portrait.training.prepare.spark.cleaner import SparkCleaner
 
     with _reported_errors():
         if len(paths) > 2 or (len(paths) == 1 and source != "complete-journey"):
@@ -79,7 +92,13 @@ def prepare(
         name = source or detect_source(path)
         if name not in SOURCES:
             raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
-        report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions)
+        if engine is PrepareEngine.DUCKDB:
+            report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions)
+        elif name == "events":
+            spark = SparkCleaner(path)
+            report = write(name, spark.load, paths[-1], without=deletions, cleaner=spark)
+        else:
+            raise TrainingError(f"the engine spark reads the source events alone, not {name}; leave --engine out")
     for warning in report.warnings():
         Console(stderr=True).print(f"[yellow]warning:[/yellow] {escape(warning)}", highlight=False, soft_wrap=True)
     if as_json:

@@ -24,6 +24,15 @@ class FineTuning(StrEnum):
     """All of them where their adaptation to the shop ranks validation targets better, else none."""
 
 
+class PrepareEngine(StrEnum):
+    """Engines that clean the events of a log."""
+
+    DUCKDB = "duckdb"
+    """In this process; what memory does not hold is on the disk."""
+    SPARK = "spark"
+    """On the machines of a Spark cluster, or the cores of this one; reads the source `events` alone."""
+
+
 class Preset(StrEnum):
     """Presets of effort."""
 

@@ -20,6 +20,10 @@ class DataError(TrainingError):
         place = [file, *([f"row {row}"] if row else []), *([f"column {column!r}"] if column else [])]
         super().__init__(f"{', '.join(place)}: {message}")
 
+    def __reduce__(self) -> tuple[type["DataError"], tuple[str, int | None, str | None, str]]:
+        """Travel between processes."""
+        return type(self), (self.file, self.row, self.column, self.message)
+
 
 class DeclarationError(TrainingError):
     """A traits file declares something that can't be learnt from.

@@ -36,6 +36,16 @@ def test_what_was_given_back_is_a_refund_however_it_is_written(prepare_log: Prep
     assert data.rejected == {7: "impossible_price", 8: "impossible_quantity"}
 
 
+def test_parts_of_which_no_quantity_is_above_zero_may_hold_refunds(prepare_log: Prepare, tmp_path: Path) -> None:
+    (tmp_path / "events").mkdir()
+    for part, row in enumerate(("s,purchase,a,-1", "s,view,a,0")):
+        header = "shopper_id,type,item_id,quantity"
+        (tmp_path / "events" / f"{part}.csv").write_text(f"{header}\n{row}\n", encoding="utf-8")
+    data = prepare_log(tmp_path)
+    assert data.table("events").select("type", "quantity").rows() == [("refund", 1.0)]
+    assert data.report.rejected == {"impossible_quantity": 1}
+
+
 @pytest.mark.parametrize(
     ("name", "query"),
     [("excel_utf16.csv", 'crème "fraîche" 鞋'), ("excel_semicolons.csv", 'crème; "fraîche"')],

@@ -1,6 +1,7 @@
 """The folder is written whole, replaces only a data set, and its command says what it did."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,27 @@ def test_wrong_arguments_are_refused(
     write_log(events_csv=LOG)
     monkeypatch.chdir(tmp_path)
     assert run(*arguments)[0] == 2
+
+
+def test_spark_refuses_other_sources_than_events(tmp_path: Path) -> None:
+    code, told = run("--engine", "spark", "--source", "bestbuy", tmp_path, tmp_path / "out")
+    assert code == 2
+    assert "the engine spark reads the source events alone, not bestbuy" in " ".join(told.split())
+
+
+@pytest.mark.parametrize(("missing", "named"), [("pyspark", "shopper-portrait[train,spark]"), ("java", "Java 17")])
+def test_what_spark_lacks_is_named(
+    write_log: WriteLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, named: str
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    if missing == "pyspark":
+        monkeypatch.setitem(sys.modules, "pyspark", None)  # not there, for who looks
+    else:
+        pytest.importorskip("pyspark")
+    code, told = run("--engine", "spark", write_log(events_csv=LOG), tmp_path / "out")
+    assert code == 2
+    assert named in " ".join(told.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
 
 def test_an_unknown_folder_is_not_guessed(tmp_path: Path) -> None:

@@ -20,16 +20,31 @@ _WILDCARDS = "*?["
 _PATH_OPTIONS = "hive_partitioning = false, filename = false, union_by_name = false"
 
 
+def list_shards(table: Path) -> list[Path]:
+    """The files of a Parquet table, which is one file or a folder of shards, in the order of their rows.
+
+    Raises:
+        OSError: it is neither.
+    """
+    if not table.is_dir():
+        return [table]
+    shards = sorted(path for path in table.glob("*.parquet") if not path.name.startswith((".", "_")))
+    if not shards:
+        raise FileNotFoundError(f"{table} is no file, and no folder of shards")
+    return shards
+
+
 def parquet_relation(file: Path, *, numbered: bool = False, mending: str = "strict") -> str:
-    """SQL of a Parquet file's rows; bytes that have no type are UTF-8.
+    """SQL of a Parquet table's rows, those of its first shard first; bytes that have no type are UTF-8.
 
     Args:
-        file: its path.
+        file: its path, or a folder of shards.
         numbered: add the column `file_row_number`, from 0; the file may have no column of that name then.
         mending: what becomes of bytes that are not UTF-8: `strict` refuses them, `replace` or `ignore` mends them.
     """
+    paths = ", ".join(map(_quote_path, list_shards(file)))
     return (
-        f"read_parquet({_quote_path(file)}, file_row_number = {str(numbered).lower()}, binary_as_string = true, "
+        f"read_parquet([{paths}], file_row_number = {str(numbered).lower()}, binary_as_string = true, "
         f"utf8_validation = '{mending}', {_PATH_OPTIONS})"
     )
 
@@ -60,10 +75,10 @@ def parquet_schema_relation(file: Path) -> str:
 
 
 def read_parquet(file: Path, columns: Collection[str] | None = None) -> pl.DataFrame:
-    """Read a Parquet file as a whole.
+    """Read a Parquet table as a whole.
 
     Args:
-        file: its path.
+        file: its path, or a folder of shards.
         columns: those that are wanted; all if None.
 
     Raises:
@@ -74,14 +89,14 @@ def read_parquet(file: Path, columns: Collection[str] | None = None) -> pl.DataF
 
 
 def scan_parquet(file: Path) -> pl.LazyFrame:
-    """Open a Parquet file for a query.
+    """Open a Parquet table, a file or a folder of shards, for a query.
 
     Raises:
-        OSError: it is no file.
+        OSError: it is neither.
     """
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} is no file")
-    return pl.scan_parquet(utf8_path(file), glob=False, hive_partitioning=False)
+    if not file.exists():
+        raise FileNotFoundError(f"{file} is missing")
+    return pl.scan_parquet([utf8_path(shard) for shard in list_shards(file)], glob=False, hive_partitioning=False)
 
 
 def _quote_path(file: Path) -> str:

@@ -49,8 +49,8 @@ def scan_table(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.L
         TrainingError: there is no such file, or it is no Parquet file of these columns.
     """
     path = folder / f"{name}.parquet"
-    if not path.is_file():
-        raise not_prepared_error(folder, f"{path} is missing" if not path.exists() else f"{path} is no file")
+    if not path.exists():
+        raise not_prepared_error(folder, f"{path} is missing")
     try:
         frame = readers.scan_parquet(path)
         held = frame.collect_schema()

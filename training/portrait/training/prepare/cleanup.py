@@ -11,6 +11,12 @@ from portrait.training.prepare import deletions
 from portrait.training.prepare.schema import EVENT_COLUMNS
 from portrait.training.prepare.signs import SIGNED_EVENTS_SQL
 
+SORTED_EVENTS_SQL = """
+    SELECT event_id, shopper_id, sequence, type, time, item_id, catalogue, query, price, quantity, rating,
+        dwell_seconds, position
+    FROM events ORDER BY shopper_id, sequence
+"""
+"""The rows of `events` as a data set holds them."""
 RATE_LIMITED_TYPES = (EventType.SEARCH, EventType.VIEW, EventType.CLICK)
 """Event types that a robot makes fast. One order may have any number of purchases or refunds at one time."""
 
@@ -53,10 +59,11 @@ def clean_events(connection: duckdb.DuckDBPyConnection, limits: CleanupLimits) -
     _reject_duplicates(connection, "duplicate_event", what, "event_id IS NULL AND time IS NOT NULL")
     _reject_bursts(connection, "burst", "minute", limits.events_per_minute)
     _reject_bursts(connection, "robot", "day", limits.events_per_day)
-    _create_views(connection)
+    create_views(connection)
 
 
-def _create_views(connection: duckdb.DuckDBPyConnection) -> None:
+def create_views(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the views `events` and `rejected` of `judged`."""
     columns = ", ".join(EVENT_COLUMNS)
     connection.execute(
         f"CREATE TEMP VIEW rejected AS SELECT file, row, reason, {columns} FROM judged "

@@ -8,13 +8,14 @@ from portrait.training.dataset.sql import literal
 from portrait.training.prepare.tables import Table
 from portrait.training.prepare.values import currency, currency_name
 
-_COUNTS_TABLE = "currencies"
+COUNTS_TABLE = "currencies"
+"""Counts of prices by currency: `kind` (`events` or `items`), `currency`, `prices`."""
 
 
 def create_counts(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the table of counts, empty."""
     connection.execute(
-        f"CREATE TEMP TABLE IF NOT EXISTS {_COUNTS_TABLE} (kind VARCHAR, currency VARCHAR, prices BIGINT)"
+        f"CREATE TEMP TABLE IF NOT EXISTS {COUNTS_TABLE} (kind VARCHAR, currency VARCHAR, prices BIGINT)"
     )
 
 
@@ -30,19 +31,55 @@ def keep_commonest_currency(table: Table, kind: str, typed: Mapping[str, str]) -
     """
     if "price" not in typed:
         return {}
-    price, named = typed["price"], currency("price", decimal_comma=table.decimal_comma)
-    if "currency" in table.columns:
-        named = f"coalesce({named}, CASE WHEN ({price}) IS NOT NULL THEN {currency_name('currency')} END)"
-    create_counts(table.connection)
-    table.connection.execute(
-        f"INSERT INTO {_COUNTS_TABLE} SELECT {literal(kind)}, {named} AS currency, count(*) FROM {table.name} "
+    named = named_currency(table, typed)
+    add_counts(table.connection, kind, named, table.name)
+    return {"price": kept_price(kind, typed["price"], named)}
+
+
+def named_currency(table: Table, typed: Mapping[str, str]) -> str:
+    """SQL of the currency of each row's price; null if none is named.
+
+    Args:
+        table: the part.
+        typed: SQL by column.
+    """
+    if "price" not in typed:
+        return "NULL"
+    named = currency("price", decimal_comma=table.decimal_comma)
+    if "currency" not in table.columns:
+        return named
+    return f"coalesce({named}, CASE WHEN ({typed['price']}) IS NOT NULL THEN {currency_name('currency')} END)"
+
+
+def add_counts(connection: duckdb.DuckDBPyConnection, kind: str, named: str, relation: str) -> None:
+    """Add to the counts.
+
+    Args:
+        connection: the engine.
+        kind: `events` or `items`.
+        named: SQL of the currency that a row names.
+        relation: the rows.
+    """
+    create_counts(connection)
+    connection.execute(
+        f"INSERT INTO {COUNTS_TABLE} SELECT {literal(kind)}, {named} AS currency, count(*) FROM {relation} "
         "GROUP BY 2 HAVING currency IS NOT NULL"
     )
+
+
+def kept_price(kind: str, price: str, named: str) -> str:
+    """SQL of a price, null if it names another currency than the commonest of the counts.
+
+    Args:
+        kind: `events` or `items`.
+        price: SQL of the price.
+        named: SQL of the currency that it names.
+    """
     commonest = (
-        f"(SELECT currency FROM {_COUNTS_TABLE} WHERE kind = {literal(kind)} "
+        f"(SELECT currency FROM {COUNTS_TABLE} WHERE kind = {literal(kind)} "
         "GROUP BY currency ORDER BY sum(prices) DESC, currency LIMIT 1)"
     )
-    return {"price": f"CASE WHEN ({named}) IS NULL OR ({named}) = {commonest} THEN {price} END"}
+    return f"CASE WHEN ({named}) IS NULL OR ({named}) = {commonest} THEN {price} END"
 
 
 def count_currencies(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
@@ -50,7 +87,7 @@ def count_currencies(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[st
     create_counts(connection)
     counted: dict[str, dict[str, int]] = {}
     rows = connection.execute(
-        f"SELECT kind, currency, sum(prices)::BIGINT AS prices FROM {_COUNTS_TABLE} "
+        f"SELECT kind, currency, sum(prices)::BIGINT AS prices FROM {COUNTS_TABLE} "
         "GROUP BY kind, currency ORDER BY kind, prices DESC, currency"
     )
     for kind, name, prices in rows.fetchall():

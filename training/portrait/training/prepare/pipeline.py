@@ -10,17 +10,13 @@ import duckdb
 from portrait.training.dataset.data_set import REPORT_FILE
 from portrait.training.dataset.identity import read_identity
 from portrait.training.dataset.readers import parquet_relation
-from portrait.training.dataset.sql import literal
 from portrait.training.errors import TrainingError
 from portrait.training.prepare import deletions, joins, report
-from portrait.training.prepare.cleanup import CleanupLimits, clean_events
-from portrait.training.prepare.engine import open_engine
+from portrait.training.prepare.cleaners import Cleaner, LocalCleaner
+from portrait.training.prepare.cleanup import CleanupLimits
+from portrait.training.prepare.engine import copy_to_parquet, open_engine
 
 DATA_SET_FILES = {"events.parquet", "items.parquet", "shoppers.parquet", "rejected.parquet", REPORT_FILE}
-_EVENT_COLUMNS = (
-    "event_id, shopper_id, sequence, type, time, item_id, catalogue, query, price, quantity, rating, dwell_seconds, "
-    "position"
-)
 
 
 def prepare_data_set(
@@ -29,20 +25,23 @@ def prepare_data_set(
     output: Path,
     limits: CleanupLimits | None = None,
     without: Path | None = None,
+    cleaner: Cleaner | None = None,
 ) -> report.Report:
     """Clean a source and write it to a folder; a data set that stands there is replaced.
 
     Args:
         source: name of the source, for the report.
-        load: makes the three views of `schema`.
+        load: makes the three views of `schema`, of which the cleaner reads the events.
         output: the folder.
         limits: of cleaning; the defaults if None.
-        without: a list of shoppers who were forgotten; see `forgotten`.
+        without: a list of shoppers who were forgotten; see `deletions`.
+        cleaner: cleans the events; in this process if None.
 
     Raises:
         DataError: the source is malformed.
         TrainingError: `output` holds something else, or nothing of the source can be kept.
     """
+    cleaner = cleaner or LocalCleaner()
     _require_replaceable(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     # Both stand beside the output: a rename stays on one file system, and spilled tables need its room, not /tmp's.
@@ -53,10 +52,10 @@ def prepare_data_set(
         folder = Path(staging) / "data"
         folder.mkdir()
         try:
-            with open_engine(Path(spill)) as connection:
+            with open_engine(Path(spill)) as connection, cleaner.opened(Path(spill)):
                 load(connection)
                 deletions.load_deletions(connection, without)
-                written = _write_tables(connection, source, folder, limits or CleanupLimits())
+                written = _write_tables(connection, source, folder, limits or CleanupLimits(), cleaner)
         except (duckdb.Error, OSError) as error:
             raise TrainingError(f"{source} can't be prepared: {str(error).splitlines()[0]}") from error
         if not written.kept:
@@ -78,18 +77,16 @@ def _require_replaceable(output: Path) -> None:
 
 
 def _write_tables(
-    connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: CleanupLimits
+    connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: CleanupLimits, cleaner: Cleaner
 ) -> report.Report:
-    clean_events(connection, limits)
+    cleaner.clean(connection, limits)
     # Before anything is written: it may refuse.
     joined = joins.measure_joins(connection)
-    _copy_to_parquet(
-        connection, f"SELECT {_EVENT_COLUMNS} FROM events ORDER BY shopper_id, sequence", folder / "events.parquet"
-    )
+    cleaner.write_events(connection, folder / "events.parquet")
     events = parquet_relation(folder / "events.parquet")
-    _copy_to_parquet(connection, _items_query(events, limits), folder / "items.parquet")
-    _copy_to_parquet(connection, _shoppers_query(events), folder / "shoppers.parquet")
-    _copy_to_parquet(connection, "SELECT * FROM rejected ORDER BY file, row", folder / "rejected.parquet")
+    copy_to_parquet(connection, _items_query(events, limits), folder / "items.parquet")
+    copy_to_parquet(connection, _shoppers_query(events), folder / "shoppers.parquet")
+    copy_to_parquet(connection, "SELECT * FROM rejected ORDER BY file, row", folder / "rejected.parquet")
     counted = report.count_rows(connection, source, folder, limits, joined)
     written = dataclasses.replace(counted, identity=read_identity(folder))
     (folder / REPORT_FILE).write_text(written.to_json() + "\n", encoding="utf-8")
@@ -131,7 +128,3 @@ def _shoppers_query(events: str) -> str:
         ) USING (shopper_id)
         ORDER BY shopper_id
     """
-
-
-def _copy_to_parquet(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
-    connection.execute(f"COPY ({query}) TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)")

@@ -45,7 +45,13 @@ SHOPPER_COLUMNS = {
     "region": "VARCHAR",
 }
 
-_VIEWS = {"raw_events": SOURCE_COLUMNS | EVENT_COLUMNS, "raw_items": ITEM_COLUMNS, "raw_shoppers": SHOPPER_COLUMNS}
+_VIEWS = {
+    "raw_events": SOURCE_COLUMNS | EVENT_COLUMNS,
+    "raw_items": ITEM_COLUMNS,
+    "raw_shoppers": SHOPPER_COLUMNS,
+    "events_of_part": SOURCE_COLUMNS | EVENT_COLUMNS | {"currency": "VARCHAR"},
+}
+"""Columns of the three views, and of the events of one part of a log, before it is known which currency counts."""
 _DEFAULTS = {"catalogue": literal(DEFAULT_CATALOGUE), "part": "0", "lines": "1"}
 
 
@@ -60,10 +66,10 @@ def create_view_from(connection: duckdb.DuckDBPyConnection, name: str, rows: str
 
 
 def select_rows(name: str, relation: str, given: Mapping[str, str]) -> str:
-    """SQL of rows of one of the three views.
+    """SQL of rows of one of the views.
 
     Args:
-        name: the view.
+        name: the view, of `_VIEWS`.
         relation: what stands behind FROM.
         given: SQL expression of each column that the source knows; the others are null or their default.
     """

@@ -19,6 +19,7 @@ from portrait.features.logs.timestamps import read_time
 from portrait.training.dataset.sql import identifier, literal
 from portrait.training.errors import DataError
 from portrait.training.prepare import currencies, parts, schema, tables
+from portrait.training.prepare.engine import copy_to_parquet
 from portrait.training.prepare.parts import Part
 from portrait.training.prepare.plain_files import open_plain
 from portrait.training.prepare.signs import normalised_type_sql
@@ -69,9 +70,17 @@ def recognises(path: Path) -> bool:
 
 def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Make the three views of a log."""
-    names = ", ".join(f"({literal(name)}, {literal(kind)})" for name, kind in EVENT_TYPE_NAMES.items())
-    connection.execute(f"CREATE TEMP TABLE event_types AS SELECT * FROM (VALUES {names}) AS names (spelling, kind)")
-    _create_table_or_view(connection, "raw_events", _find_log(path), _event_rows)
+    _create_event_types(connection)
+    _create_table_or_view(connection, "raw_events", find_log(path), _event_rows)
+    load_lists(connection, path)
+
+
+def load_lists(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Make the views of what a log lists: `raw_items` and `raw_shoppers`.
+
+    Raises:
+        DataError: a file is malformed.
+    """
     # Of a log that is named as a file, what lies beside it is no part.
     _create_table_or_view(connection, "raw_items", parts.find_parts(path, "items") if path.is_dir() else [], _item_rows)
     _create_table_or_view(
@@ -79,7 +88,32 @@ def load(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     )
 
 
-def _find_log(path: Path) -> list[Part]:
+def write_events_of_part(connection: duckdb.DuckDBPyConnection, part: Part, output: Path) -> None:
+    """Write the rows of one part of a log to a Parquet file, with the columns of the view `events_of_part`.
+
+    Raises:
+        DataError: the part is malformed.
+    """
+    _create_event_types(connection)
+    name, only, known = _TABLES["raw_events"]
+    with open_plain(connection, part.file) as file:
+        table = tables.read_table(connection, file, name, only, known)
+        typed = _type_events(table, part)
+        named = currencies.named_currency(table, typed)
+        copy_to_parquet(connection, _select_events("events_of_part", table, typed | {"currency": named}), output)
+
+
+def _create_event_types(connection: duckdb.DuckDBPyConnection) -> None:
+    names = ", ".join(f"({literal(name)}, {literal(kind)})" for name, kind in EVENT_TYPE_NAMES.items())
+    connection.execute(f"CREATE TEMP TABLE event_types AS SELECT * FROM (VALUES {names}) AS names (spelling, kind)")
+
+
+def find_log(path: Path) -> list[Part]:
+    """The parts of a log's events.
+
+    Raises:
+        DataError: there are none, or they are there twice.
+    """
     if path.is_file():
         return [Part(path, path.name)]
     if found := parts.find_parts(path, "events"):
@@ -117,15 +151,23 @@ def _create_table_or_view(
 
 
 def _event_rows(table: tables.Table, part: Part, place: int) -> str:
+    typed = _type_events(table, part)
+    return _select_events("raw_events", table, typed | currencies.keep_commonest_currency(table, "events", typed))
+
+
+def _type_events(table: tables.Table, part: Part) -> dict[str, str]:
+    """SQL of each column of the events that the table has."""
     table.require("shopper_id", "type")
     if "query" not in table.columns:
         table.require("item_id")
     typed = _typed_columns(table, schema.EVENT_COLUMNS)
-    typed |= currencies.keep_commonest_currency(table, "events", typed)
     # A type that has no name keeps its spelling, for the report to count.
-    typed |= {"file": literal(part.name), "row": "row", "type": f"coalesce(kind, {typed['type']})"}
+    return typed | {"file": literal(part.name), "row": "row", "type": f"coalesce(kind, {typed['type']})"}
+
+
+def _select_events(view: str, table: tables.Table, typed: dict[str, str]) -> str:
     relation = f"{table.name} LEFT JOIN event_types ON spelling = {normalised_type_sql('type')}"
-    return schema.select_rows("raw_events", relation, typed)
+    return schema.select_rows(view, relation, typed)
 
 
 def _item_rows(table: tables.Table, part: Part, place: int) -> str:

@@ -1,5 +1,6 @@
-"""The backends of a gateway and its jobs: the state file, a Triton that answers, and the releases in memory."""
+"""The backends of a gateway and its jobs: the store, a Triton that answers, an index, and the releases in memory."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -7,8 +8,10 @@ from dataclasses import dataclass
 from tritonclient.utils import InferenceServerException
 
 from portrait.server.engine import Engine
+from portrait.server.release.release import OpenIndex
 from portrait.server.rollout.rollout import Rollout
 from portrait.server.rollout.traffic import Traffic
+from portrait.server.search.open import open_collections
 from portrait.server.settings import Settings
 from portrait.server.storage.open import open_state
 from portrait.server.storage.store import Store
@@ -30,11 +33,13 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """An open store, and a Triton that answers."""
+    """An open store, a Triton that answers, and the engine of the nearest items."""
 
     store: Store
     triton: EmbeddedTriton | SupervisedTriton | TritonFleet
     triton_version: str
+    open_index: OpenIndex | None
+    """Opens the index of a release in the engine that the settings name; None if they name none."""
 
 
 async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervised: bool = False) -> Backends:
@@ -46,14 +51,23 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
         supervised: whether another process loads releases into the Triton.
 
     Raises:
-        OSError, StoreError, TrafficError, TritonError: the store or Triton can't be used.
+        OSError, IndexStorageError, StoreError, TrafficError, TritonError: the store, the index or Triton can't be used.
     """
     if settings.release is None:
         Traffic.of(settings.repository)  # fails before anything is started
     store = await open_state(settings.state, settings.state_url, settings.state_replicas)
     closing.push_async_callback(store.close)
+    open_index = await _open_index(settings, closing)
     triton = await _open_triton(settings, closing, supervised)
-    return Backends(store, triton, await _read_triton_version(triton.urls))
+    return Backends(store, triton, await _read_triton_version(triton.urls), open_index)
+
+
+async def _open_index(settings: Settings, closing: AsyncExitStack) -> OpenIndex | None:
+    if settings.index_url is None:
+        return None
+    collections = await asyncio.to_thread(open_collections, settings.index_url)
+    closing.push_async_callback(asyncio.to_thread, collections.close)
+    return lambda release: collections.open(release.identity, release.vectors)
 
 
 async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExitStack) -> Rollout:
@@ -69,7 +83,13 @@ async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExi
 
     async def open_engine(release: int) -> Engine:
         return await Engine.open(
-            settings.repository, release, triton.urls, cache_bytes, is_running, settings.triton_hedge_seconds
+            settings.repository,
+            release,
+            triton.urls,
+            cache_bytes,
+            is_running,
+            settings.triton_hedge_seconds,
+            backends.open_index,
         )
 
     rollout = Rollout(settings.repository, backends.store, triton, open_engine)

@@ -72,6 +72,13 @@ class Settings(BaseSettings):
         description="Replicas of Redis that must have a change before it is acknowledged. With 0, what was "
         "acknowledged in the last moment can be lost with a server.",
     )
+    index_url: str | None = Field(
+        None,
+        pattern=r"^(https?://\S+|(?!\w+://).+\.db)$",
+        description="A Milvus that searches the nearest items in place of this process: http://HOST:PORT, https:// for "
+        "TLS, or the path of a file of Milvus Lite, which ends with .db. `portrait index-release` brings a release "
+        "there. Needs the packages of the extra `milvus`.",
+    )
     audiences: Path = Field(
         Path("var/audiences"), description="Folder of the audience tables that `portrait build-audience-table` makes."
     )
@@ -194,6 +201,11 @@ class Settings(BaseSettings):
             raise ValueError("default_deadline_seconds is longer than max_deadline_seconds")
         if self.processes > 1 and self.host.startswith(UNIX_SCHEME):
             raise ValueError("processes can't share a Unix socket: set processes to 1, or host to an IP address")
+        if self.processes > 1 and (self.index_url or "").endswith(".db"):
+            raise ValueError(
+                "processes can't share a file of Milvus Lite: set processes to 1, or index_url to the address of a "
+                "server"
+            )
         return self
 
     @property

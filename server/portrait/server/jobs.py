@@ -24,7 +24,6 @@ from portrait.server.release.release import Release
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.runtime.signals import cancel_on_signals
 from portrait.server.search.errors import IndexStorageError
-from portrait.server.search.indexed_rows import IndexedRows
 from portrait.server.search.open import open_collections
 from portrait.server.settings import Settings
 from portrait.server.storage.backup import back_up, read_tombstones_of, restore
@@ -99,8 +98,7 @@ async def index_release(settings: Settings, number: int | None, prune: bool) -> 
 
 def _fill_index(collections: "MilvusCollections", release: Release) -> ItemIndex:
     """Bring the items of a release into its collection, and open it."""
-    started, columns = time.monotonic(), release.items.columns
-    told = started
+    told = started = time.monotonic()
 
     def tell(stored: int) -> None:
         nonlocal told
@@ -108,8 +106,7 @@ def _fill_index(collections: "MilvusCollections", release: Release) -> ItemIndex
             told = time.monotonic()
             _log.info("index_progress", release=release.number, items=stored, of=len(release.items))
 
-    rows = IndexedRows(release.vectors, columns.catalogue, columns.path, columns.brand, columns.price, release.is_cold)
-    is_new = collections.fill(release.identity, rows, tell)
+    is_new = collections.fill(release.identity, release.indexed_rows, tell)
     index = collections.open(release.identity, release.vectors)
     seconds = round(time.monotonic() - started, 1)
     _log.info("release_indexed", release=release.number, items=len(index), is_new=is_new, seconds=seconds)

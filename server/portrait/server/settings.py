@@ -3,6 +3,7 @@
 `portrait serve` makes its options from this class, so `--help` shows the descriptions below.
 """
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -74,7 +75,6 @@ class Settings(BaseSettings):
     )
     index_url: str | None = Field(
         None,
-        pattern=r"^(https?://\S+|(?!\w+://).+\.db)$",
         description="A Milvus that searches the nearest items in place of this process: http://HOST:PORT, https:// for "
         "TLS, or the path of a file of Milvus Lite, which ends with .db. `portrait index-release` brings a release "
         "there. Needs the packages of the extra `milvus`.",
@@ -189,6 +189,13 @@ class Settings(BaseSettings):
     def _check_triton_url(cls, value: str | None) -> str | None:
         if value is not None and not all(url.strip() for url in value.split(",")):
             raise ValueError("an address between two commas is empty")
+        return value
+
+    @field_validator("index_url")
+    @classmethod
+    def _check_index_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://\S+|[^:]+\.db", value):
+            raise ValueError("it is neither http://HOST:PORT nor https://HOST:PORT nor a path that ends with .db")
         return value
 
     @model_validator(mode="after")

@@ -28,6 +28,7 @@ from portrait.features.release.manifest import Manifest, ReleaseError, read_veri
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import ItemIndex
 from portrait.features.search.flat import FlatIndex
+from portrait.features.search.indexed_rows import IndexedRows
 from portrait.features.search.item_index import open_index
 from portrait.features.search.ivf import IvfIndex
 from portrait.features.search.row_bitmap import RowBitmap
@@ -96,6 +97,12 @@ class Release:
         if self.remote_index is not None:
             return self.remote_index
         return FlatIndex(self.vectors) if self.index is None else self.index
+
+    @property
+    def indexed_rows(self) -> IndexedRows:
+        """The part of the items that another process needs, to search the nearest of them."""
+        columns = self.items.columns
+        return IndexedRows(self.vectors, columns.catalogue, columns.path, columns.brand, columns.price, self.is_cold)
 
     @property
     def popularity(self) -> NDArray[np.float32]:

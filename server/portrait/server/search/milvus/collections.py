@@ -8,25 +8,28 @@ finds it as it was.
 import logging
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pymilvus import MilvusClient
 
 from portrait.features.release.manifest import ReleaseError
+from portrait.features.search.indexed_rows import IndexedRows
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
 from portrait.server.search.errors import IndexStorageError, describe_error
-from portrait.server.search.indexed_rows import IndexedRows
 from portrait.server.search.milvus.index import MilvusIndex
 from portrait.server.search.milvus.schema import batch_rows, make_index, make_schema
 
 _BUILDING = "_building"
 """Ends the name of a collection that is not complete."""
 _NAME = re.compile(rf"portrait_(\d+)_[0-9a-f]+({_BUILDING})?")
+_FILE_SUFFIX = ".db"
 _CONNECT_SECONDS = 5.0
-_CALL_SECONDS = 30.0
-"""Seconds that a call of metadata, or with one batch, may take."""
+_CALL_SECONDS = 10.0
+"""Seconds that a call may take which moves no rows."""
+_BATCH_SECONDS = 120.0
 _LOAD_SECONDS = 600.0
 _BUILD_SECONDS = 86_400.0
 _RETRY_SECONDS = 5.0
@@ -43,7 +46,7 @@ class MilvusCollections:
     def __init__(self, client: MilvusClient, url: str) -> None:
         self._client, self._url = client, url
 
-    def open(self, identity: str, vectors: NDArray[np.floating]) -> MilvusIndex:
+    def open(self, identity: str, vectors: NDArray[np.floating[Any]]) -> MilvusIndex:
         """Open the collection of a release, and load it where Milvus has not.
 
         Args:
@@ -120,8 +123,12 @@ class MilvusCollections:
         return dropped
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, and the file if it is one."""
         self._client.close()
+        if self._url.endswith(_FILE_SUFFIX):
+            from milvus_lite.server_manager import server_manager_instance
+
+            server_manager_instance.release_server(self._url)
 
     def _is_complete(self, name: str, rows: int) -> bool:
         if not self._client.has_collection(name, timeout=_CALL_SECONDS):
@@ -135,7 +142,7 @@ class MilvusCollections:
         self._client.create_collection(name, schema=make_schema(rows.vectors.shape[1]), timeout=_CALL_SECONDS)
         stored = 0
         for batch in batch_rows(rows):
-            self._client.insert(name, batch, timeout=_CALL_SECONDS)
+            self._client.insert(name, batch, timeout=_BATCH_SECONDS)
             stored += len(batch)
             tell(stored)
         self._client.flush(name, timeout=_BUILD_SECONDS)
@@ -171,7 +178,7 @@ def connect(url: str) -> MilvusCollections:
     try:
         return MilvusCollections(MilvusClient(url, timeout=_CONNECT_SECONDS), shown)
     except Exception as error:  # pymilvus lets those of gRPC pass
-        hint = "; another process may have it open" if url.endswith(".db") else ""
+        hint = "; another process may have it open" if url.endswith(_FILE_SUFFIX) else ""
         raise IndexStorageError(f"no Milvus answers at {shown}: {describe_error(error)}{hint}") from error
 
 

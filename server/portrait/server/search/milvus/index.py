@@ -1,8 +1,9 @@
 """The index of one release in Milvus: conditions are searched there, all else that rules rows out is applied here."""
 
+import math
 import threading
 import time
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import structlog
@@ -30,8 +31,8 @@ _OVERFETCH_FACTOR = 2
 """So many times as many rows are fetched as are wanted, since changed and excluded items are left out here."""
 _GROWTH = 8
 """Growth of that number when too few of the fetched rows may be found."""
-_EFFORT_FACTOR = 2
-"""Candidates that HNSW keeps, for each row that is fetched."""
+_EFFORT_FACTOR, _MIN_EFFORT, _MAX_EFFORT = 2, 256, 8_192
+"""Candidates that HNSW keeps for each row that is fetched, more where few rows may be found; at least; at most."""
 _LOG_SECONDS = 5.0
 
 _log = structlog.get_logger(__name__)
@@ -49,7 +50,7 @@ class MilvusIndex(ItemIndex):
 
     is_remote: ClassVar[bool] = True
 
-    def __init__(self, client: MilvusClient, collection: str, vectors: NDArray[np.floating]) -> None:
+    def __init__(self, client: MilvusClient, collection: str, vectors: NDArray[np.floating[Any]]) -> None:
         self._client, self._collection, self._vectors = client, collection, vectors
         self._counting = threading.Lock()
         self._logged = -_LOG_SECONDS
@@ -80,10 +81,11 @@ class MilvusIndex(ItemIndex):
         scores = np.zeros((len(vectors), k), dtype=np.float32)
         expression = format_expression(conditions)
         wanting, fetched = np.arange(len(vectors)), min(_OVERFETCH_FACTOR * k, MAX_FETCHED)
+        passing = max(share, 1.0 / len(self))
         while len(wanting):
             short = []
             for place, (found, inner) in zip(
-                wanting.tolist(), self._fetch(vectors[wanting], fetched, expression), strict=True
+                wanting.tolist(), self._fetch(vectors[wanting], fetched, expression, passing), strict=True
             ):
                 is_whole = len(found) < fetched  # there are no others
                 kept = np.flatnonzero(bits.contains_rows(among, found))[:k]
@@ -111,7 +113,7 @@ class MilvusIndex(ItemIndex):
         self._fault = fault
         return fault
 
-    def _fetch(self, vectors: NDArray[np.float32], count: int, expression: str) -> list[Found]:
+    def _fetch(self, vectors: NDArray[np.float32], count: int, expression: str, share: float) -> list[Found]:
         """Fetch the nearest rows to each vector, best first.
 
         Raises:
@@ -119,6 +121,8 @@ class MilvusIndex(ItemIndex):
         """
         if self._fault is not None:
             raise _unavailable()
+        wanted = max(_MIN_EFFORT, math.ceil(_EFFORT_FACTOR * count / share))
+        effort = max(count, min(wanted, _MAX_EFFORT))
         try:
             answers = self._client.search(
                 self._collection,
@@ -126,7 +130,7 @@ class MilvusIndex(ItemIndex):
                 anns_field=VECTOR,
                 filter=expression,
                 limit=count,
-                search_params={"metric_type": METRIC, "params": {"ef": _EFFORT_FACTOR * count}},
+                search_params={"metric_type": METRIC, "params": {"ef": effort}},
                 output_fields=[ROW],
                 consistency_level="Eventually",  # the collection does not change
                 timeout=SEARCH_SECONDS,

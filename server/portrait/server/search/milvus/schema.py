@@ -7,7 +7,7 @@ import numpy as np
 from pymilvus import CollectionSchema, DataType, MilvusClient
 from pymilvus.milvus_client.index import IndexParams
 
-from portrait.server.search.indexed_rows import IndexedRows
+from portrait.features.search.indexed_rows import IndexedRows
 from portrait.server.search.milvus.expressions import BRAND, CATALOGUE, IS_COLD, PATH, PRICE
 
 ROW, VECTOR = "row", "vector"

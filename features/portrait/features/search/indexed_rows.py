@@ -1,6 +1,7 @@
 """The part of a release's items that an engine of its own needs, to search the nearest of them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 class IndexedRows:
     """Vectors and filtered columns of a release's items, by row."""
 
-    vectors: NDArray[np.floating]
+    vectors: NDArray[np.floating[Any]]
     """`[rows, dimension]`, unit length."""
     catalogue: NDArray[np.int32]
     path: NDArray[np.int32]

@@ -11,10 +11,13 @@ from tritonclient.utils import InferenceServerException
 from portrait.features.release.layout import list_models
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.doctor.findings import Finding, Level
+from portrait.server.errors import PortraitError
 from portrait.server.release.release import Release
 from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.rpc.tls import TlsError, load_certificates
 from portrait.server.runtime.addresses import is_local
+from portrait.server.search.errors import IndexStorageError
+from portrait.server.search.open import open_collections
 from portrait.server.settings import Settings
 from portrait.server.storage.failures import describe_error
 from portrait.server.storage.open import open_state
@@ -34,9 +37,27 @@ async def check_configuration(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     yield await _check_state(settings)
     yield _check_certificates(settings)
+    if settings.index_url is not None:
+        yield await asyncio.to_thread(_check_index, settings, settings.index_url)
     numbers = [number for _, number in releases if number is not None]
     for url in settings.triton_urls:
         yield await _check_triton(settings, url, numbers)
+
+
+def _check_index(settings: Settings, url: str) -> Finding:
+    """Check whether a Milvus answers, and has the releases that are wanted."""
+    try:
+        collections = open_collections(url)
+        try:
+            for number in [settings.release] if settings.release else Traffic.of(settings.repository).routed:
+                Release.load(
+                    settings.repository, number, lambda release: collections.open(release.identity, release.vectors)
+                )
+        finally:
+            collections.close()
+    except (IndexStorageError, OSError, PortraitError, ReleaseError, TrafficError) as error:
+        return Finding(Level.FAULT, "index", str(error))
+    return Finding(Level.OK, "index", "Milvus has the wanted releases")
 
 
 def _check_releases(settings: Settings) -> Iterator[tuple[Finding, int | None]]:

@@ -1,0 +1,198 @@
+"""Milvus Lite beside the ways in memory: `python -m benchmarks milvus REPOSITORY [--items N …]`.
+
+The vectors and the queries are the items and profiles of a synthetic catalogue, see
+`benchmarks.common.synthetic_catalogue`. One search at a time, for the 100 nearest items: of all, and of a tenth that a
+filter by category lets through. Milvus Lite runs in a process of its own, is filled as `portrait index-release` does
+it, and is asked as the gateway asks it, but may take longer than the gateway would wait.
+"""
+
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import faiss
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from benchmarks.common import results
+from benchmarks.common import synthetic_catalogue as synthetic
+from benchmarks.common.cli import add_repository, make_parser
+from benchmarks.common.errors import BenchmarkError
+from benchmarks.common.steps import open_repository
+from portrait.export import nearest
+from portrait.export.nearest import RECALL_AT, recall_of
+from portrait.features.release import layout as release_layout
+from portrait.features.search import row_bitmap as bits
+from portrait.features.search.base import ItemIndex
+from portrait.features.search.conditions import NO_CONDITIONS, RowConditions
+from portrait.features.search.flat import FlatIndex
+from portrait.features.search.indexed_rows import IndexedRows
+from portrait.features.search.item_index import open_index
+from portrait.server.search.milvus import index as milvus_index
+from portrait.server.search.milvus.collections import MilvusCollections, connect
+
+_PATHS, _PASSING = 10, range(1)
+"""Categories, drawn for each item, and those that the filter lets through."""
+_MIB = 2**20
+_START_SECONDS, _PATIENCE_SECONDS = 60.0, 120.0
+_RESULTS = "milvus"
+
+
+@dataclass(frozen=True)
+class SearchCost:
+    """The cost of one way at one size."""
+
+    items: int
+    way: str
+    build_seconds: float
+    mib: float
+    """Memory of the index; of Milvus Lite, of its whole process."""
+    p50_ms: float
+    recall: float
+    filtered_p50_ms: float
+    filtered_recall: float
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What all ways search: vectors, queries, and the rows that the filter passes."""
+
+    rows: IndexedRows
+    profiles: NDArray[np.float32]
+    passing: NDArray[np.bool_]
+
+    def measure(self, way: str, index: ItemIndex, build_seconds: float, mib: float) -> SearchCost:
+        every = np.ones(len(self.rows), dtype=bool)
+        whole = self._search(index, every, NO_CONDITIONS)
+        filtered = self._search(index, self.passing, RowConditions(paths=(_PASSING,)))
+        return SearchCost(len(self.rows), way, round(build_seconds, 1), round(mib), *whole, *filtered)
+
+    def _search(self, index: ItemIndex, mask: NDArray[np.bool_], conditions: RowConditions) -> tuple[float, float]:
+        """Search for each profile; returns the median in milliseconds, and the recall."""
+        among, share, seconds, found = bits.pack_rows(mask), float(mask.mean()), [], []
+        for profile in self.profiles:
+            began = time.perf_counter()
+            rows, _ = index.search(profile[None], RECALL_AT, among, share, conditions)
+            seconds.append(time.perf_counter() - began)
+            found.append(rows[0])
+        own = np.flatnonzero(mask)
+        _, best = faiss.knn(self.profiles, self.rows.vectors[own], RECALL_AT, faiss.METRIC_INNER_PRODUCT)
+        return 1e3 * statistics.median(seconds), recall_of(np.stack(found), own[best])
+
+
+def measure(repository: Path, count: int, profiles: int) -> Iterator[SearchCost]:
+    """Measure all ways at one size."""
+    vectors, wishes = synthetic.draw_vectors(repository, count, profiles)
+    random = np.random.default_rng(1)
+    path = random.integers(_PATHS, size=count).astype(np.int32)
+    none = np.zeros(count, dtype=np.int32)
+    rows = IndexedRows(vectors, none, path, none, np.ones(count), np.zeros(count, dtype=bool))
+    task = _Task(rows, wishes, path == 0)
+    began = time.monotonic()
+    flat = FlatIndex(vectors)
+    yield task.measure("exact, 16 bits a number", flat, time.monotonic() - began, vectors.nbytes / 2 / _MIB)
+    del flat
+    for way in (nearest.SCAN, nearest.IVF):
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.monotonic()
+            made = nearest.write(vectors, lambda _: wishes, Path(folder), (way,))
+            seconds = time.monotonic() - began
+            file = Path(folder) / release_layout.ITEM_INDEX
+            yield task.measure(f"faiss {made.kind}", open_index(file, vectors), seconds, file.stat().st_size / _MIB)
+    with tempfile.TemporaryDirectory() as folder, _run_milvus(Path(folder)) as (collections, process):
+        began = time.monotonic()
+        collections.fill(f"{1}-{count:012x}", rows, lambda stored: None)
+        seconds = time.monotonic() - began
+        index = collections.open(f"{1}-{count:012x}", vectors)
+        cost = task.measure("Milvus Lite, HNSW", index, seconds, 0.0)
+        yield SearchCost(**asdict(cost) | {"mib": round(process.memory_info().rss / _MIB)})
+
+
+@contextmanager
+def _run_milvus(folder: Path) -> Iterator[tuple[MilvusCollections, psutil.Process]]:
+    """Run a server in a process of its own."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    program = Path(sys.executable).parent / "milvus-lite"
+    command = [program, "server", "--data-dir", folder / "data", "--host", "127.0.0.1", "--port", str(port)]
+    with (
+        (folder / "log").open("w", encoding="utf-8") as log,
+        subprocess.Popen(command, stdout=log, stderr=log) as process,
+    ):
+        try:
+            _wait_for_port(port, process)
+            collections = connect(f"http://127.0.0.1:{port}")
+            yield collections, psutil.Process(process.pid)
+            collections.close()
+        finally:
+            process.kill()
+
+
+def _wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > until:
+                raise BenchmarkError("milvus-lite does not start") from error
+            time.sleep(0.1)
+
+
+def format_report(costs: list[SearchCost], where: dict[str, str]) -> str:
+    """Format the figures as Markdown."""
+    lines = [
+        "# Milvus Lite beside the ways in memory",
+        "",
+        f"{results.format_origin(where)} One search at a time for the {RECALL_AT} nearest; the filter passes a tenth "
+        "of the items. Memory: of the index in each gateway; of Milvus Lite, its process.",
+        "",
+        "| items | way | built in, s | memory, MiB | p50, ms | recall | p50 with a filter, ms | recall |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {each.items:,} | {each.way} | {each.build_seconds:,.1f} | {each.mib:,.0f} | {each.p50_ms:,.2f} | "
+        f"{each.recall:.3f} | {each.filtered_p50_ms:,.2f} | {each.filtered_recall:.3f} |"
+        for each in sorted(costs, key=lambda each: each.items)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _read_other_sizes(sizes: list[int]) -> list[SearchCost]:
+    """Read the results of earlier runs with other sizes, since each may take long."""
+    path = results.RESULTS / f"{_RESULTS}.json"
+    known = json.loads(path.read_text(encoding="utf-8"))["costs"] if path.exists() else []
+    return [SearchCost(**each) for each in known if each["items"] not in sizes]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark; return the exit code."""
+    parser = make_parser("milvus", __doc__)
+    add_repository(parser)
+    parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="numbers of items")
+    parser.add_argument("--profiles", type=int, default=50, help="number of searches (50)")
+    options = parser.parse_args(arguments)
+    where = results.describe_circumstances(f"python -m benchmarks milvus REPOSITORY --profiles {options.profiles}")
+    repository = open_repository(options.repository)
+    milvus_index.SEARCH_SECONDS = _PATIENCE_SECONDS
+    faiss.omp_set_num_threads(2)
+    costs = []
+    for count in options.items:
+        for cost in measure(repository, count, options.profiles):
+            print(json.dumps(asdict(cost)), flush=True)
+            costs.append(cost)
+    costs += _read_other_sizes(options.items)
+    report = format_report(costs, where)
+    results.write_results(_RESULTS, {"circumstances": where, "costs": [asdict(cost) for cost in costs]}, report)
+    print(report)
+    return 0

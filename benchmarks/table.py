@@ -126,7 +126,7 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "indexes", "study: index types for nearest items", _REPOSITORY, "benchmarks.experiments.indexes", SERVING
     )
     yield Benchmark(
-        "milvus", "study: Milvus Lite beside the indexes in memory", _REPOSITORY,
+        "milvus", "study: Milvus Lite beside the indexes in memory", "nothing",
         "benchmarks.experiments.milvus", f"{SERVING},milvus",
     )  # fmt: skip
     yield Benchmark(

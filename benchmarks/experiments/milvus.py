@@ -1,9 +1,9 @@
-"""Milvus Lite beside the ways in memory: `python -m benchmarks milvus REPOSITORY [--items N …]`.
+"""Milvus Lite beside the ways in memory: `python -m benchmarks milvus [--items N …]`.
 
-The vectors and the queries are the items and profiles of a synthetic catalogue, see
-`benchmarks.common.synthetic_catalogue`. One search at a time, for the 100 nearest items: of all, and of a tenth that a
-filter by category lets through. Milvus Lite runs in a process of its own, is filled as `portrait index-release` does
-it, and is asked as the gateway asks it, but may take longer than the gateway would wait.
+Vectors of 128 numbers are drawn around centres, one for each fifty items, which lie around fewer centres themselves; a
+query is the mean of three items of one such group. One search at a time, for the 100 nearest items: of all, and of a
+tenth that a filter by category lets through. Milvus Lite runs in a process of its own, is filled as by `portrait
+index-release`, and is asked as the gateway asks it, but may take longer than the gateway would wait.
 """
 
 import json
@@ -24,10 +24,8 @@ import psutil
 from numpy.typing import NDArray
 
 from benchmarks.common import results
-from benchmarks.common import synthetic_catalogue as synthetic
-from benchmarks.common.cli import add_repository, make_parser
+from benchmarks.common.cli import make_parser
 from benchmarks.common.errors import BenchmarkError
-from benchmarks.common.steps import open_repository
 from portrait.export import nearest
 from portrait.export.nearest import RECALL_AT, recall_of
 from portrait.features.release import layout as release_layout
@@ -40,6 +38,10 @@ from portrait.features.search.item_index import open_index
 from portrait.server.search.milvus import index as milvus_index
 from portrait.server.search.milvus.collections import MilvusCollections, connect
 
+_DIMENSION, _GROUPS, _ITEMS_EACH = 128, 200, 50
+"""Length of the vectors, groups of centres, and items around each centre on average."""
+_SPREAD_OF_CENTRES, _SPREAD_OF_ITEMS = 0.7, 0.5
+"""Distances from the middle of a group, and from the centre, beside a middle of length 1."""
 _PATHS, _PASSING = 10, range(1)
 """Categories, drawn for each item, and those that the filter lets through."""
 _MIB = 2**20
@@ -89,10 +91,33 @@ class _Task:
         return 1e3 * statistics.median(seconds), recall_of(np.stack(found), own[best])
 
 
-def measure(repository: Path, count: int, profiles: int) -> Iterator[SearchCost]:
+def _draw_vectors(
+    count: int, profiles: int, random: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Draw vectors of items, and of profiles."""
+    centres = count // _ITEMS_EACH
+    group = np.sort(random.integers(_GROUPS, size=centres))
+    middles = _draw_directions(_GROUPS, random)[group]
+    around = _normalise(middles + _SPREAD_OF_CENTRES * _draw_directions(centres, random))
+    centre = np.sort(random.integers(centres, size=count))
+    vectors = _normalise(around[centre] + _SPREAD_OF_ITEMS * _draw_directions(count, random))
+    first = random.integers(count - 2 * _ITEMS_EACH, size=profiles)
+    return vectors, _normalise(vectors[first] + vectors[first + _ITEMS_EACH] + vectors[first + 2 * _ITEMS_EACH])
+
+
+def _draw_directions(count: int, random: np.random.Generator) -> NDArray[np.float32]:
+    return _normalise(random.standard_normal((count, _DIMENSION), dtype=np.float32))
+
+
+def _normalise(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
+
+
+def measure(count: int, profiles: int) -> Iterator[SearchCost]:
     """Measure all ways at one size."""
-    vectors, wishes = synthetic.draw_vectors(repository, count, profiles)
     random = np.random.default_rng(1)
+    vectors, wishes = _draw_vectors(count, profiles, random)
     path = random.integers(_PATHS, size=count).astype(np.int32)
     none = np.zeros(count, dtype=np.int32)
     rows = IndexedRows(vectors, none, path, none, np.ones(count), np.zeros(count, dtype=bool))
@@ -178,17 +203,15 @@ def _read_other_sizes(sizes: list[int]) -> list[SearchCost]:
 def main(arguments: list[str]) -> int:
     """Run the benchmark; return the exit code."""
     parser = make_parser("milvus", __doc__)
-    add_repository(parser)
     parser.add_argument("--items", type=int, nargs="+", default=[10_000, 100_000, 1_000_000], help="numbers of items")
     parser.add_argument("--profiles", type=int, default=50, help="number of searches (50)")
     options = parser.parse_args(arguments)
-    where = results.describe_circumstances(f"python -m benchmarks milvus REPOSITORY --profiles {options.profiles}")
-    repository = open_repository(options.repository)
+    where = results.describe_circumstances(f"python -m benchmarks milvus --profiles {options.profiles}")
     milvus_index.SEARCH_SECONDS = _PATIENCE_SECONDS
     faiss.omp_set_num_threads(2)
     costs = []
     for count in options.items:
-        for cost in measure(repository, count, options.profiles):
+        for cost in measure(count, options.profiles):
             print(json.dumps(asdict(cost)), flush=True)
             costs.append(cost)
     costs += _read_other_sizes(options.items)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from portrait.features.release.layout import list_releases
-from portrait.features.release.manifest import ReleaseError
+from portrait.features.release.layout import list_releases, release_folder
+from portrait.features.release.manifest import Manifest, ReleaseError
 from portrait.features.search.base import ItemIndex
 from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.audiences.table_builder import BuildProgress, build_table
@@ -88,12 +88,19 @@ async def index_release(settings: Settings, number: int | None, prune: bool) -> 
             raise ReleaseError(f"{settings.repository} holds no release: run `portrait export` first")
         await asyncio.to_thread(Release.load, settings.repository, chosen, partial(_fill_index, collections))
         if prune:
-            traffic = Traffic.of(settings.repository)
-            kept = traffic.kept | {chosen}
-            dropped = collections.drop_retired(lambda each: each < traffic.serving and each not in kept)
-            _log.info("index_pruned", collections=dropped)
+            _prune_index(settings, collections, chosen)
     finally:
         collections.close()
+
+
+def _prune_index(settings: Settings, collections: "MilvusCollections", indexed: int) -> None:
+    """Drop the collections of the repository's retired releases, but not of the one that was just indexed."""
+    traffic = Traffic.of(settings.repository)
+    releases = [each for each in list_releases(settings.repository) if each < traffic.serving and each != indexed]
+    retired = [each for each in releases if each not in traffic.kept]
+    manifests = {each: Manifest.read(release_folder(settings.repository, each)) for each in retired}
+    dropped = [each for each, manifest in manifests.items() if collections.drop(manifest.identity)]
+    _log.info("index_pruned", releases=dropped)
 
 
 def _fill_index(collections: "MilvusCollections", release: Release) -> ItemIndex:

@@ -61,6 +61,11 @@ def ids(answer: RecommendResponse) -> list[str]:
     return [each.item.item_id for each in answer.items]
 
 
+def require_alike(answer: RecommendResponse, other: RecommendResponse) -> None:
+    """Require the same items but for one in fifty, which an approximate search may miss."""
+    assert len(set(ids(answer)) & set(ids(other))) >= 0.98 * len(other.items), (ids(answer), ids(other))
+
+
 def index(repository: Path, milvus: MilvusServer, *arguments: str) -> list[dict[str, object]]:
     options = ["--repository", str(repository), "--index-url", milvus.url]
     program = str(Path(sys.executable).parent / "portrait")
@@ -89,8 +94,8 @@ async def test_releases_are_served_from_milvus_side_by_side(
         own = await recommend(stubs)
         own_filtered = await recommend(stubs, filter={"brands": ["acme"], "min_price": 30.0})
     async with serving(folder, tmp_path / "milvus", "--index-url", milvus.url) as (gateway, stubs):
-        assert ids(await recommend(stubs)) == ids(own)
-        assert ids(await recommend(stubs, filter={"brands": ["acme"], "min_price": 30.0})) == ids(own_filtered)
+        require_alike(await recommend(stubs), own)
+        require_alike(await recommend(stubs, filter={"brands": ["acme"], "min_price": 30.0}), own_filtered)
         await _change_items(stubs, ids(own))
         Traffic(2, 1).write(folder)
         assert "run `portrait index-release 2`" in str(
@@ -105,7 +110,7 @@ async def test_releases_are_served_from_milvus_side_by_side(
         Traffic(2).write(folder)
         await until(lambda: _serves(stubs, 2))
         pruned = await asyncio.to_thread(index, folder, milvus, "--prune")
-        assert [name.split("_")[1] for name in pruned[-1]["collections"]] == ["1"]  # type: ignore[attr-defined]
+        assert pruned[-1]["releases"] == [1]
         assert (await recommend(stubs)).release == 2
 
 

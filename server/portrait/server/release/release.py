@@ -1,6 +1,5 @@
 """A release in memory: all that the gateway needs of it beside the graphs that Triton serves."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -142,9 +141,8 @@ class Release:
 
     @cached_property
     def identity(self) -> str:
-        """Tells it from every other release, also from one that was made later with the same number."""
-        content = json.dumps(self.manifest.hashes, sort_keys=True).encode()
-        return f"{self.number}-{hashlib.sha256(content).hexdigest()[:12]}"
+        """See `Manifest.identity`."""
+        return self.manifest.identity
 
     @property
     def text_encoder_hashes(self) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ finds it as it was.
 """
 
 import logging
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +23,6 @@ from portrait.server.search.milvus.schema import batch_rows, make_index, make_sc
 
 _BUILDING = "_building"
 """Ends the name of a collection that is not complete."""
-_NAME = re.compile(rf"portrait_(\d+)_[0-9a-f]+({_BUILDING})?")
 _FILE_SUFFIX = ".db"
 _CONNECT_SECONDS = 5.0
 _CALL_SECONDS = 10.0
@@ -102,25 +100,17 @@ class MilvusCollections:
             raise IndexStorageError(f"Milvus at {self._url}: {describe_error(error)}") from error
         return True
 
-    def drop_retired(self, is_retired: Callable[[int], bool]) -> list[str]:
-        """Drop the collections of some releases, also incomplete ones; returns their names.
-
-        Args:
-            is_retired: tells of the number of a release whether no gateway needs it.
+    def drop(self, identity: str) -> bool:
+        """Drop the collection of a release that no gateway needs, also an incomplete one; tells whether there was one.
 
         Raises:
             IndexStorageError: Milvus does not answer.
         """
-        dropped = []
+        name = _name_collection(identity)
         try:
-            for name in sorted(self._client.list_collections(timeout=_CALL_SECONDS)):
-                ours = _NAME.fullmatch(name)
-                if ours and is_retired(int(ours[1])):
-                    self._client.drop_collection(name, timeout=_CALL_SECONDS)
-                    dropped.append(name)
+            return any([self._drop(name), self._drop(name + _BUILDING)])
         except Exception as error:  # pymilvus lets those of gRPC pass
             raise IndexStorageError(f"Milvus at {self._url}: {describe_error(error)}") from error
-        return dropped
 
     def close(self) -> None:
         """Close the connection, and the file if it is one."""
@@ -152,9 +142,11 @@ class MilvusCollections:
         if held != len(rows):
             raise IndexStorageError(f"{name} in {self._url} has {held} rows after {len(rows)} were stored")
 
-    def _drop(self, name: str) -> None:
-        if self._client.has_collection(name, timeout=_CALL_SECONDS):
+    def _drop(self, name: str) -> bool:
+        is_there: bool = self._client.has_collection(name, timeout=_CALL_SECONDS)
+        if is_there:
             self._client.drop_collection(name, timeout=_CALL_SECONDS)
+        return is_there
 
     def _count(self, name: str) -> int:
         [counted] = self._client.query(

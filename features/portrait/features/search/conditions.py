@@ -17,7 +17,7 @@ class RowConditions:
     max_price: float | None = None
     """Rows without a price meet neither."""
     is_cold: bool | None = None
-    """Whether the release knows no event of the item; None for either."""
+    """True for items of which the release knows no event, False for the others; None for either."""
 
 
 NO_CONDITIONS = RowConditions()

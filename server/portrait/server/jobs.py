@@ -22,7 +22,7 @@ from portrait.server.backends import load_rollout, open_backends
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.release.release import Release
 from portrait.server.rollout.traffic import Traffic
-from portrait.server.runtime.signals import cancel_on_signals
+from portrait.server.runtime.signals import cancel_on_signals, end_on_interrupt
 from portrait.server.search.errors import IndexStorageError
 from portrait.server.search.open import open_collections
 from portrait.server.settings import Settings
@@ -67,6 +67,8 @@ async def build_audience_table(settings: Settings, full: bool, as_of: datetime |
 async def index_release(settings: Settings, number: int | None, prune: bool) -> None:
     """Bring the items of a release into the Milvus of the settings, unless they are there.
 
+    A process that is killed meanwhile leaves nothing that a gateway would open.
+
     Args:
         settings: name the repository and the Milvus.
         number: of the release; None for the newest.
@@ -77,7 +79,7 @@ async def index_release(settings: Settings, number: int | None, prune: bool) -> 
         IndexStorageError: Milvus does not answer, or refuses something.
         TrafficError: which releases are retired can't be read.
     """
-    cancel_on_signals()
+    end_on_interrupt()
     if settings.index_url is None:
         raise IndexStorageError("index_url names no Milvus")
     collections = open_collections(settings.index_url)

@@ -179,6 +179,7 @@ def _read_failures(gateway: RunningGateway) -> float:
 
 
 def test_the_command_says_what_is_missing(repository: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pymilvus", reason="pymilvus is missing: it comes with the extra `milvus`")
     for arguments, code, told in (
         ((), 2, "index_url"),
         (("--index-url", "milvus://host"), 2, "--index-url 'milvus://host': it is neither http"),

@@ -138,6 +138,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "indexes", "study: index types for nearest items", _REPOSITORY, "benchmarks.experiments.indexes", SERVING
     )
     yield Benchmark(
+        "milvus", "study: Milvus Lite beside the indexes in memory", "nothing",
+        "benchmarks.experiments.milvus", f"{SERVING},milvus",
+    )  # fmt: skip
+    yield Benchmark(
         "precisions", "study: number formats of the text encoder", "RUN",
         "benchmarks.experiments.precisions", SERVING,
     )  # fmt: skip

@@ -7,6 +7,8 @@ events, the ranker likes what is near. Two releases have different vectors.
 import itertools
 import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +97,16 @@ ITEMS = _items()
 """50 items; one has a Chinese title, one neither category nor brand nor price."""
 
 
-def build(repository: Path, release: int = 1, traits: bool = False) -> None:
-    """Write a release into a model repository, beside those that are there; with traits it has `TRAITS`."""
+def build(repository: Path, release: int = 1, traits: bool = False, variants: int = 0) -> None:
+    """Write a release into a model repository, beside those that are there.
+
+    Args:
+        repository: the model repository.
+        release: its number.
+        traits: whether it has `TRAITS`.
+        variants: further items, each the variant of one of `ITEMS` with more words. One in five is cold, one in
+            seven is of the catalogue `outlet`.
+    """
     tokenizer = _tokenizer()
     random = np.random.default_rng(release)
     words = random.normal(size=(tokenizer.get_vocab_size(), DIMENSION)).astype(np.float32)
@@ -109,8 +119,22 @@ def build(repository: Path, release: int = 1, traits: bool = False) -> None:
         onnx.checker.check_model(graphs[name], full_check=True)
         onnx.save_model(graphs[name], str(path))
         configurations.place(repository, name, configurations.read_dims(path))
-    _write_index(release_layout.release_folder(repository, release), TextTokenizer(tokenizer), words)
+    items = [*ITEMS, *_make_variants(variants)]
+    _write_index(release_layout.release_folder(repository, release), TextTokenizer(tokenizer), words, items)
     _write_manifest(repository, release, names)
+
+
+def _make_variants(count: int) -> Iterator[Item]:
+    random, words = np.random.default_rng(0), sorted({word for item in ITEMS for word in item.title.split()})
+    for number in range(count):
+        item = ITEMS[number % len(ITEMS)]
+        yield replace(
+            item,
+            item_id=f"{item.item_id}-{number}",
+            title=" ".join((item.title, *random.choice(words, 5))),
+            catalogue="outlet" if number % 7 == 0 else item.catalogue,
+            price=1.0 + number,
+        )
 
 
 def _tokenizer() -> Tokenizer:
@@ -135,22 +159,24 @@ def _encode(tokenizer: TextTokenizer, words: NDArray[np.float32], texts: list[st
     return unit
 
 
-def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float32]) -> None:
+def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float32], items: Sequence[Item]) -> None:
     folder.mkdir(parents=True)
     tokenizer.save(folder / release_layout.TOKENIZER)
-    prices = np.array([np.nan if item.price is None else item.price for item in ITEMS])
-    scale = PriceScale.fit([item.category_path for item in ITEMS], prices)
-    write_item_lines(ITEMS, folder / release_layout.ITEMS)
+    prices = np.array([np.nan if item.price is None else item.price for item in items])
+    scale = PriceScale.fit([item.category_path for item in items], prices)
+    write_item_lines(items, folder / release_layout.ITEMS)
     ItemTable.load(folder, scale).save(folder)
-    WordIndex.from_items(ITEMS).save(folder)
-    texts = [item_text(item) for item in ITEMS]
+    WordIndex.from_items(items).save(folder)
+    texts = [item_text(item) for item in items]
     np.save(folder / release_layout.ITEM_VECTORS, _encode(tokenizer, words, texts))
-    ColdStartNeighbours.of_known_items(np.arange(len(ITEMS))).save(folder / release_layout.COLD_START_NEIGHBOURS)
-    statistics = np.zeros((len(ITEMS), len(ITEM_STATISTICS)), dtype=np.float32)
-    statistics[:, POPULARITY] = scale_popularity(np.arange(len(ITEMS), 0.0, -1.0))
+    rows = np.arange(len(items))
+    known = np.where((rows >= len(ITEMS)) & (rows % 5 == 0), -1, rows)
+    ColdStartNeighbours.of_known_items(known).save(folder / release_layout.COLD_START_NEIGHBOURS)
+    statistics = np.zeros((len(items), len(ITEM_STATISTICS)), dtype=np.float32)
+    statistics[:, POPULARITY] = scale_popularity(np.arange(len(items), 0.0, -1.0))
     np.save(folder / release_layout.ITEM_STATISTICS, statistics)
     # After each item comes the next one of the list by the first relation, the one after that by the second.
-    relations = {name: _lead_forward(steps) for steps, name in enumerate(RELATIONS, start=1)}
+    relations = {name: _lead_forward(steps, len(items)) for steps, name in enumerate(RELATIONS, start=1)}
     Relations(relations).save(folder / release_layout.RELATIONS)
     (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")
     frequencies = Counter(stem for text in texts for stem in {word.stem for word in extract_keywords(text)})
@@ -166,9 +192,8 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
     )
 
 
-def _lead_forward(steps: int) -> Associations:
+def _lead_forward(steps: int, items: int) -> Associations:
     """Lead each item to the one that stands so many places further down the list."""
-    items = len(ITEMS)
     follow = np.roll(np.arange(items, dtype=np.int32), -steps)
     return Associations(np.arange(items + 1), follow, np.full(items, 0.5, np.float32), 0.7)
 

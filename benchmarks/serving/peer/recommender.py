@@ -41,6 +41,7 @@ from portrait.features.histories.history_arrays import (
 )
 from portrait.features.release import layout as release_layout
 from portrait.features.search import row_bitmap as bits
+from portrait.features.search.base import Want
 from portrait.features.search.word_index import QueryWords
 from portrait.features.text.normalisation import normalise_text
 from portrait.server.release.release import Release
@@ -134,9 +135,9 @@ class Recommender:
         by_popularity, is_cold = release.by_popularity, release.is_cold
         popular = by_popularity[: 64 * POPULAR_CANDIDATES]
         found = [popular[~is_cold[popular]][:POPULAR_CANDIDATES]]
-        wants = [(max(NEAREST_CANDIDATES, k), self._all, 1.0)]
+        wants = [Want(max(NEAREST_CANDIDATES, k), self._all, 1.0)]
         if self._known_share < 1.0:
-            wants.append((COLD_CANDIDATES, self._cold, 1.0 - self._known_share))
+            wants.append(Want(COLD_CANDIDATES, self._cold, 1.0 - self._known_share))
         for vector in (profile, query):
             if vector.any():
                 found += [rows for rows, _ in release.nearest.search_several(vector, wants)]

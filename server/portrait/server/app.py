@@ -32,13 +32,14 @@ from portrait.server.runtime.environment import ignored_variables
 from portrait.server.runtime.orphans import run_reaping_orphans
 from portrait.server.runtime.signals import cancel_on_signals, ignore_hangup
 from portrait.server.runtime.tracing import TracingError, start_tracing
+from portrait.server.search.errors import IndexStorageError
 from portrait.server.settings import Settings
 from portrait.server.storage.store import StoreError
 from portrait.server.triton import TritonError
 
 _STARTUP_ERRORS = (
-    AccessError, OSError, PortraitError, ProcessError, ReleaseError, StoreError, TableBuildError, TlsError,
-    TracingError, TrafficError, TritonError, UnlistedMethod,
+    AccessError, IndexStorageError, OSError, PortraitError, ProcessError, ReleaseError, StoreError, TableBuildError,
+    TlsError, TracingError, TrafficError, TritonError, UnlistedMethod,
 )  # fmt: skip
 """Expected errors of a start: one log line reports them, without a traceback."""
 
@@ -90,6 +91,11 @@ def run_deletion_export(settings: Settings) -> int:
 def run_backup(settings: Settings, target: Path) -> int:
     """Write a backup of the state file. Returns the exit code."""
     return _run(jobs.back_up_state(settings, target), settings)
+
+
+def run_index_release(settings: Settings, number: int | None, *, prune: bool) -> int:
+    """Bring a release into the Milvus of the settings; see `jobs.index_release`. Returns the exit code."""
+    return _run(jobs.index_release(settings, number, prune), settings)
 
 
 def run_restore(settings: Settings, backup: Path, deletions: Path | None, *, without_deletions: bool) -> int:

@@ -1,5 +1,6 @@
-"""The backends of a gateway and its jobs: the state file, a Triton that answers, and the releases in memory."""
+"""The backends of a gateway and its jobs: the store, a Triton that answers, an index, and the releases in memory."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -9,10 +10,12 @@ import structlog
 from tritonclient.utils import InferenceServerException
 
 from portrait.server.engine import Engine
+from portrait.server.release.release import OpenIndex
 from portrait.server.rollout.archived_releases import ArchivedReleases
 from portrait.server.rollout.extras import connect_to_fleet
 from portrait.server.rollout.rollout import Rollout
 from portrait.server.rollout.traffic_sources import FileTraffic, TrafficSource
+from portrait.server.search.open import open_collections
 from portrait.server.settings import Settings
 from portrait.server.storage.open import open_state
 from portrait.server.storage.store import Store
@@ -39,7 +42,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """An open store, and a Triton that answers."""
+    """An open store, a Triton that answers, and the engine of the nearest items."""
 
     store: Store
     traffic: TrafficSource
@@ -48,6 +51,8 @@ class Backends:
     archive: ArchivedReleases | None
     triton: EmbeddedTriton | SupervisedTriton | TritonFleet
     triton_version: str
+    open_index: OpenIndex | None
+    """Opens the index of a release in the engine that the settings name; None if they name none."""
 
 
 async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervised: bool = False) -> Backends:
@@ -59,8 +64,8 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
         supervised: whether another process loads releases into the Triton.
 
     Raises:
-        OSError, PortraitError, ReleaseError, StoreError, TrafficError, TritonError: the store or Triton can't be used,
-            or there is nothing to serve.
+        OSError, IndexStorageError, PortraitError, ReleaseError, StoreError, TrafficError, TritonError: the store, the
+            index or Triton can't be used, or there is nothing to serve.
     """
     fleet = await open_fleet(settings, closing)
     traffic = fleet or FileTraffic(settings.repository)
@@ -69,8 +74,9 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
     store = await open_state(settings.state, settings.state_url, settings.state_replicas, settings.retention)
     closing.push_async_callback(store.close)
     archive = open_archived_releases(settings)
+    open_index = await _open_index(settings, closing)
     triton = await _open_triton(settings, closing, supervised)
-    return Backends(store, traffic, fleet, archive, triton, await _read_triton_version(triton.urls))
+    return Backends(store, traffic, fleet, archive, triton, await _read_triton_version(triton.urls), open_index)
 
 
 async def open_fleet(settings: Settings, closing: AsyncExitStack) -> "Fleet | None":
@@ -102,6 +108,14 @@ def open_archived_releases(settings: Settings) -> ArchivedReleases | None:
     return ArchivedReleases(settings.repository, settings.releases_url, settings.verify_key)
 
 
+async def _open_index(settings: Settings, closing: AsyncExitStack) -> OpenIndex | None:
+    if settings.index_url is None:
+        return None
+    collections = await asyncio.to_thread(open_collections, settings.index_url)
+    closing.push_async_callback(asyncio.to_thread, collections.close)
+    return lambda release: collections.open(release.identity, release.vectors)
+
+
 async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExitStack) -> Rollout:
     """Load the serving release, with every change of items since it was exported.
 
@@ -117,7 +131,13 @@ async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExi
         if backends.archive is not None:
             await backends.archive.obtain(release)
         return await Engine.open(
-            settings.repository, release, triton.urls, cache_bytes, is_running, settings.triton_hedge_seconds
+            settings.repository,
+            release,
+            triton.urls,
+            cache_bytes,
+            is_running,
+            settings.triton_hedge_seconds,
+            backends.open_index,
         )
 
     rollout = Rollout(backends.traffic, backends.store, triton, open_engine)

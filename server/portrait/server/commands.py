@@ -118,6 +118,7 @@ def serve(
         "state_url",
         "state_replicas",
         "retain",
+        "index_url",
         "audiences",
         "triton_url",
         "triton_admin_key",
@@ -218,6 +219,37 @@ def migrate_state(
     from portrait.server.app import run_migration
 
     sys.exit(run_migration(settings, source, target))
+
+
+@_with_settings(("settings_file", "repository", "index_url"))
+def index_release(
+    settings: Settings,
+    release: Annotated[
+        int | None, typer.Argument(min=1, help="Number of the release. Default: the newest.", show_default=False)
+    ] = None,
+    *,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune",
+            help="Afterwards drop the collections of retired releases: older than the serving one, and neither canary "
+            "nor what a rollback returns to.",
+        ),
+    ] = False,
+) -> None:
+    """Bring the items of a release into Milvus, so that gateways with --index-url can load it.
+
+    Run it after `portrait export` and before `portrait release promote`. Gateways see the collection once it is
+    complete; a run that was interrupted is begun anew. Does nothing if the release is there. Writes JSON lines to
+    stderr; one has "event": "release_indexed".
+    """
+    if settings.index_url is None:
+        typer.echo("error: index_url: names no Milvus; give --index-url", err=True)
+        raise typer.Exit(2)
+    _in_environment()
+    from portrait.server.app import run_index_release
+
+    sys.exit(run_index_release(settings, release, prune=prune))
 
 
 @_with_settings(Settings.model_fields)

@@ -31,7 +31,7 @@ from portrait.server.inference.texts import TextEncoder
 from portrait.server.inference.traits import TraitHeads
 from portrait.server.inference.triton import TritonModels, UnhealthyModel
 from portrait.server.inference.triton_server import READY_SECONDS
-from portrait.server.release.release import Release
+from portrait.server.release.release import OpenIndex, Release
 from portrait.server.runtime.cooperation import run_in_steps
 from portrait.server.triton.configuration import instances
 
@@ -78,6 +78,8 @@ class Engine:
         trait_count = _count_trained_traits(release)
         self.heads = TraitHeads(models, trait_count) if trait_count else None
         self.fallback = Fallback()
+        self.index_fault: str | None = None
+        """Why the nearest items can't be searched, by the last `check_index`; None if they can."""
 
     @property
     def snapshots(self) -> CatalogueSnapshots:
@@ -103,6 +105,7 @@ class Engine:
         text_cache_bytes: int,
         is_triton_running: Callable[[], bool] | None = None,
         hedge_seconds: float | None = None,
+        open_remote_index: OpenIndex | None = None,
     ) -> "Engine":
         """Open a release whose graphs are loaded in one or more Triton servers.
 
@@ -113,12 +116,14 @@ class Engine:
             text_cache_bytes: memory for embeddings of texts.
             is_triton_running: tells whether Triton's process runs; None where that is not known.
             hedge_seconds: a call without an answer for so long goes to a second server as well; None for never.
+            open_remote_index: opens the index in which another process searches the nearest items; None for none.
 
         Raises:
-            ReleaseError: the release is missing or damaged.
+            ReleaseError: the release is missing or damaged, or not in that index.
+            Unavailable: that index does not answer.
             TritonError: the text encoder has no configuration, or none that Triton knows.
         """
-        loaded = await asyncio.to_thread(Release.load, repository, release)
+        loaded = await asyncio.to_thread(Release.load, repository, release, open_remote_index)
         catalogues = await asyncio.to_thread(Catalogues, loaded)
         models = TritonModels(
             triton_urls,
@@ -146,6 +151,11 @@ class Engine:
     def triton(self) -> TritonModels:
         """The graphs of the release in Triton."""
         return self._models
+
+    async def check_index(self) -> None:
+        """Check whether another process that searches the nearest items answers, and set `index_fault`."""
+        if self.release.nearest.is_remote:
+            self.index_fault = await asyncio.to_thread(self.release.nearest.find_fault)
 
     def pop_unhealthy(self) -> list[UnhealthyModel]:
         """List the graphs whose process in Triton stays unhealthy, and forget them: each finding is reported once."""

@@ -94,6 +94,8 @@ class ErrorReason(StrEnum):
     """The audit log can't be written; nothing was done."""
     RELEASE_LOADING = "RELEASE_LOADING"
     """Triton runs, but has not loaded the release yet."""
+    INDEX_UNAVAILABLE = "INDEX_UNAVAILABLE"
+    """The Milvus that searches the nearest items does not answer."""
     SHARED_MEMORY_FULL = "SHARED_MEMORY_FULL"
     """The models are out of shared memory."""
     STATE_LOCKED = "STATE_LOCKED"

@@ -169,6 +169,7 @@ def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, C
     tasks: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
         ("heartbeat", parts.heartbeat.beat, BEAT_SECONDS),
         ("health", partial(parts.health.update, parts.registry), HEALTH_POLL_SECONDS),
+        ("index", parts.registry.check_indexes, HEALTH_POLL_SECONDS),
         ("item changes", changes.apply, CHANGES_POLL_SECONDS),
         ("refusals", refusals.write, REFUSALS_POLL_SECONDS),
         ("repair", parts.rollout.repair, REPAIR_SECONDS),

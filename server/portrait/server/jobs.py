@@ -1,5 +1,6 @@
-"""Jobs beside the gateway: the table of shoppers, the list of deleted shoppers, backups of the state file."""
+"""Jobs beside the gateway: the table of shoppers, the list of deleted shoppers, backups, the index in Milvus."""
 
+import asyncio
 import dataclasses
 import sys
 import time
@@ -8,20 +9,31 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
+from portrait.features.release.layout import list_releases, release_folder
+from portrait.features.release.manifest import Manifest, ReleaseError
+from portrait.features.search.base import ItemIndex
 from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.audiences.table_builder import BuildProgress, build_table
 from portrait.server.backends import load_rollout, open_backends
 from portrait.server.consent.consents import Permissions, Purpose
-from portrait.server.runtime.signals import cancel_on_signals
+from portrait.server.release.release import Release
+from portrait.server.rollout.traffic import Traffic
+from portrait.server.runtime.signals import cancel_on_signals, end_on_interrupt
+from portrait.server.search.errors import IndexStorageError
+from portrait.server.search.open import open_collections
 from portrait.server.settings import Settings
 from portrait.server.storage.backup import back_up, read_tombstones_of, restore
 from portrait.server.storage.migration.migrate import migrate_state as migrate
 from portrait.server.storage.open import open_state
 from portrait.server.storage.store import StoreError
 from portrait.server.storage.tombstones import Tombstone, read_tombstones, write_tombstones
+
+if TYPE_CHECKING:
+    from portrait.server.search.milvus.collections import MilvusCollections
 
 _PROGRESS_SECONDS = 5.0
 
@@ -51,6 +63,64 @@ async def build_audience_table(settings: Settings, full: bool, as_of: datetime |
             shoppers=len(table),
             seconds=round(time.monotonic() - started, 1),
         )
+
+
+async def index_release(settings: Settings, number: int | None, prune: bool) -> None:
+    """Bring the items of a release into the Milvus of the settings, unless they are there.
+
+    A process that is killed meanwhile leaves nothing that a gateway would open.
+
+    Args:
+        settings: name the repository and the Milvus.
+        number: of the release; None for the newest.
+        prune: whether to drop the collections of retired releases afterwards.
+
+    Raises:
+        ReleaseError: there is no such release, or it is damaged.
+        IndexStorageError: Milvus does not answer, or refuses something.
+        TrafficError: which releases are retired can't be read.
+    """
+    end_on_interrupt()
+    if settings.index_url is None:
+        raise IndexStorageError("index_url names no Milvus")
+    collections = open_collections(settings.index_url)
+    try:
+        newest = list_releases(settings.repository)[-1:]
+        chosen = number or next(iter(newest), None)
+        if chosen is None:
+            raise ReleaseError(f"{settings.repository} holds no release: run `portrait export` first")
+        await asyncio.to_thread(Release.load, settings.repository, chosen, partial(_fill_index, collections))
+        if prune:
+            _prune_index(settings, collections, chosen)
+    finally:
+        collections.close()
+
+
+def _prune_index(settings: Settings, collections: "MilvusCollections", indexed: int) -> None:
+    """Drop the collections of the repository's retired releases, but not of the one that was just indexed."""
+    traffic = Traffic.of(settings.repository)
+    releases = [each for each in list_releases(settings.repository) if each < traffic.serving and each != indexed]
+    retired = [each for each in releases if each not in traffic.kept]
+    manifests = {each: Manifest.read(release_folder(settings.repository, each)) for each in retired}
+    dropped = [each for each, manifest in manifests.items() if collections.drop(manifest.identity)]
+    _log.info("index_pruned", releases=dropped)
+
+
+def _fill_index(collections: "MilvusCollections", release: Release) -> ItemIndex:
+    """Bring the items of a release into its collection, and open it."""
+    told = started = time.monotonic()
+
+    def tell(stored: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _PROGRESS_SECONDS:
+            told = time.monotonic()
+            _log.info("index_progress", release=release.number, items=stored, of=len(release.items))
+
+    is_new = collections.fill(release.identity, release.indexed_rows, tell)
+    index = collections.open(release.identity, release.vectors)
+    seconds = round(time.monotonic() - started, 1)
+    _log.info("release_indexed", release=release.number, items=len(index), is_new=is_new, seconds=seconds)
+    return index
 
 
 def _log_progress(progress: BuildProgress) -> None:

@@ -3,6 +3,7 @@
 `portrait serve` makes its options from this class, so `--help` shows the descriptions below.
 """
 
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -89,6 +90,12 @@ class Settings(BaseSettings):
         None,
         description="How long events are kept, by their type, for example view=90d,purchase=3y: 1d to 100y, a year of "
         "365 days. Older ones are refused, not served, and deleted. Types that are not named are kept for ever.",
+    )
+    index_url: str | None = Field(
+        None,
+        description="A Milvus that searches the nearest items in place of this process: http://HOST:PORT, https:// for "
+        "TLS, or the path of a file of Milvus Lite, which ends with .db. `portrait index-release` brings a release "
+        "there. Needs the packages of the extra `milvus`.",
     )
     audiences: Path = Field(
         Path("var/audiences"), description="Folder of the audience tables that `portrait build-audience-table` makes."
@@ -219,6 +226,13 @@ class Settings(BaseSettings):
             Retention.parse(value)
         return value
 
+    @field_validator("index_url")
+    @classmethod
+    def _check_index_url(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://\S+|[^:]+\.db", value):
+            raise ValueError("it is neither http://HOST:PORT nor https://HOST:PORT nor a path that ends with .db")
+        return value
+
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
@@ -231,6 +245,11 @@ class Settings(BaseSettings):
             raise ValueError("default_deadline_seconds is longer than max_deadline_seconds")
         if self.processes > 1 and self.host.startswith(UNIX_SCHEME):
             raise ValueError("processes can't share a Unix socket: set processes to 1, or host to an IP address")
+        if self.processes > 1 and (self.index_url or "").endswith(".db"):
+            raise ValueError(
+                "processes can't share a file of Milvus Lite: set processes to 1, or index_url to the address of a "
+                "server"
+            )
         return self
 
     @property

@@ -58,6 +58,7 @@ def test_it_names_what_is_wrong(repository: Path, tmp_path: Path) -> None:
         (("--access", "/nowhere/access.toml"), "access", "fault", "/nowhere/access.toml: No such file"),
         (("--host", "0.0.0.0"), "tls", "warning", "set tls_certificate"),
         (("--state-url", "redis://127.0.0.1:1"), "state", "fault", "no Redis answers at redis://127.0.0.1:1"),
+        (("--index-url", "http://127.0.0.1:1"), "index", "fault", "no Milvus answers at http://127.0.0.1:1"),
     ],
 )
 def test_it_says_what_to_do(

@@ -13,7 +13,7 @@ from portrait.export import nearest
 from portrait.export.nearest import RECALL_AT, Retrieval, recall_of
 from portrait.features.release import layout as release_layout
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.base import ItemIndex
+from portrait.features.search.base import ItemIndex, Want
 from portrait.features.search.item_index import open_index
 from portrait.features.search.ivf import IvfIndex
 from portrait.features.search.scan import COMPARED
@@ -150,7 +150,7 @@ def test_several_sets_of_rows_are_searched_as_each_alone(
     wants = []
     for k, share in ((110, 1.0), (20, 0.2), (5, 0.0002), (300, 0.5)):
         mask = random.random(COUNT) < share
-        wants.append((k, bits.pack_rows(mask), float(mask.mean())))
+        wants.append(Want(k, bits.pack_rows(mask), float(mask.mean())))
     for profile in profiles[:5]:
         for (rows, scores), want in zip(index.search_several(profile, wants), wants, strict=True):
             alone, inner = index.search(profile[None], *want)

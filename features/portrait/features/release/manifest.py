@@ -1,6 +1,7 @@
 """The manifest of a release: what it is made of, how it came to be, and the hash of each of its files."""
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,6 +76,12 @@ class Manifest:
             temporary.write_text(
                 json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
             )
+
+    @property
+    def identity(self) -> str:
+        """Tells the release from every other one, also from one that was made later with the same number."""
+        content = json.dumps(self.hashes, sort_keys=True).encode()
+        return f"{self.release}-{hashlib.sha256(content).hexdigest()[:12]}"
 
     @property
     def has_trait_heads(self) -> bool:

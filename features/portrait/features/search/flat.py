@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.search.base import ItemIndex
+from portrait.features.search.conditions import NO_CONDITIONS, RowConditions
 from portrait.features.search.row_bitmap import RowBitmap
 
 _BLOCK = 1 << 16
@@ -35,7 +36,12 @@ class FlatIndex(ItemIndex):
         return int(self._index.d)
 
     def search(  # noqa: D102 - see `ItemIndex`
-        self, vectors: NDArray[np.float32], k: int, among: RowBitmap, share: float
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        among: RowBitmap,
+        share: float,
+        conditions: RowConditions = NO_CONDITIONS,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         chosen = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(among))
         scores, rows = self._index.search(np.ascontiguousarray(vectors, dtype=np.float32), k, params=chosen)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import Found, ItemIndex, Want, drop_missing
+from portrait.features.search.conditions import NO_CONDITIONS, RowConditions
 from portrait.features.search.row_bitmap import RowBitmap
 
 _OVERFETCH_FACTOR, _MAX_FETCHED = 2.0, 1_000
@@ -44,18 +45,23 @@ class IvfIndex(ItemIndex):
         return int(self._index.d)
 
     def search(  # noqa: D102 - see `ItemIndex`
-        self, vectors: NDArray[np.float32], k: int, among: RowBitmap, share: float
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        among: RowBitmap,
+        share: float,
+        conditions: RowConditions = NO_CONDITIONS,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         fetched = _count_fetched(k, share)
         return self._choose(vectors, self._fetch(vectors, fetched if fetched <= _MAX_FETCHED else 0), k, among, share)
 
     def search_several(self, vector: NDArray[np.float32], wants: Sequence[Want]) -> list[Found]:
         """Look through the lists once for all wants; see `ItemIndex.search_several`."""
-        fetched = [_count_fetched(k, share) for k, _, share in wants]
+        fetched = [_count_fetched(k, share) for k, _, share, _ in wants]
         most = max((count for count in fetched if count <= _MAX_FETCHED), default=0)
         rows, scores = self._fetch(vector[None], most)
         answers = []
-        for count, (k, among, share) in zip(fetched, wants, strict=True):
+        for count, (k, among, share, _) in zip(fetched, wants, strict=True):
             kept = count if count <= most else 0
             chosen, inner = self._choose(vector[None], (rows[:, :kept], scores[:, :kept]), k, among, share)
             answers.append(drop_missing(chosen[0], inner[0]))

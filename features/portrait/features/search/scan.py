@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import Found, ItemIndex, Want
+from portrait.features.search.conditions import NO_CONDITIONS, RowConditions
 from portrait.features.search.row_bitmap import RowBitmap
 
 COMPARED = 8
@@ -40,23 +41,28 @@ class ScanIndex(ItemIndex):
         return int(self._codes.d)
 
     def search(  # noqa: D102 - see `ItemIndex`
-        self, vectors: NDArray[np.float32], k: int, among: RowBitmap, share: float
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        among: RowBitmap,
+        share: float,
+        conditions: RowConditions = NO_CONDITIONS,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         rows = np.full((len(vectors), k), -1, dtype=np.int64)
         scores = np.zeros((len(vectors), k), dtype=np.float32)
         for place, vector in enumerate(vectors):
-            [(best, inner)] = self.search_several(vector, [(k, among, share)])
+            [(best, inner)] = self.search_several(vector, [Want(k, among, share)])
             rows[place, : len(best)], scores[place, : len(best)] = best, inner
         return rows, scores
 
     def search_several(self, vector: NDArray[np.float32], wants: Sequence[Want]) -> list[Found]:
         """Look at the codes once for all wants; see `ItemIndex.search_several`."""
-        compared = [math.ceil(COMPARED * k / max(share, 1.0 / len(self))) for k, _, share in wants]
+        compared = [math.ceil(COMPARED * k / max(share, 1.0 / len(self))) for k, _, share, _ in wants]
         scanned = max((count for count in compared if count <= min(_MAX_COMPARED, len(self))), default=0)
         best = self._codes.search(vector[None], scanned)[1][0] if scanned else np.empty(0, dtype=np.int64)
         return [
             self._compare(vector, k, among, best[:count] if count <= scanned else best[:0])
-            for count, (k, among, _) in zip(compared, wants, strict=True)
+            for count, (k, among, *_) in zip(compared, wants, strict=True)
         ]
 
     def _compare(self, vector: NDArray[np.float32], k: int, among: RowBitmap, best: NDArray[np.int64]) -> Found:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from portrait.features.items.item_table import fold_brand
 from portrait.features.search import row_bitmap as bits
-from portrait.features.search.base import Found
+from portrait.features.search.base import Found, Want
+from portrait.features.search.conditions import RowConditions
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.features.search.word_index import QueryWords
 from portrait.server.catalogue.filters import Filter
@@ -35,7 +36,8 @@ class ReleaseItems:
     def __init__(self, name: str, release: Release) -> None:
         columns, codes = release.items.columns, release.items.codes
         self.release = release
-        own = columns.catalogue == (codes.catalogues.index(name) if name in codes.catalogues else -1)
+        self._catalogue_code = codes.catalogues.index(name) if name in codes.catalogues else -1
+        own = columns.catalogue == self._catalogue_code
         self.items = bits.pack_rows(own)
         """The rows of the catalogue; the others are of other ones."""
         self.cold_items = bits.pack_rows(own & release.is_cold)
@@ -54,19 +56,38 @@ class ReleaseItems:
         if wanted.min_price is not None or wanted.max_price is not None:
             yield self._prices(wanted.min_price, wanted.max_price)
 
-    def nearest(self, vector: NDArray[np.float32], wants: Sequence[tuple[int, RowBitmap]]) -> list[Found]:
+    def conditions(self, wanted: Filter, *, cold_only: bool) -> RowConditions:
+        """The conditions that all rows of `passing` meet, and if only cold items are wanted, that they are cold."""
+        codes = self.release.items.codes
+        brands = (_find_brand(codes.brands, fold_brand(brand)) for brand in wanted.brands)
+        return RowConditions(
+            self._catalogue_code,
+            tuple(_find_paths(codes.paths, tuple(category)) for category in wanted.categories),
+            tuple(code for code in brands if code >= 0),
+            wanted.min_price,
+            wanted.max_price,
+            True if cold_only else None,
+        )
+
+    def nearest(
+        self, vector: NDArray[np.float32], wants: Sequence[tuple[int, RowBitmap, RowConditions]]
+    ) -> list[Found]:
         """The rows nearest to a vector.
 
         Args:
             vector: `[dimension]`.
-            wants: how many at most, among which rows; each is answered.
+            wants: how many at most, among which rows, and what these all meet; each is answered.
         """
-        counted = [(k, among, bits.count_rows(among)) for k, among in wants]
-        many = [(k, among, count / self.rows) for k, among, count in counted if count > max(_GATHERED, k)]
+        counted = [(bits.count_rows(among), k, among, conditions) for k, among, conditions in wants]
+        many = [
+            Want(k, among, count / self.rows, conditions)
+            for count, k, among, conditions in counted
+            if count > max(_GATHERED, k)
+        ]
         searched = iter(self.release.nearest.search_several(vector, many) if many else ())
         return [
             next(searched) if count > max(_GATHERED, k) else self._compare_all(vector, k, among)
-            for k, among, count in counted
+            for count, k, among, _ in counted
         ]
 
     def matching(self, query: QueryWords, k: int, among: RowBitmap) -> Found:
@@ -97,15 +118,24 @@ def _any(sets: Sequence[RowBitmap]) -> RowBitmap:
 
 
 def _of_category(codes: NDArray[np.int32], paths: Sequence[tuple[str, ...]], category: tuple[str, ...]) -> RowBitmap:
-    """The paths under a category stand together, since they are in order."""
+    under = _find_paths(paths, category)
+    return bits.pack_rows((codes >= under.start) & (codes < under.stop))
+
+
+def _find_paths(paths: Sequence[tuple[str, ...]], category: tuple[str, ...]) -> range:
+    """Find the codes of the paths under a category, which stand together, since paths are in order."""
     first = bisect_left(paths, category)
-    end = bisect_right(paths, category, lo=first, key=lambda path: path[: len(category)])
-    return bits.pack_rows((codes >= first) & (codes < end))
+    return range(first, bisect_right(paths, category, lo=first, key=lambda path: path[: len(category)]))
 
 
 def _of_brand(codes: NDArray[np.int32], brands: Sequence[str], brand: str) -> RowBitmap:
+    return bits.pack_rows(codes == _find_brand(brands, brand))
+
+
+def _find_brand(brands: Sequence[str], brand: str) -> int:
+    """Find the code of a brand; -1 if no item has it."""
     code = bisect_left(brands, brand)
-    return bits.pack_rows(codes == (code if brands[code : code + 1] == [brand] else -1))
+    return code if brands[code : code + 1] == [brand] else -1
 
 
 def _of_prices(prices: NDArray[np.float64], least: float | None, most: float | None) -> RowBitmap:

@@ -18,6 +18,7 @@ from portrait.features.events import Event, Item
 from portrait.features.items.item_table import ItemTable, fold_brand
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import Found
+from portrait.features.search.conditions import RowConditions
 from portrait.features.search.item_words import ItemWords
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.features.search.word_index import POPULARITY_SHARE, QueryWords, score_words
@@ -41,6 +42,8 @@ class Selection:
     """The selected rows of the release, as a bitmap."""
     added: NDArray[np.bool_]
     """`[delta rows]`: True for the selected rows of the delta."""
+    conditions: RowConditions
+    """Conditions that all selected rows of the release meet; others may meet them too."""
 
     def holds(self, rows: NDArray[np.int64], stock: int) -> NDArray[np.bool_]:
         """Tell which rows are in the selection, as `[rows]`.
@@ -57,11 +60,11 @@ class Selection:
 
     def within(self, other: "Selection") -> "Selection":
         """Return the intersection with another selection."""
-        return Selection(self.stock & other.stock, self.added & other.added)
+        return Selection(self.stock & other.stock, self.added & other.added, self.conditions)
 
     def without(self, other: "Selection") -> "Selection":
         """Return the rows that another selection does not hold."""
-        return Selection(self.stock & ~other.stock, self.added & ~other.added)
+        return Selection(self.stock & ~other.stock, self.added & ~other.added, self.conditions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,11 @@ class Snapshot:
     def search_milliseconds(self) -> float | None:
         """Milliseconds of a search of the nearest items of the release; None if they were not measured."""
         return self._stock.release.manifest.search_milliseconds
+
+    @property
+    def is_search_remote(self) -> bool:
+        """True if a search of the nearest items of the release is a call of another process."""
+        return self._stock.release.nearest.is_remote
 
     def row(self, item_id: str) -> int | None:
         """Find the live row of an item; None if the catalogue does not hold it."""
@@ -247,7 +255,7 @@ class Snapshot:
         added[rows[rows >= first] - first] = False
         if cold_only:
             added &= self._added.numbers["is_cold"][: len(added)]
-        return Selection(stock, added)
+        return Selection(stock, added, self._stock.conditions(wanted, cold_only=cold_only))
 
     def holds(self, selection: Selection, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """`[rows]`: which of some rows are in a selection."""
@@ -264,8 +272,11 @@ class Snapshot:
 
         Returns:
             the rows of each search.
+
+        Raises:
+            Unavailable: the nearest items of the release are searched in another process, which does not answer.
         """
-        of_stock = self._stock.nearest(vector, [(k, selection.stock) for k, selection in wants])
+        of_stock = self._stock.nearest(vector, [(k, selection.stock, selection.conditions) for k, selection in wants])
         count = len(self._live_delta_rows)
         if not count:
             return [rows for rows, _ in of_stock]

@@ -22,6 +22,8 @@ from portrait.server.rollout.traffic import TrafficError
 from portrait.server.rollout.traffic_sources import FileTraffic
 from portrait.server.rpc.tls import TlsError, load_certificates
 from portrait.server.runtime.addresses import is_local
+from portrait.server.search.errors import IndexStorageError
+from portrait.server.search.open import open_collections
 from portrait.server.settings import Settings
 from portrait.server.storage.failures import describe_error, require_sound
 from portrait.server.storage.open import open_state
@@ -51,6 +53,8 @@ async def check_configuration(settings: Settings) -> AsyncIterator[Finding]:
     yield await _check_state(settings)
     yield _check_certificates(settings)
     yield _check_access(settings)
+    if settings.index_url is not None:
+        yield await asyncio.to_thread(_check_index, settings, settings.index_url, whole)
     for url in settings.triton_urls:
         yield await _check_triton(settings, url, whole)
 
@@ -95,6 +99,22 @@ def _check_archived(settings: Settings, url: str, number: int) -> Finding:
     except ReleaseError as error:
         return Finding(Level.FAULT, subject, str(error))
     return Finding(Level.WARNING, subject, f"will be pulled from {url} when a gateway starts, and is checked then")
+
+
+def _check_index(settings: Settings, url: str, releases: Sequence[int]) -> Finding:
+    """Check whether a Milvus answers, and has some releases of the repository."""
+    try:
+        collections = open_collections(url)
+        try:
+            for number in releases:
+                Release.load(
+                    settings.repository, number, lambda release: collections.open(release.identity, release.vectors)
+                )
+        finally:
+            collections.close()
+    except (IndexStorageError, OSError, PortraitError, ReleaseError) as error:
+        return Finding(Level.FAULT, "index", str(error))
+    return Finding(Level.OK, "index", "Milvus has the wanted releases")
 
 
 async def _check_state(settings: Settings) -> Finding:

@@ -294,7 +294,7 @@ class _EngineCollector(Collector):
         self._registry = registry
 
     def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
-        """Count the work of the models, degraded responses, and the texts of the embedding cache."""
+        """Count the work of the models, degraded responses, failed searches, and the texts of the embedding cache."""
         engines, counts = tuple(self._registry.engines.values()), self._registry.counts()
         yield from _model_families(engines, counts)
         degraded = CounterMetricFamily(
@@ -303,6 +303,11 @@ class _EngineCollector(Collector):
         for cause in Cause:
             degraded.add_metric([cause], counts["degraded", cause])
         yield degraded
+        yield CounterMetricFamily(
+            "portrait_index_search_failures",
+            "Searches of the nearest items that Milvus did not answer.",
+            counts["index", "failures"],
+        )
         yield from _server_families(self._registry.routes.serving, counts)
         hits, misses = counts["texts", "known"], counts["texts", "encoded"]
         yield CounterMetricFamily("portrait_text_cache_hits", "Texts whose embedding was cached.", hits)

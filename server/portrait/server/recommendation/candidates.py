@@ -59,6 +59,8 @@ def generate_candidates(
     wanted: Filter,
     left_out: Sequence[Event],
     max_per_category: int = 0,
+    *,
+    search_nearest: bool = True,
 ) -> CandidateSet:
     """Collect candidates from all sources.
 
@@ -74,6 +76,10 @@ def generate_candidates(
         wanted: the filter that candidates must pass.
         left_out: events whose items are excluded.
         max_per_category: maximum items of one category path in the response; 0 for no limit.
+        search_nearest: whether to search the nearest items; else popular ones replace them.
+
+    Raises:
+        Unavailable: the nearest items are searched in another process, which does not answer.
     """
     unwanted = catalogue.rows_of(left_out)
     allowed = catalogue.select(wanted, unwanted)
@@ -81,9 +87,9 @@ def generate_candidates(
     count = max(NEAREST_CANDIDATES, k)
     vectors = [each for each in (shopper.profile, shopper.query) if each.any()]
     found = []
-    for vector in vectors:
+    for vector in vectors if search_nearest else ():
         found += catalogue.nearest(vector, [(count, allowed), (COLD_CANDIDATES, cold_items)])
-    if not vectors:
+    if not found:
         found.append(catalogue.popular(count, allowed))
     if shopper.query_words:
         found.append(catalogue.matching(shopper.query_words, max(WORD_CANDIDATES, k), allowed))

@@ -40,7 +40,17 @@ def generate_fallback_candidates(
         left_out: events whose items may not.
         max_per_category: how many of them may be of one category; 0 for any number.
     """
-    retrieved = generate_candidates(catalogue, shopper, history, k, wanted, left_out, max_per_category)
+    # A call of another process would hold the event loop up, and the fallback may be needed because it does not answer.
+    retrieved = generate_candidates(
+        catalogue,
+        shopper,
+        history,
+        k,
+        wanted,
+        left_out,
+        max_per_category,
+        search_nearest=not catalogue.is_search_remote,
+    )
     held = [catalogue.row(item_id) for item_id in retrieved.item_ids]
     unwanted = catalogue.rows_of(left_out)
     allowed = catalogue.select(wanted, unwanted)

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -21,7 +21,7 @@ from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.candidates import compute_features, generate_candidates, summarise_shopper
 from portrait.server.recommendation.diversity import limit_categories
 from portrait.server.recommendation.fallback_ranking import compute_fallback_scores, generate_fallback_candidates
-from portrait.server.runtime.cooperation import run_in_steps, run_in_thread
+from portrait.server.runtime.cooperation import run_in_steps, run_in_thread, run_waiting
 
 _QUICK_MILLISECONDS = 3.0
 """Searches that take longer run in a thread, so that they do not hold the event loop up. Below that a thread costs
@@ -93,6 +93,7 @@ async def recommend(engine: Engine, request: RecommendRequest, *, deadline: floa
 
     Raises:
         NotFound: there is no such catalogue.
+        Unavailable: the nearest items are searched in another process, which does not answer.
     """
     if not request.allow_degraded:
         return await _recommend(engine, request, deadline)
@@ -108,10 +109,19 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
     generate = partial(
         generate_candidates, catalogue, shopper, history, request.k, request.filter, left_out, request.max_per_category
     )
-    chosen = generate() if _is_quick(catalogue, request, len(left_out)) else await run_in_thread(generate)
+    chosen = await _run_generation(generate, catalogue, request, len(left_out))
     count = len(chosen.items) if request.max_per_category else request.k
     ordered = await _rank_candidates(engine, chosen, shopper, history, request, count, deadline)
     return _make_ranking(engine, _diversify(catalogue, ordered, request), request)
+
+
+async def _run_generation(
+    generate: Callable[[], CandidateSet], catalogue: Snapshot, request: RecommendRequest, left_out: int
+) -> CandidateSet:
+    """Generate candidates where that holds nobody up."""
+    if catalogue.is_search_remote:
+        return await run_waiting(generate)
+    return generate() if _is_quick(catalogue, request, left_out) else await run_in_thread(generate)
 
 
 def _is_quick(catalogue: Snapshot, request: RecommendRequest, left_out: int) -> bool:

@@ -1,9 +1,8 @@
 """A release in memory: all that the gateway needs of it beside the graphs that Triton serves."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +27,7 @@ from portrait.features.release.manifest import Manifest, ReleaseError, read_veri
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import ItemIndex
 from portrait.features.search.flat import FlatIndex
+from portrait.features.search.indexed_rows import IndexedRows
 from portrait.features.search.item_index import open_index
 from portrait.features.search.ivf import IvfIndex
 from portrait.features.search.row_bitmap import RowBitmap
@@ -51,6 +51,10 @@ T = TypeVar("T")
 _TOLD_CHARACTERS = 300
 
 
+OpenIndex = Callable[["Release"], ItemIndex]
+"""Opens the index of a release that is checked."""
+
+
 @dataclass(frozen=True)
 class Release:
     """A release that `portrait export` wrote, checked and loaded."""
@@ -64,7 +68,7 @@ class Release:
     vectors: NDArray[np.float32]
     """`[items, dimension]`, unit length; float16 of many items."""
     index: ScanIndex | IvfIndex | None
-    """Finds the nearest of many items; None where all are compared."""
+    """Finds the nearest of many items; None where all are compared, or another process searches."""
     statistics: NDArray[np.float32]
     """`[items, len(ITEM_STATISTICS)]`; of a cold item, the mean of its neighbours."""
     neighbours: ColdStartNeighbours
@@ -78,6 +82,8 @@ class Release:
     """Statistics of its shoppers; None if another version wrote them."""
     profiles: ProfileDistribution | None = None
     """Mean and covariance of their profiles."""
+    remote_index: ItemIndex | None = None
+    """Finds the nearest items in another process; None where this one does."""
 
     @cached_property
     def is_cold(self) -> NDArray[np.bool_]:
@@ -87,7 +93,15 @@ class Release:
     @cached_property
     def nearest(self) -> ItemIndex:
         """Finds the nearest of the items."""
+        if self.remote_index is not None:
+            return self.remote_index
         return FlatIndex(self.vectors) if self.index is None else self.index
+
+    @property
+    def indexed_rows(self) -> IndexedRows:
+        """The part of the items that another process needs, to search the nearest of them."""
+        columns = self.items.columns
+        return IndexedRows(self.vectors, columns.catalogue, columns.path, columns.brand, columns.price, self.is_cold)
 
     @property
     def popularity(self) -> NDArray[np.float32]:
@@ -127,9 +141,8 @@ class Release:
 
     @cached_property
     def identity(self) -> str:
-        """Tells it from every other release, also from one that was made later with the same number."""
-        content = json.dumps(self.manifest.hashes, sort_keys=True).encode()
-        return f"{self.number}-{hashlib.sha256(content).hexdigest()[:12]}"
+        """See `Manifest.identity`."""
+        return self.manifest.identity
 
     @property
     def text_encoder_hashes(self) -> tuple[str, ...]:
@@ -146,11 +159,18 @@ class Release:
         return self.manifest.dimension
 
     @classmethod
-    def load(cls, repository: Path, number: int) -> "Release":
+    def load(cls, repository: Path, number: int, open_remote_index: OpenIndex | None = None) -> "Release":
         """Read a release and check that it is what its manifest says.
 
+        Args:
+            repository: the model repository.
+            number: of the release.
+            open_remote_index: opens the index in which another process searches the nearest items; the release's own is
+                not read then.
+
         Raises:
-            ReleaseError: it is missing or damaged, or was made for other features.
+            ReleaseError: it is missing or damaged, was made for other features, or is not in that index.
+            Unavailable: that index does not answer.
         """
         folder = release_layout.release_folder(repository, number)
         manifest = read_verified_manifest(repository, number)
@@ -172,7 +192,7 @@ class Release:
             words=read(release_layout.ITEM_WORDS, lambda path: WordIndex.load(path.parent)),
             vectors=vectors,
             index=read(release_layout.ITEM_INDEX, lambda path: open_index(path, vectors))
-            if manifest.has_item_index
+            if manifest.has_item_index and open_remote_index is None
             else None,
             statistics=read(release_layout.ITEM_STATISTICS, map_array),
             neighbours=read(release_layout.COLD_START_NEIGHBOURS, lambda path: ColdStartNeighbours.load(path.parent)),
@@ -184,6 +204,8 @@ class Release:
         )
         for name, check in loaded._checks():
             read(name, check)
+        if open_remote_index is not None:
+            loaded = replace(loaded, remote_index=open_remote_index(loaded))
         _ = loaded.nearest  # now, and not in the first request
         return loaded
 

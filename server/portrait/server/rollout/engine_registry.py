@@ -82,6 +82,7 @@ class EngineRegistry:
 
         Keys: `("batches", model)` of models' batches, and `"rows"`, `"padded_units"`, `"units"` of what is in them;
         `("degraded", cause)` of answers without the models, `("texts", "known")` and `("texts", "encoded")` of texts;
+        `("index", "failures")` of searches that another process did not answer;
         `("triton", "failovers")` and `("triton", "hedges")` of calls that went to another server.
         """
         with self._counting:
@@ -150,6 +151,10 @@ class EngineRegistry:
         self._item_changes += 1
         return serving.delete_items(catalogue, item_ids)
 
+    async def check_indexes(self) -> None:
+        """Check for every release whether its nearest items can be searched; see `Engine.check_index`."""
+        await asyncio.gather(*(engine.check_index() for engine in tuple(self._engines.values())))
+
     async def close(self) -> None:
         """Close all engines."""
         for engine in self._engines.values():
@@ -164,5 +169,6 @@ def _counts(engine: Engine) -> Counter[tuple[str, str]]:
     for cause, answers in engine.fallback.answers.items():
         counts["degraded", cause] = answers
     counts["texts", "known"], counts["texts", "encoded"] = engine.texts.cache.hits, engine.texts.cache.misses
+    counts["index", "failures"] = engine.release.nearest.failures
     counts["triton", "failovers"], counts["triton", "hedges"] = engine.triton.failovers, engine.triton.hedges
     return counts

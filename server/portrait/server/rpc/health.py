@@ -27,7 +27,10 @@ WRITING_SERVICES = {"", *(f"portrait.v1.{name}Service" for name in ("Catalogue",
 """Services that write to the state file; the empty name is the whole server."""
 STATE_SERVICES = {f"portrait.v1.{name}Service" for name in ("Consent", "Event")}
 """Services that need the state file and no model: they are served while Triton is down."""
-_GATEWAY, _MODELS, _STORE = "gateway", "models", "store"
+INDEX_SERVICES = {f"portrait.v1.{name}Service" for name in ("Catalogue", "Recommendation")}
+"""Services that search the nearest items. The whole server is served without: the rest of it needs no search, and a
+Milvus is down for all gateways, of which a load balancer would find none."""
+_GATEWAY, _INDEX, _MODELS, _STORE = "gateway", "index", "models", "store"
 """Parts that services need."""
 
 _log = structlog.get_logger(__name__)
@@ -37,7 +40,7 @@ Condition = Callable[[], str | None]
 
 
 class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
-    """A status for each service, by the parts that it needs: the models, the state file, or both.
+    """A status for each service, by the parts that it needs: the models, the state, the index of the nearest items.
 
     The service that grpcio-health-checking brings keeps its watchers open while the server drains, which
     would hold every restart up for as long as a drain may last.
@@ -84,9 +87,10 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
 
     async def update(self, registry: EngineRegistry) -> None:
         """Update the status, which is that of the serving release, whatever happens to a canary."""
-        problems = {_GATEWAY: self._unmet_condition(), _STORE: self._store.fault}
+        serving = registry.routes.serving
+        problems = {_GATEWAY: self._unmet_condition(), _INDEX: serving.index_fault, _STORE: self._store.fault}
         try:
-            problems[_MODELS] = self._judge(await registry.routes.serving.check_models(_ANSWER_SECONDS))
+            problems[_MODELS] = self._judge(await serving.check_models(_ANSWER_SECONDS))
         except Exception:
             problems[_MODELS] = "the check of the models failed"
             raise
@@ -119,6 +123,7 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     def find_problem(self, service: str = "") -> str | None:
         """Tell why a service is not served; None if it is. Threads may ask."""
         needed = [_GATEWAY, *([_MODELS] if service not in STATE_SERVICES else [])]
+        needed += [_INDEX] if service in INDEX_SERVICES else []
         needed += [_STORE] if service in WRITING_SERVICES else []
         problems = self._problems
         return next((problems[part] for part in needed if part in problems), None)

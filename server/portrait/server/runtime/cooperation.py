@@ -2,7 +2,7 @@
 
 Work is a generator that yields wherever it may pause. All long work shares one thread: with several threads, each in
 turn would take the interpreter's lock from the event loop, which would wait for all of them. Several pieces of work
-take turns. Cancelled work ends with its current step.
+take turns. Cancelled work ends with its current step. Work that waits for another process has threads of its own.
 """
 
 import asyncio
@@ -19,7 +19,11 @@ STEP_SECONDS = 0.005
 GROUP_SIZE = 8
 """Parts of one call that run concurrently: enough to fill a batch of a model, and few enough to let other calls in."""
 
+_MAX_WAITING = 16
+"""Pieces of work that wait for another process at a time; further ones queue up."""
+
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="long-work")
+_waiting = ThreadPoolExecutor(max_workers=_MAX_WAITING, thread_name_prefix="waiting-work")
 
 
 async def run_in_steps(work: Generator[None, None, R]) -> R:
@@ -33,6 +37,11 @@ async def run_in_steps(work: Generator[None, None, R]) -> R:
 async def run_in_thread(work: Callable[[], R]) -> R:
     """Run work that has no steps in the shared thread; returns its result."""
     return await asyncio.get_running_loop().run_in_executor(_thread, work)
+
+
+async def run_waiting(work: Callable[[], R]) -> R:
+    """Run work that mostly waits for another process, beside other such work; returns its result."""
+    return await asyncio.get_running_loop().run_in_executor(_waiting, work)
 
 
 def _advance(work: Generator[None, None, R]) -> list[R]:

@@ -20,11 +20,15 @@ NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 NAMES = ("", *(f"portrait.v1.{name}Service" for name in ("Event", "Consent", "Catalogue", "Recommendation", "Profile")))
 
 
-async def served(health: HealthService, models: ModelStatus = ModelStatus.READY) -> list[bool]:
+async def served(
+    health: HealthService, models: ModelStatus = ModelStatus.READY, index_fault: str | None = None
+) -> list[bool]:
     async def look(seconds: float) -> ModelStatus:
         return models
 
-    loaded: Any = SimpleNamespace(routes=SimpleNamespace(serving=SimpleNamespace(check_models=look)))
+    loaded: Any = SimpleNamespace(
+        routes=SimpleNamespace(serving=SimpleNamespace(check_models=look, index_fault=index_fault))
+    )
     context: Any = None
     await health.update(loaded)
     answers: list[Any] = [await health.Check(health_pb2.HealthCheckRequest(service=name), context) for name in NAMES]
@@ -74,3 +78,16 @@ async def test_nothing_is_served_while_a_condition_is_unmet() -> None:
     health = HealthService(NAMES, MemoryStore(), {"background": lambda: "a task fails"})
     assert await served(health) == [False] * 6
     assert health.find_problem() == "background: a task fails"
+
+
+async def test_without_its_index_only_what_searches_is_not_served(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "portrait.db")
+    health = HealthService(NAMES, store)
+    served_names = await served(health, index_fault="Milvus does not answer")
+    assert [name for name, is_served in zip(NAMES, served_names, strict=True) if not is_served] == [
+        "portrait.v1.CatalogueService",
+        "portrait.v1.RecommendationService",
+    ]
+    assert health.find_problem("portrait.v1.RecommendationService") == "Milvus does not answer"
+    assert await served(health) == [True] * 6
+    await store.close()

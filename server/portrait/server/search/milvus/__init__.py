@@ -1,0 +1,1 @@
+"""Search of the nearest items in Milvus, where a collection holds the vectors of a release."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.candidates.candidate_features import CandidateColumns, compute_candidate_features
-from portrait.features.candidates.history_summary import HistorySummary, summarise_history
+from portrait.features.candidates.history_summary import NO_GROUP, HistorySummary, summarise_history
 from portrait.features.candidates.sources import (
     COLD_CANDIDATES,
     FAMILIAR_CANDIDATES,
@@ -34,16 +34,15 @@ def summarise_shopper(shopper: Shopper, catalogue: Snapshot, as_of: datetime) ->
         catalogue: gives categories and brands; the same id in another catalogue is another item.
         as_of: the moment of the request.
     """
-    items = [event.item_id if event.targets_catalogue(catalogue.name) else None for event in shopper.events]
-    distinct = [item_id for item_id in dict.fromkeys(items) if item_id is not None]
-    known = {item_id: row for item_id in distinct if (row := catalogue.row(item_id)) is not None}
-    rows = np.array(list(known.values()), dtype=np.int64)
-    categories = dict[str | None, tuple[str, ...]](zip(known, catalogue.category_paths(rows), strict=True))
-    brands = dict[str | None, str](zip(known, catalogue.brands(rows), strict=True))
+    items = np.full(len(shopper.events), NO_GROUP, dtype=np.int64)
+    of_catalogue = [place for place, event in enumerate(shopper.events) if event.targets_catalogue(catalogue.name)]
+    items[of_catalogue] = catalogue.number_items([str(shopper.events[place].item_id) for place in of_catalogue])
+    categories, brands, known = np.full_like(items, NO_GROUP), np.full_like(items, NO_GROUP), items >= 0
+    categories[known], brands[known] = catalogue.categories(items[known]), catalogue.brands(items[known])
     return summarise_history(
         items,
-        [categories.get(item_id) or None for item_id in items],
-        [brands.get(item_id) or None for item_id in items],
+        categories,
+        brands,
         shopper.columns.type_code,
         shopper.columns.time,
         shopper.columns.price_percentile,
@@ -110,8 +109,8 @@ def _find_related(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> 
 
 def _find_familiar(catalogue: Snapshot, history: HistorySummary, allowed: Selection) -> NDArray[np.int64]:
     """Find the rows of the items of the history, the most usual first."""
-    rows = [catalogue.row(str(item_id)) for item_id in order_by_habit(history.items)]
-    familiar = np.array([row for row in rows if row is not None], dtype=np.int64)
+    numbers = order_by_habit(history.items)
+    familiar = numbers[numbers >= 0]  # the catalogue does not hold the others
     return familiar[catalogue.holds(allowed, familiar)][:FAMILIAR_CANDIDATES]
 
 
@@ -124,9 +123,9 @@ def compute_features(chosen: CandidateSet, shopper: Shopper, history: HistorySum
         history: what the shopper did with the items of the candidates' catalogue.
     """
     columns = CandidateColumns(
-        chosen.item_ids,
-        [path or None for path in chosen.category_paths],
-        [brand or None for brand in chosen.brands],
+        chosen.numbers,
+        chosen.categories,
+        chosen.brands,
         chosen.statistics,
         chosen.is_cold,
         chosen.percentile,

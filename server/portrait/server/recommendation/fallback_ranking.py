@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from portrait.features.candidates.history_summary import HistorySummary
 from portrait.features.candidates.item_statistics import POPULARITY
+from portrait.features.candidates.relations import ASSOCIATION, RELATIONS
 from portrait.features.candidates.sources import NEAREST_CANDIDATES
 from portrait.features.events import Event
 from portrait.features.search.word_index import QUERY_MATCHES, match_words
@@ -41,10 +42,9 @@ def generate_fallback_candidates(
         max_per_category: how many of them may be of one category; 0 for any number.
     """
     retrieved = generate_candidates(catalogue, shopper, history, k, wanted, left_out, max_per_category)
-    held = [catalogue.row(item_id) for item_id in retrieved.item_ids]
     unwanted = catalogue.rows_of(left_out)
     allowed = catalogue.select(wanted, unwanted)
-    found = [np.array([row for row in held if row is not None], dtype=np.int64)]
+    found = [retrieved.numbers]
     liked = list(compute_category_shares(catalogue, shopper.events))
     count = max(NEAREST_CANDIDATES, k)
     found.append(catalogue.popular(count, allowed))
@@ -61,8 +61,8 @@ def compute_fallback_scores(chosen: CandidateSet, catalogue: Snapshot, shopper: 
     words that an item holds go before all else.
     """
     liked = compute_category_shares(catalogue, shopper.events)
-    share = np.array([liked.get(path, 0.0) for path in chosen.category_paths], dtype=np.float32)
-    score = chosen.neighbours.average_associations(shopper.related.association)
+    share = np.array([liked.get(item.category_path, 0.0) for item in chosen.items], dtype=np.float32)
+    score = shopper.related.average_scores(chosen.neighbours)[:, RELATIONS.index(ASSOCIATION)]
     score += _POPULARITY_WEIGHT * chosen.statistics[:, POPULARITY] * (1 + _CATEGORY_WEIGHT * share)
     score += _SIMILARITY_WEIGHT * (chosen.vectors @ shopper.profile)
     if shopper.query.any():

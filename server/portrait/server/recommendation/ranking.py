@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -208,7 +208,8 @@ async def _collect_candidates(
     """Build candidates from their own text, or else from the catalogue; leave out items that have neither."""
     wordless = [item for item in candidates if not item.title]
     worded = [item for item in candidates if item.title]
-    by_words = await engine.encode_items(catalogue.name, worded, deadline)
+    encoded = await engine.encode_items(catalogue.name, worded, deadline)
+    by_words = replace(encoded, numbers=catalogue.number_items([item.item_id for item in worded]))
     held = [row for item in wordless if (row := catalogue.row(item.item_id)) is not None]
     return by_words.joined(catalogue.take(np.array(held, dtype=np.int64)))
 
@@ -255,7 +256,7 @@ async def _rank_candidates(
     score, click, purchase = deciding.tolist(), scores.click.tolist(), scores.purchase.tolist()
     threshold = np.partition(deciding, -k)[-k] if k < len(score) else -math.inf
     contenders = np.flatnonzero(deciding >= threshold).tolist()  # more than k if some tie with the last
-    order = sorted(contenders, key=lambda place: (-score[place], chosen.item_ids[place]))
+    order = sorted(contenders, key=lambda place: (-score[place], chosen.items[place].item_id))
     return [RankedItem(chosen.items[place], score[place], click[place], purchase[place]) for place in order[:k]]
 
 

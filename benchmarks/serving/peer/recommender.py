@@ -96,10 +96,11 @@ class Recommender:
         related = self._release.relations.score_history(rows, columns.time)
         chosen = self._find_candidates(profile, query, words, history, related, request.k)
         features = self._compute_features(chosen, history, related, words)
+        candidates = self._release.vectors[chosen].astype(np.float32, copy=False)
         inputs = {
             "profile": profile[None], "query_embedding": query[None],
-            "candidate_embedding": self._release.vectors[chosen][None].astype(np.float32),
-            "candidate_features": features[None],
+            "profile_similarity": (candidates @ profile)[None], "query_similarity": (candidates @ query)[None],
+            "candidate_features": features[None], "mask": np.ones((1, len(chosen)), dtype=np.int64),
         }  # fmt: skip
         return self._answer(request.k, chosen, self._run_ranker(inputs), len(request.shopper.history.events))
 

@@ -16,7 +16,9 @@ from portrait.server.errors import (
     InvalidRequest,
     NotFound,
     Overloaded,
+    PermissionDenied,
     StateDamaged,
+    Unauthenticated,
     Unavailable,
 )
 from portrait.server.rpc.contract.statuses import status_from_error
@@ -31,6 +33,7 @@ STATUSES = {
     type(error).__name__: status_from_error(error, None).code.name
     for error in (
         InvalidRequest([]), NotFound("", "", ANY), AlreadyExists("", "", ANY), FailedPrecondition("", ANY),
+        Unauthenticated("", ANY), PermissionDenied(""),
         Overloaded("", 1.0, ANY), DiskFull("", 1.0), StateDamaged(""), Unavailable("", 1.0, ANY), DeadlineExceeded(""),
     )
 } | {"InferenceFailed": "INTERNAL"}  # fmt: skip

@@ -11,6 +11,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from benchmarks.common.worst_case_requests import WORST_CASE_REQUESTS
 from portrait.client import AsyncClient, Client, calls
+from portrait.server.access.scopes import Scope, find_scope
 from portrait.server.admission.costs import UnlistedMethod
 from portrait.server.rpc.contract.limits import LIMITS
 from portrait.server.rpc.services.audiences import AudienceService
@@ -20,10 +21,11 @@ from portrait.server.rpc.services.events import EventService
 from portrait.server.rpc.services.explanations import ExplanationService
 from portrait.server.rpc.services.profiles import ProfileService
 from portrait.server.rpc.services.recommendations import RecommendationService
-from portrait.server.rpc.services.registry import METHODS, require_costs, require_served
+from portrait.server.rpc.services.registry import METHODS, require_costs, require_scopes, require_served
 from portrait.server.rpc.services.texts import TextService
 
 REPOSITORY = Path(__file__).parents[2]
+GATEWAY_PAGE = (REPOSITORY / "docs" / "operations" / "gateway.md").read_text(encoding="utf-8")
 CLIENTS_PAGE = (REPOSITORY / "docs" / "clients.md").read_text(encoding="utf-8")
 SERVICERS = (
     AudienceService, CatalogueService, ConsentService, EventService, ExplanationService, ProfileService,
@@ -66,10 +68,19 @@ def has_cost(method: MethodDescriptor) -> bool:
     return True
 
 
+def has_scope(method: MethodDescriptor) -> bool:
+    try:
+        require_scopes([method])
+    except UnlistedMethod:
+        return False
+    return True
+
+
 PARTS: dict[str, Callable[[MethodDescriptor], bool]] = {
     "server/portrait/server/rpc/contract/limits.py": has_limits,
     "server/portrait/server/rpc/services/": is_served,
     "server/portrait/server/admission/costs.py": has_cost,
+    "server/portrait/server/access/scopes.py": has_scope,
     "clients/portrait/client/calls.py": lambda method: hasattr(calls, client_name(method)),
     "clients/portrait/client/sync.py": lambda method: hasattr(Client, client_name(method)),
     "clients/portrait/client/aio.py": lambda method: hasattr(AsyncClient, client_name(method)),
@@ -105,6 +116,14 @@ def test_a_new_rpc_misses_every_part() -> None:
 
 def test_every_part_is_a_file() -> None:
     assert [path for path in PARTS if not (REPOSITORY / path).exists()] == []
+
+
+def test_the_documentation_has_the_scope_of_every_method() -> None:
+    """Each row of the table has a scope and the methods that need it."""
+    rows = dict(re.findall(r"^\| `([a-z]+:[a-z]+)` \| (`[A-Z].*`) \|$", GATEWAY_PAGE, re.MULTILINE))
+    scopes = {method.name: find_scope(name_of(method)) for method in METHODS}
+    assert {name: scope for scope, names in rows.items() for name in re.findall(r"\w+", names)} == scopes
+    assert set(rows) == set(Scope)
 
 
 def test_names_of_methods_are_unique_over_all_services() -> None:

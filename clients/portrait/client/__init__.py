@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from portrait.client.channels import Tls
     from portrait.client.enums import EventType, Priority, Purpose
     from portrait.client.errors import (
+        AccessDeniedError,
         DeadlineExceededError,
         FailedPreconditionError,
         FieldViolation,
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AbsentField",
+    "AccessDeniedError",
     "ActivityCriterion",
     "ActivityPattern",
     "AsyncClient",

@@ -43,6 +43,8 @@ class AsyncClient(AsyncChannel):
             caller is its address.
         priority: `batch` if nobody waits for the responses: such calls get the capacity that `interactive` ones leave.
         metadata: sent with every call, for example the tenant that a proxy routes by.
+        token: the signed token (JWT) that proves who calls, or a function that returns it and runs before each call, as
+            tokens expire. Use TLS: whoever reads the token can call with it.
         interceptors: run around every attempt of a call, the first outermost.
         channel_options: arguments of the gRPC channel; they override the client's own.
 

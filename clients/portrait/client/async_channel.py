@@ -13,7 +13,7 @@ from portrait.client.channels import Option, Tls, check_address, merge_options
 from portrait.client.diagnosis import explain_failure
 from portrait.client.enums import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority
 from portrait.client.errors import from_rpc
-from portrait.client.options import CallOptions, ClientOptions, Metadata
+from portrait.client.options import CallOptions, ClientOptions, Metadata, Token
 from portrait.client.retries import Retries
 
 R = TypeVar("R")
@@ -31,13 +31,14 @@ class AsyncChannel:
         caller: str = "",
         priority: Priority = Priority.INTERACTIVE,
         metadata: Metadata = (),
+        token: Token = "",
         interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
         channel_options: Sequence[Option] | Mapping[str, str | int] = (),
     ) -> None:
         check_address(address)
         check(tls, Tls | None, "tls")
         check(interceptors, Sequence[grpc.aio.ClientInterceptor], "interceptors")
-        self._options = ClientOptions(timeout, caller, priority, metadata)
+        self._options = ClientOptions(timeout, caller, priority, metadata, token)
         self._address, self._tls = address, tls
         options = merge_options(address, channel_options)
         if tls:

@@ -47,5 +47,6 @@ GROUPS: dict[str, dict[str, str]] = {
         "set-demographics": "Replace the demographics that a shopper has declared.",
         "export-shopper": "Print everything that is recorded of a shopper, as one JSON document.",
         "forget": "Delete everything that is recorded of a shopper, for good.",
+        "audit": "Check an audit log, or print its lines: who did what for which shopper, and why.",
     },
 }

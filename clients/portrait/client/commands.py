@@ -5,17 +5,14 @@ Modules that are slow to import are imported inside the functions, so that help 
 
 import dataclasses
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from portrait.client.connection import calling
-from portrait.client.enums import Purpose
 from portrait.client.shared_options import (
     AllowDegraded,
     AsJson,
@@ -23,7 +20,6 @@ from portrait.client.shared_options import (
     Catalogue,
     Query,
     ShopperId,
-    in_utc,
     open_input,
 )
 
@@ -296,96 +292,6 @@ def explain(
         outputs.print_json(explanation)
     else:
         tables.print_explanation(Console(), explanation, trait or tables.format_category(path))
-
-
-@calling()
-def consent(
-    client: "Client",
-    shopper_id: ShopperId,
-    grant: Annotated[
-        list[Purpose] | None, typer.Option(help="Purpose to which the shopper consents; may be repeated.")
-    ] = None,
-    withdraw: Annotated[
-        list[Purpose] | None, typer.Option(help="Purpose whose consent they withdraw; may be repeated.")
-    ] = None,
-    time: Annotated[
-        datetime | None, typer.Option(callback=in_utc, help="Time of the decision, UTC. Default: now.")
-    ] = None,
-    notice: Annotated[str, typer.Option(help="Name or version of the consent text.")] = "",
-    source: Annotated[str, typer.Option(help="Place of the decision, for example a cookie banner.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Record a shopper's consents; without --grant and --withdraw, print permissions and decisions."""
-    from rich.console import Console
-
-    from portrait.client import outputs, tables
-    from portrait.client.results import Consent
-
-    decisions = [*((purpose, True) for purpose in grant or ()), *((purpose, False) for purpose in withdraw or ())]
-    if len({purpose for purpose, _ in decisions}) < len(decisions):
-        raise typer.BadParameter("a purpose is given twice", param_hint="--withdraw")
-    if not decisions and (time or notice or source):
-        raise typer.BadParameter("--time, --notice and --source need --grant or --withdraw", param_hint="--grant")
-    if decisions:
-        consents = [Consent(purpose, granted, time, notice, source) for purpose, granted in decisions]
-        client.set_consents(shopper_id, consents)
-    found = client.get_consents(shopper_id)
-    if as_json:
-        outputs.print_json(found)
-    else:
-        tables.print_consents(Console(), found)
-
-
-@calling()
-def set_demographics(
-    client: "Client",
-    shopper_id: ShopperId,
-    age: Annotated[int | None, typer.Option(help="Age in years; only its band is stored.")] = None,
-    gender: Annotated[str, typer.Option(help="Gender as the shopper states it.")] = "",
-    region: Annotated[str, typer.Option(help="A state or a larger region.")] = "",
-    source: Annotated[str, typer.Option(help="Place of the declaration, for example an account form.")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Replace the demographics that a shopper has declared."""
-    from rich.console import Console
-
-    from portrait.client import outputs, tables
-
-    declared = client.set_demographics(shopper_id, age=age, gender=gender, region=region, source=source)
-    if as_json:
-        outputs.print_json(declared)
-    else:
-        tables.print_demographics(Console(), declared)
-
-
-@calling(_FILE_TIMEOUT)
-def export_shopper(
-    client: "Client",
-    shopper_id: ShopperId,
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print the events only, as CSV that `portrait record` and `prepare` read.")
-    ] = False,
-) -> None:
-    """Print everything that is recorded of a shopper, as one JSON document."""
-    from portrait.client import exports
-
-    parts = client.export_shopper(shopper_id)
-    if as_csv:
-        exports.write_csv(shopper_id, parts, sys.stdout)
-    else:
-        exports.write_json(shopper_id, parts, sys.stdout)
-
-
-@calling()
-def forget(client: "Client", shopper_id: ShopperId, as_json: AsJson = False) -> None:
-    """Delete everything that is recorded of a shopper, for good. Earlier events that are sent again are rejected."""
-    from portrait.client import outputs, tables
-
-    forgotten = client.forget_shopper(shopper_id)
-    if as_json:
-        outputs.print_json(forgotten)
-    else:
-        typer.echo(f"forgotten: {tables.format_count(forgotten.event_count, 'event')}, consents and demographics")
 
 
 @contextmanager

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from portrait.client.enums import DEFAULT_ADDRESS, DEFAULT_TIMEOUT, Priority
-from portrait.client.shared_options import Certificate, CertificateKey, RootCertificates, UseTls, require_pair
+from portrait.client.shared_options import (
+    Certificate,
+    CertificateKey,
+    RootCertificates,
+    TokenFile,
+    UseTls,
+    read_token,
+    require_pair,
+)
 
 if TYPE_CHECKING:
     from portrait.client.errors import PortraitError
@@ -27,6 +35,7 @@ def _client(
     root_certificates: RootCertificates = None,
     certificate: Certificate = None,
     key: CertificateKey = None,
+    token_file: TokenFile = None,
     caller: Annotated[
         str, typer.Option(help="Name of the caller; an overloaded gateway divides its capacity between callers.")
     ] = "",
@@ -40,7 +49,13 @@ def _client(
     """
     from portrait.client.arguments import ArgumentError
     from portrait.client.channels import Tls
-    from portrait.client.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, PortraitError
+    from portrait.client.errors import (
+        AccessDeniedError,
+        FailedPreconditionError,
+        InvalidRequestError,
+        NotFoundError,
+        PortraitError,
+    )
     from portrait.client.files import FileError
     from portrait.client.sync import Client
 
@@ -48,7 +63,9 @@ def _client(
     secure = Tls(root_certificates, certificate, key) if tls or root_certificates or certificate else None
     try:
         try:
-            opened = Client(address, tls=secure, timeout=timeout, caller=caller, priority=priority)
+            opened = Client(
+                address, tls=secure, timeout=timeout, caller=caller, priority=priority, token=read_token(token_file)
+            )
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
         with opened as client:
@@ -61,7 +78,7 @@ def _client(
         if error.filename is None:
             raise  # the reader of the output is gone; typer ends the command silently
         _end(f"{error.filename}: {error.strerror}", 2)
-    except (FailedPreconditionError, InvalidRequestError, NotFoundError) as error:
+    except (AccessDeniedError, FailedPreconditionError, InvalidRequestError, NotFoundError) as error:
         _end(_describe(error), 2)
     except PortraitError as error:
         hint = f" (retry after {error.retry_after:g} s)" if error.retry_after else ""

@@ -4,6 +4,7 @@ PortraitError
 ├── InvalidRequestError      the request violates the contract: `violations` names every field at fault
 ├── NotFoundError            the shopper, item or catalogue does not exist
 ├── FailedPreconditionError  a consent or an audience table is missing; the message says what to do first
+├── AccessDeniedError        the caller does not prove who it is, or may not call the method
 ├── DeadlineExceededError    no response within the time limit
 ├── UnavailableError         the gateway or its models are down or overloaded: `retry_after` is the pause in seconds
 └── ServerError              any other error; report the `request_id` to the operator
@@ -83,6 +84,10 @@ class FailedPreconditionError(PortraitError):
     """A precondition of the request is not met; the message says what to do."""
 
 
+class AccessDeniedError(PortraitError):
+    """The caller's token or certificate is missing or not valid, or lacks the scope of the method."""
+
+
 class DeadlineExceededError(PortraitError):
     """No response arrived within the time limit."""
 
@@ -99,6 +104,8 @@ _KINDS: dict[grpc.StatusCode, type[PortraitError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequestError,
     grpc.StatusCode.NOT_FOUND: NotFoundError,
     grpc.StatusCode.FAILED_PRECONDITION: FailedPreconditionError,
+    grpc.StatusCode.UNAUTHENTICATED: AccessDeniedError,
+    grpc.StatusCode.PERMISSION_DENIED: AccessDeniedError,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceededError,
     grpc.StatusCode.UNAVAILABLE: UnavailableError,
     grpc.StatusCode.RESOURCE_EXHAUSTED: UnavailableError,

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -12,6 +12,9 @@ from portrait.client.enums import Priority
 
 Metadata = Mapping[str, str | bytes] | Sequence[tuple[str, str | bytes]]
 """gRPC metadata: lower-case names with ASCII text, or names that end with `-bin` with bytes."""
+
+Token = str | Callable[[], str]
+"""A signed token (JWT), or a function that returns the one to use now: tokens expire."""
 
 Pairs = tuple[tuple[str, str | bytes], ...]
 
@@ -58,17 +61,21 @@ class ClientOptions:
         caller: name of the caller.
         priority: `batch` if nobody waits for the responses.
         metadata: sent with every call.
+        token: the token that proves who calls, or a function that returns it, which runs before each call; empty for
+            none.
 
     Raises:
         TypeError: an option has the wrong type.
         ValueError: an option has a value that can't be sent.
     """
 
-    def __init__(self, timeout: float, caller: str, priority: Priority, metadata: Metadata) -> None:
+    def __init__(self, timeout: float, caller: str, priority: Priority, metadata: Metadata, token: Token) -> None:
         check(caller, str, "caller")
+        if not isinstance(token, str) and not callable(token):
+            raise TypeError(f"token takes a str, or a function that returns one; not {type(token).__name__}")
         self._timeout = _seconds(timeout)
         self._caller = caller_metadata(caller, priority)
-        self._metadata = _pairs(metadata)
+        self._metadata, self._token = _pairs(metadata), token
 
     def choose(self, options: CallOptions) -> ChosenOptions:
         """Complete the options of a call by the client's defaults.
@@ -82,7 +89,7 @@ class ClientOptions:
                 raise TypeError(f"there is no argument {name!r}; every method takes {', '.join(_HINTS)} beside its own")
             check(value, _HINTS[name], name)
         timeout, request_id = options.get("timeout"), options.get("request_id", "")
-        pairs = self._caller + self._metadata
+        pairs = self._caller + self._metadata + self._authorization()
         if "metadata" in options:
             own = _pairs(options["metadata"])
             pairs = (*(pair for pair in pairs if pair[0] not in dict(own)), *own)
@@ -91,6 +98,14 @@ class ClientOptions:
                 raise ValueError("request_id is 1 to 128 letters, digits, `._:-`")
             pairs = (*pairs, ("x-request-id", request_id))
         return ChosenOptions(self._timeout if timeout is None else _seconds(timeout), pairs, request_id)
+
+    def _authorization(self) -> Pairs:
+        token = self._token if isinstance(self._token, str) else self._token()
+        if not token:
+            return ()
+        if not _PRINTABLE.fullmatch(token):
+            raise ValueError("token takes printable ASCII")
+        return (("authorization", f"Bearer {token}"),)
 
 
 def _seconds(timeout: float) -> float:

@@ -1,7 +1,7 @@
 """Options and arguments that several commands take."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,20 @@ Certificate = Annotated[
     Path | None, typer.Option(help="PEM file of the client certificate; needs --key and implies --tls.")
 ]
 CertificateKey = Annotated[Path | None, typer.Option(help="PEM file of the private key of --certificate.")]
+
+
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(envvar="PORTRAIT_TOKEN_FILE", help="File with the token (JWT) of the caller; read before each call."),
+]
+
+
+def read_token(file: Path | None) -> Callable[[], str]:
+    """Return a function that reads the token of a file, as it then is; without a file it returns no token.
+
+    The function raises an OSError if the file can't be read.
+    """
+    return lambda: file.read_text(encoding="utf-8").strip() if file else ""
 
 
 def require_pair(certificate: Path | None, key: Path | None) -> None:

@@ -13,6 +13,8 @@ import uvloop
 
 from portrait.features.release.manifest import ReleaseError
 from portrait.server import gateway, jobs
+from portrait.server.access.live_rules import load_access
+from portrait.server.access.rules import AccessError
 from portrait.server.admission.costs import UnlistedMethod
 from portrait.server.audiences.table_builder import TableBuildError
 from portrait.server.backends import load_rollout, open_backends
@@ -35,8 +37,8 @@ from portrait.server.storage.store import StoreError
 from portrait.server.triton import TritonError
 
 _STARTUP_ERRORS = (
-    OSError, PortraitError, ProcessError, ReleaseError, StoreError, TableBuildError, TlsError, TracingError,
-    TrafficError, TritonError, UnlistedMethod,
+    AccessError, OSError, PortraitError, ProcessError, ReleaseError, StoreError, TableBuildError, TlsError,
+    TracingError, TrafficError, TritonError, UnlistedMethod,
 )  # fmt: skip
 """Expected errors of a start: one log line reports them, without a traceback."""
 
@@ -137,6 +139,7 @@ async def _run_process(
     cancel_on_signals()
     # Invalid certificates and addresses fail here, before the seconds that the start of Triton takes.
     certificates = load_certificates(settings)
+    access = load_access(settings)
     addresses.require_local_address("host", settings.host)
     addresses.require_local_address("metrics_host", settings.metrics_host)
     async with AsyncExitStack() as closing:
@@ -150,7 +153,7 @@ async def _run_process(
         serving = rollout.registry.routes.traffic.serving
         _log.info("release_loaded", release=serving, triton=backends.triton_version)
         if not check:
-            await gateway.serve(settings, backends, rollout, last_change, certificates, shared=shared)
+            await gateway.serve(settings, backends, rollout, last_change, certificates, access, shared=shared)
         # A gateway that serves goes on without a refused release and tries it again; a check must fail.
         for release, refusal in rollout.refused.items() if check else ():
             raise ReleaseError(f"release {release}: {refusal.reason}")

@@ -17,7 +17,7 @@ class ErrorReason(StrEnum):
     REQUEST_TOO_LARGE = "REQUEST_TOO_LARGE"
     """The request has more entries in total than the contract allows."""
     METADATA_INVALID = "METADATA_INVALID"
-    """A header of the call, `x-priority` or `x-caller`, is invalid."""
+    """A header of the call, `x-priority`, `x-caller` or `x-reason`, is invalid."""
     PAGE_TOKEN_INVALID = "PAGE_TOKEN_INVALID"  # noqa: S105 - no secret
     """The page token is malformed, or belongs to another audience."""
 
@@ -59,6 +59,16 @@ class ErrorReason(StrEnum):
     CALL_TOO_EXPENSIVE = "CALL_TOO_EXPENSIVE"
     """The call needs more units than one call may have."""
 
+    # UNAUTHENTICATED
+    CREDENTIALS_MISSING = "CREDENTIALS_MISSING"
+    """The call carries neither a token nor a client certificate."""
+    TOKEN_INVALID = "TOKEN_INVALID"  # noqa: S105 - no secret
+    """The token is malformed, expired, of another issuer or audience, or not signed by a known key."""
+
+    # PERMISSION_DENIED
+    SCOPE_MISSING = "SCOPE_MISSING"
+    """The caller lacks the scope of the method."""
+
     # RESOURCE_EXHAUSTED
     GATEWAY_FULL = "GATEWAY_FULL"
     """The maximum number of calls is under way."""
@@ -78,6 +88,8 @@ class ErrorReason(StrEnum):
     # UNAVAILABLE
     MODELS_UNAVAILABLE = "MODELS_UNAVAILABLE"
     """Triton is down or restarts."""
+    AUDIT_UNWRITABLE = "AUDIT_UNWRITABLE"
+    """The audit log can't be written; nothing was done."""
     RELEASE_LOADING = "RELEASE_LOADING"
     """Triton runs, but has not loaded the release yet."""
     SHARED_MEMORY_FULL = "SHARED_MEMORY_FULL"

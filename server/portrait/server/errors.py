@@ -5,6 +5,8 @@ PortraitError
 ├── NotFound           expected: the object that the caller names does not exist
 ├── AlreadyExists      expected: another object has the id that the caller gives
 ├── FailedPrecondition expected: something else must be done first; a retry would fail too
+├── Unauthenticated    expected: the caller does not prove who it is
+├── PermissionDenied   expected: the caller may not call the method
 ├── Overloaded         expected: more work than can be accepted; retry later
 ├── DiskFull           expected: the state file can't grow; retry later
 ├── StateDamaged       expected: the state file has damaged pages; an operator must restore it
@@ -90,6 +92,29 @@ class FailedPrecondition(PortraitError):
     def __init__(self, message: str, reason: ErrorReason, field: str = "") -> None:
         super().__init__(f"{field}: {message}" if field else message)
         self.field, self.description, self.reason = field, message, reason
+
+
+class Unauthenticated(PortraitError):
+    """Expected. The call proves no caller.
+
+    Args:
+        message: what is wanted; repeats nothing of what was sent.
+        reason: the cause.
+    """
+
+    def __init__(self, message: str, reason: ErrorReason) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class PermissionDenied(PortraitError):
+    """Expected. The caller lacks a scope.
+
+    Args:
+        message: which.
+    """
+
+    reason = ErrorReason.SCOPE_MISSING
 
 
 class Overloaded(PortraitError):

@@ -14,12 +14,15 @@ import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from portrait.server.access.live_rules import POLL_SECONDS as ACCESS_POLL_SECONDS
+from portrait.server.access.live_rules import LiveRules
 from portrait.server.admission.costs import Workload
 from portrait.server.admission.gate import Gate
 from portrait.server.admission.scheduler import CooperativeScheduler
 from portrait.server.audiences.eligibility import AudienceEligibility
 from portrait.server.audiences.search import AudienceSearch
 from portrait.server.audiences.snapshots import TableSnapshots
+from portrait.server.audit.log import AuditLog
 from portrait.server.backends import Backends
 from portrait.server.consent.consents import Permissions
 from portrait.server.metrics.collectors import Metrics
@@ -33,8 +36,10 @@ from portrait.server.rollout.rollout import REPAIR_SECONDS, Rollout
 from portrait.server.rpc.context import Interceptor
 from portrait.server.rpc.health import POLL_SECONDS as HEALTH_POLL_SECONDS
 from portrait.server.rpc.health import HealthService
+from portrait.server.rpc.interceptors.access import require_scope
 from portrait.server.rpc.interceptors.access_log import log_access
 from portrait.server.rpc.interceptors.admission import admit_calls
+from portrait.server.rpc.interceptors.audit import audit_calls
 from portrait.server.rpc.interceptors.chain import InterceptorChain
 from portrait.server.rpc.interceptors.deadlines import enforce_deadline
 from portrait.server.rpc.interceptors.drain import end_on_drain
@@ -87,6 +92,8 @@ class _Parts:
     permissions: Permissions
     snapshots: TableSnapshots
     audience_search: AudienceSearch
+    access: LiveRules | None
+    """Rights of the callers; None if everybody may call everything."""
     draining: asyncio.Event
     """Set when the gateway begins to drain; ends the endless streams."""
 
@@ -100,10 +107,10 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
     """List the interceptors of calls, the outermost first; a new interceptor is one line here.
 
     The order matters. While a gate is full, `shed_load` refuses calls before their requests are read or logged.
-    `admit_calls` is inside the response cache, since a cached response needs no admission. `parse_request` is last,
-    since neither a cached nor a refused call needs a parsed request.
+    `admit_calls` is inside the response cache, since a cached response needs no admission. `parse_request` is
+    near the end, since neither a cached nor a refused call needs a parsed request; only an audit reads it.
     """
-    settings, cache = parts.settings, parts.response_cache
+    settings, cache, access = parts.settings, parts.response_cache, parts.access
     return [
         limit_open_calls(parts.open_calls, parts.metrics),
         assign_request_id,
@@ -112,11 +119,13 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
         log_access,
         record_metrics(parts.metrics),
         map_errors,
+        *([require_scope(lambda: access.now)] if access else []),
         enforce_deadline(settings.default_deadline_seconds, settings.max_deadline_seconds),
         read_request,
         cache_responses(cache, settings.response_cache_ttl_seconds, parts.store, lambda: parts.registry.state),
         admit_calls(parts.gates, parts.scheduler),
         parse_request,
+        *([audit_calls(AuditLog(settings.audit_log))] if settings.audit_log else []),
     ]
 
 
@@ -150,12 +159,14 @@ def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, C
         ("refusals", refusals.write, REFUSALS_POLL_SECONDS),
         ("repair", parts.rollout.repair, REPAIR_SECONDS),
     ]
+    if parts.access:
+        tasks.append(("access", parts.access.refresh, ACCESS_POLL_SECONDS))
     if parts.settings.release is None:  # a pinned release ignores the traffic file
         tasks.append(("rollout", parts.rollout.advance, ROLLOUT_POLL_SECONDS))
     return tasks
 
 
-def _create_parts(settings: Settings, store: Store, rollout: Rollout) -> _Parts:
+def _create_parts(settings: Settings, store: Store, rollout: Rollout, access: LiveRules | None) -> _Parts:
     permissions, background = Permissions(store, settings.consent_rules), Background()
     eligibility = AudienceEligibility(store, permissions)
     return _Parts(
@@ -175,6 +186,7 @@ def _create_parts(settings: Settings, store: Store, rollout: Rollout) -> _Parts:
         audience_search=AudienceSearch(
             settings.min_audience_size, eligibility.filter_permitted, eligibility.filter_by_region
         ),
+        access=access,
         draining=asyncio.Event(),
     )
 
@@ -212,6 +224,7 @@ async def serve(
     rollout: Rollout,
     last_change: int,
     certificates: Certificates | None,
+    access: LiveRules | None,
     *,
     shared: bool,
 ) -> None:
@@ -224,6 +237,7 @@ async def serve(
         last_change: the loaded engines have applied the item changes up to this sequence number. Later changes of other
             processes are read from the store.
         certificates: the certificates of the port; None for plain text.
+        access: who may call what; None if everybody may call everything.
         shared: True if a supervisor runs several such processes on the same port.
 
     Raises:
@@ -231,7 +245,7 @@ async def serve(
     """
     stop = asyncio.Event()
     handle_signals(stop.set)
-    parts = _create_parts(settings, backends.store, rollout)
+    parts = _create_parts(settings, backends.store, rollout, access)
     _register_metrics(parts, certificates)
     metrics_port, stop_metrics = serve_endpoint(
         parts.metrics.registry,

@@ -150,6 +150,16 @@ class Settings(BaseSettings):
         None,
         description="PEM file of authorities: only callers with a certificate from one of them are served (mTLS).",
     )
+    access: Path | None = Field(
+        None,
+        description="TOML file of the callers who may call, and with which scopes; what it does not allow is refused. "
+        "Unset means that whoever reaches the port may call everything.",
+    )
+    audit_log: Path | None = Field(
+        None,
+        description="File that gets a line before and after each change, export or deletion of what is recorded of a "
+        "shopper. Unset means none.",
+    )
     otlp_endpoint: str | None = Field(
         None,
         pattern=r"^https?://\S+$",

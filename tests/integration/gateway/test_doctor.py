@@ -52,6 +52,8 @@ def test_it_names_what_is_wrong(repository: Path, tmp_path: Path) -> None:
     [
         (("--repository", "/nowhere"), "releases", "fault", "portrait export"),
         (("--release", "9"), "release 9", "fault", "9"),
+        (("--host", "0.0.0.0"), "access", "warning", "set access"),
+        (("--access", "/nowhere/access.toml"), "access", "fault", "/nowhere/access.toml: No such file"),
         (("--host", "0.0.0.0"), "tls", "warning", "set tls_certificate"),
         (("--state-url", "redis://127.0.0.1:1"), "state", "fault", "no Redis answers at redis://127.0.0.1:1"),
     ],

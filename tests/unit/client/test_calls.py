@@ -10,7 +10,15 @@ from portrait.client import Event, EventType, Rejection, calls
 from portrait.client.results import RecordSummary
 
 PUBLIC = [
-    *("AbsentField", "ActivityCriterion", "ActivityPattern", "AsyncClient", "AudienceMember", "AudiencePage"),
+    *(
+        "AbsentField",
+        "AccessDeniedError",
+        "ActivityCriterion",
+        "ActivityPattern",
+        "AsyncClient",
+        "AudienceMember",
+        "AudiencePage",
+    ),
     *("AudienceSummary", "Aversion", "BrandAffinity", "CallOptions", "Client", "Consent", "ConsentRecord"),
     *("Consents", "CustomerValue", "CustomerValueCriterion", "DeadlineExceededError", "Demographics"),
     *("DiscountSensitivity", "Embeddings", "Event", "EventEffect", "EventType", "FailedPreconditionError"),

@@ -16,7 +16,7 @@ class Workload(StrEnum):
 
 
 class UnlistedMethod(Exception):
-    """A method or a request without a cost, whose calls would bypass every limit."""
+    """A method or a request without a cost or a scope, whose calls would bypass every limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,9 @@ _COSTS = {
     "ConsentService/ExportShopper": Cost(Workload.STORE, 16_384, 4, background=True),
     "ConsentService/ForgetShopper": Cost(Workload.STORE, 16_384),
 }
-_PACKAGE = "portrait.v1."
-LISTED_METHODS = frozenset(f"{_PACKAGE}{method}" for method in _COSTS)
+PACKAGE = "portrait.v1."
+"""Prefix of the names of the services of the contract."""
+LISTED_METHODS = frozenset(f"{PACKAGE}{method}" for method in _COSTS)
 """Full names of the methods that have a cost."""
 EXEMPT_PREFIXES = ("grpc.health.", "grpc.reflection.")
 """Prefixes of the names of methods whose calls are never refused."""
@@ -80,7 +81,7 @@ def cost_of(method: str) -> Cost | None:
     """
     if method.startswith(EXEMPT_PREFIXES):
         return None
-    cost = _COSTS.get(method.removeprefix(_PACKAGE)) if method.startswith(_PACKAGE) else None
+    cost = _COSTS.get(method.removeprefix(PACKAGE)) if method.startswith(PACKAGE) else None
     if cost is None:
         raise UnlistedMethod(f"{method} has no cost: add it to portrait.server.admission.costs")
     return cost

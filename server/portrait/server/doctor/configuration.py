@@ -10,6 +10,8 @@ from tritonclient.utils import InferenceServerException
 
 from portrait.features.release.layout import list_models
 from portrait.features.release.manifest import ReleaseError
+from portrait.server.access.live_rules import load_access
+from portrait.server.access.rules import AccessError
 from portrait.server.doctor.findings import Finding, Level
 from portrait.server.release.release import Release
 from portrait.server.rollout.traffic import Traffic, TrafficError
@@ -34,6 +36,7 @@ async def check_configuration(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     yield await _check_state(settings)
     yield _check_certificates(settings)
+    yield _check_access(settings)
     numbers = [number for _, number in releases if number is not None]
     for url in settings.triton_urls:
         yield await _check_triton(settings, url, numbers)
@@ -107,6 +110,18 @@ def _check_certificates(settings: Settings) -> Finding:
     if days < _SOON_DAYS:
         return Finding(Level.WARNING if days > 0 else Level.FAULT, "tls", f"the certificate expires in {days:.1f} days")
     return Finding(Level.OK, "tls", f"the certificate expires in {days:.0f} days")
+
+
+def _check_access(settings: Settings) -> Finding:
+    try:
+        access = load_access(settings)
+    except AccessError as error:
+        return Finding(Level.FAULT, "access", str(error))
+    if access is not None:
+        return Finding(Level.OK, "access", f"{settings.access} says who may call what")
+    if is_local(settings.host) or settings.tls_client_ca:
+        return Finding(Level.OK, "access", "whoever reaches the port may call everything")
+    return Finding(Level.WARNING, "access", f"whoever reaches {settings.host} may call everything: set access")
 
 
 async def _check_triton(settings: Settings, url: str, releases: list[int]) -> Finding:

@@ -7,7 +7,6 @@ is unloaded after the last of them. A release that can't be loaded changes nothi
 
 import asyncio
 import gc
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.replay import Changes, replay
 from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
 from portrait.server.rollout.warmup import MAX_TEXTS, warm_up
+from portrait.server.runtime.file_state import read_file_state
 from portrait.server.storage.store import Store
 from portrait.server.triton import TritonError
 
@@ -36,7 +36,6 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
 
 _log = structlog.get_logger(__name__)
 
-_Stamp = tuple[int, int, int]
 """Modification time in nanoseconds, inode and size of the traffic file; a change of the file changes one of them."""
 
 
@@ -86,7 +85,7 @@ class Rollout:
     ) -> None:
         self._repository, self._store, self.triton = repository, store, triton
         self._open_engine = open_engine
-        self._stamp: _Stamp | None
+        self._stamp: tuple[int, ...] | None
         self._wanted: Traffic
         self.registry: EngineRegistry
         """The loaded engines; `begin` sets it."""
@@ -110,7 +109,7 @@ class Rollout:
             ReleaseError, TritonError, PortraitError: neither release can be loaded; this is the error of the serving
                 release.
         """
-        self._stamp = _stamp(self._repository)
+        self._stamp = read_file_state(file_of(self._repository))
         self._wanted = wanted = Traffic.of(self._repository) if pinned is None else Traffic(pinned)
         # The canary is left out here: `advance` loads it while the gateway serves.
         traffic = Traffic(wanted.serving, wanted.previous)
@@ -154,7 +153,7 @@ class Rollout:
     async def _read_traffic(self) -> None:
         """Read the traffic file if it has changed."""
         # Off the event loop: the repository may be on a network.
-        stamp = await asyncio.to_thread(_stamp, self._repository)
+        stamp = await asyncio.to_thread(read_file_state, file_of(self._repository))
         if stamp == self._stamp:
             return
         self._stamp = stamp
@@ -287,12 +286,3 @@ def _freeze_loaded_objects() -> None:
     gc.unfreeze()
     gc.collect()
     gc.freeze()
-
-
-def _stamp(repository: Path) -> _Stamp | None:
-    """Return a stamp that changes with the traffic file; None without a file."""
-    try:
-        status = os.stat(file_of(repository))
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_ino, status.st_size

@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import structlog
 
+from portrait.server.runtime.file_state import read_file_state
 from portrait.server.settings import Settings
 
 _CERTIFICATE = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
@@ -76,7 +77,7 @@ class Certificates:
 
     def _state(self) -> list[tuple[int, ...] | None]:
         """Return the attributes of the files that change when a file is written or replaced."""
-        return [_stat(path) for path in (self._certificate, self._key, self._authorities) if path]
+        return [read_file_state(path) for path in (self._certificate, self._key, self._authorities) if path]
 
     def _load(self) -> grpc.ServerCertificateConfiguration:
         chain = _read("tls_certificate", self._certificate)
@@ -122,14 +123,6 @@ def load_certificates(settings: Settings) -> Certificates | None:
     if settings.tls_certificate is None or settings.tls_key is None:
         return None
     return Certificates(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
-
-
-def _stat(path: Path) -> tuple[int, ...] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
 
 
 def _read(setting: str, path: Path) -> bytes:

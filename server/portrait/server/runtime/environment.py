@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 
 PREFIX = "PORTRAIT_"
-_OTHERS = {"PORTRAIT_ADDRESS", "PORTRAIT_TEST_DATA"}
+_OTHERS = {"PORTRAIT_ADDRESS", "PORTRAIT_TEST_DATA", "PORTRAIT_TOKEN_FILE"}
 """Variables that other parts of Portrait read: the client and the tests."""
 
 # Kubernetes (`enableServiceLinks`) and Docker (`--link`) describe services to a container in such variables. A service

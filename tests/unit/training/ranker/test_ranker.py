@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.candidates.item_statistics import ITEM_STATISTICS
 from portrait.features.search.word_index import QUERY_MATCHES
 from portrait.training.ranker.model import Ranker, compute_similarity
 
 MATCHES = [CANDIDATE_FEATURES.index(name) for name in QUERY_MATCHES]
+SAME_FOR_ALL = [CANDIDATE_FEATURES.index(name) for name in (*ITEM_STATISTICS, "cold_item", "has_query", *QUERY_MATCHES)]
 HAS_QUERY, COLD = CANDIDATE_FEATURES.index("has_query"), CANDIDATE_FEATURES.index("cold_item")
 
 
@@ -52,6 +54,22 @@ def test_a_closed_gate_leaves_the_order_of_a_search_to_the_query() -> None:
     assert _score(ranker, 1.0) == pytest.approx([0.0, 1.0])
     # Without a query it shuts nothing out.
     assert _score(ranker, 0.0) == pytest.approx([16.0, 8.0])
+
+
+def test_a_past_that_searches_leave_out_moves_no_result_of_them() -> None:
+    ranker = _gate(Ranker(20.0, 0.01, 2), 0.0)
+    for layer in (ranker.linear, ranker.network[-1], ranker.probability_head):
+        torch.nn.init.normal_(layer.weight)
+    without_query = _score(ranker, 0.0)
+    ranker.leave_past_out_of_searches()
+    assert _score(ranker, 0.0) == without_query
+    _, query, candidates, features = _inputs(1.0)
+    nothing_done = torch.zeros_like(features)
+    nothing_done[..., SAME_FOR_ALL] = features[..., SAME_FOR_ALL]
+    known = _rank(ranker, *_inputs(1.0))
+    unknown = _rank(ranker, torch.zeros(1, 2), query, candidates, nothing_done)
+    for one, other in zip(known, unknown, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_standardised_inputs_leave_the_difference_of_two_candidates_as_it_was() -> None:

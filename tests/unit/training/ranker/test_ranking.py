@@ -7,12 +7,15 @@ import pytest
 import torch
 
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.candidates.item_statistics import ITEM_STATISTICS
+from portrait.features.search.word_index import QUERY_MATCHES
 from portrait.training.encoders.retrieval import TargetVectors
 from portrait.training.ranker.candidates import Candidates
 from portrait.training.ranker.model import compute_next_probability
 from portrait.training.ranker.ranking import RankerSamples, fit_ranker, run_ranker
 
 TARGETS, WIDTH, ITEMS = 640, 12, 200
+SAME_FOR_ALL = (*ITEM_STATISTICS, "cold_item", "has_query")
 TELLING = CANDIDATE_FEATURES.index("item_share")
 
 
@@ -101,8 +104,8 @@ def test_the_past_moves_later_searches_only_where_it_helped(
     ranker = fit_ranker(RankerSamples(vectors, searches, text, weights, times), 1.0, seed=0)
     everybody = np.arange(TARGETS)
     nobody = dataclasses.replace(vectors, profiles=np.zeros_like(vectors.profiles))
-    unknown = features.copy()
-    unknown[..., TELLING] = 0.0
+    unknown = np.where([name in SAME_FOR_ALL or name in QUERY_MATCHES for name in CANDIDATE_FEATURES], features, 0.0)
+    unknown = unknown.astype(np.float32)
     with torch.no_grad():
         known, _ = run_ranker(ranker, vectors, searches, text, everybody)
         without, _ = run_ranker(ranker, nobody, dataclasses.replace(searches, features=unknown), text, everybody)

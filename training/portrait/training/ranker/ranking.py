@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.training.encoders.retrieval import TargetVectors
 from portrait.training.ranker.candidates import Candidates
 from portrait.training.ranker.model import Ranker, compute_similarity
@@ -24,9 +25,12 @@ to learn from; by these, the ranker learns how often an item is wanted that has 
 
 _EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-2
 CALIBRATION_SHARE = 0.2
-"""Share of the targets, the latest, by which the share of the past and the probabilities are settled."""
-_MIN_SEARCHES, _CLOSED = 30, 30.0
-"""Later searches without which nothing is settled, and the negative of a gate that lets nothing through."""
+"""Share of the targets, the latest, which settle whether the past moves searches, and calibrate the probabilities."""
+_MIN_SEARCHES = 30
+"""Later searches after other events, without which none of them can tell that the past helps."""
+_SURE = 1.96
+"""Standard errors above 0 by which a gain is told from chance: a 95% interval."""
+_EVENTS = CANDIDATE_FEATURES.index("events")
 _DOUBT = torch.tensor([1.0, 0.01])
 """Weights of the squared changes of slope and offset beside the loss of all targets: few targets change slopes little,
 and offsets stay finite where all targets are purchases, or none."""
@@ -137,18 +141,18 @@ def fit_ranker(
             loss.backward()
             optimizer.step()
             decay.step()
-    settle_share(ranker.eval(), vectors, candidates, texts, late)
+    settle_past(ranker.eval(), vectors, candidates, texts, late)
     calibrate(ranker, vectors, candidates, texts, late)
     return ranker
 
 
 @torch.no_grad()
-def settle_share(
+def settle_past(
     ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, rows: NDArray[np.int64]
 ) -> None:
-    """Let the past move no result of a search, unless later searches are foreseen better by it.
+    """Let the past move no result of a search, unless later searches are foreseen better by it, beyond chance.
 
-    The gain must be more than its standard error. Without a search, the share stays as it is.
+    A log without searches tells nothing, and the share stays small, as it begins.
 
     Args:
         ranker: the ranker.
@@ -158,18 +162,24 @@ def settle_share(
         rows: indices of targets that it was not fitted to.
     """
     asked = rows[(candidates.query[rows] >= 0) & (candidates.together[rows] & candidates.shown[rows]).any(1)]
-    if len(asked) < _MIN_SEARCHES:
+    if not len(asked):
         return
-    learnt = ranker.gate.clone()
-    losses = []
-    for gate in (learnt, torch.full_like(learnt, -_CLOSED)):
-        ranker.gate.copy_(gate)
-        parts = np.array_split(asked, max(1, len(asked) // _BATCH))
-        scores = [run_ranker(ranker, vectors, candidates, texts, part)[0] for part in parts]
-        losses.append(_measure_order(torch.cat(scores), candidates, asked))
-    gain = losses[1] - losses[0]
-    if gain.mean() > gain.std() / len(asked) ** 0.5:
-        ranker.gate.copy_(learnt)
+    asked = asked[candidates.features[asked, 0, _EVENTS] > 0]
+    with_past = _measure_orders(ranker, vectors, candidates, texts, asked)
+    in_searches = ranker.in_searches.clone()
+    ranker.leave_past_out_of_searches()
+    gain = _measure_orders(ranker, vectors, candidates, texts, asked) - with_past
+    if len(asked) >= _MIN_SEARCHES and gain.mean() > _SURE * gain.std() / len(asked) ** 0.5:
+        ranker.in_searches.copy_(in_searches)
+
+
+def _measure_orders(
+    ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, rows: NDArray[np.int64]
+) -> Tensor:
+    """`[rows]`: as `_measure_order`, in parts."""
+    parts = np.array_split(rows, max(1, len(rows) // _BATCH))
+    scores = [run_ranker(ranker, vectors, candidates, texts, part)[0] for part in parts]
+    return _measure_order(torch.cat(scores), candidates, rows)
 
 
 def calibrate(

@@ -17,8 +17,10 @@ from portrait.server.errors import (
     InvalidRequest,
     NotFound,
     Overloaded,
+    PermissionDenied,
     PortraitError,
     StateDamaged,
+    Unauthenticated,
     Unavailable,
 )
 
@@ -30,6 +32,8 @@ _CODES: dict[type[PortraitError], grpc.StatusCode] = {
     NotFound: grpc.StatusCode.NOT_FOUND,
     AlreadyExists: grpc.StatusCode.ALREADY_EXISTS,
     FailedPrecondition: grpc.StatusCode.FAILED_PRECONDITION,
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
     Overloaded: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DiskFull: grpc.StatusCode.RESOURCE_EXHAUSTED,
     StateDamaged: grpc.StatusCode.DATA_LOSS,

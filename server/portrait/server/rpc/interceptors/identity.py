@@ -13,6 +13,7 @@ PRIORITY, CALLER = "x-priority", "x-caller"
 _CALLER = re.compile(r"[A-Za-z0-9._:@/-]{1,128}")
 _PORT = re.compile(r":\d+$")
 _SUBJECTS = ("x509_subject", "x509_common_name")
+_NAMES = ("x509_common_name", "x509_subject_alternative_name")
 
 
 def read_identity(context: Context) -> tuple[Priority, str]:
@@ -52,6 +53,12 @@ def _certificate_subject(context: Context) -> str:
         for name in properties.get(subject, ()):
             return f"certificate {name.decode(errors='replace')}"
     return ""
+
+
+def read_certificate_names(context: Context) -> list[str]:
+    """Read the names in the caller's certificate: its common name, then its alternative names; none without one."""
+    properties = context.auth_context()
+    return [name.decode(errors="replace") for kind in _NAMES for name in properties.get(kind, ())]
 
 
 def _peer_address(context: Context) -> str:

@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 import portrait.v1
+from portrait.server.access.scopes import find_scope
 from portrait.server.admission.costs import UnlistedMethod, cost_of
 from portrait.server.admission.request_units import require_counted
 from portrait.server.audiences.search import AudienceSearch
@@ -50,6 +51,16 @@ def require_costs(methods: Iterable[MethodDescriptor]) -> None:
     for method in methods:
         cost_of(f"{method.containing_service.full_name}/{method.name}")
         require_counted(method.input_type)
+
+
+def require_scopes(methods: Iterable[MethodDescriptor]) -> None:
+    """Require that access control knows the scope of every method, so that no call bypasses it.
+
+    Raises:
+        UnlistedMethod: a method has no scope.
+    """
+    for method in methods:
+        find_scope(f"{method.containing_service.full_name}/{method.name}")
 
 
 def require_served(methods: Iterable[MethodDescriptor], servicers: Iterable[type]) -> None:
@@ -100,9 +111,10 @@ def add_services(server: grpc.aio.Server, servicers: Sequence[object]) -> None:
         servicers: one implementation of each service.
 
     Raises:
-        UnlistedMethod: a method has no cost or no implementation.
+        UnlistedMethod: a method has no cost, no scope or no implementation.
     """
     require_costs(METHODS)
+    require_scopes(METHODS)
     require_served(METHODS, map(type, servicers))
     for service, stubs in _SERVICES:
         add = getattr(stubs, f"add_{service.name}Servicer_to_server")

@@ -1,0 +1,1 @@
+"""Access: which callers may call which methods, by certificate or by signed token."""

@@ -1,0 +1,127 @@
+"""The access file: which callers may do what. What it does not allow is refused."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from portrait.server.access.scopes import Scope
+from portrait.server.access.tokens import KeyFileError, TokenVerifier
+from portrait.server.error_reasons import ErrorReason
+from portrait.server.errors import PermissionDenied, Unauthenticated
+
+_BEARER = "bearer "
+
+
+class AccessError(Exception):
+    """The access file, or the file of keys that it names, can't be used; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller whose name is proven."""
+
+    name: str
+    scopes: frozenset[Scope]
+
+    def require(self, scope: Scope) -> None:
+        """Require a scope.
+
+        Raises:
+            PermissionDenied: the caller does not have it.
+        """
+        if scope not in self.scopes:
+            raise PermissionDenied(f"the caller lacks the scope {scope}")
+
+
+class _Tokens(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    issuer: str = Field(min_length=1)
+    audience: str = Field(min_length=1)
+    keys: Path
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    certificates: dict[str, frozenset[Scope]] = {}
+    tokens: _Tokens | None = None
+
+
+class AccessRules:
+    """The content of an access file.
+
+    Args:
+        path: the file, in TOML. `[certificates]` has the scopes of each name of a client certificate; `[tokens]` has
+            the issuer of tokens, their audience and the file of the issuer's keys, relative to this file.
+        asks_for_certificates: whether the port asks callers for one.
+
+    Raises:
+        AccessError: a file can't be used.
+    """
+
+    def __init__(self, path: Path, asks_for_certificates: bool) -> None:
+        content = _read(path)
+        if content.certificates and not asks_for_certificates:
+            raise AccessError(f"access: {path}: [certificates] needs tls_client_ca, without which no caller shows one")
+        self._certificates = content.certificates
+        self._verifier: TokenVerifier | None = None
+        self.files = [path]
+        """The files that were read."""
+        if content.tokens:
+            keys = path.parent / content.tokens.keys
+            self.files.append(keys)
+            try:
+                self._verifier = TokenVerifier(content.tokens.issuer, content.tokens.audience, keys)
+            except KeyFileError as error:
+                raise AccessError(f"access: tokens.keys: {error}") from None
+
+    def identify(self, certificate_names: Sequence[str], authorization: str | None) -> Caller:
+        """Identify a caller: by its token if it sends one, or else by its certificate.
+
+        Args:
+            certificate_names: names in the certificate that the caller has shown: common name and alternative names.
+            authorization: the metadata `authorization`, `Bearer` and a token; None if there is none.
+
+        Raises:
+            Unauthenticated: the caller shows neither, or a token that is not valid.
+        """
+        if authorization is not None:
+            return self._identify_by_token(authorization)
+        for name in certificate_names:
+            if name in self._certificates:
+                return Caller(name, self._certificates[name])
+        if certificate_names:
+            return Caller(certificate_names[0], frozenset())
+        ways = ["a client certificate"] if self._certificates else []
+        ways += ["a token in the metadata `authorization`"] if self._verifier else []
+        raise Unauthenticated(f"the call needs {' or '.join(ways)}", ErrorReason.CREDENTIALS_MISSING)
+
+    def _identify_by_token(self, authorization: str) -> Caller:
+        if self._verifier is None:
+            raise Unauthenticated("this gateway takes no tokens", ErrorReason.TOKEN_INVALID)
+        if not authorization.lower().startswith(_BEARER):
+            raise Unauthenticated("authorization takes `Bearer` and a token", ErrorReason.TOKEN_INVALID)
+        caller = self._verifier.verify(authorization[len(_BEARER) :].strip())
+        return Caller(caller.name, caller.scopes)
+
+
+def _read(path: Path) -> _File:
+    try:
+        content = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise AccessError(f"access: {path}: {error.strerror}") from None
+    except ValidationError as error:
+        raise AccessError(f"access: {path}: {_describe(error)}") from None
+    except ValueError as error:  # no TOML, or no UTF-8
+        raise AccessError(f"access: {path}: {error}") from None
+    if not content.certificates and content.tokens is None:
+        raise AccessError(f"access: {path} names no caller: it needs [certificates] or [tokens]")
+    return content
+
+
+def _describe(error: ValidationError) -> str:
+    """Describe what is wrong, with the place of each fault and the limit."""
+    faults = error.errors(include_url=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults)

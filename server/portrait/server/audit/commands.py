@@ -1,0 +1,55 @@
+"""The commands `portrait audit …`: check and read an audit log."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from portrait.server.audit.log import AuditError, read_lines, verify
+from portrait.server.storage.tombstones import shopper_sha256
+
+audit = typer.Typer(
+    no_args_is_help=True, help="Check an audit log, or print its lines: who did what for which shopper, and why."
+)
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The audit log that `portrait serve --audit-log` writes.")]
+
+
+@audit.command("verify")
+def verify_(
+    file: File,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            help="Hash of a line that must still be there, as an earlier check printed it. Note it elsewhere."
+        ),
+    ] = None,
+) -> None:
+    """Check that no line was changed, added or taken out; print the number of lines and the hash of the last."""
+    try:
+        end = verify(file, head)
+    except AuditError as error:
+        raise _fail(error) from error
+    typer.echo(f"{end.lines} lines, as they were written; the last has the hash {end.sha256}")
+
+
+@audit.command("list")
+def list_(
+    file: File, shopper: Annotated[str | None, typer.Option(help="Only lines about the shopper with this id.")] = None
+) -> None:
+    """Print the lines as JSON, each after it was checked."""
+    hashed = None if shopper is None else shopper_sha256(shopper)
+    chosen: set[int] = set()
+    try:
+        for line in read_lines(file):
+            if hashed is None or line.get("shopper_sha256") == hashed or line.get("of") in chosen:
+                chosen.add(line["number"])
+                typer.echo(json.dumps(line))
+    except AuditError as error:
+        raise _fail(error) from error
+
+
+def _fail(error: AuditError) -> typer.Exit:
+    typer.echo(f"error: {error}", err=True)
+    return typer.Exit(1)

@@ -1,0 +1,89 @@
+"""The audit of calls that touch a shopper's rights: what is not in the audit log is not done."""
+
+import asyncio
+import contextlib
+import re
+from typing import Any
+
+import structlog
+
+from portrait.server.audit.log import AuditError, AuditLog
+from portrait.server.error_reasons import ErrorReason
+from portrait.server.errors import InvalidRequest, PortraitError, Unavailable, Violation
+from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response
+from portrait.server.rpc.interceptors.identity import verified_caller
+from portrait.server.storage.tombstones import shopper_sha256
+
+REASON = "x-reason"
+"""Metadata with which a caller says why it makes the call."""
+AUDITED_METHODS = frozenset(
+    f"portrait.v1.ConsentService/{name}"
+    for name in ("SetConsents", "SetDemographics", "ExportShopper", "ForgetShopper")
+)
+_ACCEPTED = re.compile(r"[ -~]{1,200}")
+_RETRY_SECONDS = 5.0
+
+
+def audit_calls(log: AuditLog) -> Interceptor:
+    """Write a line before each call that exports, deletes or changes what is recorded of a shopper, and one after it.
+
+    The first has caller, method, hash of the shopper's id and reason; the second the outcome. A call whose first line
+    can't be written is refused. It stands inside of `parse_request`: only valid requests are begun.
+
+    Args:
+        log: the audit log.
+    """
+
+    def intercept(method: Method, call_next: Handler) -> Handler:
+        if method.name not in AUDITED_METHODS:
+            return call_next
+
+        async def handle(request: Any, context: Context) -> Response:
+            known = structlog.contextvars.get_contextvars()
+            number = await _append(
+                log,
+                caller=known.get("caller") or verified_caller(context),
+                method=method.name,
+                shopper_sha256=shopper_sha256(request.shopper_id),
+                reason=_read_reason(context),
+                request_id=known.get("request_id", ""),
+            )
+            outcome = "INTERNAL"
+            try:
+                response = await call_next(request, context)
+                outcome = "OK"
+                return response
+            except PortraitError as error:
+                outcome = error.reason
+                raise
+            except asyncio.CancelledError:
+                outcome = "CANCELLED"
+                raise
+            finally:
+                # Whether the caller waits or not. Without this line, the log still says that the call was begun.
+                with contextlib.suppress(Unavailable):
+                    await asyncio.shield(_append(log, of=number, outcome=outcome))
+
+        return handle
+
+    return intercept
+
+
+async def _append(log: AuditLog, **fields: object) -> int:
+    try:
+        return await asyncio.to_thread(log.append, **fields)
+    except AuditError as error:
+        structlog.get_logger(__name__).error("audit_failed", reason=str(error))
+        raise Unavailable("the audit log can't be written", _RETRY_SECONDS, ErrorReason.AUDIT_UNWRITABLE) from error
+
+
+def _read_reason(context: Context) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == REASON:
+            if not isinstance(value, str) or not _ACCEPTED.fullmatch(value):
+                raise InvalidRequest(
+                    [Violation(REASON, "metadata; the limit is 1 to 200 printable ASCII characters")],
+                    ErrorReason.METADATA_INVALID,
+                )
+            return value
+    return ""

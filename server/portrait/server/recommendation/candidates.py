@@ -103,8 +103,19 @@ def _find_related(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> 
         return
     counts = RELATED_CANDIDATES_OF_SEARCH if shopper.query_words else RELATED_CANDIDATES
     for name, count in counts.items():
-        rows = catalogue.current_rows(shopper.related.by_name[name].rows_by_score())
-        yield rows[catalogue.holds(allowed, rows)][:count]
+        yield _find_first(catalogue, shopper.related.by_name[name].rows_by_score(), allowed, count)
+
+
+def _find_first(
+    catalogue: Snapshot, best_first: NDArray[np.int64], allowed: Selection, count: int
+) -> NDArray[np.int64]:
+    """Find the first `count` rows of the release that may be shown: most may, so the first few are tried first."""
+    for tried in (best_first[: 2 * count], best_first):
+        rows = catalogue.current_rows(tried)
+        found = rows[catalogue.holds(allowed, rows)]
+        if len(found) >= count:
+            break
+    return found[:count]
 
 
 def _find_familiar(catalogue: Snapshot, history: HistorySummary, allowed: Selection) -> NDArray[np.int64]:

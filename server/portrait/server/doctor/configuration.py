@@ -10,8 +10,7 @@ from tritonclient.utils import InferenceServerException
 
 from portrait.features.release.layout import list_models
 from portrait.features.release.manifest import ReleaseError
-from portrait.server.access.live_rules import load_access
-from portrait.server.access.rules import AccessError
+from portrait.server.access.rules import AccessError, load_access
 from portrait.server.doctor.findings import Finding, Level
 from portrait.server.release.release import Release
 from portrait.server.rollout.traffic import Traffic, TrafficError

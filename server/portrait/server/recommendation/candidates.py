@@ -24,6 +24,7 @@ from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.snapshot import Selection, Snapshot
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.diversity import add_other_categories
+from portrait.server.recommendation.rule_plan import RulePlan
 
 
 def summarise_shopper(shopper: Shopper, catalogue: Snapshot, as_of: datetime) -> HistorySummary:
@@ -58,6 +59,7 @@ def generate_candidates(
     wanted: Filter,
     left_out: Sequence[Event],
     max_per_category: int = 0,
+    plan: RulePlan | None = None,
 ) -> CandidateSet:
     """Collect candidates from all sources.
 
@@ -73,10 +75,9 @@ def generate_candidates(
         wanted: the filter that candidates must pass.
         left_out: events whose items are excluded.
         max_per_category: maximum items of one category path in the response; 0 for no limit.
+        plan: the shop's rules for the request; None without any.
     """
-    unwanted = catalogue.rows_of(left_out)
-    allowed = catalogue.select(wanted, unwanted)
-    cold_items = catalogue.select(wanted, unwanted, cold_only=True)
+    allowed, cold_items = select_allowed(catalogue, wanted, left_out, plan)
     count = max(NEAREST_CANDIDATES, k)
     vectors = [each for each in (shopper.profile, shopper.query) if each.any()]
     found = []
@@ -91,10 +92,31 @@ def generate_candidates(
     found.append(catalogue.popular(POPULAR_CANDIDATES, known_items))
     found += _find_related(catalogue, shopper, known_items)
     found.append(_find_familiar(catalogue, history, allowed))
+    if plan:
+        found.append(plan.pinned[catalogue.holds(allowed, plan.pinned)])
     rows = np.unique(np.concatenate(found))
     if max_per_category:
         rows = np.sort(add_other_categories(catalogue, rows, allowed, vectors, k, max_per_category))
     return catalogue.take(rows)
+
+
+def select_allowed(
+    catalogue: Snapshot, wanted: Filter, left_out: Sequence[Event], plan: RulePlan | None
+) -> tuple[Selection, Selection]:
+    """Select the rows that may be shown, and the cold items among them.
+
+    Args:
+        catalogue: the items to choose from.
+        wanted: the filter that they must pass.
+        left_out: events whose items are excluded.
+        plan: the shop's rules for the request; None without any.
+    """
+    unwanted = catalogue.rows_of(left_out)
+    if plan:
+        unwanted = np.concatenate([unwanted, plan.unwanted])
+    allowed = catalogue.select(wanted, unwanted)
+    cold_items = catalogue.select(wanted, unwanted, cold_only=True)
+    return (plan.bar(allowed), plan.bar(cold_items)) if plan else (allowed, cold_items)
 
 
 def _find_related(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> Iterator[NDArray[np.int64]]:

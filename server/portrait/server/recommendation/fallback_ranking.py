@@ -16,7 +16,8 @@ from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.snapshot import Snapshot
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.recommendation.candidates import generate_candidates
+from portrait.server.recommendation.candidates import generate_candidates, select_allowed
+from portrait.server.recommendation.rule_plan import RulePlan
 
 _SIMILARITY_WEIGHT, _POPULARITY_WEIGHT, _CATEGORY_WEIGHT = 0.1, 0.01, 4.0
 
@@ -29,6 +30,7 @@ def generate_fallback_candidates(
     wanted: Filter,
     left_out: Sequence[Event],
     max_per_category: int = 0,
+    plan: RulePlan | None = None,
 ) -> CandidateSet:
     """Generate candidates: those retrieved for a shopper, and popular items overall and in the history's categories.
 
@@ -40,16 +42,16 @@ def generate_fallback_candidates(
         wanted: what may be shown.
         left_out: events whose items may not.
         max_per_category: how many of them may be of one category; 0 for any number.
+        plan: the shop's rules for the request; None without any.
     """
-    retrieved = generate_candidates(catalogue, shopper, history, k, wanted, left_out, max_per_category)
-    unwanted = catalogue.rows_of(left_out)
-    allowed = catalogue.select(wanted, unwanted)
+    retrieved = generate_candidates(catalogue, shopper, history, k, wanted, left_out, max_per_category, plan)
+    allowed, _ = select_allowed(catalogue, wanted, left_out, plan)
     found = [retrieved.numbers]
     liked = list(compute_category_shares(catalogue, shopper.events))
     count = max(NEAREST_CANDIDATES, k)
     found.append(catalogue.popular(count, allowed))
     if liked:
-        within = allowed.within(catalogue.select(Filter(categories=liked), unwanted))
+        within = allowed.within(catalogue.select(Filter(categories=liked), np.empty(0, dtype=np.int64)))
         found.append(catalogue.popular(count, within))
     return catalogue.take(np.unique(np.concatenate(found)))
 

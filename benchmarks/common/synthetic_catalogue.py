@@ -132,10 +132,10 @@ def _vary_vectors(
     """Return the vectors of the base items, moved for the variations."""
     own = np.asarray(real.vectors, dtype=np.float32)
     vectors = own[varied]
-    _, near = faiss.knn(own, own, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
     one, other = random.integers(1, _NEIGHBOURS, size=(2, int(moved.sum())))
-    of = varied[moved]
-    vectors[moved] += own[near[of, one]] - own[near[of, other]]
+    base, place = np.unique(varied[moved], return_inverse=True)
+    _, near = faiss.knn(own[base], own, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+    vectors[moved] += own[near[place, one]] - own[near[place, other]]
     towers = vectors.reshape(len(vectors), real.manifest.subspaces, -1)
     towers /= np.linalg.norm(towers, axis=-1, keepdims=True) * np.float32(real.manifest.subspaces**0.5)
     return vectors

@@ -46,10 +46,12 @@ def make_inputs(model: str, dimension: int) -> Arrays:
     shapes = {
         "profile": (1, dimension),
         "query_embedding": (1, dimension),
-        "candidate_embedding": (1, CANDIDATES, dimension),
+        "profile_similarity": (1, CANDIDATES),
+        "query_similarity": (1, CANDIDATES),
         "candidate_features": (1, CANDIDATES, len(CANDIDATE_FEATURES)),
     }
-    return {name: rng.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
+    inputs = {name: rng.standard_normal(shape, dtype=np.float32) for name, shape in shapes.items()}
+    return inputs | {"mask": np.ones((1, CANDIDATES), dtype=np.int64)}
 
 
 async def compare(client: InferenceServerClient, release: int, model: str, output: str, arrays: Arrays) -> Result:

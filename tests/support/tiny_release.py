@@ -281,23 +281,30 @@ def _ranker() -> onnx.ModelProto:
     taste[CANDIDATE_FEATURES.index("popularity")] = 0.1
     taste[CANDIDATE_FEATURES.index("seen")] = 0.2
     nodes = [
-        helper.make_node("Add", ["profile", "query_embedding"], ["wish"]),
-        helper.make_node("Unsqueeze", ["wish", "last"], ["wishes"]),
-        helper.make_node("MatMul", ["candidate_embedding", "wishes"], ["near"]),
+        helper.make_node("Add", ["profile_similarity", "query_similarity"], ["near"]),
         helper.make_node("MatMul", ["candidate_features", "taste"], ["liked"]),
-        helper.make_node("Add", ["near", "liked"], ["both"]),
-        helper.make_node("Squeeze", ["both", "last"], ["score"]),
+        helper.make_node("Squeeze", ["liked", "last"], ["liking"]),
+        # Neither the vectors nor the mask have a part in it, but all are inputs.
+        helper.make_node("Add", ["profile", "query_embedding"], ["wish"]),
+        helper.make_node("ReduceSum", ["wish", "last"], ["summed"], keepdims=1),
+        helper.make_node("Cast", ["mask"], ["kept"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["summed", "kept"], ["unread"]),
+        helper.make_node("Mul", ["unread", "nothing"], ["none"]),
+        helper.make_node("Add", ["near", "liking"], ["both"]),
+        helper.make_node("Add", ["both", "none"], ["score"]),
         helper.make_node("Sigmoid", ["score"], ["click"]),
         helper.make_node("Mul", ["click", "click"], ["purchase"]),
     ]
     inputs = [
         _value("profile", "n", DIMENSION),
         _value("query_embedding", "n", DIMENSION),
-        _value("candidate_embedding", "n", "c", DIMENSION),
+        _value("profile_similarity", "n", "c"),
+        _value("query_similarity", "n", "c"),
         _value("candidate_features", "n", "c", len(CANDIDATE_FEATURES)),
+        _value("mask", "n", "c", kind=TensorProto.INT64),
     ]
     outputs = [_value(name, "n", "c") for name in ("score", "click", "purchase")]
-    return _model("ranker", nodes, inputs, outputs, taste=taste)
+    return _model("ranker", nodes, inputs, outputs, taste=taste, nothing=np.zeros(1, dtype=np.float32))
 
 
 def _trait_heads() -> onnx.ModelProto:

@@ -45,8 +45,10 @@ def ranker_inputs(n: int, length: int, seed: int = 0) -> Arrays:
     return {
         "profile": _reals(random, n, DIMENSION),
         "query_embedding": _reals(random, n, DIMENSION),
-        "candidate_embedding": _reals(random, n, length, DIMENSION),
+        "profile_similarity": _reals(random, n, length),
+        "query_similarity": _reals(random, n, length),
         "candidate_features": _reals(random, n, length, len(CANDIDATE_FEATURES)),
+        "mask": np.ones((n, length), dtype=np.int64),
     }
 
 

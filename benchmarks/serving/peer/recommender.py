@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.common.encoders import encode_texts, open_openvino_encoder
 from portrait.features.candidates.candidate_features import CandidateColumns, compute_candidate_features
-from portrait.features.candidates.history_summary import HistorySummary, summarise_history
+from portrait.features.candidates.history_summary import NO_GROUP, HistorySummary, summarise_history
 from portrait.features.candidates.probabilities import limit_total
 from portrait.features.candidates.relations import RelatedItems
 from portrait.features.candidates.sources import (
@@ -31,7 +31,7 @@ from portrait.features.candidates.sources import (
     WORD_CANDIDATES,
     order_by_habit,
 )
-from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType
+from portrait.features.events import Event, EventType
 from portrait.features.histories.history_arrays import (
     build_event_columns,
     encode_history,
@@ -97,10 +97,11 @@ class Recommender:
         related = self._release.relations.score_history(rows, columns.time)
         chosen = self._find_candidates(profile, query, words, history, related, request.k)
         features = self._compute_features(chosen, history, related, words)
+        candidates = self._release.vectors[chosen].astype(np.float32, copy=False)
         inputs = {
             "profile": profile[None], "query_embedding": query[None],
-            "candidate_embedding": self._release.vectors[chosen][None].astype(np.float32),
-            "candidate_features": features[None],
+            "profile_similarity": (candidates @ profile)[None], "query_similarity": (candidates @ query)[None],
+            "candidate_features": features[None], "mask": np.ones((1, len(chosen)), dtype=np.int64),
         }  # fmt: skip
         return self._answer(request.k, chosen, self._run_ranker(inputs), len(request.shopper.history.events))
 
@@ -118,14 +119,9 @@ class Recommender:
     def _summarise(
         self, rows: Rows, types: NDArray[np.int64], times: NDArray[np.float64], now: float
     ) -> HistorySummary:
-        items, known = self._release.items, [int(row) for row in rows]
-        paths = [items.codes.paths[items.columns.path[row]] if row >= 0 else () for row in known]
-        brands = [items.codes.brands[items.columns.brand[row]] if row >= 0 else "" for row in known]
-        ids = [items.item_id(row) if row >= 0 else None for row in known]
-        unknown = np.full(len(rows), np.nan)
-        return summarise_history(
-            ids, [path or None for path in paths], [brand or None for brand in brands], types, times, unknown, now
-        )
+        columns, unknown = self._release.items.columns, np.full(len(rows), np.nan)
+        paths, brands = (np.where(rows >= 0, codes[rows], NO_GROUP) for codes in (columns.path, columns.brand))
+        return summarise_history(rows, paths, brands, types, times, unknown, now)
 
     def _find_candidates(
         self, profile: Array, query: Array, words: QueryWords | None, history: HistorySummary, related: RelatedItems,
@@ -146,8 +142,7 @@ class Recommender:
         for name, count in (RELATED_CANDIDATES if words is None else RELATED_CANDIDATES_OF_SEARCH).items():
             rows = related.by_name[name].rows_by_score()
             found.append(rows[~is_cold[rows]][:count])
-        familiar = [release.items.row(DEFAULT_CATALOGUE, str(item)) for item in order_by_habit(history.items)]
-        found.append(np.array(familiar[:FAMILIAR_CANDIDATES], dtype=np.int64))
+        found.append(order_by_habit(history.items)[:FAMILIAR_CANDIDATES])
         return np.unique(np.concatenate(found))
 
     def _compute_features(
@@ -155,9 +150,9 @@ class Recommender:
     ) -> Array:
         release, items = self._release, self._release.items
         columns = CandidateColumns(
-            [items.item_id(row) for row in chosen.tolist()],
-            [items.codes.paths[code] or None for code in items.columns.path[chosen].tolist()],
-            [items.codes.brands[code] or None for code in items.columns.brand[chosen].tolist()],
+            chosen,
+            items.columns.path[chosen],
+            items.columns.brand[chosen],
             release.statistics[chosen],
             release.is_cold[chosen],
             items.columns.percentile[chosen],

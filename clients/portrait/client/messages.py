@@ -248,7 +248,13 @@ def read_ranking(
 
 
 def _read_ranked_item(message: item_pb2.RankedItem) -> RankedItem:
-    return RankedItem(read_item(message.item), message.score, message.click_probability, message.purchase_probability)
+    return RankedItem(
+        read_item(message.item),
+        message.score,
+        message.click_probability,
+        message.purchase_probability,
+        tuple(message.rules),
+    )
 
 
 def read_ranking_explanation(message: explanation_service_pb2.ExplainRecommendationResponse) -> RankingExplanation:

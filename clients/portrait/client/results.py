@@ -151,6 +151,8 @@ class RankedItem:
     score: float
     click_probability: float
     purchase_probability: float
+    rules: tuple[str, ...] = ()
+    """Names of the shop's rules that moved the item."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,8 +88,10 @@ def graphs(trained: TrainedRun) -> list[Graph]:
             {
                 "profile": ("n", d),
                 "query_embedding": ("n", d),
-                "candidate_embedding": ("n", "candidates", d),
+                "profile_similarity": ("n", "candidates"),
+                "query_similarity": ("n", "candidates"),
                 "candidate_features": ("n", "candidates", "features"),
+                "mask": ("n", "candidates"),
             },
             dict.fromkeys(("score", "click", "purchase"), ("n", "candidates")),
         ),
@@ -172,11 +174,11 @@ def _examples(graph: Graph, random: np.random.Generator, lengths: dict[str, int]
         return (values / np.linalg.norm(values, axis=-1, keepdims=True)).astype(np.float32)
 
     def real(axes: tuple[str, ...]) -> NDArray[np.int64]:
-        """1 for what is real, 0 for padding; padding stands right for tokens, left for events."""
+        """1 for what is real, 0 for padding; padding stands right for tokens and candidates, left for events."""
         n, length = (sizes[axis] for axis in axes)
         kept = random.integers(1, length + 1, size=(n, 1))
         place = np.arange(length)[None]
-        return ((place < kept) if axes[1] == "tokens" else (place >= length - kept)).astype(np.int64)
+        return ((place >= length - kept) if axes[1] == "events" else (place < kept)).astype(np.int64)
 
     example: dict[str, NDArray[np.generic]] = {}
     for name, axes in graph.inputs.items():

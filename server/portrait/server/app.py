@@ -13,8 +13,7 @@ import uvloop
 
 from portrait.features.release.manifest import ReleaseError
 from portrait.server import gateway, jobs
-from portrait.server.access.live_rules import load_access
-from portrait.server.access.rules import AccessError
+from portrait.server.access.rules import AccessError, load_access
 from portrait.server.admission.costs import UnlistedMethod
 from portrait.server.audiences.table_builder import TableBuildError
 from portrait.server.backends import load_rollout, open_backends
@@ -25,10 +24,13 @@ from portrait.server.doctor.machine import check_machine
 from portrait.server.errors import PortraitError
 from portrait.server.processes.pool import ProcessError
 from portrait.server.processes.supervisor import supervise
+from portrait.server.recommendation.rule_plan import read_shop_rules
 from portrait.server.rollout.traffic import TrafficError
 from portrait.server.rpc.tls import TlsError, load_certificates
+from portrait.server.rules.file import RulesError
 from portrait.server.runtime import addresses, logs
 from portrait.server.runtime.environment import ignored_variables
+from portrait.server.runtime.live_file import LiveFile
 from portrait.server.runtime.orphans import run_reaping_orphans
 from portrait.server.runtime.signals import cancel_on_signals, ignore_hangup
 from portrait.server.runtime.tracing import TracingError, start_tracing
@@ -38,8 +40,8 @@ from portrait.server.storage.store import StoreError
 from portrait.server.triton import TritonError
 
 _STARTUP_ERRORS = (
-    AccessError, IndexStorageError, OSError, PortraitError, ProcessError, ReleaseError, StoreError, TableBuildError,
-    TlsError, TracingError, TrafficError, TritonError, UnlistedMethod,
+    AccessError, IndexStorageError, OSError, PortraitError, ProcessError, ReleaseError, RulesError, StoreError,
+    TableBuildError, TlsError, TracingError, TrafficError, TritonError, UnlistedMethod,
 )  # fmt: skip
 """Expected errors of a start: one log line reports them, without a traceback."""
 
@@ -150,6 +152,7 @@ async def _run_process(
     cancel_on_signals()
     # Invalid certificates and addresses fail here, before the seconds that the start of Triton takes.
     certificates = load_certificates(settings)
+    rules = LiveFile("rules", settings.rules, read_shop_rules, RulesError) if settings.rules else None
     access = load_access(settings)
     addresses.require_local_address("host", settings.host)
     addresses.require_local_address("metrics_host", settings.metrics_host)
@@ -164,7 +167,7 @@ async def _run_process(
         serving = rollout.registry.routes.traffic.serving
         _log.info("release_loaded", release=serving, triton=backends.triton_version)
         if not check:
-            await gateway.serve(settings, backends, rollout, last_change, certificates, access, shared=shared)
+            await gateway.serve(settings, backends, rollout, last_change, certificates, rules, access, shared=shared)
         # A gateway that serves goes on without a refused release and tries it again; a check must fail.
         for release, refusal in rollout.refused.items() if check else ():
             raise ReleaseError(f"release {release}: {refusal.reason}")

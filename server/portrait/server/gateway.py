@@ -8,7 +8,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,8 +16,7 @@ import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from portrait.server.access.live_rules import POLL_SECONDS as ACCESS_POLL_SECONDS
-from portrait.server.access.live_rules import LiveRules
+from portrait.server.access.rules import AccessRules
 from portrait.server.admission.costs import Workload
 from portrait.server.admission.gate import Gate
 from portrait.server.admission.scheduler import CooperativeScheduler
@@ -29,6 +28,7 @@ from portrait.server.backends import Backends
 from portrait.server.consent.consents import Permissions
 from portrait.server.metrics.collectors import Metrics
 from portrait.server.metrics.endpoint import Probes, serve_endpoint
+from portrait.server.recommendation.rule_plan import ShopRules
 from portrait.server.response_cache import ResponseCache
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.gateway_status import REPORT_SECONDS
@@ -65,6 +65,8 @@ from portrait.server.rpc.transport import listen, server_options, stop_server, w
 from portrait.server.runtime import addresses
 from portrait.server.runtime.background import Background
 from portrait.server.runtime.heartbeat import BEAT_SECONDS, Heartbeat
+from portrait.server.runtime.live_file import POLL_SECONDS as FILE_POLL_SECONDS
+from portrait.server.runtime.live_file import LiveFile
 from portrait.server.runtime.signals import handle_signals
 from portrait.server.settings import Settings
 from portrait.server.storage.retention import POLL_SECONDS as RETENTION_POLL_SECONDS
@@ -98,7 +100,9 @@ class _Parts:
     permissions: Permissions
     snapshots: TableSnapshots
     audience_search: AudienceSearch
-    access: LiveRules | None
+    rules: LiveFile[ShopRules] | None
+    """The shop's rules for recommendations; None without any."""
+    access: LiveFile[AccessRules] | None
     """Rights of the callers; None if everybody may call everything."""
     draining: asyncio.Event
     """Set when the gateway begins to drain; ends the streams."""
@@ -133,7 +137,7 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
             cache,
             settings.response_cache_ttl_seconds,
             parts.store,
-            lambda: parts.registry.state,
+            lambda: _state(parts),
             events_expire=settings.retain is not None,
         ),
         admit_calls(parts.gates, parts.scheduler),
@@ -141,6 +145,11 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
         read_request_streams(parts.draining),
         *([audit_calls(AuditLog(settings.audit_log))] if settings.audit_log else []),
     ]
+
+
+def _state(parts: _Parts) -> Hashable:
+    """Return another value after every change of items, routes or rules: while it is the same, so are responses."""
+    return parts.registry.state, parts.rules.changes if parts.rules else 0
 
 
 def _list_stream_interceptors(parts: _Parts) -> list[Interceptor]:
@@ -175,14 +184,22 @@ def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, C
         ("repair", parts.rollout.repair, REPAIR_SECONDS),
         ("retention", partial(delete_expired, parts.store), RETENTION_POLL_SECONDS),
     ]
+    if parts.rules:
+        tasks.append(("rules", parts.rules.refresh, FILE_POLL_SECONDS))
     if parts.access:
-        tasks.append(("access", parts.access.refresh, ACCESS_POLL_SECONDS))
+        tasks.append(("access", parts.access.refresh, FILE_POLL_SECONDS))
     if parts.settings.release is None:  # a pinned release ignores what is wanted
         tasks.append(("rollout", parts.rollout.advance, ROLLOUT_POLL_SECONDS))
     return tasks
 
 
-def _create_parts(settings: Settings, store: Store, rollout: Rollout, access: LiveRules | None) -> _Parts:
+def _create_parts(
+    settings: Settings,
+    store: Store,
+    rollout: Rollout,
+    rules: LiveFile[ShopRules] | None,
+    access: LiveFile[AccessRules] | None,
+) -> _Parts:
     permissions, background = Permissions(store, settings.consent_rules), Background()
     eligibility = AudienceEligibility(store, permissions)
     return _Parts(
@@ -202,6 +219,7 @@ def _create_parts(settings: Settings, store: Store, rollout: Rollout, access: Li
         audience_search=AudienceSearch(
             settings.min_audience_size, eligibility.filter_permitted, eligibility.filter_by_region
         ),
+        rules=rules,
         access=access,
         draining=asyncio.Event(),
     )
@@ -226,7 +244,11 @@ def _register_metrics(parts: _Parts, certificates: Certificates | None) -> None:
 def _create_server(parts: _Parts, shared: bool) -> grpc.aio.Server:
     chain = InterceptorChain(_list_interceptors(parts), endless=_list_stream_interceptors(parts))
     server = grpc.aio.server(interceptors=[chain], options=server_options(parts.settings, shared=shared))
-    servicers = create_servicers(parts.registry, parts.store, parts.permissions, parts.snapshots, parts.audience_search)
+    no_rules = ShopRules()
+    servicers = create_servicers(
+        parts.registry, parts.store, parts.permissions, parts.snapshots, parts.audience_search,
+        lambda: parts.rules.now if parts.rules else no_rules,
+    )  # fmt: skip
     add_services(server, servicers)
     health_pb2_grpc.add_HealthServicer_to_server(parts.health, server)
     health_service = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -240,7 +262,8 @@ async def serve(
     rollout: Rollout,
     last_change: int,
     certificates: Certificates | None,
-    access: LiveRules | None,
+    rules: LiveFile[ShopRules] | None,
+    access: LiveFile[AccessRules] | None,
     *,
     shared: bool,
 ) -> None:
@@ -253,6 +276,7 @@ async def serve(
         last_change: the loaded engines have applied the item changes up to this sequence number. Later changes of other
             processes are read from the store.
         certificates: the certificates of the port; None for plain text.
+        rules: the shop's rules for recommendations; None without any.
         access: who may call what; None if everybody may call everything.
         shared: True if a supervisor runs several such processes on the same port.
 
@@ -261,7 +285,7 @@ async def serve(
     """
     stop = asyncio.Event()
     handle_signals(stop.set)
-    parts = _create_parts(settings, backends.store, rollout, access)
+    parts = _create_parts(settings, backends.store, rollout, rules, access)
     _register_metrics(parts, certificates)
     metrics_port, stop_metrics = serve_endpoint(
         parts.metrics.registry,

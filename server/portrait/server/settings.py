@@ -175,6 +175,11 @@ class Settings(BaseSettings):
         None,
         description="PEM file of authorities: only callers with a certificate from one of them are served (mTLS).",
     )
+    rules: Path | None = Field(
+        None,
+        description="TOML file of the shop's rules for recommendations: what is not shown, boosted, limited or pinned. "
+        "Unset means none.",
+    )
     access: Path | None = Field(
         None,
         description="TOML file of the callers who may call, and with which scopes; what it does not allow is refused. "

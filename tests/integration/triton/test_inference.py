@@ -116,8 +116,8 @@ async def test_an_answer_that_is_not_finite_is_an_error(client: InferenceServerC
 
 async def test_what_the_graph_refuses_is_an_error_and_the_model_goes_on(client: InferenceServerClient) -> None:
     inputs = dict(ranker_inputs(1, 5))
-    inputs["candidate_embedding"] = np.zeros((1, 5, 3), dtype=np.float32)
-    with pytest.raises(InferenceServerException, match="candidate_embedding"):
+    inputs["candidate_features"] = np.zeros((1, 5, 3), dtype=np.float32)
+    with pytest.raises(InferenceServerException, match="candidate_features"):
         await infer(client, "ranker", 1, inputs)
     await infer(client, "ranker", 1, ranker_inputs(1, 5))
 

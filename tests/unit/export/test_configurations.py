@@ -79,8 +79,10 @@ def test_the_configurations_in_the_checkout_are_those_of_the_default_settings() 
     assert dims["ranker"] == {
         "profile": [width],
         "query_embedding": [width],
-        "candidate_embedding": [-1, width],
+        "profile_similarity": [-1],
+        "query_similarity": [-1],
         "candidate_features": [-1, len(CANDIDATE_FEATURES)],
+        "mask": [-1],
         "score": [-1],
         "click": [-1],
         "purchase": [-1],
@@ -208,18 +210,18 @@ def test_a_configuration_of_other_tensors_is_refused(tmp_path: Path, old: str, n
     ("old", "new"),
     [
         ("\n", "\r\n"),
-        ("[ -1, 16 ]", "[ -1, # [the width]\n  16 ]"),
-        ("[ -1, 16 ]", "-1 dims: 16"),
-        ('"candidate_embedding"', "'candidate_embedding'"),
+        ("[ -1, 55 ]", "[ -1, # [the width]\n  55 ]"),
+        ("[ -1, 55 ]", "-1 dims: 55"),
+        ('"candidate_features"', "'candidate_features'"),
     ],
 )
 def test_a_configuration_in_another_style_gets_the_dimensions(tmp_path: Path, old: str, new: str) -> None:
     tiny_release.build(tmp_path)
     path, dims = tmp_path / "ranker" / "config.pbtxt", configurations.read_dims(model_file(tmp_path, "ranker", 1))
     path.write_bytes(path.read_bytes().replace(old.encode(), new.encode()))
-    configurations.place(tmp_path, "ranker", dims | {"profile": (9,), "candidate_embedding": (-1, 9)})
+    configurations.place(tmp_path, "ranker", dims | {"profile": (9,), "candidate_features": (-1, 9)})
     config = parsed(path)
-    assert [list(config.input[0].dims), list(config.input[2].dims)] == [[9], [-1, 9]]
+    assert [list(config.input[0].dims), list(config.input[4].dims)] == [[9], [-1, 9]]
     assert path.read_bytes().count(b"\r\n") == (path.read_bytes().count(b"\n") if new == "\r\n" else 0)
     configurations.place(tmp_path, "ranker", dims)
     assert refusals(parsed(path), model_file(tmp_path, "ranker", 1)) == []

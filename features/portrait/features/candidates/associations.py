@@ -29,7 +29,8 @@ class AssociatedItems:
 
     def rows_by_score(self) -> NDArray[np.int64]:
         """All rows, the highest score first; equal scores by row."""
-        return self.rows[np.argsort(-self.scores, kind="stable")]
+        # Bits of positive floats are in the order of the floats.
+        return self.rows[_sort_stably(-self.scores.view(np.int32))[1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +69,11 @@ class Associations:
             times: seconds since 1970 of each event; events of equal times are one moment, NaN equals nothing.
         """
         parts = self.compute_contributions(rows, times)
-        found, inverse = np.unique(parts.items, return_inverse=True)
-        summed = np.bincount(inverse, parts.values, minlength=len(found))
-        return AssociatedItems(found.astype(np.int64), summed.astype(np.float32))
+        if not len(parts.items):
+            return AssociatedItems(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+        items, order = _sort_stably(parts.items)
+        begins = np.flatnonzero(np.append(True, items[1:] != items[:-1]))
+        return AssociatedItems(items[begins], np.add.reduceat(parts.values[order], begins).astype(np.float32))
 
     def compute_contributions(self, rows: ArrayLike, times: ArrayLike) -> "EventContributions":
         """Compute what each event of a history adds to each item; the arguments are those of `score_history`."""
@@ -85,3 +88,10 @@ class Associations:
         weights = np.repeat(self.starts[row], counts) + within
         values = self.weights[weights] * np.repeat(share, counts)
         return EventContributions(np.repeat(known, counts), self.items[weights], values)
+
+
+def _sort_stably(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sort numbers; return them, and their places before. Several times as fast as a stable `argsort` of thousands."""
+    packed = (numbers.astype(np.int64) << 32) | np.arange(len(numbers))
+    packed.sort()
+    return packed >> 32, packed & 0xFFFFFFFF

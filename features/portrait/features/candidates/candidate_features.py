@@ -1,6 +1,5 @@
 """Candidates as arrays: what the ranker sees of each candidate beside its embedding."""
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +27,8 @@ CANDIDATE_FEATURES = (
 """The columns of `compute_candidate_features`; each is 0 where nothing is known. Counts and scores are on a logarithmic
 scale, shares are of the decayed history, recencies are 1 for now and fall to 0."""
 
-_SCORE_UNITS = {"association": 0.03, "transition": 0.03, "two_hops": 0.03, "title": 0.3}
-"""Scores of relations are read on a logarithmic scale that begins here: profiles are compared by log-odds too."""
+_SCORE_UNITS = np.array([{"title": 0.3}.get(name, 0.03) for name in RELATIONS], dtype=np.float32)
+"""`[relations]`: scores of relations are read on a logarithmic scale that begins here: profiles are compared by log-odds too."""
 _SHARE = COUNTS.index("moment_habit_0.85")
 _GROUP_COLUMNS = [COUNTS.index(name) for name in _GROUP_COUNTS]
 _REPEAT_DAYS = ITEM_STATISTICS.index("repeat_days")
@@ -40,10 +39,12 @@ _MAX_OVERDUE = 3.0
 class CandidateColumns:
     """Columns of some candidates that are the same whoever asks; all of one length."""
 
-    items: Sequence[Hashable]
-    """Keys of the items, as in the history."""
-    categories: Sequence[Hashable | None]
-    brands: Sequence[Hashable | None]
+    items: NDArray[np.int64]
+    """`[candidates]`: numbers of the items, as in the history."""
+    categories: NDArray[np.int64]
+    """`[candidates]`: numbers of their categories, `NO_GROUP` without one."""
+    brands: NDArray[np.int64]
+    """`[candidates]`: numbers of their brands, `NO_GROUP` without one."""
     statistics: NDArray[np.float32]
     """`[candidates, len(ITEM_STATISTICS)]`; of a cold item, its neighbours' mean."""
     is_cold: NDArray[np.bool_]
@@ -69,32 +70,35 @@ def compute_candidate_features(
     """
     count = len(candidates.items)
     rows = history.items.find_rows(candidates.items)
-    seen = rows < len(history.items.places)
     distance, distance_known = _split_unknown(np.abs(candidates.percentiles - history.price_percentile))
-    overdue, overdue_known = _split_unknown(
-        _compute_overdue(history.items, rows, candidates.statistics[:, _REPEAT_DAYS])
-    )
+    idle = 0.0 if np.isnan(history.idle_days) else np.log1p(history.idle_days)
+    context = (np.log1p(history.events), np.log1p(history.moments), history.repeats, idle, query is not None)
     columns = [
         candidates.statistics,
         candidates.is_cold[:, None],
-        seen[:, None],
-        np.log1p(history.items.counts[rows]),
-        _describe_last(history.items, rows),
-        overdue[:, None],
-        overdue_known[:, None],
+        _describe_items(history.items)[rows],
+        _describe_overdue(history.items, rows, candidates.statistics[:, _REPEAT_DAYS]),
+        _describe_groups(history.categories)[history.categories.find_rows(candidates.categories)],
+        _describe_groups(history.brands)[history.brands.find_rows(candidates.brands)],
+        distance[:, None],
+        distance_known[:, None],
+        np.log1p(related.average_scores(candidates.neighbours) / _SCORE_UNITS),
+        np.broadcast_to(np.array(context, dtype=np.float32), (count, len(context))),
+        match_words(candidates.words, query) if query else np.zeros((count, len(QUERY_MATCHES)), dtype=np.float32),
     ]
-    for groups, keys in ((history.categories, candidates.categories), (history.brands, candidates.brands)):
-        group_rows = groups.find_rows(keys)
-        columns += [np.log1p(groups.counts[group_rows][:, _GROUP_COLUMNS]), _describe_last(groups, group_rows)]
-    columns += [distance[:, None], distance_known[:, None]]
-    for name in RELATIONS:
-        scores = candidates.neighbours.average_associations(related.by_name[name])
-        columns.append(np.log1p(scores / _SCORE_UNITS[name])[:, None])
-    idle = 0.0 if np.isnan(history.idle_days) else np.log1p(history.idle_days)
-    context = (np.log1p(history.events), np.log1p(history.moments), history.repeats, idle, query is not None)
-    columns.append(np.broadcast_to(np.array(context, dtype=np.float32), (count, len(context))))
-    columns.append(match_words(candidates.words, query) if query else np.zeros((count, len(QUERY_MATCHES))))
     return np.concatenate(columns, axis=1, dtype=np.float32, casting="unsafe")
+
+
+def _describe_items(items: GroupCounts) -> NDArray[np.float32]:
+    """`[items + 1, …]`: whether each was seen, its counts, and its last event."""
+    seen = np.arange(len(items.moments)) < len(items.numbers)
+    return np.concatenate([seen[:, None], np.log1p(items.counts), _describe_last(items)], axis=1, dtype=np.float32)
+
+
+def _describe_groups(groups: GroupCounts) -> NDArray[np.float32]:
+    """`[groups + 1, …]`: some counts of each, and its last event."""
+    counts = np.log1p(groups.counts[:, _GROUP_COLUMNS])
+    return np.concatenate([counts, _describe_last(groups)], axis=1, dtype=np.float32)
 
 
 def _split_unknown(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -104,22 +108,27 @@ def _split_unknown(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ND
     return values, known
 
 
-def _describe_last(groups: GroupCounts, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """`[rows, 3]`: share of the decayed history, recency by days (0 if unknown) and by moments."""
-    total = groups.counts[:, _SHARE].sum()
-    share = groups.counts[rows, _SHARE] / total if total else np.zeros(len(rows))
-    days, moments = groups.days[rows], groups.moments[rows]
-    recency, _ = _split_unknown(1.0 / (1.0 + np.log1p(days)))
-    return np.stack([share, recency, 1.0 / (1.0 + moments)], axis=1)
+def _describe_last(groups: GroupCounts) -> NDArray[np.float64]:
+    """`[groups + 1, 3]`: share of the decayed history, recency by days (0 if unknown) and by moments."""
+    share = groups.counts[:, _SHARE]
+    total = share.sum()
+    recency, _ = _split_unknown(1.0 / (1.0 + np.log1p(groups.days)))
+    return np.stack([share / total if total else share, recency, 1.0 / (1.0 + groups.moments)], axis=1)
 
 
-def _compute_overdue(
+def _describe_overdue(
     items: GroupCounts, rows: NDArray[np.int64], repeat_days: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """`[rows]`: log of the days since an item's latest event over its usual gap; NaN if either is unknown.
+) -> NDArray[np.float32]:
+    """`[rows, 2]`: log of the days since an item's latest event over its usual gap, and whether both are known.
 
     The gap is the shopper's own, or else that of all shoppers.
     """
-    gap = np.where(np.isnan(items.gap_days[rows]), np.expm1(repeat_days), items.gap_days[rows])
-    ratio = np.log1p(items.days[rows]) - np.log1p(gap)
-    return np.where(gap > 0, np.clip(ratio, -_MAX_OVERDUE, _MAX_OVERDUE), np.nan)
+    described = np.zeros((len(rows), 2), dtype=np.float32)
+    seen = np.flatnonzero(rows < len(items.numbers))  # few of the candidates
+    own = items.gap_days[rows[seen]]
+    gap = np.where(np.isnan(own), np.expm1(repeat_days[seen]), own)
+    known = gap > 0
+    ratio = np.log1p(items.days[rows[seen][known]]) - np.log1p(gap[known])
+    overdue, is_known = _split_unknown(np.clip(ratio, -_MAX_OVERDUE, _MAX_OVERDUE))
+    described[seen[known], 0], described[seen[known], 1] = overdue, is_known
+    return described

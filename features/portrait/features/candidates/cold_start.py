@@ -13,7 +13,6 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates.associations import AssociatedItems
 from portrait.features.files.atomic_write import atomic_write
 from portrait.features.release import layout as release_layout
 
@@ -108,16 +107,8 @@ class ColdStartNeighbours:
         """
         averaged: NDArray[np.float32] = read(self.rows[:, 0]) * self.weights[:, 0, None]
         several = np.flatnonzero(self.weights[:, 1] > 0)  # few: a known item is its own and only neighbour
-        averaged[several] = (read(self.rows[several]) * self.weights[several, :, None]).sum(1)
-        return averaged
-
-    def average_associations(self, associated: AssociatedItems) -> NDArray[np.float32]:
-        """Average the association scores of a history over the neighbours: `[items]`, 0 without any."""
-        averaged: NDArray[np.float32] = associated.scores_of(self.rows[:, 0].astype(np.int64)) * self.weights[:, 0]
-        several = np.flatnonzero(self.weights[:, 1] > 0)  # few: a known item is its own and only neighbour
-        rows = self.rows[several].astype(np.int64)
-        scores = associated.scores_of(rows.ravel()).reshape(rows.shape)
-        averaged[several] = (scores * self.weights[several]).sum(1)
+        if len(several):
+            averaged[several] = (read(self.rows[several]) * self.weights[several, :, None]).sum(1)
         return averaged
 
     def save(self, path: Path) -> None:

@@ -1,6 +1,5 @@
 """Summaries of histories by single items, categories and brands: counts of the past at several half-lives."""
 
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,15 +42,19 @@ _IS_OF_KIND = np.array(
     ]
 )
 """`[codes, kinds]`."""
+NO_GROUP = -1
+"""In place of the number of an item, a category or a brand, where there is none; any other number is one."""
 _NEVER = np.inf
 
 
 @dataclass(frozen=True, slots=True)
 class GroupCounts:
-    """Counts of a history by item, by category or by brand."""
+    """Counts of a history by item, by category or by brand. Any other group has the last row: nothing was done."""
 
-    places: dict[Hashable, int]
-    """Row of each group; any other group has the last row, which says that nothing was done."""
+    numbers: NDArray[np.int64]
+    """`[groups]`, ascending: the number of each group."""
+    first: NDArray[np.int64]
+    """`[groups]`: place of the earliest event of each in the history."""
     counts: NDArray[np.float64]
     """`[groups + 1, len(COUNTS)]`."""
     moments: NDArray[np.float64]
@@ -61,10 +64,13 @@ class GroupCounts:
     gap_days: NDArray[np.float64]
     """`[groups + 1]`: mean days between the moments of a group with three moments at least; NaN of others."""
 
-    def find_rows(self, groups: Sequence[Hashable | None]) -> NDArray[np.int64]:
-        """`[len(groups)]`: the row of each group."""
-        last = len(self.places)
-        return np.array([self.places.get(group, last) for group in groups], dtype=np.int64)
+    def find_rows(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """`[len(numbers)]`: the row of each group."""
+        last = len(self.numbers)
+        if not last:
+            return np.zeros(len(numbers), dtype=np.int64)
+        rows = np.searchsorted(self.numbers, numbers)
+        return np.where(self.numbers[np.minimum(rows, last - 1)] == numbers, rows, last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +91,9 @@ class HistorySummary:
 
 
 def summarise_history(
-    items: Sequence[Hashable | None],
-    categories: Sequence[Hashable | None],
-    brands: Sequence[Hashable | None],
+    items: NDArray[np.int64],
+    categories: NDArray[np.int64],
+    brands: NDArray[np.int64],
     types: NDArray[np.int64],
     times: NDArray[np.float64],
     percentiles: NDArray[np.float64],
@@ -98,32 +104,32 @@ def summarise_history(
     Searches do not count, not even as moments: a request may have the query of a search that its history lacks.
 
     Args:
-        items: item of each event, oldest first; None for a search, or an item of another catalogue.
-        categories: category of each event's item, None if it has none.
-        brands: brand of each event's item, None if it has none.
+        items: `[events]`, number of each event's item, oldest first; `NO_GROUP` for a search, or an item of another
+            catalogue.
+        categories: `[events]`, number of the category of each event's item; `NO_GROUP` if it has none.
+        brands: `[events]`, number of its brand; `NO_GROUP` if it has none.
         types: `[events]`, codes of `EVENT_TYPE_CODES`.
         times: `[events]`, seconds since 1970, NaN if unknown.
         percentiles: `[events]`, price percentile of each event, NaN if unknown.
         as_of: the moment of the summary, seconds since 1970; NaN if times mean nothing.
     """
-    latest = np.array([place for place, item in enumerate(items) if item is not None], dtype=np.int64)
-    latest = latest[-MAX_REMEMBERED_EVENTS:]
-    types, times, places = types[latest], times[latest], latest.tolist()
+    latest = np.flatnonzero(items != NO_GROUP)[-MAX_REMEMBERED_EVENTS:]
+    times = times[latest]
     moment = count_later_moments(times)
     age = np.maximum((as_of - times) / SECONDS_PER_DAY, 0.0)
-    weights = _weigh_events(types, moment, age)
     known = percentiles[latest]
     known = known[~np.isnan(known)]
-    by_item = _count_groups([items[place] for place in places], weights, moment, age)
-    done = len(places)
+    groups = np.stack([items[latest], categories[latest], brands[latest]])
+    by_item, by_category, by_brand = _count_groups(groups, _weigh_events(types[latest], moment, age), moment, age)
+    done = len(latest)
     return HistorySummary(
         items=by_item,
-        categories=_count_groups([categories[place] for place in places], weights, moment, age),
-        brands=_count_groups([brands[place] for place in places], weights, moment, age),
+        categories=by_category,
+        brands=by_brand,
         events=done,
-        moments=int(moment[0]) + 1 if len(moment) else 0,
-        repeats=1.0 - len(by_item.places) / done if done else 0.0,
-        idle_days=float(age[-1]) if len(age) else float("nan"),
+        moments=int(moment[0]) + 1 if done else 0,
+        repeats=1.0 - len(by_item.numbers) / done if done else 0.0,
+        idle_days=float(age[-1]) if done else float("nan"),
         price_percentile=float(np.median(known)) if len(known) else float("nan"),
     )
 
@@ -140,29 +146,33 @@ def _weigh_events(types: NDArray[np.int64], moment: NDArray[np.int64], age: NDAr
 
 
 def _count_groups(
-    groups: Sequence[Hashable | None],
+    groups: NDArray[np.int64],
     weights: NDArray[np.float64],
     moment: NDArray[np.int64],
     age: NDArray[np.float64],
-) -> GroupCounts:
-    places: dict[Hashable, int] = {}
-    codes = np.array([-1 if group is None else places.setdefault(group, len(places)) for group in groups], dtype=int)
-    of = np.flatnonzero(codes >= 0)
-    code, count = codes[of], len(places) + 1
-    counts = np.zeros((count, weights.shape[1]))
-    last_moment, days, gap = np.full(count, _NEVER), np.full(count, np.nan), np.full(count, np.nan)
-    if len(of):
-        order = np.argsort(code, kind="stable")
-        begins = np.searchsorted(code[order], np.arange(count - 1))
-        sorted_events = of[order]
-        counts[:-1] = np.add.reduceat(weights[sorted_events], begins, axis=0)
-        ends = sorted_events[np.append(begins[1:], len(of)) - 1]
-        last_moment[:-1], days[:-1] = moment[ends], age[ends]
-        first = sorted_events[begins]
-        new_moment = np.ones(len(of))
-        new_moment[1:] = moment[sorted_events][1:] != moment[sorted_events][:-1]
-        new_moment[begins] = 1.0
-        visits = np.add.reduceat(new_moment, begins)
-        with np.errstate(invalid="ignore"):
-            gap[:-1] = np.where(visits >= 3, (age[first] - age[ends]) / np.maximum(visits - 1, 1), np.nan)
-    return GroupCounts(places, counts, last_moment, days, gap)
+) -> list[GroupCounts]:
+    """Count the groups of each kind: `[kinds, events]` numbers, all in one pass."""
+    kind, event = np.nonzero(groups != NO_GROUP)
+    number = groups[kind, event]
+    order = np.lexsort((number, kind))  # events of one group stay in their order
+    kind, event, number = kind[order], event[order], number[order]
+    is_first = np.ones(len(event), dtype=bool)
+    is_first[1:] = (kind[1:] != kind[:-1]) | (number[1:] != number[:-1])
+    begins = np.flatnonzero(is_first)
+    first, last = event[begins], event[np.append(begins[1:], len(event))[: len(begins)] - 1]
+    is_first[1:] |= moment[event[1:]] != moment[event[:-1]]
+    visits = np.add.reduceat(is_first, begins, dtype=np.int64)
+    counts = np.add.reduceat(weights[event], begins, axis=0)
+    gap = np.where(visits >= 3, (age[first] - age[last]) / np.maximum(visits - 1, 1), np.nan)
+    ends = np.searchsorted(kind[begins], np.arange(len(groups) + 1))
+    return [
+        GroupCounts(
+            number[begins[part]],
+            first[part],
+            np.concatenate([counts[part], np.zeros((1, counts.shape[1]))]),
+            np.append(moment[last[part]], _NEVER),
+            np.append(age[last[part]], np.nan),
+            np.append(gap[part], np.nan),
+        )
+        for part in map(slice, ends[:-1].tolist(), ends[1:].tolist())
+    ]

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from portrait.features.candidates.associations import AssociatedItems, Associations
+from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.files.atomic_write import atomic_write
 
 ASSOCIATION, TRANSITION, TWO_HOPS, TITLE = "association", "transition", "two_hops", "title"
@@ -26,6 +27,16 @@ class RelatedItems:
     def association(self) -> AssociatedItems:
         """Those of the linear fit."""
         return self.by_name[ASSOCIATION]
+
+    def average_scores(self, neighbours: ColdStartNeighbours) -> NDArray[np.float32]:
+        """Average the scores of some items over their cold-start neighbours: `[items, relations]`, 0 without any."""
+        return neighbours.average_of(self._read_scores)
+
+    def _read_scores(self, rows: NDArray[np.int32]) -> NDArray[np.float32]:
+        """`[…]` rows → `[…, relations]`."""
+        flat = rows.reshape(-1).astype(np.int64)
+        scores = [self.by_name[name].scores_of(flat) for name in RELATIONS]
+        return np.stack(scores, axis=-1).reshape(*rows.shape, len(RELATIONS))
 
 
 @dataclass(frozen=True, slots=True)

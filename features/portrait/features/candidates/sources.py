@@ -3,8 +3,6 @@
 Together they give at most 512, with a query or without one.
 """
 
-from collections.abc import Hashable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,10 +28,9 @@ POPULAR_CANDIDATES = 32
 _HABIT = COUNTS.index("moment_habit_0.95")
 
 
-def order_by_habit(items: GroupCounts) -> list[Hashable]:
-    """List the items of a history, the most usual first; equally usual ones in the order in which they came."""
-    known = list(items.places)
-    return [known[place] for place in np.argsort(-items.counts[:-1, _HABIT], kind="stable").tolist()]
+def order_by_habit(items: GroupCounts) -> NDArray[np.int64]:
+    """List the numbers of a history's items, the most usual first; equally usual ones in the order in which they came."""
+    return items.numbers[np.lexsort((items.first, -items.counts[:-1, _HABIT]))]
 
 
 def order_by_popularity(statistics: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,6 +12,8 @@ from portrait.server.access.scopes import Scope
 from portrait.server.access.tokens import KeyFileError, TokenVerifier
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import PermissionDenied, Unauthenticated
+from portrait.server.runtime.live_file import LiveFile
+from portrait.server.settings import Settings
 
 _BEARER = "bearer "
 
@@ -125,3 +128,15 @@ def _describe(error: ValidationError) -> str:
     """Describe what is wrong, with the place of each fault and the limit."""
     faults = error.errors(include_url=False)
     return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults)
+
+
+def load_access(settings: Settings) -> LiveFile[AccessRules] | None:
+    """Load the access file that the settings name; None if everybody may call everything.
+
+    Raises:
+        AccessError: it can't be used.
+    """
+    if settings.access is None:
+        return None
+    read = partial(AccessRules, asks_for_certificates=settings.tls_client_ca is not None)
+    return LiveFile("access", settings.access, read, AccessError, lambda rules: rules.files)

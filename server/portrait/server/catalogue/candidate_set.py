@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.candidates.cold_start import ColdStartNeighbours, blend_neighbours
+from portrait.features.candidates.history_summary import NO_GROUP
 from portrait.features.events import DEFAULT_CATALOGUE, Item
 from portrait.features.items.item_table import fold_brand
 from portrait.features.search.item_words import ItemWords
+from portrait.server.catalogue.numbers import number_value
 from portrait.server.release.release import Release
 
 
@@ -17,15 +19,16 @@ from portrait.server.release.release import Release
 class CandidateSet:
     """Items as the ranker sees them; all of one length."""
 
-    item_ids: list[str]
     items: Sequence[Item]
     """May be made only when they are asked for."""
+    numbers: NDArray[np.int64]
+    """`[items]`: their numbers in a snapshot, as `Snapshot.number_items` gives them; `NO_GROUP` where none did."""
     vectors: NDArray[np.float32]
     """`[items, dimension]`."""
-    category_paths: list[tuple[str, ...]]
-    """Empty for an item without categories."""
-    brands: list[str]
-    """As `fold_brand` gives them."""
+    categories: NDArray[np.int64]
+    """`[items]`: numbers of their category paths, as `number_value` gives them."""
+    brands: NDArray[np.int64]
+    """`[items]`: numbers of their brands."""
     statistics: NDArray[np.float32]
     """`[items, len(ITEM_STATISTICS)]`."""
     is_cold: NDArray[np.bool_]
@@ -35,14 +38,19 @@ class CandidateSet:
     """Price percentile in the item's category, NaN if unknown."""
     words: ItemWords
 
+    @property
+    def item_ids(self) -> list[str]:
+        """Ids of the items, all of which are made."""
+        return [item.item_id for item in self.items]
+
     def take(self, places: NDArray[np.int64]) -> "CandidateSet":
         """Some of these."""
         return CandidateSet(
-            [self.item_ids[place] for place in places.tolist()],
             [self.items[place] for place in places.tolist()],
+            self.numbers[places],
             self.vectors[places],
-            [self.category_paths[place] for place in places.tolist()],
-            [self.brands[place] for place in places.tolist()],
+            self.categories[places],
+            self.brands[places],
             self.statistics[places],
             self.is_cold[places],
             self.neighbours.select(places),
@@ -53,11 +61,11 @@ class CandidateSet:
     def joined(self, other: "CandidateSet") -> "CandidateSet":
         """These and others after them."""
         return CandidateSet(
-            [*self.item_ids, *other.item_ids],
             [*self.items, *other.items],
+            np.concatenate([self.numbers, other.numbers]),
             np.concatenate([self.vectors, other.vectors]),
-            [*self.category_paths, *other.category_paths],
-            [*self.brands, *other.brands],
+            np.concatenate([self.categories, other.categories]),
+            np.concatenate([self.brands, other.brands]),
             np.concatenate([self.statistics, other.statistics]),
             np.concatenate([self.is_cold, other.is_cold]),
             self.neighbours.concatenate(other.neighbours),
@@ -89,12 +97,13 @@ def candidates_from_text(
     if catalogue == DEFAULT_CATALOGUE:
         nearest = release.find_neighbours(words[is_cold])
         neighbours.rows[is_cold], neighbours.weights[is_cold] = nearest.rows, nearest.weights
+    codes = release.items.codes
     return CandidateSet(
-        [item.item_id for item in items],
         list(items),
+        np.full(len(items), NO_GROUP, dtype=np.int64),
         blend_neighbours(words, neighbours, release.vectors, release.manifest.subspaces),
-        [item.category_path for item in items],
-        [fold_brand(item.brand) for item in items],
+        np.array([number_value(codes.paths, item.category_path) for item in items], dtype=np.int64),
+        np.array([number_value(codes.brands, fold_brand(item.brand)) for item in items], dtype=np.int64),
         neighbours.average(release.statistics),
         is_cold,
         neighbours,

@@ -1,13 +1,12 @@
 """The delta of a catalogue: items added since its release. Rows are only appended, so readers need no lock."""
 
 import math
-from bisect import bisect_left
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
+from portrait.features.candidates.history_summary import NO_GROUP
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS
 from portrait.features.events import Item
 from portrait.features.items.item_table import fold_brand
@@ -17,8 +16,6 @@ from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.growable_array import GrowableArray
 
-NO_CATEGORY = -1
-"""In place of the number of a category."""
 _NUMBERS = np.dtype(
     [
         ("statistics", np.float32, (len(ITEM_STATISTICS),)),
@@ -28,14 +25,15 @@ _NUMBERS = np.dtype(
         ("percentile", np.float64),
         ("price", np.float64),
         ("path", np.int64),
+        ("category", np.int64),
         ("brand", np.int64),
         ("earlier", np.int64),
         ("words_end", np.int64),
     ]
 )
-"""The numeric columns of an item: statistics, category path and brand as codes, neighbours by row of the release, NaN
-for an unknown price, the place where the item stood before, -1 if it was not added before, and the end of its words
-among those of all items."""
+"""The numeric columns of an item: statistics, neighbours by row of the release, NaN for an unknown price, the place of
+its category path among those of the delta, numbers of category and brand as `number_value` gives them, the place where
+the item stood before, -1 if it was not added before, and the end of its words among those of all items."""
 
 
 class CatalogueDelta:
@@ -81,8 +79,9 @@ class CatalogueDelta:
         numbers["neighbours"], numbers["weights"] = candidates.neighbours.rows, candidates.neighbours.weights
         numbers["percentile"] = candidates.percentile
         numbers["price"] = [known_price(item.price) or math.nan for item in items]
-        numbers["path"] = [self._paths.setdefault(path, len(self._paths)) for path in candidates.category_paths]
-        numbers["brand"] = [self._brands.setdefault(brand, len(self._brands)) for brand in candidates.brands]
+        numbers["category"], numbers["brand"] = candidates.categories, candidates.brands
+        numbers["path"] = [self._paths.setdefault(item.category_path, len(self._paths)) for item in items]
+        self._brands.update(zip((fold_brand(item.brand) for item in items), candidates.brands.tolist(), strict=True))
         numbers["earlier"] = [self._latest.get(item.item_id, -1) for item in items]
         numbers["words_end"] = len(self._words) + candidates.words.starts[1:]
         self._words.append(candidates.words.words)
@@ -100,20 +99,6 @@ class CatalogueDelta:
             place = int(self.numbers["earlier"][place])
         return place
 
-    def categories(self, places: NDArray[np.int64], known: Sequence[tuple[str, ...]]) -> NDArray[np.int64]:
-        """`[places]`: the category path of each as its place in `known`, a later number if it is not there.
-
-        Args:
-            places: where items stand.
-            known: paths in ascending order.
-        """
-        numbers = []
-        # One step, since other threads look while new paths come in.
-        for later, path in enumerate(tuple(self._paths), start=len(known)):
-            place = bisect_left(known, path)
-            numbers.append(NO_CATEGORY if not path else place if known[place : place + 1] == [path] else later)
-        return np.array(numbers, dtype=np.int64)[self.numbers["path"][places]]
-
     def item(self, place: int) -> Item:
         """An item by its place."""
         return self._items[place]
@@ -127,7 +112,7 @@ class CatalogueDelta:
             inside = [any(path[: len(each)] == each for each in wanted.categories) for path in paths]
             passing &= np.array(inside, dtype=bool)[numbers["path"]]
         if wanted.brands:
-            known = [code for brand in wanted.brands if (code := self._brands.get(fold_brand(brand))) is not None]
+            known = [number for brand in wanted.brands if (number := self._brands.get(fold_brand(brand))) is not None]
             passing &= np.isin(numbers["brand"], known)
         if wanted.min_price is not None:
             passing &= numbers["price"] >= wanted.min_price
@@ -139,11 +124,11 @@ class CatalogueDelta:
         """Some places."""
         numbers, items = self.numbers[places], [self._items[place] for place in places.tolist()]
         return CandidateSet(
-            [item.item_id for item in items],
             items,
+            np.full(len(items), NO_GROUP, dtype=np.int64),
             self.vectors[places],
-            [item.category_path for item in items],
-            [fold_brand(item.brand) for item in items],
+            numbers["category"],
+            numbers["brand"],
             numbers["statistics"],
             numbers["is_cold"],
             ColdStartNeighbours(numbers["neighbours"], numbers["weights"]),

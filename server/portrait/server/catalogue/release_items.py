@@ -21,8 +21,8 @@ KEPT_SETS = 128
 """Sets of rows by category, brand and price that are kept: of a million items, 125 KB each."""
 _GATHERED = 2_000
 """So few rows are compared by their vectors in full precision, whatever an index could do."""
-_BLOCK = 1_024
-"""So many of the popular items are tried at first, then twice as many."""
+_MIN_BLOCK = 128
+"""So many of the popular items are tried at first, or twice as many as are wanted; then twice as many."""
 
 
 class ReleaseItems:
@@ -103,7 +103,7 @@ class ReleaseItems:
     def popular(self, k: int, among: RowBitmap) -> NDArray[np.int64]:
         """The rows of some that are the most popular of late, at most `k`, as `Release.by_popularity` orders them."""
         order, found = self.release.by_popularity[: self.rows], []
-        begin, block = 0, _BLOCK
+        begin, block = 0, max(_MIN_BLOCK, 2 * k)
         while k > 0 and begin < len(order):
             rows = order[begin : begin + block]
             found.append(rows[bits.contains_rows(among, rows)][:k])

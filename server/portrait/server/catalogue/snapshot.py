@@ -4,7 +4,7 @@ Row numbers first count the items of the release (`stock`), then those of the de
 (`added`). A deleted or replaced item keeps its row, which a bit marks as not live.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, overload
 
@@ -15,7 +15,7 @@ from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.candidates.item_statistics import POPULARITY
 from portrait.features.candidates.sources import order_by_popularity
 from portrait.features.events import Event, Item
-from portrait.features.items.item_table import ItemTable, fold_brand
+from portrait.features.items.item_table import ItemTable
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import Found
 from portrait.features.search.conditions import RowConditions
@@ -23,13 +23,13 @@ from portrait.features.search.item_words import ItemWords
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.features.search.word_index import POPULARITY_SHARE, QueryWords, score_words
 from portrait.server.catalogue.candidate_set import CandidateSet
-from portrait.server.catalogue.delta import NO_CATEGORY, CatalogueDelta
+from portrait.server.catalogue.delta import CatalogueDelta
 from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.numbers import clear_empty, number_unknown
 from portrait.server.catalogue.release_items import ReleaseItems
 from portrait.server.search.exact import top_k
 
 T = TypeVar("T", bound=np.generic)
-V = TypeVar("V")
 
 _NOTHING: Found = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
 
@@ -158,38 +158,20 @@ class Snapshot:
         """Return the statistics of rows, `[rows, len(ITEM_STATISTICS)]`."""
         return self._column(rows, self._stock.release.statistics, self._added.numbers["statistics"])
 
-    def category_paths(self, rows: NDArray[np.int64]) -> list[tuple[str, ...]]:
-        """Return the category path of each row, empty without one."""
-        items = self._stock.release.items
-        return self._decode(rows, items.columns.path, items.codes.paths, lambda item: item.category_path)
-
-    def brands(self, rows: NDArray[np.int64]) -> list[str]:
-        """Return the brand of each row as `fold_brand` gives it."""
-        items = self._stock.release.items
-        return self._decode(rows, items.columns.brand, items.codes.brands, lambda item: fold_brand(item.brand))
-
-    def _decode(
-        self, rows: NDArray[np.int64], codes: NDArray[np.int32], values: Sequence[V], read: Callable[[Item], V]
-    ) -> list[V]:
-        """Return what the release's codes of rows stand for, and what is read of the items of the delta."""
-        of_stock = rows < self._stock.rows
-        if of_stock.all():
-            return [values[code] for code in codes[rows].tolist()]
-        return [
-            values[codes[row]] if row < self._stock.rows else read(self._added.item(row - self._stock.rows))
-            for row in rows.tolist()
-        ]
+    def number_items(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Number items: the live row of each, or `number_unknown` of the id of one that the catalogue does not hold."""
+        rows = [number_unknown(item_id) if (row := self.row(item_id)) is None else row for item_id in item_ids]
+        return np.array(rows, dtype=np.int64)
 
     def categories(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return a number for the whole category path of each row, `[rows]`; `NO_CATEGORY` without a path."""
-        items, first = self._stock.release.items, self._stock.rows
-        paths, of_stock = items.codes.paths, rows < first
-        numbers = np.empty(len(rows), dtype=np.int64)
-        numbers[of_stock] = items.columns.path[rows[of_stock]]
-        numbers[~of_stock] = self._added.categories(rows[~of_stock] - first, paths)
-        if paths[:1] == [()]:  # paths are sorted, so only the first can be empty
-            numbers[numbers == 0] = NO_CATEGORY
-        return numbers
+        """Return a number for the whole category path of each row, `[rows]`; `NO_GROUP` without a path."""
+        items = self._stock.release.items
+        return clear_empty(self._column(rows, items.columns.path, self._added.numbers["category"]), items.codes.paths)
+
+    def brands(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return a number for the brand of each row, `[rows]`; `NO_GROUP` without a brand."""
+        items = self._stock.release.items
+        return clear_empty(self._column(rows, items.columns.brand, self._added.numbers["brand"]), items.codes.brands)
 
     def rows_in(self, selection: Selection) -> NDArray[np.int64]:
         """List the rows of a selection, ascending."""
@@ -200,13 +182,11 @@ class Snapshot:
         """Some rows."""
         release, numbers, stock = self._stock.release, self._added.numbers, self._stock.rows
         neighbours = release.neighbours
-        item_id = release.items.item_id
-        items = _Shown(rows.tolist(), release.items, self._added, stock)
         return CandidateSet(
-            [item_id(row) if row < stock else self._added.item(row - stock).item_id for row in rows.tolist()],
-            items,
+            _Shown(rows.tolist(), release.items, self._added, stock),
+            rows,
             self.vectors(rows),
-            self.category_paths(rows),
+            self.categories(rows),
             self.brands(rows),
             self.statistics(rows),
             self._column(rows, release.is_cold, numbers["is_cold"]),

@@ -11,8 +11,7 @@ from tritonclient.utils import InferenceServerException
 
 from portrait.features.release.layout import list_models, list_releases
 from portrait.features.release.manifest import ReleaseError
-from portrait.server.access.live_rules import load_access
-from portrait.server.access.rules import AccessError
+from portrait.server.access.rules import AccessError, load_access
 from portrait.server.backends import open_fleet
 from portrait.server.doctor.findings import Finding, Level
 from portrait.server.errors import PortraitError

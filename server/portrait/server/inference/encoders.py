@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
 from portrait.server.inference.triton import AHEAD, TritonModels
 from portrait.server.release.release import Release
+
+T = TypeVar("T", bound=np.generic)
 
 HISTORIES = Shapes(
     lengths=(8, 16, 32, MAX_ENCODED_SLOTS),
@@ -93,7 +96,7 @@ class Ranker:
         self._models = models
         self.batcher: Batcher[_Candidates, Scores] = Batcher(
             self._run,
-            lambda candidates: len(candidates.vectors),
+            lambda candidates: len(candidates.features),
             RANKINGS,
             concurrency=1 + AHEAD,
             limit=QUEUE,
@@ -120,19 +123,21 @@ class Ranker:
         if not len(vectors):
             nothing = np.zeros(0, dtype=np.float32)
             return Scores(nothing, nothing, nothing)
-        return await self.batcher.submit(_Candidates(profile, query, vectors, features), deadline)
+        return await self.batcher.submit(_Candidates(profile, query, vectors @ profile, vectors @ query, features), deadline)
 
     async def _run(self, rankings: Sequence["_Candidates"], width: int, deadline: float | None) -> list[Scores]:
         inputs = {
             "profile": np.stack([each.profile for each in rankings]),
             "query_embedding": np.stack([each.query for each in rankings]),
-            "candidate_embedding": _padded([each.vectors for each in rankings], width),
-            "candidate_features": _padded([each.features for each in rankings], width),
+            "profile_similarity": _pad([each.profile_similarity for each in rankings], width),
+            "query_similarity": _pad([each.query_similarity for each in rankings], width),
+            "candidate_features": _pad([each.features for each in rankings], width),
+            "mask": _pad([np.ones(len(each.features), dtype=np.int64) for each in rankings], width),
         }
         shapes = dict.fromkeys(("score", "click", "purchase"), (len(rankings), width))
         answer = await self._models.run("ranker", inputs, shapes, deadline)
         return [
-            _limit(Scores(**{name: values[row, : len(each.vectors)] for name, values in answer.items()}))
+            _limit(Scores(**{name: values[row, : len(each.features)] for name, values in answer.items()}))
             for row, each in enumerate(rankings)
         ]
 
@@ -147,13 +152,14 @@ def _limit(scores: Scores) -> Scores:
 class _Candidates:
     profile: NDArray[np.float32]
     query: NDArray[np.float32]
-    vectors: NDArray[np.float32]
+    profile_similarity: NDArray[np.float32]
+    query_similarity: NDArray[np.float32]
     features: NDArray[np.float32]
 
 
-def _padded(parts: Sequence[NDArray[np.float32]], width: int) -> NDArray[np.float32]:
-    """`[parts, width, columns]`, zeros below each part's own rows."""
-    padded = np.zeros((len(parts), width, parts[0].shape[1]), dtype=np.float32)
+def _pad(parts: Sequence[NDArray[T]], width: int) -> NDArray[T]:
+    """`[parts, width, …]`, zeros behind each part's own rows."""
+    padded = np.zeros((len(parts), width, *parts[0].shape[1:]), dtype=parts[0].dtype)
     for row, part in enumerate(parts):
         padded[row, : len(part)] = part
     return padded

@@ -52,8 +52,10 @@ def probes(dimension: int, traits: int) -> dict[str, Probe]:
             {
                 "profile": vector,
                 "query_embedding": vector,
-                "candidate_embedding": np.repeat(vector[:, None], _CANDIDATES, axis=1),
+                "profile_similarity": _zeros(_CANDIDATES),
+                "query_similarity": _zeros(_CANDIDATES),
                 "candidate_features": _zeros(_CANDIDATES, len(CANDIDATE_FEATURES)),
+                "mask": np.ones((1, _CANDIDATES), dtype=np.int64),
             },
             dict.fromkeys(("score", "click", "purchase"), (1, _CANDIDATES)),
         ),

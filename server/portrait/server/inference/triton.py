@@ -16,7 +16,8 @@ from portrait.features.release.layout import MODELS
 from portrait.server.errors import Overloaded, Unavailable
 from portrait.server.inference.liveness import ModelStatus
 from portrait.server.inference.probes import Probe
-from portrait.server.inference.triton_server import READY_SECONDS, Arrays, TritonServer
+from portrait.server.inference.tensors import Arrays
+from portrait.server.inference.triton_server import READY_SECONDS, TritonServer
 from portrait.server.triton.errors import TritonError
 
 AHEAD = 1

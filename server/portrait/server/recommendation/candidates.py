@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.candidates.candidate_features import CandidateColumns, compute_candidate_features
-from portrait.features.candidates.history_summary import HistorySummary, summarise_history
+from portrait.features.candidates.history_summary import NO_GROUP, HistorySummary, summarise_history
 from portrait.features.candidates.sources import (
     COLD_CANDIDATES,
     FAMILIAR_CANDIDATES,
@@ -24,6 +24,7 @@ from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.snapshot import Selection, Snapshot
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.diversity import add_other_categories
+from portrait.server.recommendation.rule_plan import RulePlan
 
 
 def summarise_shopper(shopper: Shopper, catalogue: Snapshot, as_of: datetime) -> HistorySummary:
@@ -34,16 +35,15 @@ def summarise_shopper(shopper: Shopper, catalogue: Snapshot, as_of: datetime) ->
         catalogue: gives categories and brands; the same id in another catalogue is another item.
         as_of: the moment of the request.
     """
-    items = [event.item_id if event.targets_catalogue(catalogue.name) else None for event in shopper.events]
-    distinct = [item_id for item_id in dict.fromkeys(items) if item_id is not None]
-    known = {item_id: row for item_id in distinct if (row := catalogue.row(item_id)) is not None}
-    rows = np.array(list(known.values()), dtype=np.int64)
-    categories = dict[str | None, tuple[str, ...]](zip(known, catalogue.category_paths(rows), strict=True))
-    brands = dict[str | None, str](zip(known, catalogue.brands(rows), strict=True))
+    items = np.full(len(shopper.events), NO_GROUP, dtype=np.int64)
+    of_catalogue = [place for place, event in enumerate(shopper.events) if event.targets_catalogue(catalogue.name)]
+    items[of_catalogue] = catalogue.number_items([str(shopper.events[place].item_id) for place in of_catalogue])
+    categories, brands, known = np.full_like(items, NO_GROUP), np.full_like(items, NO_GROUP), items >= 0
+    categories[known], brands[known] = catalogue.categories(items[known]), catalogue.brands(items[known])
     return summarise_history(
         items,
-        [categories.get(item_id) or None for item_id in items],
-        [brands.get(item_id) or None for item_id in items],
+        categories,
+        brands,
         shopper.columns.type_code,
         shopper.columns.time,
         shopper.columns.price_percentile,
@@ -59,6 +59,7 @@ def generate_candidates(
     wanted: Filter,
     left_out: Sequence[Event],
     max_per_category: int = 0,
+    plan: RulePlan | None = None,
     *,
     search_nearest: bool = True,
 ) -> CandidateSet:
@@ -76,14 +77,13 @@ def generate_candidates(
         wanted: the filter that candidates must pass.
         left_out: events whose items are excluded.
         max_per_category: maximum items of one category path in the response; 0 for no limit.
+        plan: the shop's rules for the request; None without any.
         search_nearest: whether to search the nearest items; else popular ones replace them.
 
     Raises:
         Unavailable: the nearest items are searched in another process, which does not answer.
     """
-    unwanted = catalogue.rows_of(left_out)
-    allowed = catalogue.select(wanted, unwanted)
-    cold_items = catalogue.select(wanted, unwanted, cold_only=True)
+    allowed, cold_items = select_allowed(catalogue, wanted, left_out, plan)
     count = max(NEAREST_CANDIDATES, k)
     vectors = [each for each in (shopper.profile, shopper.query) if each.any()]
     found = []
@@ -98,10 +98,31 @@ def generate_candidates(
     found.append(catalogue.popular(POPULAR_CANDIDATES, known_items))
     found += _find_related(catalogue, shopper, known_items)
     found.append(_find_familiar(catalogue, history, allowed))
+    if plan:
+        found.append(plan.pinned[catalogue.holds(allowed, plan.pinned)])
     rows = np.unique(np.concatenate(found))
     if max_per_category:
         rows = np.sort(add_other_categories(catalogue, rows, allowed, vectors, k, max_per_category))
     return catalogue.take(rows)
+
+
+def select_allowed(
+    catalogue: Snapshot, wanted: Filter, left_out: Sequence[Event], plan: RulePlan | None
+) -> tuple[Selection, Selection]:
+    """Select the rows that may be shown, and the cold items among them.
+
+    Args:
+        catalogue: the items to choose from.
+        wanted: the filter that they must pass.
+        left_out: events whose items are excluded.
+        plan: the shop's rules for the request; None without any.
+    """
+    unwanted = catalogue.rows_of(left_out)
+    if plan:
+        unwanted = np.concatenate([unwanted, plan.unwanted])
+    allowed = catalogue.select(wanted, unwanted)
+    cold_items = catalogue.select(wanted, unwanted, cold_only=True)
+    return (plan.bar(allowed), plan.bar(cold_items)) if plan else (allowed, cold_items)
 
 
 def _find_related(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> Iterator[NDArray[np.int64]]:
@@ -110,14 +131,25 @@ def _find_related(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> 
         return
     counts = RELATED_CANDIDATES_OF_SEARCH if shopper.query_words else RELATED_CANDIDATES
     for name, count in counts.items():
-        rows = catalogue.current_rows(shopper.related.by_name[name].rows_by_score())
-        yield rows[catalogue.holds(allowed, rows)][:count]
+        yield _find_first(catalogue, shopper.related.by_name[name].rows_by_score(), allowed, count)
+
+
+def _find_first(
+    catalogue: Snapshot, best_first: NDArray[np.int64], allowed: Selection, count: int
+) -> NDArray[np.int64]:
+    """Find the first `count` rows of the release that may be shown: most may, so the first few are tried first."""
+    for tried in (best_first[: 2 * count], best_first):
+        rows = catalogue.current_rows(tried)
+        found = rows[catalogue.holds(allowed, rows)]
+        if len(found) >= count:
+            break
+    return found[:count]
 
 
 def _find_familiar(catalogue: Snapshot, history: HistorySummary, allowed: Selection) -> NDArray[np.int64]:
     """Find the rows of the items of the history, the most usual first."""
-    rows = [catalogue.row(str(item_id)) for item_id in order_by_habit(history.items)]
-    familiar = np.array([row for row in rows if row is not None], dtype=np.int64)
+    numbers = order_by_habit(history.items)
+    familiar = numbers[numbers >= 0]  # the catalogue does not hold the others
     return familiar[catalogue.holds(allowed, familiar)][:FAMILIAR_CANDIDATES]
 
 
@@ -130,9 +162,9 @@ def compute_features(chosen: CandidateSet, shopper: Shopper, history: HistorySum
         history: what the shopper did with the items of the candidates' catalogue.
     """
     columns = CandidateColumns(
-        chosen.item_ids,
-        [path or None for path in chosen.category_paths],
-        [brand or None for brand in chosen.brands],
+        chosen.numbers,
+        chosen.categories,
+        chosen.brands,
         chosen.statistics,
         chosen.is_cold,
         chosen.percentile,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.server.catalogue.delta import NO_CATEGORY
+from portrait.features.candidates.history_summary import NO_GROUP
 from portrait.server.catalogue.snapshot import Selection, Snapshot
 
 _MAX_COMPARED_ROWS = 20_000
@@ -16,7 +16,7 @@ def limit_categories(categories: NDArray[np.int64], limit: int) -> list[int]:
     """The places that stay, in their order: of each category the first `limit`.
 
     Args:
-        categories: of each item its category as a number, the best item first; `NO_CATEGORY` is not limited.
+        categories: of each item its category as a number, the best item first; `NO_GROUP` is not limited.
         limit: 1 or more.
     """
     kept: list[int] = np.flatnonzero(_mark_within_limit(categories, limit)).tolist()
@@ -62,7 +62,7 @@ def _find_open_rows(
     others[found] = False
     rest = np.flatnonzero(others)
     numbers, counts = np.unique(categories, return_counts=True)
-    full = numbers[(counts >= limit) & (numbers != NO_CATEGORY)]
+    full = numbers[(counts >= limit) & (numbers != NO_GROUP)]
     return rest[~np.isin(catalogue.categories(rest), full)]
 
 
@@ -87,4 +87,4 @@ def _mark_within_limit(categories: NDArray[np.int64], limit: int) -> NDArray[np.
     places = np.arange(len(categories)) - np.searchsorted(categories[order], categories[order], side="left")
     stays = np.empty(len(categories), dtype=bool)
     stays[order] = places < limit
-    return stays | (categories == NO_CATEGORY)
+    return stays | (categories == NO_GROUP)

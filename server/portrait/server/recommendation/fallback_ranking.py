@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from portrait.features.candidates.history_summary import HistorySummary
 from portrait.features.candidates.item_statistics import POPULARITY
+from portrait.features.candidates.relations import ASSOCIATION, RELATIONS
 from portrait.features.candidates.sources import NEAREST_CANDIDATES
 from portrait.features.events import Event
 from portrait.features.search.word_index import QUERY_MATCHES, match_words
@@ -15,7 +16,8 @@ from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.snapshot import Snapshot
 from portrait.server.inference.shoppers import Shopper
-from portrait.server.recommendation.candidates import generate_candidates
+from portrait.server.recommendation.candidates import generate_candidates, select_allowed
+from portrait.server.recommendation.rule_plan import RulePlan
 
 _SIMILARITY_WEIGHT, _POPULARITY_WEIGHT, _CATEGORY_WEIGHT = 0.1, 0.01, 4.0
 
@@ -28,6 +30,7 @@ def generate_fallback_candidates(
     wanted: Filter,
     left_out: Sequence[Event],
     max_per_category: int = 0,
+    plan: RulePlan | None = None,
 ) -> CandidateSet:
     """Generate candidates: those retrieved for a shopper, and popular items overall and in the history's categories.
 
@@ -39,6 +42,7 @@ def generate_fallback_candidates(
         wanted: what may be shown.
         left_out: events whose items may not.
         max_per_category: how many of them may be of one category; 0 for any number.
+        plan: the shop's rules for the request; None without any.
     """
     # A call of another process would hold the event loop up, and the fallback may be needed because it does not answer.
     retrieved = generate_candidates(
@@ -49,17 +53,16 @@ def generate_fallback_candidates(
         wanted,
         left_out,
         max_per_category,
+        plan,
         search_nearest=not catalogue.is_search_remote,
     )
-    held = [catalogue.row(item_id) for item_id in retrieved.item_ids]
-    unwanted = catalogue.rows_of(left_out)
-    allowed = catalogue.select(wanted, unwanted)
-    found = [np.array([row for row in held if row is not None], dtype=np.int64)]
+    allowed, _ = select_allowed(catalogue, wanted, left_out, plan)
+    found = [retrieved.numbers]
     liked = list(compute_category_shares(catalogue, shopper.events))
     count = max(NEAREST_CANDIDATES, k)
     found.append(catalogue.popular(count, allowed))
     if liked:
-        within = allowed.within(catalogue.select(Filter(categories=liked), unwanted))
+        within = allowed.within(catalogue.select(Filter(categories=liked), np.empty(0, dtype=np.int64)))
         found.append(catalogue.popular(count, within))
     return catalogue.take(np.unique(np.concatenate(found)))
 
@@ -71,8 +74,8 @@ def compute_fallback_scores(chosen: CandidateSet, catalogue: Snapshot, shopper: 
     words that an item holds go before all else.
     """
     liked = compute_category_shares(catalogue, shopper.events)
-    share = np.array([liked.get(path, 0.0) for path in chosen.category_paths], dtype=np.float32)
-    score = chosen.neighbours.average_associations(shopper.related.association)
+    share = np.array([liked.get(item.category_path, 0.0) for item in chosen.items], dtype=np.float32)
+    score = shopper.related.average_scores(chosen.neighbours)[:, RELATIONS.index(ASSOCIATION)]
     score += _POPULARITY_WEIGHT * chosen.statistics[:, POPULARITY] * (1 + _CATEGORY_WEIGHT * share)
     score += _SIMILARITY_WEIGHT * (chosen.vectors @ shopper.profile)
     if shopper.query.any():

@@ -3,11 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from portrait.features.candidates.history_summary import HistorySummary
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
@@ -21,6 +22,7 @@ from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.candidates import compute_features, generate_candidates, summarise_shopper
 from portrait.server.recommendation.diversity import limit_categories
 from portrait.server.recommendation.fallback_ranking import compute_fallback_scores, generate_fallback_candidates
+from portrait.server.recommendation.rule_plan import RulePlan, ShopRules
 from portrait.server.runtime.cooperation import run_in_steps, run_in_thread, run_waiting
 
 _QUICK_MILLISECONDS = 3.0
@@ -28,6 +30,8 @@ _QUICK_MILLISECONDS = 3.0
 more: it and the loop take the interpreter's lock from each other at each of the many short calls of NumPy."""
 _FEW_ROWS = 1_000
 """Changed and excluded items that are looked at without a thread."""
+
+_NO_RULES = ShopRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class RecommendRequest(RankingRequest):
     k: int = 10
     filter: Filter = field(default_factory=Filter)
     exclude_seen: bool = False
+    rules: ShopRules = _NO_RULES
+    """The shop's rules, of which some may apply."""
     max_per_category: int = 0
     """Maximum number of items with one category path; 0 for no limit. Items without a path are not limited."""
 
@@ -69,6 +75,8 @@ class RankedItem:
     score: float
     click_probability: float
     purchase_probability: float
+    rules: tuple[str, ...] = ()
+    """Names of the shop's rules that moved it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +114,16 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
     shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, snapshots, deadline)
     left_out = request.history if request.exclude_seen else ()
     history = summarise_shopper(shopper, catalogue, request.as_of)
+    plan = request.rules.plan(catalogue, request.history, request.query, request.as_of)
     generate = partial(
-        generate_candidates, catalogue, shopper, history, request.k, request.filter, left_out, request.max_per_category
-    )
+        generate_candidates, catalogue, shopper, history, request.k, request.filter, left_out,
+        request.max_per_category, plan,
+    )  # fmt: skip
     chosen = await _run_generation(generate, catalogue, request, len(left_out))
-    count = len(chosen.items) if request.max_per_category else request.k
-    ordered = await _rank_candidates(engine, chosen, shopper, history, request, count, deadline)
-    return _make_ranking(engine, _diversify(catalogue, ordered, request), request)
+    count = len(chosen.items) if request.max_per_category or (plan and plan.needs_all) else request.k
+    boosts = plan.compute_boosts(catalogue, chosen.numbers) if plan else None
+    ordered = await _rank_candidates(engine, chosen, shopper, history, request, count, deadline, boosts)
+    return _make_ranking(engine, _arrange(catalogue, ordered, request, plan), request)
 
 
 async def _run_generation(
@@ -142,24 +153,33 @@ def _recommend_fallback(engine: Engine, request: RecommendRequest) -> Ranking | 
         return None
     left_out = request.history if request.exclude_seen else ()
     history = summarise_shopper(shopper, catalogue, request.as_of)
+    plan = request.rules.plan(catalogue, request.history, request.query, request.as_of)
     chosen = generate_fallback_candidates(
-        catalogue, shopper, history, request.k, request.filter, left_out, request.max_per_category
+        catalogue, shopper, history, request.k, request.filter, left_out, request.max_per_category, plan
     )
-    ranked = [
-        RankedItem(item, score, 0.0, 0.0)
-        for item, score in zip(chosen.items, compute_fallback_scores(chosen, catalogue, shopper).tolist(), strict=True)
-    ]
+    scores = compute_fallback_scores(chosen, catalogue, shopper)
+    if plan:
+        scores += plan.compute_boosts(catalogue, chosen.numbers)
+    ranked = [RankedItem(item, score, 0.0, 0.0) for item, score in zip(chosen.items, scores.tolist(), strict=True)]
     ranked.sort(key=lambda each: (-each.score, each.item.item_id))
-    return _make_ranking(engine, _diversify(catalogue, ranked, request), request, degraded=True)
+    return _make_ranking(engine, _arrange(catalogue, ranked, request, plan), request, degraded=True)
 
 
-def _diversify(catalogue: Snapshot, ranked: list[RankedItem], request: RecommendRequest) -> list[RankedItem]:
-    """Take the best `k`, with at most `max_per_category` of each category path."""
-    if not request.max_per_category:
+def _arrange(
+    catalogue: Snapshot, ranked: list[RankedItem], request: RecommendRequest, plan: RulePlan | None
+) -> list[RankedItem]:
+    """Take the best `k`, with at most `max_per_category` of each category path, as the rules arrange them."""
+    if not request.max_per_category and plan is None:
         return ranked[: request.k]
-    rows = [catalogue.row(each.item.item_id) for each in ranked]
-    categories = catalogue.categories(np.array(rows, dtype=np.int64))
-    return [ranked[place] for place in limit_categories(categories, request.max_per_category)[: request.k]]
+    rows = np.array([catalogue.row(each.item.item_id) for each in ranked], dtype=np.int64)
+    if request.max_per_category:
+        places = limit_categories(catalogue.categories(rows), request.max_per_category)
+        ranked, rows = [ranked[place] for place in places], rows[places]
+    if plan is None:
+        return ranked[: request.k]
+    order = plan.arrange(catalogue, rows, request.k)
+    names = plan.name_rules(catalogue, rows[order])
+    return [replace(ranked[place], rules=moved) for place, moved in zip(order, names, strict=True)]
 
 
 async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) -> Ranking:
@@ -218,7 +238,8 @@ async def _collect_candidates(
     """Build candidates from their own text, or else from the catalogue; leave out items that have neither."""
     wordless = [item for item in candidates if not item.title]
     worded = [item for item in candidates if item.title]
-    by_words = await engine.encode_items(catalogue.name, worded, deadline)
+    encoded = await engine.encode_items(catalogue.name, worded, deadline)
+    by_words = replace(encoded, numbers=catalogue.number_items([item.item_id for item in worded]))
     held = [row for item in wordless if (row := catalogue.row(item.item_id)) is not None]
     return by_words.joined(catalogue.take(np.array(held, dtype=np.int64)))
 
@@ -253,8 +274,9 @@ async def _rank_candidates(
     request: RankingRequest,
     k: int,
     deadline: float | None,
+    boosts: NDArray[np.float32] | None = None,
 ) -> list[RankedItem]:
-    """Rank the best `k` candidates; equal scores are ordered by item id.
+    """Rank the best `k` candidates; equal scores are ordered by item id. `boosts`, `[candidates]`, add to the scores.
 
     The ranker learnt from queries for products only. In other catalogues text similarity alone scores a query.
     """
@@ -262,10 +284,12 @@ async def _rank_candidates(
     scores = await engine.ranker.score(shopper.profile, shopper.query, chosen.vectors, features, deadline)
     by_similarity = request.catalogue != DEFAULT_CATALOGUE and shopper.query.any()
     deciding = chosen.vectors @ shopper.query if by_similarity else scores.score
+    if boosts is not None:
+        deciding = deciding + boosts
     score, click, purchase = deciding.tolist(), scores.click.tolist(), scores.purchase.tolist()
     threshold = np.partition(deciding, -k)[-k] if k < len(score) else -math.inf
     contenders = np.flatnonzero(deciding >= threshold).tolist()  # more than k if some tie with the last
-    order = sorted(contenders, key=lambda place: (-score[place], chosen.item_ids[place]))
+    order = sorted(contenders, key=lambda place: (-score[place], chosen.items[place].item_id))
     return [RankedItem(chosen.items[place], score[place], click[place], purchase[place]) for place in order[:k]]
 
 

@@ -12,7 +12,7 @@ from portrait.features.candidates.candidate_features import (
     compute_candidate_features,
 )
 from portrait.features.candidates.cold_start import ColdStartNeighbours
-from portrait.features.candidates.history_summary import HistorySummary, summarise_history
+from portrait.features.candidates.history_summary import NO_GROUP, HistorySummary, summarise_history
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS
 from portrait.features.candidates.relations import RELATIONS, RelatedItems
 from portrait.features.events import EVENT_TYPE_CODES, EventType, Item
@@ -22,7 +22,8 @@ from portrait.features.search.word_index import WordIndex
 DAY = 86_400.0
 NOTHING = AssociatedItems(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
 UNRELATED = RelatedItems(dict.fromkeys(RELATIONS, NOTHING))
-ITEMS = ["a", "b", "c"]
+A, B, C = 0, 1, 2
+TEA, ACME, NORDEN = 0, 0, 1
 SOLD = [Item("a", "Green tea", category_path=("Tea",)), Item("b", "Tea pot", category_path=("Tea",)), Item("c", "Lamp")]
 QUERY = WordIndex.from_items(SOLD).read_query("green teas")
 
@@ -33,7 +34,7 @@ def columns_of_three(neighbours: ColdStartNeighbours | None = None) -> Candidate
     statistics[:, 0] = [0.5, 0.25, 0.75]
     statistics[1, ITEM_STATISTICS.index("repeat_days")] = math.log1p(3.0)
     return CandidateColumns(
-        ITEMS, ["tea", "tea", None], ["Acme", None, "Norden"], statistics, np.array([False, False, True]),
+        np.array([A, B, C]), np.array([TEA, TEA, NO_GROUP]), np.array([ACME, NO_GROUP, NORDEN]), statistics, np.array([False, False, True]),
         np.array([0.9, np.nan, 0.4]), neighbours or ColdStartNeighbours.of_known_items(np.arange(3)),
         ItemWords.from_items(SOLD),
     )  # fmt: skip
@@ -43,9 +44,9 @@ def history_of_four() -> HistorySummary:
     """View of a on day 0, basket of a search and of b on day 1, purchase of a on day 2; it is day 3."""
     codes = [EVENT_TYPE_CODES[kind] for kind in (EventType.VIEW, EventType.VIEW, EventType.SEARCH, EventType.PURCHASE)]
     return summarise_history(
-        ["a", "b", None, "a"],
-        ["tea", "tea", None, "tea"],
-        ["Acme", None, None, "Acme"],
+        np.array([A, B, NO_GROUP, A]),
+        np.array([TEA, TEA, NO_GROUP, TEA]),
+        np.array([ACME, NO_GROUP, NO_GROUP, ACME]),
         np.array(codes),
         np.array([0.0, DAY, DAY, 2 * DAY]),
         np.array([0.2, np.nan, np.nan, 0.6]),
@@ -92,9 +93,9 @@ def test_candidates_of_a_shopper_by_hand() -> None:
 
 
 def test_what_is_overdue_is_measured_by_the_own_gap_or_else_by_that_of_all() -> None:
-    rows = ["a", "a", "a", "b"]
+    nothing = np.full(4, NO_GROUP)
     history = summarise_history(
-        rows, [None] * 4, [None] * 4, np.full(4, EVENT_TYPE_CODES[EventType.PURCHASE]),
+        np.array([A, A, A, B]), nothing, nothing, np.full(4, EVENT_TYPE_CODES[EventType.PURCHASE]),
         np.array([0.0, 2 * DAY, 8 * DAY, 8 * DAY]), np.full(4, np.nan), 9 * DAY,
     )  # fmt: skip
     column = by_name(compute_candidate_features(columns_of_three(), history, UNRELATED, query=None))
@@ -119,8 +120,8 @@ def test_relations_are_read_of_the_neighbours_of_a_cold_item() -> None:
 
 
 def test_nothing_is_told_of_a_shopper_without_a_past() -> None:
-    empty = np.empty(0)
-    history = summarise_history([], [], [], empty.astype(np.int64), empty, empty, math.nan)
+    empty, none = np.empty(0), np.empty(0, dtype=np.int64)
+    history = summarise_history(none, none, none, none, empty, empty, math.nan)
     told = compute_candidate_features(columns_of_three(), history, UNRELATED, query=None)
     assert np.isfinite(told).all()
     known = {*ITEM_STATISTICS, "cold_item"}
@@ -128,8 +129,9 @@ def test_nothing_is_told_of_a_shopper_without_a_past() -> None:
 
 
 def test_candidates_of_nobody_are_none() -> None:
+    none = np.empty(0, dtype=np.int64)
     nothing = CandidateColumns(
-        [], [], [], np.zeros((0, len(ITEM_STATISTICS)), dtype=np.float32), np.zeros(0, dtype=bool), np.zeros(0),
+        none, none, none, np.zeros((0, len(ITEM_STATISTICS)), dtype=np.float32), np.zeros(0, dtype=bool), np.zeros(0),
         ColdStartNeighbours.empty(0), ItemWords.from_items([]),
     )  # fmt: skip
     told = compute_candidate_features(nothing, history_of_four(), UNRELATED, query=None)

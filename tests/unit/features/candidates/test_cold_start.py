@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from portrait.features.candidates.associations import AssociatedItems
 from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours, blend_neighbours
 from portrait.features.release import layout as release_layout
 
@@ -39,8 +38,7 @@ def test_a_known_item_lends_to_itself_alone() -> None:
     neighbours = ColdStartNeighbours.of_known_items(np.array([2, -1]))
     values = np.array([0.1, 0.2, 0.3], dtype=np.float32)
     assert neighbours.average(values) == pytest.approx([0.3, 0.0])
-    associated = AssociatedItems(np.array([0, 2]), np.array([0.5, 0.25], dtype=np.float32))
-    assert neighbours.average_associations(associated) == pytest.approx([0.25, 0.0])
+    assert neighbours.average_of(lambda rows: values[rows, None])[:, 0] == pytest.approx([0.3, 0.0])
 
 
 @given(st.integers(0, 2**16), st.sampled_from([1, 2, 4]))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from portrait.features.candidates.history_summary import summarise_history
+from portrait.features.candidates.history_summary import NO_GROUP, summarise_history
 from portrait.features.candidates.item_statistics import (
     ITEM_STATISTICS,
     POPULARITY,
@@ -16,13 +16,14 @@ from portrait.features.events import EVENT_TYPE_CODES, EventType
 
 
 def test_familiar_items_are_ordered_by_habit_and_not_by_the_latest() -> None:
-    items = ["rare", "usual", "usual", "early", None, "usual", "late"]
-    nothing, count = [None] * len(items), len(items)
+    rare, usual, early, late = 1, 5, 8, 3
+    items = np.array([rare, usual, usual, early, NO_GROUP, usual, late])
+    nothing, count = np.full(len(items), NO_GROUP), len(items)
     views = np.full(count, EVENT_TYPE_CODES[EventType.VIEW])
     summary = summarise_history(
         items, nothing, nothing, views, np.arange(float(count)), np.full(count, np.nan), float(count)
     )
-    assert order_by_habit(summary.items) == ["usual", "late", "early", "rare"]
+    assert order_by_habit(summary.items).tolist() == [usual, late, early, rare]
 
 
 def test_popular_items_are_ordered_of_late_then_by_all_events_then_by_row() -> None:

@@ -1,15 +1,16 @@
 """The access file: what it allows, what it refuses, and what is wrong with it."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from support.tokens import AUDIENCE, ISSUER, SigningKey, write_keys
 
-from portrait.server.access.live_rules import LiveRules
 from portrait.server.access.rules import AccessError, AccessRules
 from portrait.server.access.scopes import Scope, find_scope
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import PermissionDenied, Unauthenticated
+from portrait.server.runtime.live_file import LiveFile
 
 CERTIFICATES = '[certificates]\nstorefront = ["read:profile", "write:event"]\n'
 TOKENS = f'[tokens]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nkeys = "jwks.json"\n'
@@ -89,7 +90,9 @@ def test_an_unusable_file_says_where(tmp_path: Path, content: str, why: str) -> 
 
 async def test_a_change_holds_and_a_broken_one_changes_nothing(tmp_path: Path) -> None:
     path = write(tmp_path, TOKENS)
-    live = LiveRules(path, asks_for_certificates=False)
+    live = LiveFile(
+        "access", path, partial(AccessRules, asks_for_certificates=False), AccessError, lambda rules: rules.files
+    )
     first = live.now
     await live.refresh()
     assert live.now is first

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from portrait.export.nearest import inverted_file
 from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.candidates.history_summary import NO_GROUP
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS, POPULARITY, RECENT_POPULARITY
 from portrait.features.events import Event, EventType, Item
 from portrait.features.items.item_table import ItemTable, fold_brand, format_item_line
@@ -22,6 +23,7 @@ from portrait.features.search.word_index import WordIndex
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.catalogue import Catalogue, Catalogues
 from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.numbers import number_value
 from portrait.server.catalogue.snapshot import Snapshot
 from portrait.server.errors import NotFound
 from portrait.server.release.release import Release
@@ -59,6 +61,14 @@ def release_of(items: Sequence[Item]) -> Release:
     )
 
 
+def _read_path(item: Item) -> tuple[str, ...]:
+    return item.category_path
+
+
+def _read_brand(item: Item) -> str:
+    return fold_brand(item.brand)
+
+
 def vectors(*values: float) -> NDArray[np.float32]:
     """One vector a value, which is its first number."""
     return np.array([(value, 1.0) for value in values], dtype=np.float32).reshape(-1, 2)
@@ -67,12 +77,13 @@ def vectors(*values: float) -> NDArray[np.float32]:
 def cold_items(items: Sequence[Item], *values: float) -> CandidateSet:
     """Items that nobody lends to, with a vector for each value."""
     count = len(items)
+    paths, brands = (sorted({read(item) for item in ITEMS}) for read in (_read_path, _read_brand))
     return CandidateSet(
-        [item.item_id for item in items],
         list(items),
+        np.full(count, NO_GROUP),
         vectors(*values),
-        [item.category_path for item in items],
-        [fold_brand(item.brand) for item in items],
+        np.array([number_value(paths, _read_path(item)) for item in items]),
+        np.array([number_value(brands, _read_brand(item)) for item in items]),
         np.zeros((count, len(ITEM_STATISTICS)), dtype=np.float32),
         np.ones(count, dtype=bool),
         ColdStartNeighbours.empty(count),
@@ -133,8 +144,12 @@ def test_a_new_item_is_there_at_once(catalogue: Catalogue) -> None:
     assert [item.item_id for item in chosen.items] == ["pan", "desk"]
     assert chosen.vectors.tolist() == vectors(7, 0).tolist()
     assert chosen.statistics[:, POPULARITY].tolist() == [0.0, 1.0]
-    assert chosen.category_paths == [("Kitchen",), ("Home", "Lamps")]
-    assert chosen.brands == ["acme", "acme"]
+    # The kitchen is no category of the release, and desk and floor lamps are of one.
+    assert now.categories(np.array([1, 4])).tolist() == [chosen.categories[1], NO_GROUP]
+    assert chosen.categories[0] < NO_GROUP < chosen.categories[1]
+    assert NO_GROUP < chosen.brands[0] == chosen.brands[1]
+    assert chosen.numbers.tolist() == now.number_items(["pan", "desk"]).tolist() == [row, 0]
+    assert now.number_items(["nobody"])[0] == now.number_items(["nobody"])[0] < NO_GROUP
     assert chosen.is_cold.tolist() == [True, False]
     assert chosen.neighbours.rows[:, 0].tolist() == [-1, 0]
 

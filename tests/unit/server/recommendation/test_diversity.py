@@ -36,7 +36,8 @@ from portrait.server.release.release import Release
 PATHS = ((), ("Dairy",), ("Dairy", "Milk"), ("Dairy", "Cheese"), ("Bread",))
 SIDE = NEAREST_CANDIDATES + 50
 """So many milks are nearer than anything else: retrieval finds nothing else by itself."""
-NO_HISTORY = summarise_history([], [], [], np.empty(0, dtype=np.int64), np.empty(0), np.empty(0), math.nan)
+NONE = np.empty(0, dtype=np.int64)
+NO_HISTORY = summarise_history(NONE, NONE, NONE, NONE, np.empty(0), np.empty(0), math.nan)
 
 
 def released(paths: list[tuple[str, ...]]) -> Release:

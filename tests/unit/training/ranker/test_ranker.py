@@ -7,7 +7,7 @@ import torch
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS
 from portrait.features.search.word_index import QUERY_MATCHES
-from portrait.training.ranker.model import Ranker
+from portrait.training.ranker.model import Ranker, compute_similarity
 
 MATCHES = [CANDIDATE_FEATURES.index(name) for name in QUERY_MATCHES]
 SAME_FOR_ALL = [CANDIDATE_FEATURES.index(name) for name in (*ITEM_STATISTICS, "cold_item", "has_query", *QUERY_MATCHES)]
@@ -23,9 +23,17 @@ def _inputs(has_query: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor,
     return profile, query, torch.eye(2).unsqueeze(0), features
 
 
+def _rank(
+    ranker: Ranker, profile: torch.Tensor, query: torch.Tensor, candidates: torch.Tensor, features: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Rank candidates by their vectors; a candidate of zeros is padding."""
+    similarities = compute_similarity(candidates, profile), compute_similarity(candidates, query)
+    return ranker(profile, query, *similarities, features, candidates.any(-1).long())
+
+
 def _score(ranker: Ranker, has_query: float) -> list[float]:
     with torch.no_grad():
-        score, _, _ = ranker(*_inputs(has_query))
+        score, _, _ = _rank(ranker, *_inputs(has_query))
     return score[0].tolist()
 
 
@@ -58,7 +66,8 @@ def test_a_past_that_searches_leave_out_moves_no_result_of_them() -> None:
     _, query, candidates, features = _inputs(1.0)
     nothing_done = torch.zeros_like(features)
     nothing_done[..., SAME_FOR_ALL] = features[..., SAME_FOR_ALL]
-    known, unknown = ranker(*_inputs(1.0)), ranker(torch.zeros(1, 2), query, candidates, nothing_done)
+    known = _rank(ranker, *_inputs(1.0))
+    unknown = _rank(ranker, torch.zeros(1, 2), query, candidates, nothing_done)
     for one, other in zip(known, unknown, strict=True):
         assert torch.equal(one, other)
 
@@ -66,7 +75,7 @@ def test_a_past_that_searches_leave_out_moves_no_result_of_them() -> None:
 def test_standardised_inputs_leave_the_difference_of_two_candidates_as_it_was() -> None:
     ranker = Ranker(20.0, 0.01, 2)
     profile, _, candidates, features = _inputs(0.0)
-    many = ranker.join_inputs(profile, candidates, features).squeeze(0)
+    many = ranker.join_inputs(profile, compute_similarity(candidates, profile), features).squeeze(0)
     ranker.standardise(torch.cat([many, 2.0 * many, 3.0 * many]))
     first, second = _score(ranker, 0.0)
     assert first - second == pytest.approx(8.0, rel=1e-4)
@@ -79,7 +88,7 @@ def test_before_the_fit_found_words_count_more_than_nearness() -> None:
     arguments = _inputs(1.0)
     arguments[-1][0, 0, MATCHES[0]] = 1.0
     with torch.no_grad():
-        score, _, _ = ranker(*arguments)
+        score, _, _ = _rank(ranker, *arguments)
     assert score[0].tolist() == pytest.approx([3.0, 1.0])
 
 
@@ -92,7 +101,7 @@ def test_nearness_is_measured_in_deviations_over_the_catalogue() -> None:
     features = torch.zeros(1, 500, len(CANDIDATE_FEATURES))
     features[..., HAS_QUERY] = 1.0
     with torch.no_grad():
-        score, _, _ = ranker(torch.zeros(1, 2), query, torch.from_numpy(vectors)[None], features)
+        score, _, _ = _rank(ranker, torch.zeros(1, 2), query, torch.from_numpy(vectors)[None], features)
     assert float(score.mean()) == pytest.approx(0.0, abs=1e-3)
     assert float(score.std()) == pytest.approx(1.0, rel=1e-2)
 
@@ -101,13 +110,13 @@ def test_the_boost_lifts_cold_items_and_no_chances() -> None:
     ranker = Ranker(20.0, 0.01, 2)
     arguments = _inputs(0.0)
     arguments[-1][0, 1, COLD] = 1.0
-    before = ranker(*arguments)
+    before = _rank(ranker, *arguments)
     ranker.cold_item_boost.fill_(1.5)
-    after = ranker(*arguments)
+    after = _rank(ranker, *arguments)
     assert (after[0] - before[0])[0].tolist() == pytest.approx([0.0, 1.5])
     # In a search, no item comes first for want of events.
-    searched = _gate(ranker, -40.0)(
-        *arguments[:3], torch.where(torch.arange(len(CANDIDATE_FEATURES)) == HAS_QUERY, 1.0, arguments[3])
+    searched = _rank(
+        _gate(ranker, -40.0), *arguments[:3], torch.where(torch.arange(len(CANDIDATE_FEATURES)) == HAS_QUERY, 1.0, arguments[3])
     )
     assert searched[0][0].tolist() == pytest.approx([0.0, 0.0], abs=1e-4)
     assert torch.equal(after[1], before[1])
@@ -122,7 +131,7 @@ def test_padding_changes_nothing_of_the_candidates(has_query: float) -> None:
     profile, query, candidates, features = _inputs(has_query)
     padded = [torch.nn.functional.pad(each, (0, 0, 0, 3)) for each in (candidates, features)]
     with torch.no_grad():
-        alone, beside = ranker(profile, query, candidates, features), ranker(profile, query, *padded)
+        alone, beside = _rank(ranker, profile, query, candidates, features), _rank(ranker, profile, query, *padded)
     for name, one, other in zip(("score", "click", "purchase"), alone, beside, strict=True):
         assert torch.allclose(one, other[:, :2], atol=1e-6), name
 
@@ -133,8 +142,8 @@ def test_other_candidates_change_chances_after_a_search_only(has_query: float) -
     torch.nn.init.normal_(ranker.probability_head.weight, std=0.1)
     profile, query, candidates, features = _inputs(has_query)
     with torch.no_grad():
-        both = ranker(profile, query, candidates, features)[1]
-        alone = ranker(profile, query, candidates[:, :1], features[:, :1])[1]
+        both = _rank(ranker, profile, query, candidates, features)[1]
+        alone = _rank(ranker, profile, query, candidates[:, :1], features[:, :1])[1]
     assert torch.allclose(both[:, :1], alone, rtol=1e-4) == (has_query == 0.0)
 
 
@@ -142,7 +151,9 @@ def test_where_nobody_asks_relevance_need_not_be_computed() -> None:
     ranker = Ranker(20.0, 0.01, 2)
     for parameter in ranker.parameters():
         torch.nn.init.normal_(parameter)
-    inputs = (*_inputs(0.0), torch.ones(1, 2, dtype=torch.bool))
+    profile, query, candidates, features = _inputs(0.0)
+    similarities = compute_similarity(candidates, profile), compute_similarity(candidates, query)
+    inputs = (profile, query, *similarities, features, torch.ones(1, 2, dtype=torch.bool))
     with torch.no_grad():
         for one, other in zip(ranker.logits(*inputs), ranker.logits(*inputs, asks=False), strict=True):
             assert torch.equal(one, other)

@@ -10,7 +10,7 @@ from portrait.features.candidates.candidate_features import (
     CandidateColumns,
     compute_candidate_features,
 )
-from portrait.features.candidates.history_summary import HistorySummary, summarise_history
+from portrait.features.candidates.history_summary import NO_GROUP, HistorySummary, summarise_history
 from portrait.features.candidates.item_statistics import POPULARITY, RECENT_HALF_LIVES_DAYS
 from portrait.features.candidates.relations import RELATIONS, RelatedItems, Relations
 from portrait.features.candidates.sources import (
@@ -162,9 +162,9 @@ class CandidateBuilder:
         weight = np.ones(len(items), dtype=np.float32)
         weight[len(items) - len(drawn) :] = rest / max(1, len(drawn))
         columns = CandidateColumns(
-            items.tolist(),
-            [self._categories[item] for item in items.tolist()],
-            [self._brands[item] for item in items.tolist()],
+            items,
+            self._categories[items],
+            self._brands[items],
             statistics(items),
             index.is_cold[items],
             corpus.item_percentile[items],
@@ -183,12 +183,12 @@ class CandidateBuilder:
     def _read_history(self, target: int) -> tuple[HistorySummary, RelatedItems]:
         corpus = self.corpus
         context = slice(int(corpus.shopper_start[target]), int(corpus.context_end[target]))
-        items = [None if item == NO_ITEM else item for item in corpus.event_item[context].tolist()]
+        items = corpus.event_item[context]
         times = corpus.columns.time[context]
         history = summarise_history(
-            items,
-            [None if item is None else self._categories[item] for item in items],
-            [None if item is None else self._brands[item] for item in items],
+            np.where(items == NO_ITEM, NO_GROUP, items),
+            np.where(items == NO_ITEM, NO_GROUP, self._categories[items]),
+            np.where(items == NO_ITEM, NO_GROUP, self._brands[items]),
             corpus.columns.type_code[context],
             times,
             corpus.columns.price_percentile[context],
@@ -225,7 +225,7 @@ class CandidateBuilder:
             query: words of the search directly before the target; None without one.
         """
         is_cold = self._index.is_cold
-        familiar = np.array(order_by_habit(history.items), dtype=np.int64)
+        familiar = order_by_habit(history.items)
         # Relations and popularity know no cold items, so they must not find those that are treated as cold either.
         sources = {
             **{name: (rows, len(rows)) for name, rows in nearest.items()},
@@ -254,10 +254,11 @@ def _unite(sources: dict[str, NDArray[np.int64]]) -> tuple[NDArray[np.int64], ND
     return items, found_by
 
 
-def _number_groups(groups: list[Any]) -> list[int | None]:
-    """Number the groups of items; None for an empty one. A number is found faster than a path of names."""
+def _number_groups(groups: list[Any]) -> NDArray[np.int64]:
+    """Number the groups of items, `[items]`; `NO_GROUP` for an empty one."""
     numbers: dict[Any, int] = {}
-    return [numbers.setdefault(group, len(numbers)) if group else None for group in groups]
+    numbered = [numbers.setdefault(group, len(numbers)) if group else NO_GROUP for group in groups]
+    return np.array(numbered, dtype=np.int64)
 
 
 def _pad(rows: list[NDArray[Any]], width: int, fill: Any) -> NDArray[Any]:

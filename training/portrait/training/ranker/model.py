@@ -113,17 +113,17 @@ class Ranker(nn.Module):
         self.item_covariance.copy_(torch.from_numpy(np.cov(vectors, rowvar=False)))
 
     @staticmethod
-    def join_inputs(profile: Tensor, candidate_embedding: Tensor, candidate_features: Tensor) -> Tensor:
+    def join_inputs(profile: Tensor, profile_similarity: Tensor, candidate_features: Tensor) -> Tensor:
         """`[n, candidates, inputs]`: candidate features, cosine of the profile, and whether there is one."""
-        fit = (candidate_embedding @ profile.unsqueeze(-1)).squeeze(-1)
-        personal = (profile * profile).sum(-1, keepdim=True).expand_as(fit)
-        return torch.cat([candidate_features[..., :_PERSONAL], torch.stack([fit, personal], -1)], -1)
+        personal = (profile * profile).sum(-1, keepdim=True).expand_as(profile_similarity)
+        return torch.cat([candidate_features[..., :_PERSONAL], torch.stack([profile_similarity, personal], -1)], -1)
 
     def logits(
         self,
         profile: Tensor,
         query_embedding: Tensor,
-        candidate_embedding: Tensor,
+        profile_similarity: Tensor,
+        query_similarity: Tensor,
         candidate_features: Tensor,
         listed: Tensor,
         *,
@@ -135,11 +135,11 @@ class Ranker(nn.Module):
         `asks` says whether any of the n has a query: without one the result is the same, and cheaper.
         """
         has_query = candidate_features[..., _HAS_QUERY]
-        inputs = self.join_inputs(profile, candidate_embedding, candidate_features)
+        inputs = self.join_inputs(profile, profile_similarity, candidate_features)
         inputs = inputs * (1.0 - has_query.unsqueeze(-1) * (1.0 - self.in_searches))
         inputs = ((inputs - self.mean) * self.weight).clamp(-_MAX_INPUT, _MAX_INPUT)
         relevance = (
-            self._compute_relevance(query_embedding, candidate_embedding, candidate_features)
+            self._compute_relevance(query_embedding, query_similarity, candidate_features)
             if asks
             else torch.zeros_like(has_query)
         )
@@ -154,12 +154,11 @@ class Ranker(nn.Module):
         return score + share * self.cold_item_boost * candidate_features[..., _IS_COLD], chances
 
     def _compute_relevance(
-        self, query_embedding: Tensor, candidate_embedding: Tensor, candidate_features: Tensor
+        self, query_embedding: Tensor, query_similarity: Tensor, candidate_features: Tensor
     ) -> Tensor:
         """`[n, candidates]`: how well candidates answer the query; 0 without one."""
-        query = query_embedding.unsqueeze(-1)
         spread = ((query_embedding @ self.item_covariance) * query_embedding).sum(-1, keepdim=True)
-        distance = ((candidate_embedding - self.item_mean) @ query).squeeze(-1)
+        distance = query_similarity - (query_embedding @ self.item_mean).unsqueeze(-1)
         near = distance / spread.clamp(min=_MIN_VARIANCE).sqrt()
         told = torch.cat([near.unsqueeze(-1), candidate_features[..., _MATCHES]], -1)
         learnt = self.relevance_network(torch.cat([told, candidate_features[..., _STATISTICS]], -1)).squeeze(-1)
@@ -169,25 +168,35 @@ class Ranker(nn.Module):
         self,
         profile: Tensor,
         query_embedding: Tensor,
-        candidate_embedding: Tensor,
+        profile_similarity: Tensor,
+        query_similarity: Tensor,
         candidate_features: Tensor,
+        mask: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Rank candidates.
+        """Rank candidates, whose vectors are needed only for two inner products: a hundredth of the bytes of vectors.
 
         Args:
             profile: `[n, dimension]`, zeros for a shopper without history.
             query_embedding: `[n, dimension]`, zeros without a query.
-            candidate_embedding: `[n, candidates, dimension]`, zeros for padding.
+            profile_similarity: `[n, candidates]`, inner products of the candidates' vectors and the profile.
+            query_similarity: `[n, candidates]`, those of the candidates' vectors and the query.
             candidate_features: `[n, candidates, len(CANDIDATE_FEATURES)]`.
+            mask: `[n, candidates]`, 1 for a candidate, 0 for padding.
 
         Returns:
             `score`, `click`, `purchase`, each `[n, candidates]`; the latter two are probabilities, to be scaled by
             `probabilities.limit_total`. A purchase is never more probable than a click.
         """
-        listed = (candidate_embedding * candidate_embedding).sum(-1) > 0.0
-        score, chances = self.logits(profile, query_embedding, candidate_embedding, candidate_features, listed)
+        score, chances = self.logits(
+            profile, query_embedding, profile_similarity, query_similarity, candidate_features, mask > 0
+        )
         click = compute_next_probability(chances)
         return score, click, click * torch.sigmoid(chances[..., 1])
+
+
+def compute_similarity(candidate_embedding: Tensor, wish: Tensor) -> Tensor:
+    """`[n, candidates, dimension]` and `[n, dimension]` → `[n, candidates]`: inner products."""
+    return (candidate_embedding @ wish.unsqueeze(-1)).squeeze(-1)
 
 
 def compute_next_probability(chances: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch.nn import functional
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.training.encoders.retrieval import TargetVectors
 from portrait.training.ranker.candidates import Candidates
-from portrait.training.ranker.model import Ranker
+from portrait.training.ranker.model import Ranker, compute_similarity
 
 SIMULATED_COLD_SHARE = 0.1
 """Share of the known items that are treated as cold items while the ranker is fitted. Real cold items have no events
@@ -62,10 +62,12 @@ def run_ranker(
     """
     query = candidates.query[rows]
     query_vectors = texts[torch.from_numpy(np.maximum(query, 0))] * torch.from_numpy(query >= 0).unsqueeze(-1)
+    profiles, items = torch.from_numpy(vectors.profiles[rows]), torch.from_numpy(vectors.items[candidates.items[rows]])
     return ranker.logits(
-        torch.from_numpy(vectors.profiles[rows]),
+        profiles,
         query_vectors,
-        torch.from_numpy(vectors.items[candidates.items[rows]]),
+        compute_similarity(items, profiles),
+        compute_similarity(items, query_vectors),
         torch.from_numpy(candidates.features[rows]),
         torch.from_numpy(candidates.shown[rows]),
         asks=bool((query >= 0).any()),
@@ -234,9 +236,10 @@ def _standardise(ranker: Ranker, vectors: TargetVectors, candidates: Candidates,
     rows, columns = np.nonzero(candidates.shown)
     drawn = random.choice(len(rows), min(len(rows), _MAX_STANDARDISED), replace=False)
     rows, columns = rows[drawn], columns[drawn]
+    profiles = torch.from_numpy(vectors.profiles[rows])
     inputs = ranker.join_inputs(
-        torch.from_numpy(vectors.profiles[rows]),
-        torch.from_numpy(vectors.items[candidates.items[rows, columns]])[:, None],
+        profiles,
+        compute_similarity(torch.from_numpy(vectors.items[candidates.items[rows, columns]])[:, None], profiles),
         torch.from_numpy(candidates.features[rows, columns])[:, None],
     )
     ranker.standardise(inputs[:, 0])

@@ -151,6 +151,7 @@ def ranked_item_to_message(ranked: RankedItem) -> item_pb2.RankedItem:
         score=ranked.score,
         click_probability=ranked.click_probability,
         purchase_probability=ranked.purchase_probability,
+        rules=ranked.rules,
     )
 
 

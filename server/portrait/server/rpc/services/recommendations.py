@@ -1,10 +1,13 @@
 """RecommendationService: ranks a catalogue's items, or the caller's candidates, for a shopper."""
 
+from collections.abc import Callable
+
 import structlog
 
 from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.server.consent.consents import Permissions
 from portrait.server.recommendation import ranking
+from portrait.server.recommendation.rule_plan import ShopRules
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.services.messages import (
@@ -29,9 +32,17 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         registry: the engines that rank.
         store: holds the histories of recorded shoppers.
         permissions: decides which histories may be used.
+        get_rules: returns the shop's rules in force.
     """
 
-    def __init__(self, registry: EngineRegistry, store: Store, permissions: Permissions) -> None:
+    def __init__(
+        self,
+        registry: EngineRegistry,
+        store: Store,
+        permissions: Permissions,
+        get_rules: Callable[[], ShopRules],
+    ) -> None:
+        self._get_rules = get_rules
         self._registry = registry
         self._store = store
         self._permissions = permissions
@@ -59,6 +70,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     filter=filter_from_message(request.filter),
                     exclude_seen=request.exclude_seen,
                     max_per_category=request.max_per_category,
+                    rules=self._get_rules(),
                     allow_degraded=request.allow_degraded,
                 ),
                 deadline=current_deadline(),

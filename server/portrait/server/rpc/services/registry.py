@@ -1,7 +1,7 @@
 """The registry of services: finds them in the descriptors of the contract, checks them, and adds them to a server."""
 
 import pkgutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from types import ModuleType
 
@@ -15,6 +15,7 @@ from portrait.server.admission.request_units import require_counted
 from portrait.server.audiences.search import AudienceSearch
 from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.consent.consents import Permissions
+from portrait.server.recommendation.rule_plan import ShopRules
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.services.audiences import AudienceService
 from portrait.server.rpc.services.catalogues import CatalogueService
@@ -80,7 +81,12 @@ def require_served(methods: Iterable[MethodDescriptor], servicers: Iterable[type
 
 
 def create_servicers(
-    registry: EngineRegistry, store: Store, permissions: Permissions, snapshots: TableSnapshots, search: AudienceSearch
+    registry: EngineRegistry,
+    store: Store,
+    permissions: Permissions,
+    snapshots: TableSnapshots,
+    search: AudienceSearch,
+    get_rules: Callable[[], ShopRules],
 ) -> list[object]:
     """Create the implementation of every service; a new service is one line here.
 
@@ -90,6 +96,7 @@ def create_servicers(
         permissions: decides what a shopper's data may be used for.
         snapshots: the audience tables.
         search: searches the audience tables.
+        get_rules: returns the shop's rules for recommendations.
     """
     return [
         AudienceService(registry, snapshots, search),
@@ -98,7 +105,7 @@ def create_servicers(
         EventService(store),
         ExplanationService(registry, store, permissions),
         ProfileService(registry, store, permissions),
-        RecommendationService(registry, store, permissions),
+        RecommendationService(registry, store, permissions, get_rules),
         TextService(registry),
     ]
 

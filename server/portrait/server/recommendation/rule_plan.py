@@ -1,0 +1,216 @@
+"""The plan of a request: the shop's rules that apply to it, as rows of its catalogue."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from portrait.features.events import Event, EventType
+from portrait.server.catalogue.snapshot import Selection, Snapshot
+from portrait.server.rules.file import (
+    Boost,
+    Exclude,
+    ExcludeBought,
+    ItemCondition,
+    Limit,
+    Occasion,
+    Pin,
+    Rule,
+    read_rules,
+)
+
+_MAX_SNAPSHOTS = 4
+"""Catalogues of two releases, and some that just changed."""
+_NO_ROWS = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemSet:
+    """Items that meet a condition."""
+
+    selection: Selection
+    ids: NDArray[np.int64] | None
+    """Rows of the items that the condition names; None if it names none."""
+
+    def holds(self, catalogue: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """`[rows]`: which of some rows are in the set."""
+        held = catalogue.holds(self.selection, rows)
+        return held if self.ids is None else held & np.isin(rows, self.ids)
+
+    @classmethod
+    def find(cls, catalogue: Snapshot, condition: ItemCondition) -> "ItemSet":
+        """Find the items of a catalogue that meet a condition."""
+        ids = _find_rows(catalogue, condition.item_ids) if condition.item_ids else None
+        return cls(catalogue.select(condition.filter, _NO_ROWS), ids)
+
+
+@dataclass(frozen=True, slots=True)
+class RulePlan:
+    """Effects of the rules on one request."""
+
+    unwanted: NDArray[np.int64]
+    """Rows that are not shown."""
+    barred: Sequence[Selection]
+    """Sets of rows that are not shown."""
+    boosts: Sequence[tuple[str, ItemSet, float]]
+    """Name of the rule, items, and nats that are added to their scores."""
+    limits: Sequence[tuple[ItemSet, int]]
+    """Items, and how many of them are shown."""
+    pins: Sequence[tuple[str, NDArray[np.int64], int]]
+    """Name of the rule, rows, and the place of the first, from 1."""
+
+    @property
+    def pinned(self) -> NDArray[np.int64]:
+        """All rows that have fixed places."""
+        return np.concatenate([_NO_ROWS, *(rows for _, rows, _ in self.pins)])
+
+    @property
+    def needs_all(self) -> bool:
+        """True if more than the best `k` candidates have to be ordered."""
+        return bool(self.limits or self.pins)
+
+    def bar(self, selection: Selection) -> Selection:
+        """Return a selection without the barred rows."""
+        for barred in self.barred:
+            selection = selection.without(barred)
+        return selection
+
+    def compute_boosts(self, catalogue: Snapshot, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`[rows]`: nats that are added to the scores of some rows."""
+        total = np.zeros(len(rows), dtype=np.float32)
+        for _, items, amount in self.boosts:
+            total += np.float32(amount) * items.holds(catalogue, rows)
+        return total
+
+    def arrange(self, catalogue: Snapshot, rows: NDArray[np.int64], k: int) -> list[int]:
+        """Arrange ranked items by limits and pins; returns the places of at most `k` of them, in their new order.
+
+        Args:
+            catalogue: the items.
+            rows: rows of the ranked items, the best first.
+            k: how many are shown.
+        """
+        stays = np.ones(len(rows), dtype=bool)
+        for items, count in self.limits:
+            counted = items.holds(catalogue, rows) & stays
+            stays &= ~counted | (np.cumsum(counted) <= count)
+        place_of = {row: place for place, row in enumerate(rows.tolist())}
+        pins = [[place_of[row] for row in pinned.tolist() if row in place_of] for _, pinned, _ in self.pins]
+        moved = {place for places in pins for place in places}
+        order = [place for place in np.flatnonzero(stays).tolist() if place not in moved]
+        # The foremost pins first, so that a later one counts its place among them.
+        for (_, _, position), places in sorted(zip(self.pins, pins, strict=True), key=lambda each: each[0][2]):
+            fresh = [place for place in dict.fromkeys(places) if place in moved]
+            order[position - 1 : position - 1] = fresh
+            moved -= set(fresh)
+        return order[:k]
+
+    def name_rules(self, catalogue: Snapshot, rows: NDArray[np.int64]) -> list[tuple[str, ...]]:
+        """Name the rules that moved each of some rows."""
+        moved = [(name, items.holds(catalogue, rows)) for name, items, _ in self.boosts]
+        moved += [(name, np.isin(rows, pinned)) for name, pinned, _ in self.pins]
+        return [tuple(name for name, held in moved if held[place]) for place in range(len(rows))]
+
+
+class ShopRules:
+    """The shop's rules, and the items that they are about.
+
+    Args:
+        rules: in the order of their file.
+    """
+
+    def __init__(self, rules: Sequence[Rule] = ()) -> None:
+        self._rules = rules
+        self._item_sets: OrderedDict[int, tuple[Snapshot, dict[int, ItemSet]]] = OrderedDict()
+        """Sets of the snapshots that were used last, by the identities of snapshot and condition: finding them reads
+        columns of the whole catalogue."""
+
+    def plan(self, catalogue: Snapshot, history: Sequence[Event], query: str, as_of: datetime) -> RulePlan | None:
+        """Plan the rules that apply to a request; None if none does.
+
+        Args:
+            catalogue: what is recommended from.
+            history: the shopper's events, oldest first.
+            query: the query; empty without one.
+            as_of: the moment of the request.
+        """
+        words = frozenset(_split_words(query))
+        active = [
+            rule
+            for rule in self._rules
+            if rule.is_valid_at(as_of) and self._applies(rule.when, catalogue, history, words)
+        ]
+        if not active:
+            return None
+        unwanted, barred = [_NO_ROWS], []
+        for rule in active:
+            if isinstance(rule, ExcludeBought):
+                bought = _find_bought(catalogue, history, as_of - timedelta(days=rule.days))
+                unwanted.append(bought[self._find(catalogue, rule.items).holds(catalogue, bought)])
+            elif isinstance(rule, Exclude):
+                items = self._find(catalogue, rule.items)
+                if items.ids is None:
+                    barred.append(items.selection)
+                else:
+                    unwanted.append(items.ids[catalogue.holds(items.selection, items.ids)])
+        return RulePlan(
+            np.concatenate(unwanted),
+            barred,
+            [(rule.name, self._find(catalogue, rule.items), rule.amount) for rule in active if isinstance(rule, Boost)],
+            [(self._find(catalogue, rule.items), rule.count) for rule in active if isinstance(rule, Limit)],
+            [
+                (rule.name, _find_rows(catalogue, rule.items.item_ids), rule.position)
+                for rule in active
+                if isinstance(rule, Pin)
+            ],
+        )
+
+    def _applies(self, when: Occasion, catalogue: Snapshot, history: Sequence[Event], words: frozenset[str]) -> bool:
+        if when.catalogue != catalogue.name:
+            return False
+        if when.query_words and words.isdisjoint(each.casefold() for each in when.query_words):
+            return False
+        if when.history is None:
+            return True
+        return bool(self._find(catalogue, when.history).holds(catalogue, catalogue.rows_of(history)).any())
+
+    def _find(self, catalogue: Snapshot, condition: ItemCondition) -> ItemSet:
+        """Find the items of a catalogue that meet a condition of one of the rules."""
+        if id(catalogue) not in self._item_sets:
+            self._item_sets[id(catalogue)] = catalogue, {}
+            if len(self._item_sets) > _MAX_SNAPSHOTS:
+                self._item_sets.popitem(last=False)
+        _, sets = self._item_sets[id(catalogue)]
+        if id(condition) not in sets:
+            sets[id(condition)] = ItemSet.find(catalogue, condition)
+        return sets[id(condition)]
+
+
+def _split_words(query: str) -> list[str]:
+    return re.findall(r"\w+", query.casefold())
+
+
+def _find_rows(catalogue: Snapshot, item_ids: Sequence[str]) -> NDArray[np.int64]:
+    """Find the rows of items that the catalogue holds, in their order."""
+    rows = (catalogue.row(item_id) for item_id in item_ids)
+    return np.array([row for row in rows if row is not None], dtype=np.int64)
+
+
+def _find_bought(catalogue: Snapshot, history: Sequence[Event], since: datetime) -> NDArray[np.int64]:
+    return catalogue.rows_of(
+        [event for event in history if event.type is EventType.PURCHASE and event.time and event.time >= since]
+    )
+
+
+def read_shop_rules(path: Path) -> ShopRules:
+    """Read a file of rules.
+
+    Raises:
+        RulesError: it can't be read, or a rule breaks a limit.
+    """
+    return ShopRules(read_rules(path))

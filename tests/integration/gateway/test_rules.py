@@ -1,0 +1,41 @@
+"""The shop's rules in a gateway that serves: a change holds at once, also for responses that were kept."""
+
+from pathlib import Path
+
+from support.command_line import run_portrait
+from support.gateway import run_gateway
+
+from portrait.client import Client, Event, EventType
+
+PIN = '[[rules]]\nname = "hero"\naction = "pin"\nitems.item_ids = ["wool-rug-blue"]\n'
+EXCLUDE = '[[rules]]\nname = "no-rugs"\naction = "exclude"\nitems.item_ids = ["wool-rug-blue"]\n'
+HISTORY = [Event(EventType.VIEW, item_id="desk-lamp-red")]
+
+
+def test_rules_are_followed_and_changed(repository: Path, tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(PIN, encoding="utf-8")
+    with run_gateway(repository, tmp_path, "--rules", str(path)) as gateway, Client(gateway.address) as client:
+        for _ in range(2):  # computed, then kept
+            first = client.recommend(HISTORY).items[0]
+            assert (first.item.item_id, first.rules) == ("wool-rug-blue", ("hero",))
+        path.write_text(EXCLUDE, encoding="utf-8")
+        gateway.lines("rules_reloaded")
+        assert "wool-rug-blue" not in [each.item.item_id for each in client.recommend(HISTORY, k=50).items]
+        path.write_text("[[rules]]", encoding="utf-8")
+        assert "rule 0" in gateway.line("rules_reload_failed")["reason"]
+        assert "wool-rug-blue" not in [each.item.item_id for each in client.recommend(HISTORY, k=50).items]
+
+
+def test_a_check_counts_the_items_of_each_rule(repository: Path, tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(PIN + EXCLUDE + "valid_until = 2020-01-01\n", encoding="utf-8")
+    done = run_portrait("rules", "check", path, "--repository", repository)
+    assert done.code == 0, done
+    hero, no_rugs, end = (line.split() for line in done.stdout.splitlines())
+    assert hero == ["hero", "pin", "1", "items", "in", "force"]
+    assert no_rugs == ["no-rugs", "exclude", "1", "items", "not", "in", "force"]
+    assert end[:2] == ["2", "rules,"]
+    path.write_text("[[rules]]", encoding="utf-8")
+    done = run_portrait("rules", "check", path, "--repository", repository)
+    assert (done.code, "rule 0" in done.stderr) == (2, True)

@@ -262,6 +262,17 @@ async def test_a_source_that_changed_meanwhile_is_told_and_the_copy_removed(
         await migrated(server.url, tmp_path / "back.db")
     assert [each.name for each in tmp_path.iterdir() if each.name.startswith("back")] == []
 
+    async def end(_: sqlite_state.SqliteTarget) -> None:
+        raise CutShort
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite_state.SqliteTarget, "publish", end)
+        with pytest.raises(CutShort):
+            await migrated(server.url, tmp_path / "back.db")
+    await fill(server.url, [Step("record", "late", 1, 2)])
+    with pytest.raises(StoreError, match="differs from its source in events"):
+        await migrated(server.url, tmp_path / "back.db")
+
 
 async def test_what_is_written_to_redis_meanwhile_is_told(
     server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

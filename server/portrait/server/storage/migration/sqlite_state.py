@@ -212,6 +212,8 @@ class SqliteTarget:
 
     async def write_shoppers(self, shoppers: Sequence[ShopperState]) -> None:
         """Write some shoppers who are missing, all or none."""
+        if self._is_assembled:
+            return  # they are new in the source since an earlier run: the comparison finds them
         with transaction(self._connection):
             for shopper in shoppers:
                 self._write_shopper(shopper)

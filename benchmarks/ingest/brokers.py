@@ -29,7 +29,7 @@ class Broker:
 
     pid: int
     url: str
-    """Of the stream, as `portrait ingest` takes it."""
+    """URL of the stream, as `portrait ingest` takes it."""
     publish: Callable[[Iterable[bytes]], None]
     """Adds messages to the stream."""
 

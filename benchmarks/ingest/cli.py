@@ -7,6 +7,7 @@ events a second, once a tenth is read, and the processor time of each process fo
 """
 
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -147,8 +148,9 @@ def format_report(costs: list[IngestCost], where: dict[str, str]) -> str:
         "# The speed of an ingestion",
         "",
         f"{results.format_origin(where)} Stream, ingestion and gateway share the machine. {rounds[0].events:,} events "
-        f"in the stream; {len(rounds) // len(BROKERS)} rounds: median (least to most). Processor time is in ms for "
-        "1,000 events.",
+        f"in the stream; rounds: {len(rounds) // len(BROKERS)}, median (least to most). Processor time is in ms for "
+        "1,000 events. Load of the machine before and after, in running processes: "
+        f"{where['load']}.",
         "",
         "| broker | events a second | ingestion, ms | gateway, ms | broker, ms |",
         "|---|---|---|---|---|",
@@ -191,13 +193,16 @@ def main(arguments: list[str]) -> int:
         "--day-rate", type=int, default=DAY_RATE, help=f"events a second of the day of lag; 0 for none ({DAY_RATE})"
     )
     options = parser.parse_args(arguments)
-    where = results.describe_circumstances("python -m benchmarks ingest REPOSITORY")
+    chosen = ((name, parser.get_default(name), getattr(options, name)) for name in ("events", "rounds", "day_rate"))
+    changed = "".join(f" --{name.replace('_', '-')} {value}" for name, default, value in chosen if value != default)
+    where = results.describe_circumstances(f"python -m benchmarks ingest REPOSITORY{changed}")
     repository = open_repository(options.repository)
-    costs = []
+    costs, load = [], os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         for cost in measure(repository, Path(folder), options.events, options.rounds, options.day_rate):
             sys.stderr.write(json.dumps(asdict(cost)) + "\n")
             costs.append(cost)
+    where["load"] = f"{load:.1f} and {os.getloadavg()[0]:.1f}"
     report = format_report(costs, where)
     results.write_results("ingest", {"circumstances": where, "costs": [asdict(cost) for cost in costs]}, report)
     print(report)

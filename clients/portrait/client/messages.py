@@ -48,9 +48,9 @@ from portrait.v1 import (
     text_service_pb2,
 )
 
-EVENT_TYPE_NUMBERS = {kind: event_pb2.EventType.Value(f"EVENT_TYPE_{kind.name}") for kind in EventType}
-"""Values of the contract's enum."""
-_TYPE_BY_NUMBER: dict[int, EventType] = {number: kind for kind, number in EVENT_TYPE_NUMBERS.items()}
+_TYPE_NAMES = {kind: f"EVENT_TYPE_{kind.name}" for kind in EventType}
+EVENT_TYPE_NUMBERS: dict[EventType, int] = {kind: event_pb2.EventType.Value(name) for kind, name in _TYPE_NAMES.items()}
+_TYPE_BY_NUMBER = {number: kind for kind, number in EVENT_TYPE_NUMBERS.items()}
 _PURPOSE_NAMES = {purpose: f"PURPOSE_{purpose.name}" for purpose in Purpose}
 _PURPOSE_BY_NUMBER: dict[int, Purpose] = {
     consent_service_pb2.Purpose.Value(name): purpose for purpose, name in _PURPOSE_NAMES.items()
@@ -78,7 +78,7 @@ def build_event(value: Event) -> event_pb2.Event:
     """Build the message of an event."""
     message = event_pb2.Event(
         event_id=value.event_id,
-        type=EVENT_TYPE_NUMBERS[EventType(value.type)],
+        type=_TYPE_NAMES[EventType(value.type)],
         time=build_timestamp(value.time),
         item_id=value.item_id,
         catalogue=value.catalogue,

@@ -101,10 +101,10 @@ def format_report(content: dict[str, Any]) -> str:
         "# Both engines of `portrait prepare`",
         "",
         f"{results.format_origin(content['circumstances'])} Generated logs in Parquet parts of "
-        f"{log_generator.PIECE:,} rows; Spark's master is `{content['master']}`, so both engines run on this machine. "
-        "Time includes the start of the command, and of Java. Memory is that of all processes together at its "
-        f"highest, of {MEMORY_BOUND_GIB:g} GiB allowed. The last column counts the columns of tables and the fields of "
-        "the report in which the data sets differ.",
+        f"{log_generator.PIECE:,} rows; Spark's master is `{content['master']}`. Time includes the start of the "
+        "command, and of Java; where other work runs beside, CPU time tells more. CPU time and memory are those of all "
+        f"processes on this machine together, memory at its highest, of {MEMORY_BOUND_GIB:g} GiB allowed. The last "
+        "column counts the columns of tables and the fields of the report in which the data sets differ.",
         "",
         "| events | kept | rejected | DuckDB, s | CPU s | GiB | Spark, s | CPU s | GiB | shards | differences |",
         "|---|---|---|---|---|---|---|---|---|---|---|",

@@ -149,7 +149,7 @@ def _run_milvus(folder: Path) -> Iterator[tuple[MilvusCollections, int]]:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
     program = Path(sys.executable).parent / "milvus-lite"
-    command = [program, "server", "--data-dir", folder / "data", "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(program), "server", "--data-dir", str(folder / "data"), "--host", "127.0.0.1", "--port", str(port)]
     with (
         (folder / "log").open("w", encoding="utf-8") as log,
         subprocess.Popen(command, stdout=log, stderr=log) as process,

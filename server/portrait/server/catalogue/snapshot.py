@@ -208,26 +208,26 @@ class Snapshot:
         values[~of_stock] = added[rows[~of_stock] - self._stock.rows]
         return values
 
-    def select(self, wanted: Filter, left_out: NDArray[np.int64], *, cold_only: bool = False) -> Selection:
+    def select(self, wanted: Filter, left_out: NDArray[np.int64]) -> Selection:
         """The living rows that pass a filter.
 
         Args:
             wanted: what may be shown.
             left_out: rows that may not.
-            cold_only: only items that the release knows no event of.
         """
         excluded = [row for item_id in wanted.exclude_item_ids if (row := self.row(item_id)) is not None]
         rows, first = np.concatenate([left_out, np.array(excluded, dtype=np.int64)]), self._stock.rows
         stock = bits.remove_rows(self._live_release_rows, rows[rows < first])
         for passing in self._stock.passing(wanted) if first else ():
             stock &= passing
-        if cold_only:
-            stock &= self._stock.cold_items
         added = self._live_delta_rows & self._added.passing(wanted, len(self._live_delta_rows))
         added[rows[rows >= first] - first] = False
-        if cold_only:
-            added &= self._added.numbers["is_cold"][: len(added)]
         return Selection(stock, added)
+
+    def select_cold(self, among: Selection) -> Selection:
+        """Those rows of a selection whose items the release knows no event of."""
+        is_cold = self._added.numbers["is_cold"][: len(among.added)]
+        return Selection(among.stock & self._stock.cold_items, among.added & is_cold)
 
     def holds(self, selection: Selection, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """`[rows]`: which of some rows are in a selection."""

@@ -76,7 +76,7 @@ def generate_candidates(
     """
     unwanted = catalogue.rows_of(left_out)
     allowed = catalogue.select(wanted, unwanted)
-    cold_items = catalogue.select(wanted, unwanted, cold_only=True)
+    cold_items = catalogue.select_cold(allowed)
     count = max(NEAREST_CANDIDATES, k)
     vectors = [each for each in (shopper.profile, shopper.query) if each.any()]
     found = []

@@ -163,7 +163,7 @@ def test_items_of_release_and_delta_are_popular_by_one_order(catalogue: Catalogu
     everything = now.select(Filter(), np.empty(0, dtype=np.int64))
     popular = now.take(now.popular(5, everything)).item_ids
     assert popular == ["late", "desk", "usual", "floor", "tied"]
-    cold = now.select(Filter(), np.empty(0, dtype=np.int64), cold_only=True)
+    cold = now.select_cold(everything)
     assert now.take(now.popular(3, everything.without(cold))).item_ids == ["desk", "floor", "rug"]
 
 
@@ -306,7 +306,9 @@ def test_an_index_finds_what_looking_at_each_finds(
         left_out = np.arange(400, 450)
         wish, found = np.ones(DIMENSION, dtype=np.float32), []
         for catalogue in both:
-            selection = catalogue.now.select(wanted, left_out, cold_only=cold_only)
+            selection = catalogue.now.select(wanted, left_out)
+            if cold_only:
+                selection = catalogue.now.select_cold(selection)
             [rows] = catalogue.now.nearest(wish, [(30, selection)])
             assert catalogue.now.holds(selection, rows).all()
             found.append(set(catalogue.now.take(rows).item_ids))

@@ -27,7 +27,7 @@ RUNS, _WARM = 400, 20
 
 
 def measure(repository: Path) -> list[Result]:
-    """Measure the CPU time of one profile by slots of the history; the last event alone is the best that states give."""
+    """Measure the CPU time of one profile by slots of the history; kept states would leave the last slot to encode."""
     number = release_layout.list_releases(repository)[-1]
     dimension = Manifest.read(release_layout.release_folder(repository, number)).dimension
     options = onnxruntime.SessionOptions()

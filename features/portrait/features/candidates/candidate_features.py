@@ -28,7 +28,7 @@ CANDIDATE_FEATURES = (
 scale, shares are of the decayed history, recencies are 1 for now and fall to 0."""
 
 _SCORE_UNITS = np.array([{"title": 0.3}.get(name, 0.03) for name in RELATIONS], dtype=np.float32)
-"""`[relations]`: scores of relations are read on a logarithmic scale that begins here: profiles are compared by log-odds too."""
+"""`[relations]`: scores are read on a logarithmic scale that begins here: profiles are compared by log-odds too."""
 _SHARE = COUNTS.index("moment_habit_0.85")
 _GROUP_COLUMNS = [COUNTS.index(name) for name in _GROUP_COUNTS]
 _REPEAT_DAYS = ITEM_STATISTICS.index("repeat_days")
@@ -53,8 +53,8 @@ class CandidateColumns:
     """`[candidates]`, price percentile of each candidate, NaN if unknown."""
     neighbours: ColdStartNeighbours
     """Neighbours of each candidate; a known item is its own."""
-    words: ItemWords
-    """Words of each candidate, which a query's are compared with."""
+    words: ItemWords | None
+    """Words of each candidate, which a query's are compared with; None where there is no query."""
 
 
 def compute_candidate_features(
@@ -84,7 +84,9 @@ def compute_candidate_features(
         distance_known[:, None],
         np.log1p(related.average_scores(candidates.neighbours) / _SCORE_UNITS),
         np.broadcast_to(np.array(context, dtype=np.float32), (count, len(context))),
-        match_words(candidates.words, query) if query else np.zeros((count, len(QUERY_MATCHES)), dtype=np.float32),
+        match_words(candidates.words, query)
+        if query and candidates.words
+        else np.zeros((count, len(QUERY_MATCHES)), dtype=np.float32),
     ]
     return np.concatenate(columns, axis=1, dtype=np.float32, casting="unsafe")
 

@@ -30,7 +30,7 @@ RETRY_SECONDS = 0.5
 """Seconds after which a refused caller should retry."""
 _IDLE_SECONDS = 0.0001
 """An iteration of the event loop that ends so soon did nothing."""
-_MAX_WAIT_SECONDS = 0.004
+_MAX_WAIT_SECONDS = 0.01
 """Time for which a batch waits, at most, while the loop does other work."""
 _ENOUGH = 8
 """So many items do not wait for others: they share what a batch costs."""

@@ -1,7 +1,8 @@
 """Items as the ranker sees them: from a catalogue's rows, or described by their words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,8 @@ class CandidateSet:
     neighbours: ColdStartNeighbours
     percentile: NDArray[np.float64]
     """Price percentile in the item's category, NaN if unknown."""
-    words: ItemWords
+    read_words: Callable[[], ItemWords]
+    """Finds their words, which only searches and changes of a catalogue ask for."""
 
     @property
     def item_ids(self) -> list[str]:
@@ -55,7 +57,7 @@ class CandidateSet:
             self.is_cold[places],
             self.neighbours.select(places),
             self.percentile[places],
-            self.words.select(places),
+            lambda: self.read_words().select(places),
         )
 
     def joined(self, other: "CandidateSet") -> "CandidateSet":
@@ -70,7 +72,7 @@ class CandidateSet:
             np.concatenate([self.is_cold, other.is_cold]),
             self.neighbours.concatenate(other.neighbours),
             np.concatenate([self.percentile, other.percentile]),
-            self.words.concatenate(other.words),
+            lambda: self.read_words().concatenate(other.read_words()),
         )
 
 
@@ -108,5 +110,5 @@ def candidates_from_text(
         is_cold,
         neighbours,
         np.array([release.price_scale.percentile(item.category_path, item.price) for item in items], dtype=np.float64),
-        ItemWords.from_items(items),
+        partial(ItemWords.from_items, items),
     )

@@ -141,6 +141,6 @@ def compute_features(chosen: CandidateSet, shopper: Shopper, history: HistorySum
         chosen.is_cold,
         chosen.percentile,
         chosen.neighbours,
-        chosen.words,
+        chosen.read_words() if shopper.query_words else None,
     )
     return compute_candidate_features(columns, history, shopper.related, shopper.query_words)

@@ -68,7 +68,7 @@ def compute_fallback_scores(chosen: CandidateSet, catalogue: Snapshot, shopper: 
     if shopper.query.any():
         score += chosen.vectors @ shopper.query
     if shopper.query_words:
-        score += match_words(chosen.words, shopper.query_words)[:, QUERY_MATCHES.index("query_words")]
+        score += match_words(chosen.read_words(), shopper.query_words)[:, QUERY_MATCHES.index("query_words")]
     return np.asarray(score, dtype=np.float32)
 
 

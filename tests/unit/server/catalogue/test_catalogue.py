@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import cast
 
@@ -88,7 +89,7 @@ def cold_items(items: Sequence[Item], *values: float) -> CandidateSet:
         np.ones(count, dtype=bool),
         ColdStartNeighbours.empty(count),
         np.full(count, np.nan),
-        ItemWords.from_items(items),
+        partial(ItemWords.from_items, items),
     )
 
 

@@ -27,6 +27,12 @@ CANDIDATE_FEATURES = (
 """The columns of `compute_candidate_features`; each is 0 where nothing is known. Counts and scores are on a logarithmic
 scale, shares are of the decayed history, recencies are 1 for now and fall to 0."""
 
+RANKER_INPUTS = (
+    "profile", "query_embedding", "profile_similarity", "query_similarity", "candidate_features", "mask",
+)  # fmt: skip
+"""Inputs of the ranker's graph: vectors of the shopper and of what they ask for, and of each candidate the inner
+products of its vector with both, its features, and 1, or 0 where it is padding."""
+
 _SCORE_UNITS = np.array([{"title": 0.3}.get(name, 0.03) for name in RELATIONS], dtype=np.float32)
 """`[relations]`: scores are read on a logarithmic scale that begins here: profiles are compared by log-odds too."""
 _SHARE = COUNTS.index("moment_habit_0.85")

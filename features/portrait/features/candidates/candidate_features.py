@@ -91,7 +91,7 @@ def compute_candidate_features(
         np.log1p(related.average_scores(candidates.neighbours) / _SCORE_UNITS),
         np.broadcast_to(np.array(context, dtype=np.float32), (count, len(context))),
         match_words(candidates.words, query)
-        if query and candidates.words
+        if query and candidates.words is not None
         else np.zeros((count, len(QUERY_MATCHES)), dtype=np.float32),
     ]
     return np.concatenate(columns, axis=1, dtype=np.float32, casting="unsafe")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +98,7 @@ def candidates_from_text(
     if catalogue == DEFAULT_CATALOGUE:
         nearest = release.find_neighbours(words[is_cold])
         neighbours.rows[is_cold], neighbours.weights[is_cold] = nearest.rows, nearest.weights
-    codes = release.items.codes
+    codes, found_words = release.items.codes, ItemWords.from_items(items)
     return CandidateSet(
         list(items),
         np.full(len(items), NO_GROUP, dtype=np.int64),
@@ -110,5 +109,5 @@ def candidates_from_text(
         is_cold,
         neighbours,
         np.array([release.price_scale.percentile(item.category_path, item.price) for item in items], dtype=np.float64),
-        partial(ItemWords.from_items, items),
+        lambda: found_words,
     )

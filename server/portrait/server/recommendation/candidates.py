@@ -35,8 +35,12 @@ def summarise_shopper(shopper: Shopper, catalogue: Snapshot, as_of: datetime) ->
         as_of: the moment of the request.
     """
     items = np.full(len(shopper.events), NO_GROUP, dtype=np.int64)
-    of_catalogue = [place for place, event in enumerate(shopper.events) if event.targets_catalogue(catalogue.name)]
-    items[of_catalogue] = catalogue.number_items([str(shopper.events[place].item_id) for place in of_catalogue])
+    named = {
+        place: event.item_id
+        for place, event in enumerate(shopper.events)
+        if event.item_id is not None and event.targets_catalogue(catalogue.name)
+    }
+    items[list(named)] = catalogue.number_items(list(named.values()))
     categories, brands, known = np.full_like(items, NO_GROUP), np.full_like(items, NO_GROUP), items >= 0
     categories[known], brands[known] = catalogue.categories(items[known]), catalogue.brands(items[known])
     return summarise_history(
@@ -113,7 +117,7 @@ def _find_first(
     for tried in (best_first[: 2 * count], best_first):
         rows = catalogue.current_rows(tried)
         found = rows[catalogue.holds(allowed, rows)]
-        if len(found) >= count:
+        if len(found) >= count or len(tried) == len(best_first):
             break
     return found[:count]
 

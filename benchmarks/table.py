@@ -135,6 +135,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "benchmarks.experiments.batching_policies", SERVING,
     )  # fmt: skip
     yield Benchmark(
+        "history-slots", "study: profiles of long and short histories in process", _REPOSITORY,
+        "benchmarks.experiments.history_slots", SERVING,
+    )  # fmt: skip
+    yield Benchmark(
         "indexes", "study: index types for nearest items", _REPOSITORY, "benchmarks.experiments.indexes", SERVING
     )
     yield Benchmark(

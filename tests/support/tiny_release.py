@@ -20,7 +20,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from portrait.export import configurations
 from portrait.features.candidates.associations import Associations
-from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, RANKER_INPUTS
 from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS, POPULARITY, scale_popularity
 from portrait.features.candidates.relations import RELATIONS, Relations
@@ -236,6 +236,7 @@ def _write_manifest(repository: Path, release: int, names: tuple[str, ...]) -> N
         subspaces=1,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
+        ranker_inputs=list(RANKER_INPUTS),
         statistics=list(STATISTICS) if traits else [],
         traits=TRAITS if traits else [],
         hashes={str(path.relative_to(repository)): sha256(path) for path in sorted(written)},

@@ -151,13 +151,13 @@ class Recommender:
         release, items = self._release, self._release.items
         columns = CandidateColumns(
             chosen,
-            items.columns.path[chosen],
-            items.columns.brand[chosen],
+            items.columns.path[chosen].astype(np.int64),
+            items.columns.brand[chosen].astype(np.int64),
             release.statistics[chosen],
             release.is_cold[chosen],
             items.columns.percentile[chosen],
             release.neighbours.select(chosen),
-            release.words.items.select(chosen),
+            release.words.items.select(chosen) if words else None,
         )
         return compute_candidate_features(columns, history, related, words)
 

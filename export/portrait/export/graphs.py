@@ -17,7 +17,7 @@ from portrait.export.configurations import Dims
 from portrait.export.errors import ExportError
 from portrait.export.formats import converted
 from portrait.export.precision import Precision
-from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, RANKER_INPUTS
 from portrait.features.events import EVENT_TYPES
 from portrait.features.histories.history_arrays import EVENT_NUMBERS, MAX_ENCODED_SLOTS
 from portrait.features.histories.statistics import STATISTICS
@@ -62,7 +62,7 @@ class Graph:
 
 def graphs(trained: TrainedRun) -> list[Graph]:
     """The graphs of a trained run; `trait_heads` is one of them if it has traits."""
-    d = "dimension"
+    d, each = "dimension", ("n", "candidates")
     made = [
         Graph(
             "text_encoder",
@@ -85,14 +85,7 @@ def graphs(trained: TrainedRun) -> list[Graph]:
         Graph(
             "ranker",
             trained.ranker,
-            {
-                "profile": ("n", d),
-                "query_embedding": ("n", d),
-                "profile_similarity": ("n", "candidates"),
-                "query_similarity": ("n", "candidates"),
-                "candidate_features": ("n", "candidates", "features"),
-                "mask": ("n", "candidates"),
-            },
+            dict(zip(RANKER_INPUTS, (("n", d), ("n", d), each, each, (*each, "features"), each), strict=True)),
             dict.fromkeys(("score", "click", "purchase"), ("n", "candidates")),
         ),
     ]

@@ -25,7 +25,7 @@ from portrait.export.graphs import OPSET, Graph, export, graphs
 from portrait.export.nearest import Retrieval
 from portrait.export.parity import Infer, Parity
 from portrait.export.precision import Precision
-from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, RANKER_INPUTS
 from portrait.features.files.integrity import sha256
 from portrait.features.files.numbered_folders import parse_folder_number
 from portrait.features.histories.history_arrays import EVENT_NUMBERS
@@ -182,6 +182,7 @@ def _make_manifest(
         subspaces=settings.subspaces,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
+        ranker_inputs=list(RANKER_INPUTS),
         hashes={str(path.relative_to(staging)): sha256(path) for path in sorted(written)},
         data=trained.data["report"] | {"identity": trained.data["identity"]},
         training={

@@ -105,7 +105,10 @@ def nearest(now: Snapshot, vector: NDArray[np.float32], k: int = K, wanted: Filt
 def test_a_filter_passes_the_same_rows_there_as_here(
     milvus: MilvusServer, remote: Release, wanted: Filter, cold_only: bool, name: str
 ) -> None:
-    selected = Catalogue(name, remote).now.select(wanted, NO_ROWS, cold_only=cold_only)
+    now = Catalogue(name, remote).now
+    selected = now.select(wanted, NO_ROWS)
+    if cold_only:
+        selected = now.select_cold(selected)
     here = np.flatnonzero(bits.unpack_rows(selected.stock, len(remote.items)))
     there = sorted(list_stored_rows(milvus, remote, format_expression(selected.conditions)))
     assert set(here) <= set(there)
@@ -123,7 +126,9 @@ def test_the_nearest_rows_are_those_of_an_exact_search(release: Release, remote:
             min_price=random.choice([None, 300.0, 1_500.0]),
         )
         left_out = random.choice(len(release.items), 60, replace=False)
-        selected = now.select(wanted, left_out, cold_only=number % 4 == 0)
+        selected = now.select(wanted, left_out)
+        if number % 4 == 0:
+            selected = now.select_cold(selected)
         mask = np.zeros(len(release.items), dtype=bool)
         mask[now.rows_in(selected)] = True
         vectors = profiles(release, 5, number)

@@ -27,8 +27,14 @@ CANDIDATE_FEATURES = (
 """The columns of `compute_candidate_features`; each is 0 where nothing is known. Counts and scores are on a logarithmic
 scale, shares are of the decayed history, recencies are 1 for now and fall to 0."""
 
+RANKER_INPUTS = (
+    "profile", "query_embedding", "profile_similarity", "query_similarity", "candidate_features", "mask",
+)  # fmt: skip
+"""Inputs of the ranker's graph: vectors of the shopper and of what they ask for, and of each candidate the inner
+products of its vector with both, its features, and 1, or 0 where it is padding."""
+
 _SCORE_UNITS = np.array([{"title": 0.3}.get(name, 0.03) for name in RELATIONS], dtype=np.float32)
-"""`[relations]`: scores of relations are read on a logarithmic scale that begins here: profiles are compared by log-odds too."""
+"""`[relations]`: scores are read on a logarithmic scale that begins here: profiles are compared by log-odds too."""
 _SHARE = COUNTS.index("moment_habit_0.85")
 _GROUP_COLUMNS = [COUNTS.index(name) for name in _GROUP_COUNTS]
 _REPEAT_DAYS = ITEM_STATISTICS.index("repeat_days")
@@ -53,8 +59,8 @@ class CandidateColumns:
     """`[candidates]`, price percentile of each candidate, NaN if unknown."""
     neighbours: ColdStartNeighbours
     """Neighbours of each candidate; a known item is its own."""
-    words: ItemWords
-    """Words of each candidate, which a query's are compared with."""
+    words: ItemWords | None
+    """Words of each candidate, which a query's are compared with; None where there is no query."""
 
 
 def compute_candidate_features(
@@ -84,7 +90,9 @@ def compute_candidate_features(
         distance_known[:, None],
         np.log1p(related.average_scores(candidates.neighbours) / _SCORE_UNITS),
         np.broadcast_to(np.array(context, dtype=np.float32), (count, len(context))),
-        match_words(candidates.words, query) if query else np.zeros((count, len(QUERY_MATCHES)), dtype=np.float32),
+        match_words(candidates.words, query)
+        if query and candidates.words is not None
+        else np.zeros((count, len(QUERY_MATCHES)), dtype=np.float32),
     ]
     return np.concatenate(columns, axis=1, dtype=np.float32, casting="unsafe")
 

@@ -29,7 +29,7 @@ _HABIT = COUNTS.index("moment_habit_0.95")
 
 
 def order_by_habit(items: GroupCounts) -> NDArray[np.int64]:
-    """List the numbers of a history's items, the most usual first; equally usual ones in the order in which they came."""
+    """List the numbers of a history's items, the most usual first; equally usual ones in the order of their coming."""
     return items.numbers[np.lexsort((items.first, -items.counts[:-1, _HABIT]))]
 
 

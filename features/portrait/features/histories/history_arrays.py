@@ -39,6 +39,7 @@ UNKNOWN_AGE = -1.0
 SECONDS_PER_DAY = 86_400.0
 
 _MAX_DWELL_SECONDS = 3600.0
+_MAX_QUANTITY = float(np.finfo(np.float64).max)
 _MAX_SEARCH_SECONDS = 3600.0
 """A search led to nothing later than so many seconds after it."""
 
@@ -113,12 +114,14 @@ def find_leading_searches(
         time: `[events]`, seconds since 1970, NaN if unknown.
         queries: `[events]`, what was typed, None or empty if unknown.
     """
+    search = type_code == EVENT_TYPE_CODES[EventType.SEARCH]
+    if not search.any():
+        return np.full(len(type_code), -1, dtype=np.int64)
     codes: dict[str, int] = {"": 0}
     query = np.array(
         [codes.setdefault(normalise_text(each), len(codes)) if each else 0 for each in queries], dtype=np.int64
     )
     history = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    search = type_code == EVENT_TYPE_CODES[EventType.SEARCH]
     latest = np.where(query > 0, _find_latest(search, history * len(codes) + query), _find_latest(search, history))
     seconds = time - time[latest]
     led = (latest >= 0) & ~search & (seconds > 0.0) & (seconds <= _MAX_SEARCH_SECONDS)
@@ -192,6 +195,7 @@ def compute_event_numbers(columns: EventColumns) -> NDArray[np.float32]:
     position = 1.0 / np.log2(1.0 + np.maximum(columns.position, 1.0))
     search = np.log1p(columns.search_seconds) / np.log1p(_MAX_SEARCH_SECONDS)
     rating = (columns.rating - 3.0) / 2.0
+    quantity = np.where(np.isnan(columns.quantity), 1.0, columns.quantity)
     stacked = np.stack(
         [
             columns.price_percentile, ~np.isnan(columns.price_percentile),
@@ -199,7 +203,7 @@ def compute_event_numbers(columns: EventColumns) -> NDArray[np.float32]:
             position, ~np.isnan(position),
             search, ~np.isnan(search),
             rating, ~np.isnan(rating),
-            _scale_count(np.maximum(np.nan_to_num(columns.quantity, nan=1.0), 0.0)),
+            _scale_count(np.clip(quantity, 0.0, _MAX_QUANTITY)),
         ],
         axis=-1,
     )  # fmt: skip

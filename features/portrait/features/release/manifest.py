@@ -56,6 +56,8 @@ class Manifest:
     """Columns that the ranker was trained with; must equal `candidates.CANDIDATE_FEATURES`."""
     hashes: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
     """SHA-256 of each file, by its path below the model repository."""
+    ranker_inputs: list[str] = field(default_factory=list)
+    """Inputs of the ranker's graph; must equal `candidates.RANKER_INPUTS`. Earlier versions named none."""
     data: dict[str, Any] = field(default_factory=dict)
     """Source, counts and span of time of the data set."""
     training: dict[str, Any] = field(default_factory=dict)

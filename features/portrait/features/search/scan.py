@@ -60,19 +60,28 @@ class ScanIndex(ItemIndex):
         compared = [math.ceil(COMPARED * k / max(share, 1.0 / len(self))) for k, _, share, _ in wants]
         scanned = max((count for count in compared if count <= min(_MAX_COMPARED, len(self))), default=0)
         best = self._codes.search(vector[None], scanned)[1][0] if scanned else np.empty(0, dtype=np.int64)
-        return [
-            self._compare(vector, k, among, best[:count] if count <= scanned else best[:0])
-            for count, (k, among, *_) in zip(compared, wants, strict=True)
-        ]
+        inner, answers = self._compare(vector, best), []
+        for count, (k, among, *_) in zip(compared, wants, strict=True):
+            usable = count if count <= scanned else 0
+            answers.append(self._choose(vector, k, among, (best[:usable], inner[:usable])))
+        return answers
 
-    def _compare(self, vector: NDArray[np.float32], k: int, among: RowBitmap, best: NDArray[np.int64]) -> Found:
-        """Compare the best rows by codes in full, or all that may be found where those are too few."""
-        rows = best[bits.contains_rows(among, best)]
-        if len(rows) < k:
+    def _choose(self, vector: NDArray[np.float32], k: int, among: RowBitmap, compared: Found) -> Found:
+        """Choose `k` of the compared rows that may be found, or of all that may where those are too few."""
+        rows, inner = compared
+        kept = np.flatnonzero(bits.contains_rows(among, rows))
+        if len(kept) < k:
             rows = np.flatnonzero(bits.unpack_rows(among, len(self)))
-        inner = self._vectors[rows].astype(np.float32, copy=False) @ vector
+            inner = self._compare(vector, rows)
+        else:
+            rows, inner = rows[kept], inner[kept]
         order = np.argsort(-inner, kind="stable")[:k]
         return rows[order], inner[order]
+
+    def _compare(self, vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Compute the inner products of some rows with a vector, in full precision."""
+        inner: NDArray[np.float32] = self._vectors[rows].astype(np.float32, copy=False) @ vector
+        return inner
 
 
 def make_codes(vectors: NDArray[np.float32]) -> faiss.IndexPQFastScan:

@@ -10,7 +10,6 @@ of jobs of similar lengths; `_execute` runs the batch and sets the answers of it
 import asyncio
 import itertools
 import math
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -28,12 +27,6 @@ R = TypeVar("R")
 
 RETRY_SECONDS = 0.5
 """Seconds after which a refused caller should retry."""
-_IDLE_SECONDS = 0.0001
-"""An iteration of the event loop that ends so soon did nothing."""
-_MAX_WAIT_SECONDS = 0.004
-"""Time for which a batch waits, at most, while the loop does other work."""
-_ENOUGH = 8
-"""So many items do not wait for others: they share what a batch costs."""
 _GROWTH_SHARE = 0.25
 """While all instances are busy, the batcher plans a batch only after this share of the minimum batch has arrived, and
 not at every item."""
@@ -147,20 +140,7 @@ class Batcher(Generic[T, R]):
         if self._is_busy and self._arrived < _GROWTH_SHARE * shapes.min_fill_when_busy * shapes.budget:
             return
         self._is_scheduled = True
-        asyncio.get_running_loop().call_soon(self._dispatch_when_idle, time.perf_counter(), -math.inf)
-
-    def _dispatch_when_idle(self, began: float, latest: float) -> None:
-        """Dispatch once the loop has nothing else to do: what it still does may bring more items for the batch.
-
-        Args:
-            began: when the dispatch was scheduled.
-            latest: when this function was called before, one iteration of the loop ago.
-        """
-        now = time.perf_counter()
-        if now - latest < _IDLE_SECONDS or now - began > _MAX_WAIT_SECONDS or self._queued >= _ENOUGH:
-            self._dispatch()
-        else:
-            asyncio.get_running_loop().call_soon(self._dispatch_when_idle, began, now)
+        asyncio.get_running_loop().call_soon(self._dispatch)
 
     def _dispatch(self) -> None:
         self._is_scheduled = False

@@ -1,6 +1,6 @@
 """Items as the ranker sees them: from a catalogue's rows, or described by their words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,8 @@ class CandidateSet:
     neighbours: ColdStartNeighbours
     percentile: NDArray[np.float64]
     """Price percentile in the item's category, NaN if unknown."""
-    words: ItemWords
+    read_words: Callable[[], ItemWords]
+    """Finds their words, which only searches and changes of a catalogue ask for."""
 
     @property
     def item_ids(self) -> list[str]:
@@ -55,7 +56,7 @@ class CandidateSet:
             self.is_cold[places],
             self.neighbours.select(places),
             self.percentile[places],
-            self.words.select(places),
+            lambda: self.read_words().select(places),
         )
 
     def joined(self, other: "CandidateSet") -> "CandidateSet":
@@ -70,7 +71,7 @@ class CandidateSet:
             np.concatenate([self.is_cold, other.is_cold]),
             self.neighbours.concatenate(other.neighbours),
             np.concatenate([self.percentile, other.percentile]),
-            self.words.concatenate(other.words),
+            lambda: self.read_words().concatenate(other.read_words()),
         )
 
 
@@ -97,7 +98,7 @@ def candidates_from_text(
     if catalogue == DEFAULT_CATALOGUE:
         nearest = release.find_neighbours(words[is_cold])
         neighbours.rows[is_cold], neighbours.weights[is_cold] = nearest.rows, nearest.weights
-    codes = release.items.codes
+    codes, found_words = release.items.codes, ItemWords.from_items(items)
     return CandidateSet(
         list(items),
         np.full(len(items), NO_GROUP, dtype=np.int64),
@@ -108,5 +109,5 @@ def candidates_from_text(
         is_cold,
         neighbours,
         np.array([release.price_scale.percentile(item.category_path, item.price) for item in items], dtype=np.float64),
-        ItemWords.from_items(items),
+        lambda: found_words,
     )

@@ -1,6 +1,7 @@
 """The delta of a catalogue: items added since its release. Rows are only appended, so readers need no lock."""
 
 import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,9 +84,10 @@ class CatalogueDelta:
         numbers["path"] = [self._paths.setdefault(item.category_path, len(self._paths)) for item in items]
         self._brands.update(zip((fold_brand(item.brand) for item in items), candidates.brands.tolist(), strict=True))
         numbers["earlier"] = [self._latest.get(item.item_id, -1) for item in items]
-        numbers["words_end"] = len(self._words) + candidates.words.starts[1:]
-        self._words.append(candidates.words.words)
-        self._word_places.append(candidates.words.places)
+        words = candidates.read_words()
+        numbers["words_end"] = len(self._words) + words.starts[1:]
+        self._words.append(words.words)
+        self._word_places.append(words.places)
         self._vectors.append(candidates.vectors)
         self._numbers.append(numbers)
         self._items.extend(items)
@@ -133,5 +135,5 @@ class CatalogueDelta:
             numbers["is_cold"],
             ColdStartNeighbours(numbers["neighbours"], numbers["weights"]),
             numbers["percentile"],
-            self.words(len(self)).select(places),
+            partial(self.words(len(self)).select, places),
         )

@@ -4,9 +4,6 @@ from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from portrait.features.candidates.history_summary import NO_GROUP
 
 T = TypeVar("T", str, tuple[str, ...])
@@ -30,10 +27,3 @@ def number_value(known: Sequence[T], value: T) -> int:
 def number_unknown(value: Hashable) -> int:
     """Number what the release does not know: below `NO_GROUP`, equal for equal values, within this process."""
     return NO_GROUP - 1 - (hash(value) & _UNKNOWN_BITS)
-
-
-def clear_empty(numbers: NDArray[np.int64], known: Sequence[T]) -> NDArray[np.int64]:
-    """Put `NO_GROUP` in the place of the empty value, which is the first of `known` if it is there."""
-    if known and not known[0]:
-        numbers[numbers == 0] = NO_GROUP
-    return numbers

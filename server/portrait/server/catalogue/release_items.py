@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ class ReleaseItems:
         self.items = bits.pack_rows(own)
         """The rows of the catalogue; the others are of other ones."""
         self.cold_items = bits.pack_rows(own & release.is_cold)
+        self._has_few_cold_items = bits.count_rows(self.cold_items) <= _GATHERED
         self.rows = len(own) if own.any() else 0
         """Rows of the release if some are of this catalogue, else none."""
         self._category = lru_cache(KEPT_SETS)(partial(_of_category, columns.path, codes.paths))
@@ -56,8 +57,8 @@ class ReleaseItems:
         if wanted.min_price is not None or wanted.max_price is not None:
             yield self._prices(wanted.min_price, wanted.max_price)
 
-    def conditions(self, wanted: Filter, *, cold_only: bool) -> RowConditions:
-        """The conditions that all rows of `passing` meet, and if only cold items are wanted, that they are cold."""
+    def conditions(self, wanted: Filter) -> RowConditions:
+        """The conditions that all rows of `passing` meet."""
         codes = self.release.items.codes
         brands = (_find_brand(codes.brands, fold_brand(brand)) for brand in wanted.brands)
         return RowConditions(
@@ -66,7 +67,6 @@ class ReleaseItems:
             tuple(code for code in brands if code >= 0),
             wanted.min_price,
             wanted.max_price,
-            True if cold_only else None,
         )
 
     def nearest(
@@ -95,10 +95,24 @@ class ReleaseItems:
         return self.release.words.find(query, self.release.popularity, k, among)
 
     def _compare_all(self, vector: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
-        rows = np.flatnonzero(bits.unpack_rows(among, self.rows))
-        scores = self.release.vectors[rows].astype(np.float32) @ vector
-        places = top_k(scores, k, np.ones(len(rows), dtype=bool))
+        if self._has_few_cold_items and not (among & ~self.cold_items).any():
+            rows, vectors = self._cold_vectors
+            allowed = bits.contains_rows(among, rows)
+        else:
+            rows, vectors = self._gather(among)
+            allowed = np.ones(len(rows), dtype=bool)
+        scores = vectors @ vector
+        places = top_k(scores, k, allowed)
         return rows[places], scores[places]
+
+    @cached_property
+    def _cold_vectors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Rows of the cold items, and their vectors: every request searches these."""
+        return self._gather(self.cold_items)
+
+    def _gather(self, among: RowBitmap) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        rows = np.flatnonzero(bits.unpack_rows(among, self.rows))
+        return rows, self.release.vectors[rows].astype(np.float32, copy=False)
 
     def popular(self, k: int, among: RowBitmap) -> NDArray[np.int64]:
         """The rows of some that are the most popular of late, at most `k`, as `Release.by_popularity` orders them."""

@@ -5,13 +5,15 @@ Row numbers first count the items of the release (`stock`), then those of the de
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.candidates.history_summary import NO_GROUP
 from portrait.features.candidates.item_statistics import POPULARITY
 from portrait.features.candidates.sources import order_by_popularity
 from portrait.features.events import Event, Item
@@ -25,7 +27,7 @@ from portrait.features.search.word_index import POPULARITY_SHARE, QueryWords, sc
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.delta import CatalogueDelta
 from portrait.server.catalogue.filters import Filter
-from portrait.server.catalogue.numbers import clear_empty, number_unknown
+from portrait.server.catalogue.numbers import number_unknown
 from portrait.server.catalogue.release_items import ReleaseItems
 from portrait.server.search.exact import top_k
 
@@ -166,12 +168,27 @@ class Snapshot:
     def categories(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return a number for the whole category path of each row, `[rows]`; `NO_GROUP` without a path."""
         items = self._stock.release.items
-        return clear_empty(self._column(rows, items.columns.path, self._added.numbers["category"]), items.codes.paths)
+        return self._number(rows, items.columns.path, self._added.numbers["category"], items.codes.paths)
 
     def brands(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return a number for the brand of each row, `[rows]`; `NO_GROUP` without a brand."""
         items = self._stock.release.items
-        return clear_empty(self._column(rows, items.columns.brand, self._added.numbers["brand"]), items.codes.brands)
+        return self._number(rows, items.columns.brand, self._added.numbers["brand"], items.codes.brands)
+
+    def _number(
+        self, rows: NDArray[np.int64], codes: NDArray[np.int32], added: NDArray[np.int64], known: Sequence[object]
+    ) -> NDArray[np.int64]:
+        """Return codes of the release's rows, and numbers of the delta's; `NO_GROUP` for the empty value.
+
+        The known values are in order, so that only the first can be empty.
+        """
+        of_stock = rows < self._stock.rows
+        numbers = np.empty(len(rows), dtype=np.int64)
+        numbers[of_stock] = codes[rows[of_stock]]
+        if known and not known[0]:
+            numbers[of_stock & (numbers == 0)] = NO_GROUP
+        numbers[~of_stock] = added[rows[~of_stock] - self._stock.rows]
+        return numbers
 
     def rows_in(self, selection: Selection) -> NDArray[np.int64]:
         """List the rows of a selection, ascending."""
@@ -195,7 +212,7 @@ class Snapshot:
                 self._column(rows, neighbours.weights, numbers["weights"]),
             ),
             self._column(rows, release.items.columns.percentile, numbers["percentile"]),
-            self._words(rows),
+            partial(self._words, rows),
         )
 
     def _words(self, rows: NDArray[np.int64]) -> ItemWords:
@@ -216,26 +233,27 @@ class Snapshot:
         values[~of_stock] = added[rows[~of_stock] - self._stock.rows]
         return values
 
-    def select(self, wanted: Filter, left_out: NDArray[np.int64], *, cold_only: bool = False) -> Selection:
+    def select(self, wanted: Filter, left_out: NDArray[np.int64]) -> Selection:
         """The living rows that pass a filter.
 
         Args:
             wanted: what may be shown.
             left_out: rows that may not.
-            cold_only: only items that the release knows no event of.
         """
         excluded = [row for item_id in wanted.exclude_item_ids if (row := self.row(item_id)) is not None]
         rows, first = np.concatenate([left_out, np.array(excluded, dtype=np.int64)]), self._stock.rows
         stock = bits.remove_rows(self._live_release_rows, rows[rows < first])
         for passing in self._stock.passing(wanted) if first else ():
             stock &= passing
-        if cold_only:
-            stock &= self._stock.cold_items
         added = self._live_delta_rows & self._added.passing(wanted, len(self._live_delta_rows))
         added[rows[rows >= first] - first] = False
-        if cold_only:
-            added &= self._added.numbers["is_cold"][: len(added)]
-        return Selection(stock, added, self._stock.conditions(wanted, cold_only=cold_only))
+        return Selection(stock, added, self._stock.conditions(wanted))
+
+    def select_cold(self, among: Selection) -> Selection:
+        """Those rows of a selection whose items the release knows no event of."""
+        is_cold = self._added.numbers["is_cold"][: len(among.added)]
+        conditions = replace(among.conditions, is_cold=True)
+        return Selection(among.stock & self._stock.cold_items, among.added & is_cold, conditions)
 
     def holds(self, selection: Selection, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         """`[rows]`: which of some rows are in a selection."""

@@ -13,6 +13,7 @@ from portrait.server.batching.batcher import Batcher
 from portrait.server.batching.shapes import Shapes
 from portrait.server.inference.triton import AHEAD, TritonModels
 from portrait.server.release.release import Release
+from portrait.server.triton.inference_client import Arrays
 
 T = TypeVar("T", bound=np.generic)
 
@@ -123,10 +124,12 @@ class Ranker:
         if not len(vectors):
             nothing = np.zeros(0, dtype=np.float32)
             return Scores(nothing, nothing, nothing)
-        return await self.batcher.submit(_Candidates(profile, query, vectors @ profile, vectors @ query, features), deadline)
+        return await self.batcher.submit(
+            _Candidates(profile, query, vectors @ profile, vectors @ query, features), deadline
+        )
 
     async def _run(self, rankings: Sequence["_Candidates"], width: int, deadline: float | None) -> list[Scores]:
-        inputs = {
+        inputs: Arrays = {
             "profile": np.stack([each.profile for each in rankings]),
             "query_embedding": np.stack([each.query for each in rankings]),
             "profile_similarity": _pad([each.profile_similarity for each in rankings], width),

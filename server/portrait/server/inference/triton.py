@@ -16,9 +16,9 @@ from portrait.features.release.layout import MODELS
 from portrait.server.errors import Overloaded, Unavailable
 from portrait.server.inference.liveness import ModelStatus
 from portrait.server.inference.probes import Probe
-from portrait.server.inference.tensors import Arrays
 from portrait.server.inference.triton_server import READY_SECONDS, TritonServer
 from portrait.server.triton.errors import TritonError
+from portrait.server.triton.inference_client import Arrays
 
 AHEAD = 1
 """Calls of a graph that are on their way while its instances run others. More would only wait in Triton."""

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import grpc
 import numpy as np
 import structlog
 from numpy.typing import NDArray
@@ -19,10 +18,10 @@ from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded
 from portrait.server.inference.failures import Failure, classify
 from portrait.server.inference.liveness import RETRY_SECONDS, Liveness, ModelStatus, unavailable
 from portrait.server.inference.probes import Probe
-from portrait.server.inference.tensors import Arrays, make_request, read_tensors
 from portrait.server.runtime.tracing import outgoing_headers, trace_request
 from portrait.server.triton.configuration import count_instances
-from portrait.server.triton.connection import open_client, open_inference
+from portrait.server.triton.connection import open_client
+from portrait.server.triton.inference_client import Arrays, InferenceClient
 
 _POLL_SECONDS = 1.0
 """Timeout of Triton's liveness check."""
@@ -53,6 +52,7 @@ _CHANNEL = (
 
 _log = structlog.get_logger(__name__)
 
+
 class TritonServer:
     """Runs the graphs of one release in one server.
 
@@ -74,7 +74,7 @@ class TritonServer:
     ) -> None:
         self.url = url
         self._client = open_client(url, *_CHANNEL)
-        self._channel, self._infer_service = open_inference(url, *_CHANNEL)
+        self._inferences = InferenceClient(url, *_CHANNEL)
         self._version, self._models, self._probes = str(release), models, probes or {}
         self._liveness = Liveness(self._check_server, self.is_ready, is_running)
         self._answered: dict[str, float] = {}
@@ -187,7 +187,7 @@ class TritonServer:
         for task in self._probing.values():
             task.cancel()
         await self._client.close()
-        await self._channel.close()
+        await self._inferences.close()
 
     async def _infer(
         self, model: str, inputs: Arrays, outputs: Mapping[str, tuple[int, ...]], seconds: float | None
@@ -196,17 +196,12 @@ class TritonServer:
         rows = len(next(iter(inputs.values())))
         try:
             with trace_request(f"triton {model}", {"portrait.release": self._version, "portrait.rows": rows}):
-                request = make_request(model, self._version, inputs, outputs, seconds)
-                response = await self._infer_service.ModelInfer(
-                    request, timeout=seconds, metadata=tuple(outgoing_headers().items())
-                )
-        except grpc.aio.AioRpcError as failed:
-            error = InferenceServerException(failed.details(), str(failed.code()), failed.debug_error_string())
+                found = await self._inferences.infer(model, self._version, inputs, outputs, seconds, outgoing_headers())
+        except InferenceServerException as error:
             if classify(error) is Failure.UNHEALTHY:
                 times = self._unhealthy.setdefault(model, deque(maxlen=_MIN_UNHEALTHY_ANSWERS))
                 times.append(asyncio.get_running_loop().time())
-            raise error from failed
-        found = read_tensors(response)
+            raise
         checked = {name: _require_shape(model, name, found.get(name), shape) for name, shape in outputs.items()}
         self._answered[model] = asyncio.get_running_loop().time()
         return checked
@@ -278,9 +273,7 @@ class TritonServer:
         return bool(self._probes) and all(self._answered.get(model, 0.0) >= since for model in self._probes)
 
 
-def _require_shape(
-    model: str, name: str, value: NDArray[Any] | None, shape: tuple[int, ...]
-) -> NDArray[np.float32]:
+def _require_shape(model: str, name: str, value: NDArray[Any] | None, shape: tuple[int, ...]) -> NDArray[np.float32]:
     if value is None or value.shape != shape:
         raise InferenceFailed(f"{model}.{name} is {None if value is None else value.shape}, not {shape}")
     if not np.isfinite(value).all():

@@ -36,8 +36,12 @@ def summarise_shopper(shopper: Shopper, catalogue: Snapshot, as_of: datetime) ->
         as_of: the moment of the request.
     """
     items = np.full(len(shopper.events), NO_GROUP, dtype=np.int64)
-    of_catalogue = [place for place, event in enumerate(shopper.events) if event.targets_catalogue(catalogue.name)]
-    items[of_catalogue] = catalogue.number_items([str(shopper.events[place].item_id) for place in of_catalogue])
+    named = {
+        place: event.item_id
+        for place, event in enumerate(shopper.events)
+        if event.item_id is not None and event.targets_catalogue(catalogue.name)
+    }
+    items[list(named)] = catalogue.number_items(list(named.values()))
     categories, brands, known = np.full_like(items, NO_GROUP), np.full_like(items, NO_GROUP), items >= 0
     categories[known], brands[known] = catalogue.categories(items[known]), catalogue.brands(items[known])
     return summarise_history(
@@ -83,7 +87,8 @@ def generate_candidates(
     Raises:
         Unavailable: the nearest items are searched in another process, which does not answer.
     """
-    allowed, cold_items = select_allowed(catalogue, wanted, left_out, plan)
+    allowed = select_allowed(catalogue, wanted, left_out, plan)
+    cold_items = catalogue.select_cold(allowed)
     count = max(NEAREST_CANDIDATES, k)
     vectors = [each for each in (shopper.profile, shopper.query) if each.any()]
     found = []
@@ -106,10 +111,8 @@ def generate_candidates(
     return catalogue.take(rows)
 
 
-def select_allowed(
-    catalogue: Snapshot, wanted: Filter, left_out: Sequence[Event], plan: RulePlan | None
-) -> tuple[Selection, Selection]:
-    """Select the rows that may be shown, and the cold items among them.
+def select_allowed(catalogue: Snapshot, wanted: Filter, left_out: Sequence[Event], plan: RulePlan | None) -> Selection:
+    """Select the rows that may be shown.
 
     Args:
         catalogue: the items to choose from.
@@ -121,8 +124,7 @@ def select_allowed(
     if plan:
         unwanted = np.concatenate([unwanted, plan.unwanted])
     allowed = catalogue.select(wanted, unwanted)
-    cold_items = catalogue.select(wanted, unwanted, cold_only=True)
-    return (plan.bar(allowed), plan.bar(cold_items)) if plan else (allowed, cold_items)
+    return plan.bar(allowed) if plan else allowed
 
 
 def _find_related(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> Iterator[NDArray[np.int64]]:
@@ -141,7 +143,7 @@ def _find_first(
     for tried in (best_first[: 2 * count], best_first):
         rows = catalogue.current_rows(tried)
         found = rows[catalogue.holds(allowed, rows)]
-        if len(found) >= count:
+        if len(found) >= count or len(tried) == len(best_first):
             break
     return found[:count]
 
@@ -169,6 +171,6 @@ def compute_features(chosen: CandidateSet, shopper: Shopper, history: HistorySum
         chosen.is_cold,
         chosen.percentile,
         chosen.neighbours,
-        chosen.words,
+        chosen.read_words() if shopper.query_words else None,
     )
     return compute_candidate_features(columns, history, shopper.related, shopper.query_words)

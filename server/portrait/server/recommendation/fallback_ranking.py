@@ -56,7 +56,7 @@ def generate_fallback_candidates(
         plan,
         search_nearest=not catalogue.is_search_remote,
     )
-    allowed, _ = select_allowed(catalogue, wanted, left_out, plan)
+    allowed = select_allowed(catalogue, wanted, left_out, plan)
     found = [retrieved.numbers]
     liked = list(compute_category_shares(catalogue, shopper.events))
     count = max(NEAREST_CANDIDATES, k)
@@ -81,7 +81,7 @@ def compute_fallback_scores(chosen: CandidateSet, catalogue: Snapshot, shopper: 
     if shopper.query.any():
         score += chosen.vectors @ shopper.query
     if shopper.query_words:
-        score += match_words(chosen.words, shopper.query_words)[:, QUERY_MATCHES.index("query_words")]
+        score += match_words(chosen.read_words(), shopper.query_words)[:, QUERY_MATCHES.index("query_words")]
     return np.asarray(score, dtype=np.float32)
 
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
+from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, RANKER_INPUTS
 from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
 from portrait.features.candidates.item_statistics import POPULARITY
 from portrait.features.candidates.relations import Relations
@@ -230,10 +230,13 @@ def _check_features(manifest: Manifest) -> None:
     for name, wanted, made in (
         ("event numbers", EVENT_NUMBERS, manifest.event_numbers),
         ("candidate features", CANDIDATE_FEATURES, manifest.candidate_features),
+        ("inputs of the ranker", RANKER_INPUTS, manifest.ranker_inputs),
         ("statistics", STATISTICS if manifest.has_trait_heads else (), manifest.statistics),
     ):
         if list(wanted) != list(made):
-            raise ReleaseError(f"release {manifest.release} was trained with other {name}: {', '.join(made)}")
+            raise ReleaseError(
+                f"release {manifest.release} was trained with other {name}: {', '.join(made) or 'unnamed'}"
+            )
 
 
 def _read_scale(path: Path) -> PriceScale:

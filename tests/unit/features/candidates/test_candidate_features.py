@@ -34,7 +34,8 @@ def columns_of_three(neighbours: ColdStartNeighbours | None = None) -> Candidate
     statistics[:, 0] = [0.5, 0.25, 0.75]
     statistics[1, ITEM_STATISTICS.index("repeat_days")] = math.log1p(3.0)
     return CandidateColumns(
-        np.array([A, B, C]), np.array([TEA, TEA, NO_GROUP]), np.array([ACME, NO_GROUP, NORDEN]), statistics, np.array([False, False, True]),
+        np.array([A, B, C]), np.array([TEA, TEA, NO_GROUP]), np.array([ACME, NO_GROUP, NORDEN]), statistics,
+        np.array([False, False, True]),
         np.array([0.9, np.nan, 0.4]), neighbours or ColdStartNeighbours.of_known_items(np.arange(3)),
         ItemWords.from_items(SOLD),
     )  # fmt: skip

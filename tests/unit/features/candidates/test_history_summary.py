@@ -28,7 +28,9 @@ def summarise(items: list[int], days: list[float], as_of: float = 10.0) -> Histo
     codes = np.full(len(items), EVENT_TYPE_CODES[EventType.ADD_TO_CART])
     times = np.array(days, dtype=np.float64) * DAY
     nothing = np.full(len(items), NO_GROUP)
-    return summarise_history(np.array(items, dtype=np.int64), nothing, nothing, codes, times, np.full(len(items), np.nan), as_of * DAY)
+    return summarise_history(
+        np.array(items, dtype=np.int64), nothing, nothing, codes, times, np.full(len(items), np.nan), as_of * DAY
+    )
 
 
 def test_events_of_one_time_are_one_moment_and_unknown_times_are_moments_of_their_own() -> None:

@@ -1,5 +1,4 @@
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -52,26 +51,6 @@ def test_an_idle_model_is_given_what_there_is_at_once() -> None:
     async def scenario() -> None:
         batcher = batcher_of(model)
         await asyncio.gather(batcher.submit(1, None), batcher.submit(2, None))
-
-    run(scenario())
-    assert model.batches == [(0.0, [1, 2])]
-
-
-def test_an_idle_model_waits_while_the_loop_has_work_that_may_bring_more() -> None:
-    model = Model()
-
-    def work(then: Callable[[], object]) -> None:
-        until = time.perf_counter() + 0.001
-        while time.perf_counter() < until:
-            pass
-        asyncio.get_running_loop().call_soon(then)
-
-    async def scenario() -> None:
-        batcher = batcher_of(model)
-        first = batcher.submit(1, None)
-        second: asyncio.Future[asyncio.Future[int]] = asyncio.get_running_loop().create_future()
-        work(lambda: work(lambda: second.set_result(batcher.submit(2, None))))
-        assert [await first, await (await second)] == [2, 4]
 
     run(scenario())
     assert model.batches == [(0.0, [1, 2])]

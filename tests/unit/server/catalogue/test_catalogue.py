@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import cast
 
@@ -88,7 +89,7 @@ def cold_items(items: Sequence[Item], *values: float) -> CandidateSet:
         np.ones(count, dtype=bool),
         ColdStartNeighbours.empty(count),
         np.full(count, np.nan),
-        ItemWords.from_items(items),
+        partial(ItemWords.from_items, items),
     )
 
 
@@ -163,7 +164,7 @@ def test_items_of_release_and_delta_are_popular_by_one_order(catalogue: Catalogu
     everything = now.select(Filter(), np.empty(0, dtype=np.int64))
     popular = now.take(now.popular(5, everything)).item_ids
     assert popular == ["late", "desk", "usual", "floor", "tied"]
-    cold = now.select(Filter(), np.empty(0, dtype=np.int64), cold_only=True)
+    cold = now.select_cold(everything)
     assert now.take(now.popular(3, everything.without(cold))).item_ids == ["desk", "floor", "rug"]
 
 
@@ -306,7 +307,9 @@ def test_an_index_finds_what_looking_at_each_finds(
         left_out = np.arange(400, 450)
         wish, found = np.ones(DIMENSION, dtype=np.float32), []
         for catalogue in both:
-            selection = catalogue.now.select(wanted, left_out, cold_only=cold_only)
+            selection = catalogue.now.select(wanted, left_out)
+            if cold_only:
+                selection = catalogue.now.select_cold(selection)
             [rows] = catalogue.now.nearest(wish, [(30, selection)])
             assert catalogue.now.holds(selection, rows).all()
             found.append(set(catalogue.now.take(rows).item_ids))

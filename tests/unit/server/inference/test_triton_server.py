@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from tritonclient.utils import InferenceServerException
 
 from portrait.server.errors import DeadlineExceeded, InferenceFailed, Overloaded, PortraitError, Unavailable
 from portrait.server.inference.triton_server import TritonServer
+from portrait.server.triton.inference_client import make_request
 
 SHAPE = (2, 3)
 
@@ -24,13 +24,15 @@ def answering(server: TritonServer, patch: pytest.MonkeyPatch, answer: Any) -> l
     """Have Triton answer, or fail, in one way; returns what it is asked."""
     asked: list[dict[str, Any]] = []
 
-    async def infer(model: str, inputs: object, **rest: Any) -> Any:
-        asked.append(rest)
+    async def infer(
+        model: str, version: str, inputs: object, outputs: object, seconds: float | None, headers: object
+    ) -> Any:
+        asked.append({"version": version, "seconds": seconds})
         if isinstance(answer, Exception):
             raise answer
-        return SimpleNamespace(as_numpy=lambda name: answer)
+        return {"score": answer}
 
-    patch.setattr(server._client, "infer", infer)
+    patch.setattr(server._inferences, "infer", infer)
     return asked
 
 
@@ -80,9 +82,9 @@ async def test_what_may_pass_is_asked_again(
     async def infer(*_: object, **__: object) -> Any:
         if answers:
             raise answers.pop()
-        return SimpleNamespace(as_numpy=lambda name: np.zeros(SHAPE, dtype=np.float32))
+        return {"score": np.zeros(SHAPE, dtype=np.float32)}
 
-    monkeypatch.setattr(server._client, "infer", infer)
+    monkeypatch.setattr(server._inferences, "infer", infer)
     assert (await run(server, asyncio.get_running_loop().time() + 5.0))["score"].shape == SHAPE
 
 
@@ -102,7 +104,7 @@ async def test_a_queue_timeout_at_the_deadline_is_the_deadline(
         await asyncio.sleep(0.02)
         raise InferenceServerException("Request timeout expired", "StatusCode.UNAVAILABLE")
 
-    monkeypatch.setattr(server._client, "infer", infer)
+    monkeypatch.setattr(server._inferences, "infer", infer)
     with pytest.raises(DeadlineExceeded):
         await run(server, asyncio.get_running_loop().time() + 0.01)
 
@@ -113,10 +115,14 @@ async def test_the_deadline_travels_as_the_calls_and_the_queues(
     asked = answering(server, monkeypatch, np.zeros(SHAPE, dtype=np.float32))
     await run(server, asyncio.get_running_loop().time() + 2.0)
     await run(server)
-    assert asked[0]["client_timeout"] == pytest.approx(2.0, abs=0.1)
-    assert asked[0]["timeout"] == pytest.approx(2e6, rel=0.05)
-    assert (asked[1]["client_timeout"], asked[1]["timeout"]) == (None, None)
-    assert asked[0]["model_version"] == "7"
+    assert asked[0]["seconds"] == pytest.approx(2.0, abs=0.1)
+    assert asked[1] == {"version": "7", "seconds": None}
+    inputs = {"x": np.arange(6, dtype=np.int64).reshape(SHAPE)}
+    timed, untimed = (make_request("ranker", "7", inputs, ["score"], seconds) for seconds in (2.0, None))
+    assert timed.parameters["timeout"].int64_param == 2_000_000
+    assert not untimed.parameters
+    assert (list(timed.inputs[0].shape), timed.inputs[0].datatype) == ([2, 3], "INT64")
+    assert timed.raw_input_contents[0] == inputs["x"].tobytes()
 
 
 async def test_triton_is_not_asked_after_the_deadline(server: TritonServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def test_a_file_that_is_missing_is_refused(repository: Path) -> None:
         Release.load(repository, 1)
 
 
-@pytest.mark.parametrize("columns", ["event_numbers", "candidate_features"])
+@pytest.mark.parametrize("columns", ["event_numbers", "candidate_features", "ranker_inputs"])
 def test_a_release_of_other_features_is_refused(repository: Path, columns: str) -> None:
     edit_manifest(repository, lambda manifest: manifest[columns].reverse())
     with pytest.raises(ReleaseError, match="trained with other"):

@@ -116,7 +116,9 @@ def test_the_boost_lifts_cold_items_and_no_chances() -> None:
     assert (after[0] - before[0])[0].tolist() == pytest.approx([0.0, 1.5])
     # In a search, no item comes first for want of events.
     searched = _rank(
-        _gate(ranker, -40.0), *arguments[:3], torch.where(torch.arange(len(CANDIDATE_FEATURES)) == HAS_QUERY, 1.0, arguments[3])
+        _gate(ranker, -40.0),
+        *arguments[:3],
+        torch.where(torch.arange(len(CANDIDATE_FEATURES)) == HAS_QUERY, 1.0, arguments[3]),
     )
     assert searched[0][0].tolist() == pytest.approx([0.0, 0.0], abs=1e-4)
     assert torch.equal(after[1], before[1])

@@ -153,7 +153,7 @@ async def _run_process(
     # Invalid certificates and addresses fail here, before the seconds that the start of Triton takes.
     certificates = load_certificates(settings)
     rules = LiveFile("rules", settings.rules, read_shop_rules, RulesError) if settings.rules else None
-    access = load_access(settings)
+    access = load_access(settings.access, settings.tls_client_ca is not None)
     addresses.require_local_address("host", settings.host)
     addresses.require_local_address("metrics_host", settings.metrics_host)
     async with AsyncExitStack() as closing:

@@ -13,7 +13,6 @@ from portrait.server.access.tokens import KeyFileError, TokenVerifier
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import PermissionDenied, Unauthenticated
 from portrait.server.runtime.live_file import LiveFile
-from portrait.server.settings import Settings
 
 _BEARER = "bearer "
 
@@ -130,13 +129,17 @@ def _describe(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults)
 
 
-def load_access(settings: Settings) -> LiveFile[AccessRules] | None:
-    """Load the access file that the settings name; None if everybody may call everything.
+def load_access(path: Path | None, asks_for_certificates: bool) -> LiveFile[AccessRules] | None:
+    """Load an access file, to follow it; None if there is none, so that everybody may call everything.
+
+    Args:
+        path: the file.
+        asks_for_certificates: whether the port asks callers for one.
 
     Raises:
         AccessError: it can't be used.
     """
-    if settings.access is None:
+    if path is None:
         return None
-    read = partial(AccessRules, asks_for_certificates=settings.tls_client_ca is not None)
-    return LiveFile("access", settings.access, read, AccessError, lambda rules: rules.files)
+    read = partial(AccessRules, asks_for_certificates=asks_for_certificates)
+    return LiveFile("access", path, read, AccessError, lambda rules: rules.files)

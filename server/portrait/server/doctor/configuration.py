@@ -168,7 +168,7 @@ def _check_certificates(settings: Settings) -> Finding:
 
 def _check_access(settings: Settings) -> Finding:
     try:
-        access = load_access(settings)
+        access = load_access(settings.access, settings.tls_client_ca is not None)
     except AccessError as error:
         return Finding(Level.FAULT, "access", str(error))
     if access is not None:

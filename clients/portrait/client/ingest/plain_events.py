@@ -1,7 +1,7 @@
 """The quick way to read a message: one that is written plainly, as nearly all are.
 
-It reads such a message as the rules of logs do, in a twentieth of their time, and gives up on every other one. So no
-message is refused here, and no rule is written twice; a test holds both ways against each other.
+It reads such a message as the rules of logs do, in a fraction of their time, and gives up on every other one. So no
+message is refused here, and no error is worded twice; a test holds both ways against each other.
 """
 
 import re

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from portrait.client.errors import UnavailableError
+from portrait.client.errors import DeadlineExceededError, UnavailableError
 
 if TYPE_CHECKING:
     from portrait.client.results import Embeddings
     from portrait.client.sync import Client
 
 _TEXTS_PER_STREAM = 4_096
-"""Texts of one stream: some seconds of work, within the deadline of a call."""
+"""Texts of one stream: some seconds of work. A stream that does not end within its deadline goes on in another."""
 
 
 def encode_all(client: "Client", texts: Iterable[str]) -> Iterator[tuple[list[str], "Embeddings"]]:
@@ -34,6 +34,6 @@ def _encode_part(client: "Client", texts: list[str]) -> Iterator[tuple[list[str]
                 count = len(encoded.vectors)
                 yield texts[done : done + count], encoded
                 done += count
-        except UnavailableError:  # as when a gateway restarts
+        except (DeadlineExceededError, UnavailableError):  # a gateway that is slow, or restarts
             if done == begun:
                 raise

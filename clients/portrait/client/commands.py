@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 _FILE_TIMEOUT = 30.0
 _PROFILES_PER_CALL = 256
 """Limit of the contract."""
-_TEXTS_PER_STREAM = 4_096
-"""Texts of one stream: some seconds of work, and few to send again if it breaks."""
 
 
 @calling(_FILE_TIMEOUT)
@@ -250,29 +248,13 @@ def encode(
 ) -> None:
     """Print the embedding of each line as JSON lines. Empty lines are skipped."""
     from portrait.client import files
+    from portrait.client.bulk_encoding import encode_all
 
     with open_input(file) as (lines, name):
-        texts = files.read_texts(lines, name)
-        while part := list(islice(texts, _TEXTS_PER_STREAM)):
-            _print_embeddings(client, part)
-
-
-def _print_embeddings(client: "Client", texts: list[str]) -> None:
-    """Encode texts by a stream, and by another one from where it broke, as when a gateway restarts."""
-    from portrait.client.errors import UnavailableError
-
-    done = 0
-    while done < len(texts):
-        begun = done
-        try:
-            for encoded in client.encode_text_stream(texts[begun:]):
-                for text, vector in zip(texts[done:], encoded.vectors, strict=False):
-                    row = {"text": text, "release": encoded.release, "embedding": vector.tolist()}
-                    typer.echo(json.dumps(row, ensure_ascii=False))
-                done += len(encoded.vectors)
-        except UnavailableError:
-            if done == begun:
-                raise
+        for texts, encoded in encode_all(client, files.read_texts(lines, name)):
+            for text, vector in zip(texts, encoded.vectors, strict=True):
+                row = {"text": text, "release": encoded.release, "embedding": vector.tolist()}
+                typer.echo(json.dumps(row, ensure_ascii=False))
 
 
 @calling()

@@ -63,20 +63,21 @@ class RequestStream:
         """Begin an attempt: yield all requests from the first on. Attempts before may still read, in other threads."""
         for place in itertools.count():
             with self._reading:
-                if place < len(self._kept):
-                    request = self._kept[place]
-                else:
-                    request = next(self._unread, None)
-                    if self._keeps and request is not None:
-                        self._kept.append(request)
+                kept = self._kept
+                request = kept[place] if place < len(kept) else next(self._unread, None)
+                if place == len(kept) and self._keeps and request is not None:
+                    kept.append(request)
             if request is None:
                 return
             yield request
 
     def record_response(self) -> None:
-        """Note that a response has come: the requests are not sent again."""
-        with self._reading:
-            self._keeps, self._kept = False, []
+        """Note that a response has come: the requests are not sent again.
+
+        It does not wait for a thread that reads entries: the next entry may depend on this response.
+        """
+        self._keeps = False
+        self._kept = []
 
     def locate(self, failure: PortraitError) -> PortraitError:
         """Replace paths within the stream by those of the client's argument: `requests[1].texts[3]` by `texts[67]`."""

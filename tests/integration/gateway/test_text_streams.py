@@ -1,6 +1,7 @@
 """Streams of texts through a real gateway and Triton: in order, equal to single calls, bounded, and nothing is left."""
 
 import asyncio
+import threading
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
@@ -218,6 +219,21 @@ def test_the_client_streams_any_number_of_texts(gateway: RunningGateway) -> None
         assert streamed[70] == client.encode_texts([texts[70]]).vectors[0]
         assert {part.release for part in parts} == {client.encode_texts(["lamp"]).release}
         assert list(client.encode_text_stream([])) == []
+
+
+def test_a_source_may_wait_for_the_vectors_of_the_texts_before(gateway: RunningGateway) -> None:
+    read = threading.Event()
+
+    def texts() -> Iterator[str]:
+        yield from make_texts(TEXTS_PER_REQUEST)
+        assert read.wait(20.0)
+        yield "lamp"
+
+    with Client(gateway.address) as client:
+        vectors = client.encode_text_stream(texts(), timeout=30.0)
+        assert len(next(vectors).vectors) == TEXTS_PER_REQUEST
+        read.set()
+        assert len(next(vectors).vectors) == 1
 
 
 def test_the_client_names_the_text_that_is_at_fault(gateway: RunningGateway) -> None:

@@ -19,7 +19,7 @@ class Counting:
     """Stands for an engine."""
 
     def __init__(self, number: int, failure: Exception | None = None) -> None:
-        self.release = SimpleNamespace(number=number)
+        self.release = SimpleNamespace(number=number, nearest=SimpleNamespace(failures=number))
         self.batchers = {
             "ranker": SimpleNamespace(batches=number, items=10 * number, padded_units=16 * number, units=10 * number)
         }
@@ -136,7 +136,7 @@ def test_what_a_release_counted_outlives_it() -> None:
     held = loaded(Counting(1), Counting(2))
     counts = held.counts()
     assert (counts["batches", "ranker"], counts["rows", "ranker"], counts["degraded", "late"]) == (3, 30, 2)
-    assert (counts["texts", "known"], counts["texts", "encoded"]) == (4, 6)
+    assert (counts["texts", "known"], counts["texts", "encoded"], counts["index", "failures"]) == (4, 6, 3)
     held.remove(2)
     assert held.counts() == counts
     assert list(held.engines) == [1]

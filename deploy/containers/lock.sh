@@ -15,6 +15,6 @@ lock() { # NAME SOURCE [EXTRA…]
 
 upgrade=("$@")
 lock build deploy/containers/locks/build.in
-lock gateway pyproject.toml server redis tracing
-lock all-in-one pyproject.toml server triton redis tracing
+lock gateway pyproject.toml server redis releases tracing
+lock all-in-one pyproject.toml server triton redis releases tracing
 lock trainer pyproject.toml train triton

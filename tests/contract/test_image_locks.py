@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 CONTAINERS = ROOT / "deploy" / "containers"
 LOCKS = CONTAINERS / "locks"
 EXTRAS = {
-    "gateway": ("server", "redis", "tracing"),
-    "all-in-one": ("server", "triton", "redis", "tracing"),
+    "gateway": ("server", "redis", "releases", "tracing"),
+    "all-in-one": ("server", "triton", "redis", "releases", "tracing"),
     "trainer": ("train", "triton"),
 }
 RUNS = {
@@ -24,8 +24,8 @@ RUNS = {
 }
 OF_CUDA = re.compile(r"(nvidia|cuda)-.*|triton")
 """Requirements of torch of PyPI on Linux, which torch for processors alone does not have."""
-TRACKERS = {"mlflow", "wandb"}
-"""Imported if `portrait train --tracker` names them."""
+ON_DEMAND = {"milvus_lite", "mlflow", "py4j", "pymilvus", "pyspark", "wandb"}
+"""Imported if a setting or an option names them; no image has them."""
 
 
 def read_lock(name: str) -> dict[str, str]:
@@ -83,7 +83,7 @@ def imports() -> grimp.ImportGraph:
 def test_an_image_has_what_its_commands_import(name: str, imports: grimp.ImportGraph) -> None:
     lock, distributions = read_lock(name), packages_distributions()
     reached = {module.partition(".")[0] for entry in RUNS[name] for module in imports.find_upstream_modules(entry)}
-    outside = reached - {"portrait"} - TRACKERS - sys.stdlib_module_names
+    outside = reached - {"portrait"} - ON_DEMAND - sys.stdlib_module_names
     assert len(outside) > 10
     missing = [
         module for module in outside if not {normalise(each) for each in distributions.get(module, ())} & lock.keys()

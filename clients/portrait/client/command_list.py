@@ -20,6 +20,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "serve": "Serve a release over gRPC, until SIGTERM or SIGINT.",
         "release": "Choose which release serves whom: list, promote, roll back, try on some shoppers.",
         "rules": "Check the shop's rules for recommendations.",
+        "index-release": "Bring the items of a release into Milvus, so that gateways with --index-url can load it.",
         "build-audience-table": "Build or update the audience table, in which audiences are found.",
         "export-deletions": "Print the forgotten shoppers, for `portrait prepare --deletions`.",
         "doctor": "Check the machine, the configuration and running gateways, and say what is wrong.",

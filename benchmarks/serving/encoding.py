@@ -65,7 +65,7 @@ class Figures:
     answered: float
     """Share of the calls that were not refused."""
     cpu_ms: dict[str, float] = field(default_factory=dict)
-    """Processor milliseconds of a text, by process."""
+    """Processor milliseconds of a text that was answered, by process; what its refusals cost is in it."""
 
 
 def open_encoder(repository: Path, places: int) -> Encode:
@@ -137,7 +137,7 @@ def _measure_gateway(gateway: Gateway, count: int, send: Callable[[], tuple[floa
     """Measure how the gateway encodes so many texts; `send` returns the seconds and the share that was answered."""
     before, used = gateway.metrics(), CpuMeter(gateway.process.pid, name_process)
     seconds, share = send()
-    cpu_ms = {name: used_ms / count for name, used_ms in used.read().items()}
+    cpu_ms = {name: used_ms / (share * count) for name, used_ms in used.read().items()}
     after = gateway.metrics()
     counted = {
         name: after[key] - before[key]

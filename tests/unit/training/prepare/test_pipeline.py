@@ -97,7 +97,7 @@ def test_spark_refuses_other_sources_than_events(tmp_path: Path) -> None:
     assert "the engine spark reads the source events alone, not bestbuy" in " ".join(told.split())
 
 
-@pytest.mark.parametrize(("missing", "named"), [("pyspark", "shopper-portrait[train,spark]"), ("java", "Java 17")])
+@pytest.mark.parametrize(("missing", "named"), [("pyspark", "extra `spark`"), ("java", "Java 17")])
 def test_what_spark_lacks_is_named(
     write_log: WriteLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, named: str
 ) -> None:

@@ -69,7 +69,7 @@ def _start(scratch: Path) -> "SparkSession":
 
 def _require_spark() -> None:
     if find_spec("pyspark") is None:
-        raise TrainingError(f"the engine spark is not installed: {explain_install('train,spark')}")
+        raise TrainingError("the engine spark needs pyspark: install Portrait's extra `spark`")
     home = os.environ.get("JAVA_HOME")
     if shutil.which("java", path=f"{home}/bin" if home else None) is None:
         raise TrainingError("the engine spark needs Java 17 or later: install it, or name its folder in JAVA_HOME")

@@ -1,5 +1,6 @@
 """Options and arguments that several commands take."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
+
+_TOKEN = re.compile(rb"[A-Za-z0-9._=-]{1,8192}")
 
 
 def in_utc(time: datetime | None) -> datetime | None:
@@ -45,9 +48,20 @@ TokenFile = Annotated[
 def read_token(file: Path | None) -> Callable[[], str]:
     """Return a function that reads the token of a file, as it then is; without a file it returns no token.
 
-    The function raises an OSError if the file can't be read.
+    The function raises an OSError if the file can't be read, and an ArgumentError if it holds no token.
     """
-    return lambda: file.read_text(encoding="utf-8").strip() if file else ""
+
+    def read() -> str:
+        from portrait.client.arguments import ArgumentError
+
+        if file is None:
+            return ""
+        token = file.read_bytes().strip()
+        if not _TOKEN.fullmatch(token):
+            raise ArgumentError(f"{file} holds no token: one word of letters, digits and `._-` is wanted")
+        return token.decode()
+
+    return read
 
 
 def require_pair(certificate: Path | None, key: Path | None) -> None:

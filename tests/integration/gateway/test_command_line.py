@@ -16,7 +16,7 @@ from support.gateway import RunningGateway
 from typer import Typer
 from typer.testing import CliRunner, Result
 
-from portrait.client import Client, Event, EventType, Item, commands
+from portrait.client import Client, Event, EventType, Item, commands, privacy_commands
 from portrait.client.audience_commands import audience
 from portrait.client.item_commands import item
 
@@ -40,6 +40,7 @@ NAMES = (
 FILE_COMMANDS = (
     ["record"], ["upsert"], ["encode"], ["profiles"], ["rank", "a", "--file"], ["audience", "estimate", "--like"],
 )  # fmt: skip
+PRIVACY = ("consent", "set-demographics", "export-shopper", "forget")
 ONE_SHOPPER = (["profile"], ["recommend"], ["explain"], ["consent"], ["set-demographics"], ["forget"])
 MAIN = (sys.executable, "-c", "import sys; sys.argv[0] = 'portrait'; from portrait.client.cli import main; main()")
 
@@ -50,7 +51,8 @@ class Cli:
     def __init__(self, address: str) -> None:
         self._app = Typer()
         for name in (*NAMES, "forget"):
-            self._app.command(name)(getattr(commands, name.replace("-", "_")))
+            place = privacy_commands if name in PRIVACY else commands
+            self._app.command(name)(getattr(place, name.replace("-", "_")))
         self._app.add_typer(item, name="item")
         self._app.add_typer(audience, name="audience")
         self._environment = {"PORTRAIT_ADDRESS": address, "COLUMNS": "60"}

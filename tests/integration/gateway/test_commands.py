@@ -12,7 +12,7 @@ from support.gateway import RunningGateway
 from typer import Typer
 from typer.testing import CliRunner, Result
 
-from portrait.client import Client, Event, EventType, commands
+from portrait.client import Client, Event, EventType, commands, privacy_commands
 
 NOW = datetime.now(UTC)
 TYPES_AND_QUANTITIES = (("Product\tViewed", 1), ("teleport", 1), ("refund", -1), ("purchase", -2))
@@ -30,11 +30,10 @@ class Cli:
             "rank",
             "upsert",
             "encode",
-            "consent",
-            "set-demographics",
-            "forget",
         ):
-            self._app.command(name)(getattr(commands, name.replace("-", "_")))
+            self._app.command(name)(getattr(commands, name))
+        for name in ("consent", "set-demographics", "forget"):
+            self._app.command(name)(getattr(privacy_commands, name.replace("-", "_")))
         self._environment = {"PORTRAIT_ADDRESS": address, "COLUMNS": "200"}
 
     def __call__(self, *arguments: str, input: str | bytes = "") -> Result:

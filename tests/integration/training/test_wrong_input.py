@@ -22,12 +22,17 @@ FILES_TO_WRITE = {("evaluate", "dump"), ("loadtest", "out"), ("report", "out")}
 """Parameters that name a file to be written, or written anew."""
 GATEWAY = {"address": "unix:/nowhere/portrait.sock", "timeout": "0.05"}
 """Nobody answers there."""
-CERTIFICATES = {"root_certificates", "certificate", "key"}
+CERTIFICATES = {"root_certificates", "certificate", "key", "token_file"}
 """Read in the same way by all commands that call a gateway, of which a few paths say enough."""
-SERVER = {"backup", "build-audience-table", "doctor", "export-deletions", "restore", "serve"}
+SERVER = {
+    "backup", "build-audience-table", "doctor", "export-deletions", "index-release", "migrate-state", "restore",
+    "serve",
+}  # fmt: skip
 """Commands that tell what stops them by a line of their log, with exit code 1."""
-NOTHING_TO_DO = {(name, "empty") for name in ("encode", "export-deletions", "profiles", "record", "upsert")}
-"""A file without lines is a file of nothing, and a new state holds nobody."""
+NOTHING_TO_DO = {
+    (name, "empty") for name in ("audit", "encode", "export-deletions", "profiles", "record", "rules", "upsert")
+}
+"""A file without lines is a file of nothing: no events, no rules, no audit; and a new state holds nobody."""
 NEEDED = {("audience", "interest"), ("loadtest", "source"), ("loadtest", "out")}
 """Parameters that a command may do without, but not in these tests."""
 LINES = {("loadtest", "queries"), ("loadtest", "shopper_ids")}

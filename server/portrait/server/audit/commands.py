@@ -51,5 +51,5 @@ def list_(
 
 
 def _fail(error: AuditError) -> typer.Exit:
-    typer.echo(f"error: {error}", err=True)
-    return typer.Exit(1)
+    typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+    return typer.Exit(2)

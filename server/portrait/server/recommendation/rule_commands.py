@@ -37,7 +37,7 @@ def check(
             raise ReleaseError(f"{repository} holds no release: run `portrait export`")
         catalogues = Catalogues(Release.load(repository, numbers[-1]))
     except (OSError, ReleaseError, RulesError) as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
         raise typer.Exit(2) from error
     now = datetime.now(UTC)
     for rule in found:

@@ -9,6 +9,11 @@ from unittest import mock
 
 from portrait.client import cli
 
+with contextlib.suppress(ImportError):
+    # It configures logging when it is imported, which closes the streams of handlers (absl's) that are not those of
+    # the process: not while a command has redirected these, as pytest's would be closed.
+    import pymilvus as pymilvus
+
 
 @dataclass(frozen=True)
 class CommandResult:

@@ -1,6 +1,7 @@
 """A local S3 server, moto's, with an empty bucket."""
 
 import logging
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,8 +30,9 @@ def run_s3() -> Iterator[str]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.setenv("AWS_CONFIG_FILE", "/dev/null")
         patch.setenv("NO_PROXY", "127.0.0.1")
-        s3fs.S3FileSystem(skip_instance_cache=True).mkdir(BUCKET)
+        bucket = f"{BUCKET}-{secrets.token_hex(4)}"  # the servers of a process share what they hold
+        s3fs.S3FileSystem(skip_instance_cache=True).mkdir(bucket)
         try:
-            yield f"s3://{BUCKET}"
+            yield f"s3://{bucket}"
         finally:
             server.stop()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from support.milvus_server import MilvusServer
 
 from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.candidates.history_summary import NO_GROUP
 from portrait.features.events import DEFAULT_CATALOGUE, Item
 from portrait.features.items.item_table import fold_brand
 from portrait.features.release.manifest import ReleaseError
@@ -24,6 +25,7 @@ from portrait.features.search.item_words import ItemWords
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.catalogue import Catalogue
 from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.numbers import number_value
 from portrait.server.catalogue.snapshot import Snapshot
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
@@ -80,18 +82,18 @@ def list_stored_rows(milvus: MilvusServer, release: Release, expression: str) ->
 
 
 def added(items: list[Item], vectors: NDArray[np.float32], release: Release) -> CandidateSet:
-    count = len(items)
+    count, codes = len(items), release.items.codes
     return CandidateSet(
-        [item.item_id for item in items],
         items,
+        np.full(count, NO_GROUP, dtype=np.int64),
         vectors,
-        [item.category_path for item in items],
-        [fold_brand(item.brand) for item in items],
+        np.array([number_value(codes.paths, item.category_path) for item in items], dtype=np.int64),
+        np.array([number_value(codes.brands, fold_brand(item.brand)) for item in items], dtype=np.int64),
         np.zeros((count, release.statistics.shape[1]), dtype=np.float32),
         np.ones(count, dtype=bool),
         ColdStartNeighbours.empty(count),
         np.full(count, np.nan),
-        ItemWords.from_items(items),
+        lambda: ItemWords.from_items(items),
     )
 
 

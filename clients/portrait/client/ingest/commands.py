@@ -48,9 +48,7 @@ def ingest(
     from portrait.client.ingest.streams import StreamError
 
     try:
-        import uvloop
-
-        counts = uvloop.run(_ingest(client, stream, until_caught_up, metrics_port))
+        counts = asyncio.run(_ingest(client, stream, until_caught_up, metrics_port))
     except StreamError as error:
         _fail(str(error))
     except ModuleNotFoundError as error:

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -199,6 +199,32 @@ async def test_a_server_that_dies_of_its_first_release_loads_it_once_more(two_re
         assert (triton.restarts, triton.ready) == (1, True)
         async with connect(triton.url) as client:
             await infer(client, "ranker", 1, ranker_inputs(1, 4))
+
+
+async def test_a_death_that_is_told_after_the_restart_is_one(
+    two_releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the server is there again before the call that died with it has ended."""
+    async with EmbeddedTriton(two_releases, tmp_path / "triton.log") as triton:
+        load = triton._load
+
+        async def load_and_tell_late(releases: Sequence[int]) -> None:
+            try:
+                await load(releases)
+            except TritonError:
+                while not triton.restarts or triton.pid is None:
+                    await asyncio.sleep(0.01)
+                raise
+
+        monkeypatch.setattr(triton, "_load", load_and_tell_late)
+        loading = asyncio.create_task(triton.load(1))
+        async with asyncio.timeout(60):
+            while not _processes(triton):
+                await asyncio.sleep(0)
+            assert triton.pid is not None
+            os.kill(triton.pid, signal.SIGABRT)
+            await loading
+        assert (triton.restarts, triton.ready) == (1, True)
 
 
 def _processes(triton: EmbeddedTriton) -> list[ModelProcess]:

@@ -134,6 +134,7 @@ class EmbeddedTriton:
             TritonError: a model can't be loaded; those that were loaded before still are.
         """
         self._revived.clear()
+        restarts = self.restarts
         try:
             async with asyncio.timeout(None if self._releases else _FIRST_LOAD_SECONDS):
                 await self._add(release)
@@ -142,7 +143,8 @@ class EmbeddedTriton:
             _log.error("triton_killed", extra={"reason": "a model was not loaded in time", "release": release})
             self._process.kill()
         except TritonError:
-            if self._releases or not await self._has_died():
+            # A server that was restarted before the error was told runs again, and has no death to wait for.
+            if self._releases or (self.restarts == restarts and not await self._has_died()):
                 raise
         if release not in self._releases:
             _log.warning("first_release_loaded_again", extra={"release": release})

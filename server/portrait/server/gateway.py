@@ -28,7 +28,7 @@ from portrait.server.backends import Backends
 from portrait.server.consent.consents import Permissions
 from portrait.server.metrics.collectors import Metrics
 from portrait.server.metrics.endpoint import Probes, serve_endpoint
-from portrait.server.recommendation.rule_plan import ShopRules
+from portrait.server.recommendation.rule_plan import NO_RULES, ShopRules
 from portrait.server.response_cache import ResponseCache
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.gateway_status import REPORT_SECONDS
@@ -244,10 +244,9 @@ def _register_metrics(parts: _Parts, certificates: Certificates | None) -> None:
 def _create_server(parts: _Parts, shared: bool) -> grpc.aio.Server:
     chain = InterceptorChain(_list_interceptors(parts), endless=_list_stream_interceptors(parts))
     server = grpc.aio.server(interceptors=[chain], options=server_options(parts.settings, shared=shared))
-    no_rules = ShopRules()
     servicers = create_servicers(
         parts.registry, parts.store, parts.permissions, parts.snapshots, parts.audience_search,
-        lambda: parts.rules.now if parts.rules else no_rules,
+        lambda: parts.rules.now if parts.rules else NO_RULES,
     )  # fmt: skip
     add_services(server, servicers)
     health_pb2_grpc.add_HealthServicer_to_server(parts.health, server)

@@ -189,13 +189,7 @@ async def test_a_model_process_that_dies_while_it_is_loaded_holds_nothing_up(
 
 async def test_a_server_that_dies_of_its_first_release_loads_it_once_more(two_releases: Path, tmp_path: Path) -> None:
     async with EmbeddedTriton(two_releases, tmp_path / "triton.log") as triton:
-        loading = asyncio.create_task(triton.load(1))
-        async with asyncio.timeout(60):
-            while not _processes(triton):
-                await asyncio.sleep(0)
-            assert triton.pid is not None
-            os.kill(triton.pid, signal.SIGABRT)
-            await loading
+        await _kill_while_it_loads(triton)
         assert (triton.restarts, triton.ready) == (1, True)
         async with connect(triton.url) as client:
             await infer(client, "ranker", 1, ranker_inputs(1, 4))
@@ -217,14 +211,19 @@ async def test_a_death_that_is_told_after_the_restart_is_one(
                 raise
 
         monkeypatch.setattr(triton, "_load", load_and_tell_late)
-        loading = asyncio.create_task(triton.load(1))
-        async with asyncio.timeout(60):
-            while not _processes(triton):
-                await asyncio.sleep(0)
-            assert triton.pid is not None
-            os.kill(triton.pid, signal.SIGABRT)
-            await loading
+        await _kill_while_it_loads(triton)
         assert (triton.restarts, triton.ready) == (1, True)
+
+
+async def _kill_while_it_loads(triton: EmbeddedTriton) -> None:
+    """Load the first release, and kill the server once it starts the processes of its models."""
+    loading = asyncio.create_task(triton.load(1))
+    async with asyncio.timeout(60):
+        while not _processes(triton):
+            await asyncio.sleep(0)
+        assert triton.pid is not None
+        os.kill(triton.pid, signal.SIGABRT)
+        await loading
 
 
 def _processes(triton: EmbeddedTriton) -> list[ModelProcess]:

@@ -1,18 +1,18 @@
 """The access file: which callers may do what. What it does not allow is refused."""
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from portrait.server.access.scopes import Scope
 from portrait.server.access.tokens import KeyFileError, TokenVerifier
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import PermissionDenied, Unauthenticated
 from portrait.server.runtime.live_file import LiveFile
+from portrait.server.runtime.toml_file import TomlFileError, read_toml_file
 
 _BEARER = "bearer "
 
@@ -111,22 +111,12 @@ class AccessRules:
 
 def _read(path: Path) -> _File:
     try:
-        content = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise AccessError(f"access: {path}: {error.strerror}") from None
-    except ValidationError as error:
-        raise AccessError(f"access: {path}: {_describe(error)}") from None
-    except ValueError as error:  # no TOML, or no UTF-8
-        raise AccessError(f"access: {path}: {error}") from None
+        content = read_toml_file(path, _File)
+    except TomlFileError as error:
+        raise AccessError(f"access: {error}") from None
     if not content.certificates and content.tokens is None:
         raise AccessError(f"access: {path} names no caller: it needs [certificates] or [tokens]")
     return content
-
-
-def _describe(error: ValidationError) -> str:
-    """Describe what is wrong, with the place of each fault and the limit."""
-    faults = error.errors(include_url=False)
-    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in faults)
 
 
 def load_access(path: Path | None, asks_for_certificates: bool) -> LiveFile[AccessRules] | None:

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from portrait.server.admission.costs import EXEMPT_PREFIXES, PACKAGE, UnlistedMethod
+from portrait.server.admission.costs import find_entry
 
 
 class Scope(StrEnum):
@@ -55,9 +55,4 @@ def find_scope(method: str) -> Scope | None:
     Raises:
         UnlistedMethod: nobody has said which.
     """
-    if method.startswith(EXEMPT_PREFIXES):
-        return None
-    scope = _SCOPES.get(method.removeprefix(PACKAGE)) if method.startswith(PACKAGE) else None
-    if scope is None:
-        raise UnlistedMethod(f"{method} has no scope: add it to portrait.server.access.scopes")
-    return scope
+    return find_entry(_SCOPES, method, "no scope: add it to portrait.server.access.scopes")

@@ -3,8 +3,12 @@
 With this estimate, calls are refused without being parsed; `request_units` has the cost of a parsed request.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Workload(StrEnum):
@@ -85,9 +89,23 @@ def cost_of(method: str) -> Cost | None:
     Raises:
         UnlistedMethod: nobody has said what they cost.
     """
+    return find_entry(_COSTS, method, "no cost: add it to portrait.server.admission.costs")
+
+
+def find_entry(entries: Mapping[str, T], method: str, lack: str) -> T | None:
+    """Look up what is listed for a method; None for health and reflection, which are exempt.
+
+    Args:
+        entries: by service and method, without the package.
+        method: with the package.
+        lack: told if the method is not listed.
+
+    Raises:
+        UnlistedMethod: it is not listed.
+    """
     if method.startswith(EXEMPT_PREFIXES):
         return None
-    cost = _COSTS.get(method.removeprefix(PACKAGE)) if method.startswith(PACKAGE) else None
-    if cost is None:
-        raise UnlistedMethod(f"{method} has no cost: add it to portrait.server.admission.costs")
-    return cost
+    entry = entries.get(method.removeprefix(PACKAGE)) if method.startswith(PACKAGE) else None
+    if entry is None:
+        raise UnlistedMethod(f"{method} has {lack}")
+    return entry

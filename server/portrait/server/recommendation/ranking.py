@@ -22,7 +22,7 @@ from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.candidates import compute_features, generate_candidates, summarise_shopper
 from portrait.server.recommendation.diversity import limit_categories
 from portrait.server.recommendation.fallback_ranking import compute_fallback_scores, generate_fallback_candidates
-from portrait.server.recommendation.rule_plan import RulePlan, ShopRules
+from portrait.server.recommendation.rule_plan import NO_RULES, RulePlan, ShopRules
 from portrait.server.runtime.cooperation import run_in_steps, run_in_thread, run_waiting
 
 _QUICK_MILLISECONDS = 3.0
@@ -30,8 +30,6 @@ _QUICK_MILLISECONDS = 3.0
 more: it and the loop take the interpreter's lock from each other at each of the many short calls of NumPy."""
 _FEW_ROWS = 1_000
 """Changed and excluded items that are looked at without a thread."""
-
-_NO_RULES = ShopRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class RecommendRequest(RankingRequest):
     k: int = 10
     filter: Filter = field(default_factory=Filter)
     exclude_seen: bool = False
-    rules: ShopRules = _NO_RULES
+    rules: ShopRules = NO_RULES
     """The shop's rules, of which some may apply."""
     max_per_category: int = 0
     """Maximum number of items with one category path; 0 for no limit. Items without a path are not limited."""

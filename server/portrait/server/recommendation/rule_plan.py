@@ -139,6 +139,8 @@ class ShopRules:
             query: the query; empty without one.
             as_of: the moment of the request.
         """
+        if not self._rules:
+            return None
         words = frozenset(_split_words(query))
         active = [
             rule
@@ -205,6 +207,9 @@ def _find_bought(catalogue: Snapshot, history: Sequence[Event], since: datetime)
     return catalogue.rows_of(
         [event for event in history if event.type is EventType.PURCHASE and event.time and event.time >= since]
     )
+
+
+NO_RULES = ShopRules()
 
 
 def read_shop_rules(path: Path) -> ShopRules:

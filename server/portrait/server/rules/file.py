@@ -1,18 +1,20 @@
 """The file of rules: TOML, one table `[[rules]]` for each."""
 
-import tomllib
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from portrait.features.events import DEFAULT_CATALOGUE
 from portrait.server.catalogue.filters import Filter
+from portrait.server.runtime.toml_file import TomlFileError, read_toml_file
 
 MAX_RULES = 200
 MAX_ITEM_IDS = 1_000
 _MAX_AMOUNT = 20.0
+_RULE = re.compile(r"(?<= )rules\.(?=\d)")
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 _Path = Annotated[tuple[_Text, ...], Field(min_length=1)]
 
@@ -150,19 +152,7 @@ def read_rules(path: Path) -> tuple[Rule, ...]:
         RulesError: it can't be read, or a rule breaks a limit.
     """
     try:
-        return _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).rules
-    except OSError as error:
-        raise RulesError(f"rules: {path}: {error.strerror}") from None
-    except ValidationError as error:
-        raise RulesError(f"rules: {path}: {_describe(error)}") from None
-    except ValueError as error:  # no TOML, or no UTF-8
-        raise RulesError(f"rules: {path}: {error}") from None
-
-
-def _describe(error: ValidationError) -> str:
-    """Describe each fault: number of the rule, key, and the limit."""
-    faults = []
-    for each in error.errors(include_url=False):
-        place = ".".join(map(str, each["loc"])).replace("rules.", "rule ", 1)
-        faults.append(f"{place or 'the file'}: {each['msg'].removeprefix('Value error, ')}")
-    return "; ".join(faults)
+        return read_toml_file(path, _File).rules
+    except TomlFileError as error:
+        # Numbers of rules are told as such, in place of paths into the model.
+        raise RulesError(f"rules: {_RULE.sub('rule ', str(error))}") from None

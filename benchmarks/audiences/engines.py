@@ -58,12 +58,13 @@ def _open_numpy(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[]
 def _open_duckdb(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[], int]]:
     import duckdb
 
+    connection = duckdb.connect()
     files = f"read_parquet('{work}/*.parquet', filename = true, file_row_number = true)"
     dimension = AudienceTable.open(table).description.dimension
     wish = np.asarray(AudienceTable.open(table)["vector"][0], dtype=np.float32).tolist()
 
     def filtered() -> int:
-        [[found]] = duckdb.execute(
+        [[found]] = connection.execute(
             f"SELECT count(*) FROM {files} WHERE tier >= ? AND recency_score >= ? AND list_bool_or("
             "list_transform(list_zip(interest_path, interest_weight), "
             f"lambda x: x[1] IN {_PATHS} AND x[2] >= {_MIN_WEIGHT}))",
@@ -74,7 +75,7 @@ def _open_duckdb(table: Path, work: Path) -> tuple[Callable[[], int], Callable[[
     def alike() -> int:
         similarity = f"array_inner_product(vector::FLOAT[{dimension}], {wish}::FLOAT[{dimension}])"
         query = f"SELECT filename, file_row_number FROM {files}"
-        return len(duckdb.execute(f"{query} ORDER BY {similarity} DESC LIMIT {_TOP}").fetchall())
+        return len(connection.execute(f"{query} ORDER BY {similarity} DESC LIMIT {_TOP}").fetchall())
 
     return filtered, alike
 

@@ -34,7 +34,9 @@ def test_shards_are_read_as_one_table(sharded: Path, tmp_path: Path) -> None:
     whole = read_parquet(tmp_path / "whole" / "events.parquet")
     assert read_parquet(sharded / "events.parquet").equals(whole)
     query = f"SELECT shopper_id, sequence, item_id FROM {parquet_relation(sharded / 'events.parquet')}"
-    assert duckdb.sql(query).fetchall() == whole.select("shopper_id", "sequence", "item_id").rows()
+    with duckdb.connect() as connection:
+        rows = connection.execute(query).fetchall()
+    assert rows == whole.select("shopper_id", "sequence", "item_id").rows()
     assert open_data_set(sharded).identity == read_identity(tmp_path / "whole")
 
 

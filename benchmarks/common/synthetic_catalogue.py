@@ -27,7 +27,7 @@ from portrait.features.candidates.associations import Associations
 from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
 from portrait.features.candidates.item_statistics import POPULARITY, scale_popularity
 from portrait.features.candidates.relations import Relations
-from portrait.features.events import Event, EventType, Item
+from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
 from portrait.features.files.integrity import sha256
 from portrait.features.histories.history_arrays import (
     build_event_columns,
@@ -66,6 +66,8 @@ def write_synthetic_release(source: Path, target: Path, count: int, dimension: i
     random = np.random.default_rng(count)
     varied = np.concatenate([np.arange(len(real.items)), random.integers(len(real.items), size=count)])[:count]
     items = list(_make_items(real, varied, random))
+    others = varied[[item.catalogue != DEFAULT_CATALOGUE for item in items]]
+    np.save(folder / release_layout.SENTENCE_VECTORS, real.find_sentence_vectors(others))
     scale = PriceScale.fit([item.category_path for item in items], np.array([item.price for item in items]))
     write_items(items, scale, folder)
     (folder / release_layout.PRICE_SCALE).write_text(json.dumps(scale.to_json()), encoding="utf-8")

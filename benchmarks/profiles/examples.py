@@ -64,12 +64,13 @@ def _make_release(trained: TrainedRun, known: Population) -> Release:
     nothing: Any = None
     return Release(
         number=1,
-        manifest=cast(Any, SimpleNamespace(dimension=trained.settings.dimension)),
+        manifest=cast(Any, SimpleNamespace(dimension=trained.settings.dimension, sentence_dimension=0)),
         tokenizer=nothing,
         items=ItemTable.from_lines("".join(map(format_item_line, corpus.items)).encode(), corpus.price_scale),
         words=nothing,
         vectors=nothing,
         index=None,
+        sentence_vectors=nothing,
         statistics=nothing,
         neighbours=nothing,
         relations=trained.relations,

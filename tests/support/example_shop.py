@@ -94,6 +94,7 @@ def make_release(population: Population | None = POPULATION) -> Release:
         tokenizer=cast(TextTokenizer, None),
         items=ItemTable.from_lines("".join(map(format_item_line, ITEMS)).encode(), PriceScale({})),
         index=None,
+        sentence_vectors=np.zeros((0, 2), dtype=np.float32),
         relations=Relations(dict.fromkeys(RELATIONS, nothing) | {ASSOCIATION: leads}),
         price_scale=PriceScale({}),
         rarity=InverseDocumentFrequency.from_counts(

@@ -24,12 +24,13 @@ from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, 
 from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS, POPULARITY, scale_popularity
 from portrait.features.candidates.relations import RELATIONS, Relations
-from portrait.features.events import EVENT_TYPES, Item
+from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPES, Item
 from portrait.features.files.integrity import sha256
 from portrait.features.histories.history_arrays import EVENT_NUMBERS
 from portrait.features.histories.statistics import STATISTICS
 from portrait.features.items.item_table import ItemTable, write_item_lines
 from portrait.features.items.prices import PriceScale
+from portrait.features.items.sentence_vectors import average_fields, list_fields
 from portrait.features.population.interest_dynamics import InterestDecay
 from portrait.features.population.population import InterestDynamics, Population, PurchaseCycles, SpendingFifths
 from portrait.features.population.profile_distribution import ProfileDistribution, write_profile_distribution
@@ -42,7 +43,7 @@ from portrait.features.text.keywords import extract_keywords
 from portrait.features.text.normalisation import item_text
 from portrait.features.text.tokenizer import TextTokenizer
 
-DIMENSION = 16
+DIMENSION, SENTENCE_DIMENSION = 16, 24
 
 _KINDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("Home", "Lamps"): ("desk lamp", "floor lamp", "bedside lamp"),
@@ -68,7 +69,7 @@ TRAITS.insert(1, {"name": "rare", "description": "", "horizon_days": 30, "window
 """Two that are learnt, and between them one that is not."""
 
 _OPSET, _IR_VERSION = 18, 10
-_NUDGE = np.full(DIMENSION, 1e-3, dtype=np.float32)
+_NUDGE = np.array([1e-3], dtype=np.float32)
 """CatalogueDelta before a vector is made unit length, so that nothing at all has a direction too."""
 _TYPE_WEIGHTS = (0.0, 1.0, 0.5, 0.6, 0.8, 1.0, 1.0)
 """By event type's code."""
@@ -110,7 +111,12 @@ def build(repository: Path, release: int = 1, traits: bool = False, variants: in
     tokenizer = _tokenizer()
     random = np.random.default_rng(release)
     words = random.normal(size=(tokenizer.get_vocab_size(), DIMENSION)).astype(np.float32)
-    graphs = {"text_encoder": _text_encoder(words), "profile_encoder": _profile_encoder(), "ranker": _ranker()}
+    meanings = random.normal(size=(len(words), SENTENCE_DIMENSION)).astype(np.float32)
+    graphs = {
+        "text_encoder": _text_encoder(words, meanings),
+        "profile_encoder": _profile_encoder(),
+        "ranker": _ranker(),
+    }
     names = (*MODELS, release_layout.TRAIT_HEADS) if traits else MODELS
     graphs |= {release_layout.TRAIT_HEADS: _trait_heads()}
     for name in names:
@@ -120,7 +126,7 @@ def build(repository: Path, release: int = 1, traits: bool = False, variants: in
         onnx.save_model(graphs[name], str(path))
         configurations.place(repository, name, configurations.read_dims(path))
     items = [*ITEMS, *_make_variants(variants)]
-    _write_index(release_layout.release_folder(repository, release), TextTokenizer(tokenizer), words, items)
+    _write_index(release_layout.release_folder(repository, release), TextTokenizer(tokenizer), words, meanings, items)
     _write_manifest(repository, release, names)
 
 
@@ -159,7 +165,13 @@ def _encode(tokenizer: TextTokenizer, words: NDArray[np.float32], texts: list[st
     return unit
 
 
-def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float32], items: Sequence[Item]) -> None:
+def _write_index(
+    folder: Path,
+    tokenizer: TextTokenizer,
+    words: NDArray[np.float32],
+    meanings: NDArray[np.float32],
+    items: Sequence[Item],
+) -> None:
     folder.mkdir(parents=True)
     tokenizer.save(folder / release_layout.TOKENIZER)
     prices = np.array([np.nan if item.price is None else item.price for item in items])
@@ -169,6 +181,10 @@ def _write_index(folder: Path, tokenizer: TextTokenizer, words: NDArray[np.float
     WordIndex.from_items(items).save(folder)
     texts = [item_text(item) for item in items]
     np.save(folder / release_layout.ITEM_VECTORS, _encode(tokenizer, words, texts))
+    others = [item for item in items if item.catalogue != DEFAULT_CATALOGUE]
+    fields = [list_fields(item) for item in others]
+    embeddings = _encode(tokenizer, meanings, [*itertools.chain.from_iterable(fields), ""])[:-1]
+    np.save(folder / release_layout.SENTENCE_VECTORS, average_fields(embeddings, [*map(len, fields)]))
     rows = np.arange(len(items))
     known = np.where((rows >= len(ITEMS)) & (rows % 5 == 0), -1, rows)
     ColdStartNeighbours.of_known_items(known).save(folder / release_layout.COLD_START_NEIGHBOURS)
@@ -234,6 +250,7 @@ def _write_manifest(repository: Path, release: int, names: tuple[str, ...]) -> N
         portrait_version="0",
         dimension=DIMENSION,
         subspaces=1,
+        sentence_dimension=SENTENCE_DIMENSION,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
         ranker_inputs=list(RANKER_INPUTS),
@@ -243,16 +260,19 @@ def _write_manifest(repository: Path, release: int, names: tuple[str, ...]) -> N
     ).write(folder)
 
 
-def _text_encoder(words: NDArray[np.float32]) -> onnx.ModelProto:
-    """Sum of the words' vectors, made unit length."""
+def _text_encoder(words: NDArray[np.float32], meanings: NDArray[np.float32]) -> onnx.ModelProto:
+    """Sums of the words' vectors of either kind, made unit length."""
     nodes = [
-        helper.make_node("Gather", ["words", "input_ids"], ["each"]),
+        helper.make_node("Gather", ["words", "input_ids"], ["each_word"]),
+        helper.make_node("Gather", ["meanings", "input_ids"], ["each_meaning"]),
         helper.make_node("Cast", ["attention_mask"], ["kept"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["kept", "last"], ["weight"]),
-        *_weighted_sum("each", "weight", "embedding"),
+        *_weighted_sum("each_word", "weight", "embedding"),
+        *_weighted_sum("each_meaning", "weight", "sentence_embedding"),
     ]
     inputs = [_value(name, "n", "t", kind=TensorProto.INT64) for name in ("input_ids", "attention_mask")]
-    return _model("text_encoder", nodes, inputs, [_value("embedding", "n", DIMENSION)], words=words)
+    outputs = [_value("embedding", "n", DIMENSION), _value("sentence_embedding", "n", SENTENCE_DIMENSION)]
+    return _model("text_encoder", nodes, inputs, outputs, words=words, meanings=meanings)
 
 
 def _profile_encoder() -> onnx.ModelProto:
@@ -330,10 +350,10 @@ def _trait_heads() -> onnx.ModelProto:
 def _weighted_sum(values: str, weight: str, output: str) -> list[onnx.NodeProto]:
     """`[n, m, d]` and `[n, m, 1]` to unit vectors `[n, d]`."""
     return [
-        helper.make_node("Mul", [values, weight], ["weighted"]),
-        helper.make_node("ReduceSum", ["weighted", "second"], ["summed"], keepdims=0),
-        helper.make_node("Add", ["summed", "nudge"], ["nudged"]),
-        helper.make_node("LpNormalization", ["nudged"], [output], axis=1, p=2),
+        helper.make_node("Mul", [values, weight], [f"{output}_weighted"]),
+        helper.make_node("ReduceSum", [f"{output}_weighted", "second"], [f"{output}_summed"], keepdims=0),
+        helper.make_node("Add", [f"{output}_summed", "nudge"], [f"{output}_nudged"]),
+        helper.make_node("LpNormalization", [f"{output}_nudged"], [output], axis=1, p=2),
     ]
 
 

@@ -12,6 +12,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from portrait.export.configurations import Dims
 from portrait.export.errors import ExportError
@@ -60,15 +61,35 @@ class Graph:
         return {name: tuple(-1 if axis in LONGEST else sizes[axis] for axis in axes[1:]) for name, axes in named}
 
 
+class ServedTextEncoder(nn.Module):
+    """The text encoder as it is served: the pooled states of its base model beside their projection.
+
+    Args:
+        text: the trained text encoder.
+    """
+
+    def __init__(self, text: TextEncoder) -> None:
+        super().__init__()
+        self.text = text
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode `[texts, tokens]` twice: `embedding [texts, dimension]`, `sentence_embedding [texts, hidden]`.
+
+        Both are of unit length.
+        """
+        pooled = self.text.pool(input_ids, attention_mask)
+        return self.text.head(pooled), functional.normalize(pooled, dim=-1)
+
+
 def graphs(trained: TrainedRun) -> list[Graph]:
     """The graphs of a trained run; `trait_heads` is one of them if it has traits."""
     d, each = "dimension", ("n", "candidates")
     made = [
         Graph(
             "text_encoder",
-            trained.model.text,
+            ServedTextEncoder(trained.model.text),
             {"input_ids": ("n", "tokens"), "attention_mask": ("n", "tokens")},
-            {"embedding": ("n", d)},
+            {"embedding": ("n", d), "sentence_embedding": ("n", "hidden")},
         ),
         Graph(
             "profile_encoder",
@@ -179,8 +200,8 @@ def _examples(graph: Graph, random: np.random.Generator, lengths: dict[str, int]
         if name in ("attention_mask", "mask"):
             example[name] = real(axes)
         elif name == "input_ids":
-            assert isinstance(graph.module, TextEncoder)
-            example[name] = random.integers(0, graph.module.vocabulary_size, size=shape)
+            assert isinstance(graph.module, ServedTextEncoder)
+            example[name] = random.integers(0, graph.module.text.vocabulary_size, size=shape)
         elif name == "event_type":
             example[name] = random.integers(1, len(EVENT_TYPES) + 1, size=shape)
         elif name == "event_age":

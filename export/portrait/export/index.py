@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from portrait.export import nearest
 from portrait.export.nearest import Retrieval
-from portrait.features.events import Item
+from portrait.features.events import DEFAULT_CATALOGUE, Item
 from portrait.features.items.item_table import ItemTable, map_file, write_item_lines
 from portrait.features.items.prices import PriceScale
 from portrait.features.population.profile_distribution import write_profile_distribution
 from portrait.features.release import layout as release_layout
 from portrait.features.search.word_index import WordIndex
 from portrait.features.text.idf import count_document_frequencies
-from portrait.training.encoders.retrieval import encode_targets
+from portrait.training.encoders.retrieval import encode_sentences, encode_targets
 from portrait.training.population import statistics as population
 from portrait.training.run.run import TrainedRun
 
@@ -25,6 +25,8 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
     """Write the index of a release into its folder; returns how the nearest items are found."""
     items, scale = trained.corpus.items, trained.corpus.price_scale
     write_items(items, scale, folder)
+    others = [item for item in items if item.catalogue != DEFAULT_CATALOGUE]
+    np.save(folder / release_layout.SENTENCE_VECTORS, encode_sentences(trained.cache, others))
     np.save(folder / release_layout.ITEM_STATISTICS, trained.index.statistics)
     trained.index.neighbours.save(folder / release_layout.COLD_START_NEIGHBOURS)
     trained.relations.save(folder / release_layout.RELATIONS)

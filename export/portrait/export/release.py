@@ -66,7 +66,12 @@ def export_release(
     """
     dimension = trained.settings.dimension
     exported = graphs(trained)
-    dims = {graph.name: graph.dims(dimension=dimension, traits=_count_traits(trained)) for graph in exported}
+    lengths = {
+        "dimension": dimension,
+        "hidden": trained.model.text.project.in_features,
+        "traits": _count_traits(trained),
+    }
+    dims = {graph.name: graph.dims(**lengths) for graph in exported}
     for model in dims:
         configurations.require_room(repository, model, dims[model])
     repository.mkdir(parents=True, exist_ok=True)
@@ -180,6 +185,7 @@ def _make_manifest(
         portrait_version=version(DISTRIBUTION),
         dimension=settings.dimension,
         subspaces=settings.subspaces,
+        sentence_dimension=trained.model.text.project.in_features,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),
         ranker_inputs=list(RANKER_INPUTS),

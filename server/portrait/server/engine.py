@@ -6,14 +6,16 @@
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.events import Item
+from portrait.features.events import DEFAULT_CATALOGUE, Item
 from portrait.features.generators import run_to_completion
+from portrait.features.items.sentence_vectors import average_fields, list_fields
 from portrait.features.release import layout as release_layout
 from portrait.features.text.normalisation import item_text
 from portrait.server.batching.batcher import Batcher
@@ -129,7 +131,7 @@ class Engine:
             triton_urls,
             release,
             release_layout.list_models(repository, release),
-            probes(loaded.dimension, _count_trained_traits(loaded)),
+            probes(loaded.dimension, loaded.manifest.sentence_dimension, _count_trained_traits(loaded)),
             is_triton_running,
             hedge_seconds,
         )
@@ -217,14 +219,30 @@ class Engine:
         """Encode items by their texts. The search for cold-start neighbours reads all vectors of the release."""
         texts = await run_in_steps(_texts(items)) if len(items) > FEW_ITEMS else run_to_completion(_texts(items))
         words = await self.texts.encode(texts, deadline)
+        sentences = None if catalogue == DEFAULT_CATALOGUE else await self._encode_sentences(items, deadline)
         if len(self.release.items) * len(items) <= SHORT_ROWS:
-            return candidates_from_text(self.release, catalogue, items, words)
-        return await asyncio.to_thread(candidates_from_text, self.release, catalogue, items, words)
+            return candidates_from_text(self.release, catalogue, items, words, sentences)
+        return await asyncio.to_thread(candidates_from_text, self.release, catalogue, items, words, sentences)
+
+    async def _encode_sentences(self, items: Sequence[Item], deadline: float | None) -> NDArray[np.float32]:
+        """`[items, hidden]`: the sentence vectors of items."""
+        work = _fields(items)
+        fields = await run_in_steps(work) if len(items) > FEW_ITEMS else run_to_completion(work)
+        embeddings = await self.texts.encode([*chain.from_iterable(fields)], deadline, "sentence_embedding")
+        return average_fields(embeddings, [*map(len, fields)])
 
 
 def _count_trained_traits(release: Release) -> int:
     """Count the outputs of `trait_heads`: the declared traits that the release has learnt."""
     return sum(not trait.absent for trait in release.traits)
+
+
+def _fields(items: Sequence[Item]) -> Generator[None, None, list[list[str]]]:
+    fields = []
+    for item in items:
+        yield
+        fields.append(list_fields(item))
+    return fields
 
 
 def _texts(items: Sequence[Item]) -> Generator[None, None, list[str]]:

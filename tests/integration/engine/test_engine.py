@@ -219,8 +219,8 @@ async def test_a_catalogue_whose_items_are_all_gone_ranks_none(engine: Engine) -
 async def test_another_catalogue_answers_a_query_by_its_words_alone(engine: Engine) -> None:
     articles = [Item(each, title, "help_articles") for each, title in (("a", "blue rug"), ("b", "red desk lamp"))]
     await engine.upsert_items("help_articles", articles, deadline=soon())
-    query = await engine.texts.encode(["red lamp"], soon())
-    nearness = await engine.texts.encode([item_text(item) for item in articles], soon()) @ query[0]
+    query = await engine.texts.encode(["red lamp"], soon(), "sentence_embedding")
+    nearness = await engine.texts.encode([item.title for item in articles], soon(), "sentence_embedding") @ query[0]
     for shopper in ([], [bought(SEEN)]):
         request = RecommendRequest(shopper, NOW, "help_articles", query="red lamp")
         ranking = await recommend(engine, request, deadline=soon())

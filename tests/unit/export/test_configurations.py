@@ -15,6 +15,8 @@ from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.features.histories.history_arrays import EVENT_NUMBERS
 from portrait.features.histories.statistics import STATISTICS
 from portrait.features.release.layout import MODELS, TRAIT_HEADS, model_file
+from portrait.training.encoders.base_model import load_config
+from portrait.training.enums import DEFAULT_BASE_MODEL
 from portrait.training.settings import TrainSettings
 
 ALL = (*MODELS, TRAIT_HEADS)
@@ -67,7 +69,13 @@ def test_the_configurations_in_the_checkout_are_those_of_the_default_settings() 
         model: {value.name: list(value.dims) for value in (*config.input, *config.output)}
         for model, config in ((model, parsed(shipped / model / "config.pbtxt")) for model in ALL)
     }
-    assert dims["text_encoder"] == {"input_ids": [-1], "attention_mask": [-1], "embedding": [width]}
+    hidden = load_config(DEFAULT_BASE_MODEL).hidden_size
+    assert dims["text_encoder"] == {
+        "input_ids": [-1],
+        "attention_mask": [-1],
+        "embedding": [width],
+        "sentence_embedding": [hidden],
+    }
     assert dims["profile_encoder"] == {
         "event_embedding": [-1, width],
         "event_type": [-1],
@@ -120,6 +128,7 @@ name: "text_encoder" backend: "onnxruntime" default_model_filename: "model.onnx"
 input { name: "input_ids" data_type: TYPE_INT64 dims: [ -1 ] }
 input { name: "attention_mask" data_type: TYPE_INT64 dims: -1 }
 output [ { name: "embedding" data_type: TYPE_FP32 dims: [ -1 ] } ]
+output { name: "sentence_embedding" data_type: TYPE_FP32 dims: [ -1 ] }
 instance_group { count: 5 kind: KIND_GPU gpus: [ 0, 1 ] }
 optimization {
   graph { level: 1 }

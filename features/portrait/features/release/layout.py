@@ -8,6 +8,7 @@
     item_columns/                             what is in these lines, to be mapped into memory; see `items`
     item_words/                               words of these items, forward and inverted; see `word_index`
     item_vectors.npy                          float32 [items, dimension], unit length; float16 of many items
+    sentence_vectors.npy                      float32 [items of other catalogues, hidden], unit length: general language
     item_index.faiss                          finds the nearest items; not where comparing every item is cheaper
     item_statistics.npy                       float32 [items, statistics], see `item_statistics`; of an item without
                                               events, its neighbours' mean
@@ -40,6 +41,7 @@ ITEMS = "items.jsonl"
 ITEM_COLUMNS = "item_columns"
 ITEM_WORDS = "item_words"
 ITEM_VECTORS = "item_vectors.npy"
+SENTENCE_VECTORS = "sentence_vectors.npy"
 ITEM_INDEX = "item_index.faiss"
 ITEM_STATISTICS = "item_statistics.npy"
 COLD_START_NEIGHBOURS = "cold_start_neighbours.npy"

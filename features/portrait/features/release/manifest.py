@@ -23,6 +23,7 @@ from portrait.features.release.layout import (
     MODEL_FILE,
     MODELS,
     REPORT,
+    SENTENCE_VECTORS,
     TRAIT_HEADS,
     WORD_FILES,
     release_folder,
@@ -58,6 +59,8 @@ class Manifest:
     """SHA-256 of each file, by its path below the model repository."""
     ranker_inputs: list[str] = field(default_factory=list)
     """Inputs of the ranker's graph; must equal `candidates.RANKER_INPUTS`. Earlier versions named none."""
+    sentence_dimension: Annotated[int, Field(ge=0)] = 0
+    """Length of the text encoder's `sentence_embedding`; 0 of earlier versions, which had none."""
     data: dict[str, Any] = field(default_factory=dict)
     """Source, counts and span of time of the data set."""
     training: dict[str, Any] = field(default_factory=dict)
@@ -136,6 +139,7 @@ class Manifest:
             | {f"{ITEM_COLUMNS}/{name}" for name in COLUMN_FILES}
             | {f"{ITEM_WORDS}/{name}" for name in WORD_FILES}
             | ({ITEM_INDEX} if self.has_item_index else set())
+            | ({SENTENCE_VECTORS} if self.sentence_dimension else set())
         )
         graphs = (f"{model}/{self.release}/{MODEL_FILE}" for model in self.models)
         return frozenset((*graphs, *(f"releases/{self.release}/{name}" for name in names)))

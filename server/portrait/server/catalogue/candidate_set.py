@@ -38,6 +38,8 @@ class CandidateSet:
     """Price percentile in the item's category, NaN if unknown."""
     read_words: Callable[[], ItemWords]
     """Finds their words, which only searches and changes of a catalogue ask for."""
+    sentences: NDArray[np.float32] | None = None
+    """`[items, hidden]`, their sentence vectors; None in the default catalogue, which has none."""
 
     @property
     def item_ids(self) -> list[str]:
@@ -57,6 +59,7 @@ class CandidateSet:
             self.neighbours.select(places),
             self.percentile[places],
             lambda: self.read_words().select(places),
+            None if self.sentences is None else self.sentences[places],
         )
 
     def joined(self, other: "CandidateSet") -> "CandidateSet":
@@ -72,11 +75,20 @@ class CandidateSet:
             self.neighbours.concatenate(other.neighbours),
             np.concatenate([self.percentile, other.percentile]),
             lambda: self.read_words().concatenate(other.read_words()),
+            _join(self.sentences, other.sentences),
         )
 
 
+def _join(some: NDArray[np.float32] | None, others: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
+    return None if some is None or others is None else np.concatenate([some, others])
+
+
 def candidates_from_text(
-    release: Release, catalogue: str, items: Sequence[Item], words: NDArray[np.float32]
+    release: Release,
+    catalogue: str,
+    items: Sequence[Item],
+    words: NDArray[np.float32],
+    sentences: NDArray[np.float32] | None = None,
 ) -> CandidateSet:
     """Build candidates from item texts and from behaviour: the items' own, or else that of their cold-start neighbours.
 
@@ -88,6 +100,7 @@ def candidates_from_text(
         catalogue: the items'.
         items: some items, of the release or not.
         words: `[items, dimension]`, embeddings of their texts.
+        sentences: `[items, hidden]`, their sentence vectors; None in the default catalogue.
     """
     if catalogue == DEFAULT_CATALOGUE:
         rows = np.array([release.items.row(catalogue, item.item_id) for item in items], dtype=np.int64)
@@ -110,4 +123,5 @@ def candidates_from_text(
         neighbours,
         np.array([release.price_scale.percentile(item.category_path, item.price) for item in items], dtype=np.float64),
         lambda: found_words,
+        sentences,
     )

@@ -32,7 +32,7 @@ class Catalogue:
 
     def __init__(self, name: str, release: Release) -> None:
         self._name = name
-        self._stock, self._added = ReleaseItems(name, release), CatalogueDelta(release.dimension)
+        self._stock, self._added = ReleaseItems(name, release), _make_delta(name, release)
         self._live_release_rows = self._stock.items
         self._live_delta_rows = np.empty(0, dtype=bool)
         self._publish()
@@ -74,9 +74,14 @@ class Catalogue:
         living = np.flatnonzero(self._live_delta_rows)
         if len(self._added) - len(living) <= max(_MAX_DELETED_ROWS, len(living)):
             return
-        compacted = CatalogueDelta(self._stock.release.dimension)
+        compacted = _make_delta(self._name, self._stock.release)
         compacted.append(self._added.take(living))
         self._added, self._live_delta_rows = compacted, np.ones(len(living), dtype=bool)
+
+
+def _make_delta(name: str, release: Release) -> CatalogueDelta:
+    sentence_dimension = 0 if name == DEFAULT_CATALOGUE else release.manifest.sentence_dimension
+    return CatalogueDelta(release.dimension, sentence_dimension)
 
 
 class Catalogues:

@@ -42,11 +42,13 @@ class CatalogueDelta:
 
     Args:
         dimension: length of the vectors.
+        sentence_dimension: length of the sentence vectors; 0 in the default catalogue, which has none.
     """
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, sentence_dimension: int) -> None:
         self._items: list[Item] = []
         self._vectors = GrowableArray(np.empty((0, dimension), dtype=np.float32))
+        self._sentences = GrowableArray(np.empty((0, sentence_dimension), dtype=np.float32))
         self._numbers = GrowableArray(np.empty(0, dtype=_NUMBERS))
         self._words = GrowableArray(np.empty(0, dtype=np.uint32))
         self._word_places = GrowableArray(np.empty(0, dtype=np.uint8))
@@ -61,6 +63,11 @@ class CatalogueDelta:
     def vectors(self) -> NDArray[np.float32]:
         """`[places, dimension]`."""
         return self._vectors.rows
+
+    @property
+    def sentences(self) -> NDArray[np.float32]:
+        """`[places, sentence_dimension]`."""
+        return self._sentences.rows
 
     @property
     def numbers(self) -> NDArray[np.void]:
@@ -89,6 +96,8 @@ class CatalogueDelta:
         self._words.append(words.words)
         self._word_places.append(words.places)
         self._vectors.append(candidates.vectors)
+        if candidates.sentences is not None:
+            self._sentences.append(candidates.sentences)
         self._numbers.append(numbers)
         self._items.extend(items)
         # Readers come by way of this one: they find nothing that is not there whole.
@@ -136,4 +145,5 @@ class CatalogueDelta:
             ColdStartNeighbours(numbers["neighbours"], numbers["weights"]),
             numbers["percentile"],
             partial(self.words(len(self)).select, places),
+            self.sentences[places] if len(self.sentences) else None,
         )

@@ -90,6 +90,12 @@ class ReleaseItems:
             for count, k, among, _ in counted
         ]
 
+    def nearest_sentences(self, query: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
+        """The rows whose sentence vectors are nearest to a query's, `[hidden]`; not of the default catalogue."""
+        rows, scores = self.release.rows_with_sentences, self.release.sentence_vectors @ query
+        places = top_k(scores, k, bits.contains_rows(among, rows))
+        return rows[places], scores[places]
+
     def matching(self, query: QueryWords, k: int, among: RowBitmap) -> Found:
         """The rows that hold words of a query, the best described first; equally described ones by popularity."""
         return self.release.words.find(query, self.release.popularity, k, among)

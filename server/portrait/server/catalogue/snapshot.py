@@ -16,7 +16,7 @@ from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.candidates.history_summary import NO_GROUP
 from portrait.features.candidates.item_statistics import POPULARITY
 from portrait.features.candidates.sources import order_by_popularity
-from portrait.features.events import Event, Item
+from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.items.item_table import ItemTable
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import Found
@@ -152,6 +152,14 @@ class Snapshot:
         """Return the vectors of rows, `[rows, dimension]`."""
         return self._column(rows, self._stock.release.vectors, self._added.vectors).astype(np.float32, copy=False)
 
+    def sentences(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the sentence vectors of rows, `[rows, hidden]`; the default catalogue has none."""
+        release, of_stock = self._stock.release, rows < self._stock.rows
+        values = np.empty((len(rows), release.manifest.sentence_dimension), dtype=np.float32)
+        values[of_stock] = release.find_sentence_vectors(rows[of_stock])
+        values[~of_stock] = self._added.sentences[rows[~of_stock] - self._stock.rows]
+        return values
+
     def popularity(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the popularity of rows by all events, `[rows]`."""
         return self.statistics(rows)[:, POPULARITY]
@@ -213,6 +221,7 @@ class Snapshot:
             ),
             self._column(rows, release.items.columns.percentile, numbers["percentile"]),
             partial(self._words, rows),
+            None if self.name == DEFAULT_CATALOGUE else self.sentences(rows),
         )
 
     def _words(self, rows: NDArray[np.int64]) -> ItemWords:
@@ -283,6 +292,16 @@ class Snapshot:
             places = top_k(scores, k, selection.added)
             answers.append(self._merged(k, found, (places, scores[places])))
         return answers
+
+    def nearest_sentences(self, query: NDArray[np.float32], k: int, selection: Selection) -> NDArray[np.int64]:
+        """Find the `k` rows of a selection whose sentence vectors are nearest to a query's, `[hidden]`.
+
+        All are compared. The default catalogue has no sentence vectors.
+        """
+        stock = self._stock.nearest_sentences(query, k, selection.stock) if self._stock.rows else _NOTHING
+        scores = self._added.sentences[: len(self._live_delta_rows)] @ query
+        places = top_k(scores, k, selection.added)
+        return self._merged(k, stock, (places, scores[places]))
 
     def matching(self, query: QueryWords, k: int, selection: Selection) -> NDArray[np.int64]:
         """Find the `k` rows of a selection that a query's words describe best; only rows that hold one of them."""

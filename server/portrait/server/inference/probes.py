@@ -24,11 +24,12 @@ class Probe:
     """The shape that each output must have."""
 
 
-def probes(dimension: int, traits: int) -> dict[str, Probe]:
+def probes(dimension: int, sentence_dimension: int, traits: int) -> dict[str, Probe]:
     """Make a probe for each graph of a release.
 
     Args:
         dimension: length of its vectors.
+        sentence_dimension: length of its sentence embeddings.
         traits: how many its `trait_heads` gives; 0 if it has none.
     """
     vector = np.zeros((1, dimension), dtype=np.float32)
@@ -36,7 +37,7 @@ def probes(dimension: int, traits: int) -> dict[str, Probe]:
     made = {
         "text_encoder": Probe(
             {name: np.ones((1, _TOKENS), dtype=np.int64) for name in ("input_ids", "attention_mask")},
-            {"embedding": (1, dimension)},
+            {"embedding": (1, dimension), "sentence_embedding": (1, sentence_dimension)},
         ),
         "profile_encoder": Probe(
             {

@@ -39,6 +39,8 @@ class Shopper:
     release: Release
     query_words: QueryWords | None = None
     """The words of the query; None without one."""
+    query_sentence: NDArray[np.float32] | None = None
+    """`[hidden]`, the query's sentence embedding; None without a query, and in the default catalogue."""
 
     @cached_property
     def related(self) -> RelatedItems:

@@ -4,7 +4,9 @@ import asyncio
 import itertools
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +33,14 @@ behind the numbers, and what to change on a GPU."""
 QUEUE = 20_000
 """Texts that may be unanswered at one time."""
 
+TextOutput = Literal["embedding", "sentence_embedding"]
+"""An output of the text encoder: in the space of items and profiles, or in general language."""
+
 _ENTRY_BYTES = 500
 """A cached text's memory beside its vector's numbers and its characters: string, array and dictionary entry."""
+
+_SENTENCE_CACHE_PART = 8
+"""Sentence embeddings, of searches in other catalogues than the products', get so small a part of the memory."""
 
 
 class TextCache:
@@ -107,27 +115,46 @@ class TextEncoder:
     def __init__(self, models: TritonModels, release: Release, cache_bytes: int, instances: int) -> None:
         self._models, self._release = models, release
         self._tokeniser = Tokeniser(release.tokenizer)
-        self._in_flight: dict[tuple[str, bool], _InFlight] = {}
+        self._dimensions: dict[TextOutput, int] = {
+            "embedding": release.dimension,
+            "sentence_embedding": release.manifest.sentence_dimension,
+        }
+        self._in_flight: dict[tuple[TextOutput, str, bool], _InFlight] = {}
         self.cache = TextCache(cache_bytes)
-        self.batcher: Batcher[list[int], NDArray[np.float32]] = Batcher(
-            self._run, len, SHAPES, concurrency=instances + AHEAD, limit=QUEUE, instances=instances, name="text_encoder"
+        """The embeddings of texts."""
+        self._caches: dict[TextOutput, TextCache] = {
+            "embedding": self.cache,
+            "sentence_embedding": TextCache(cache_bytes // _SENTENCE_CACHE_PART),
+        }
+        self.batcher: Batcher[_Text, NDArray[np.float32]] = Batcher(
+            self._run,
+            lambda text: len(text.tokens),
+            SHAPES,
+            concurrency=instances + AHEAD,
+            limit=QUEUE,
+            instances=instances,
+            name="text_encoder",
         )
 
-    async def encode(self, texts: Sequence[str], deadline: float | None) -> NDArray[np.float32]:
+    async def encode(
+        self, texts: Sequence[str], deadline: float | None, output: TextOutput = "embedding"
+    ) -> NDArray[np.float32]:
         """`[texts, dimension]`, unit length. A text that another request waits for is not computed again.
 
         Args:
             texts: at least zero of them.
             deadline: `loop.time()` at which the caller's time is up; None if never.
+            output: the output wanted, which decides the dimension.
         """
-        normal = [normalise_text(text) for text in texts]
-        known = {text: self.cache.get(text) for text in dict.fromkeys(normal)}
+        normal, cache = [normalise_text(text) for text in texts], self._caches[output]
+        known = {text: cache.get(text) for text in dict.fromkeys(normal)}
         found = {text: vector for text, vector in known.items() if vector is not None}
         missing = [text for text in known if text not in found]
         if missing:
             tokens = await self._tokeniser.token_ids(missing)
-            found |= await self._encode_missing(dict(zip(missing, tokens, strict=True)), deadline)
-        embeddings = np.empty((len(normal), self._release.dimension), dtype=np.float32)
+            wanted = {text: _Text(tokens, output) for text, tokens in zip(missing, tokens, strict=True)}
+            found |= await self._encode_missing(wanted, deadline)
+        embeddings = np.empty((len(normal), self._dimensions[output]), dtype=np.float32)
         for place, text in enumerate(normal):
             embeddings[place] = found[text]
         return embeddings
@@ -135,24 +162,26 @@ class TextEncoder:
     def take_over(self, other: "TextEncoder") -> None:
         """Remember the embeddings of another release, if its texts are encoded by the same graph and tokenizer."""
         if self._release.text_encoder_hashes == other._release.text_encoder_hashes:
-            self.cache.copy_from(other.cache)
+            for output, cache in self._caches.items():
+                cache.copy_from(other._caches[output])
 
     async def warm_up(self) -> None:
         """Run the shapes of single texts, so that the first to ask does not wait for a runtime that compiles them."""
         for length in SHAPES.lengths:
+            text = _Text([0] * length, "embedding")
             # At the same time, so that each instance gets one: each compiles for itself.
-            await asyncio.gather(*(self._run([[0] * length], length, None) for _ in range(self.batcher.instances)))
+            await asyncio.gather(*(self._run([text], length, None) for _ in range(self.batcher.instances)))
 
     async def _encode_missing(
-        self, missing: dict[str, list[int]], deadline: float | None
+        self, missing: "dict[str, _Text]", deadline: float | None
     ) -> dict[str, NDArray[np.float32]]:
         """Embeddings of texts that were not in the cache before they were tokenised."""
         found: dict[str, NDArray[np.float32]] = {}
         while missing:
             in_flight: dict[str, _InFlight] = {}
             try:
-                for text, tokens in missing.items():
-                    in_flight[text] = self._join_in_flight(text, tokens, deadline)
+                for text, tokenised in missing.items():
+                    in_flight[text] = self._join_in_flight(text, tokenised, deadline)
                 await _all_done([pending.answer for pending in in_flight.values()])
                 for text, pending in in_flight.items():
                     if not pending.is_late:
@@ -160,40 +189,47 @@ class TextEncoder:
             finally:
                 for pending in in_flight.values():
                     pending.leave()
-            missing = {text: tokens for text, tokens in missing.items() if text not in found}
+            missing = {text: tokenised for text, tokenised in missing.items() if text not in found}
             # A pending has the deadline of the one who began it; others may have time left.
             if missing and deadline is not None and deadline <= asyncio.get_running_loop().time():
                 raise DeadlineExceeded("the deadline passed while texts waited to be encoded")
         return found
 
-    def _join_in_flight(self, text: str, tokens: list[int], deadline: float | None) -> "_InFlight":
+    def _join_in_flight(self, text: str, tokenised: "_Text", deadline: float | None) -> "_InFlight":
         """A text under way, shared with all who ask for it at the same time and with the same urgency."""
-        key = (text, current_caller_key().background)
+        key = (tokenised.output, text, current_caller_key().background)
         pending = self._in_flight.get(key)
         if pending is None or pending.answer.done():
             # Another call may have brought it in while this one was tokenising.
-            if (vector := self.cache.peek(text)) is not None:
+            if (vector := self._caches[tokenised.output].peek(text)) is not None:
                 return _InFlight.completed(vector)
-            pending = self._in_flight[key] = _InFlight(self.batcher.submit(tokens, deadline))
+            pending = self._in_flight[key] = _InFlight(self.batcher.submit(tokenised, deadline))
             pending.answer.add_done_callback(partial(self._complete, key, pending))
         pending.waiting += 1
         return pending
 
     def _complete(
-        self, key: tuple[str, bool], pending: "_InFlight", answer: "asyncio.Future[NDArray[np.float32]]"
+        self, key: tuple[TextOutput, str, bool], pending: "_InFlight", answer: "asyncio.Future[NDArray[np.float32]]"
     ) -> None:
         if self._in_flight.get(key) is pending:
             del self._in_flight[key]
         if not answer.cancelled() and answer.exception() is None:
-            self.cache.put(key[0], answer.result())
+            self._caches[key[0]].put(key[1], answer.result())
 
-    async def _run(
-        self, rows: Sequence[list[int]], length: int, deadline: float | None
-    ) -> Sequence[NDArray[np.float32]]:
-        batch = self._release.tokenizer.pad(rows, length)
+    async def _run(self, rows: "Sequence[_Text]", length: int, deadline: float | None) -> Sequence[NDArray[np.float32]]:
+        batch = self._release.tokenizer.pad([row.tokens for row in rows], length)
         inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        shapes = {"embedding": (len(rows), self._release.dimension)}
-        return list((await self._models.run("text_encoder", inputs, shapes, deadline))["embedding"])
+        shapes: dict[str, tuple[int, ...]] = {row.output: (len(rows), self._dimensions[row.output]) for row in rows}
+        answer = await self._models.run("text_encoder", inputs, shapes, deadline)
+        return [answer[row.output][place] for place, row in enumerate(rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A tokenised text, and the output that is wanted of it."""
+
+    tokens: list[int]
+    output: TextOutput
 
 
 class _InFlight:

@@ -96,6 +96,8 @@ def generate_candidates(
         found += catalogue.nearest(vector, [(count, allowed), (COLD_CANDIDATES, cold_items)])
     if not found:
         found.append(catalogue.popular(count, allowed))
+    if shopper.query_sentence is not None:
+        found.append(catalogue.nearest_sentences(shopper.query_sentence, count, allowed))
     if shopper.query_words:
         found.append(catalogue.matching(shopper.query_words, max(WORD_CANDIDATES, k), allowed))
     # Behaviour says nothing of cold items: training gives them to the ranker by their vectors alone.

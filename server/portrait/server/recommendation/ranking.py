@@ -1,5 +1,6 @@
 """Ranking: the best items of a catalogue for a shopper, or the caller's own candidates in order."""
 
+import asyncio
 import math
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
@@ -14,6 +15,7 @@ from portrait.features.candidates.history_summary import HistorySummary
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.features.generators import run_to_completion
 from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
+from portrait.features.text.normalisation import normalise_text
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.snapshot import Snapshot
@@ -108,8 +110,8 @@ async def recommend(engine: Engine, request: RecommendRequest, *, deadline: floa
 
 
 async def _recommend(engine: Engine, request: RecommendRequest, deadline: float | None) -> Ranking:
-    catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, snapshots, deadline)
+    catalogue = engine.catalogues[request.catalogue].now
+    shopper = await _encode_shopper(engine, request, deadline)
     left_out = request.history if request.exclude_seen else ()
     history = summarise_shopper(shopper, catalogue, request.as_of)
     plan = request.rules.plan(catalogue, request.history, request.query, request.as_of)
@@ -122,6 +124,16 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
     boosts = plan.compute_boosts(catalogue, chosen.numbers) if plan else None
     ordered = await _rank_candidates(engine, chosen, shopper, history, request, count, deadline, boosts)
     return _make_ranking(engine, _arrange(catalogue, ordered, request, plan), request)
+
+
+async def _encode_shopper(engine: Engine, request: RankingRequest, deadline: float | None) -> Shopper:
+    """Encode the shopper who asks; the query in general language too, where other things than products are searched."""
+    encoding = engine.shoppers.encode(request.history, request.query, request.as_of, engine.snapshots, deadline)
+    if request.catalogue == DEFAULT_CATALOGUE or not normalise_text(request.query):
+        return await encoding
+    query = engine.texts.encode([request.query], deadline, "sentence_embedding")
+    shopper, [sentence] = await asyncio.gather(encoding, query)
+    return replace(shopper, query_sentence=sentence)
 
 
 async def _run_generation(
@@ -198,8 +210,8 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
 
 
 async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
-    catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, snapshots, deadline)
+    catalogue = engine.catalogues[request.catalogue].now
+    shopper = await _encode_shopper(engine, request, deadline)
     work = _group_duplicates(request.candidates)
     copies, distinct = run_to_completion(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
     known = await _collect_candidates(engine, catalogue, list(distinct.values()), deadline)
@@ -276,12 +288,14 @@ async def _rank_candidates(
 ) -> list[RankedItem]:
     """Rank the best `k` candidates; equal scores are ordered by item id. `boosts`, `[candidates]`, add to the scores.
 
-    The ranker learnt from queries for products only. In other catalogues text similarity alone scores a query.
+    The ranker learnt from queries for products only, and so did the space of products. In other catalogues the cosine
+    of sentence vectors alone scores a query.
     """
     features = compute_features(chosen, shopper, history)
     scores = await engine.ranker.score(shopper.profile, shopper.query, chosen.vectors, features, deadline)
-    by_similarity = request.catalogue != DEFAULT_CATALOGUE and shopper.query.any()
-    deciding = chosen.vectors @ shopper.query if by_similarity else scores.score
+    deciding = scores.score
+    if chosen.sentences is not None and shopper.query_sentence is not None:
+        deciding = chosen.sentences @ shopper.query_sentence
     if boosts is not None:
         deciding = deciding + boosts
     score, click, purchase = deciding.tolist(), scores.click.tolist(), scores.purchase.tolist()

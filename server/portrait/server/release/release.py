@@ -69,6 +69,8 @@ class Release:
     """`[items, dimension]`, unit length; float16 of many items."""
     index: ScanIndex | IvfIndex | None
     """Finds the nearest of many items; None where all are compared, or another process searches."""
+    sentence_vectors: NDArray[np.float32]
+    """`[rows_with_sentences, hidden]`, unit length: general language, for catalogues of which training knows no query."""
     statistics: NDArray[np.float32]
     """`[items, len(ITEM_STATISTICS)]`; of a cold item, the mean of its neighbours."""
     neighbours: ColdStartNeighbours
@@ -102,6 +104,17 @@ class Release:
         """The part of the items that another process needs, to search the nearest of them."""
         columns = self.items.columns
         return IndexedRows(self.vectors, columns.catalogue, columns.path, columns.brand, columns.price, self.is_cold)
+
+    @cached_property
+    def rows_with_sentences(self) -> NDArray[np.int64]:
+        """The rows of other catalogues than the default one, ascending."""
+        codes = self.items.codes.catalogues
+        own = codes.index(DEFAULT_CATALOGUE) if DEFAULT_CATALOGUE in codes else -1
+        return np.flatnonzero(self.items.columns.catalogue != own)
+
+    def find_sentence_vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """`[rows, hidden]`: sentence vectors of rows, all of them of other catalogues than the default one."""
+        return self.sentence_vectors[np.searchsorted(self.rows_with_sentences, rows)]
 
     @property
     def popularity(self) -> NDArray[np.float32]:
@@ -194,6 +207,7 @@ class Release:
             index=read(release_layout.ITEM_INDEX, lambda path: open_index(path, vectors))
             if manifest.has_item_index and open_remote_index is None
             else None,
+            sentence_vectors=read(release_layout.SENTENCE_VECTORS, map_array),
             statistics=read(release_layout.ITEM_STATISTICS, map_array),
             neighbours=read(release_layout.COLD_START_NEIGHBOURS, lambda path: ColdStartNeighbours.load(path.parent)),
             relations=read(release_layout.RELATIONS, Relations.load),
@@ -217,6 +231,8 @@ class Release:
         yield release_layout.ITEMS, lambda _: self.items.verify()
         yield release_layout.ITEM_WORDS, lambda _: check_words(self.words, items)
         yield release_layout.ITEM_VECTORS, lambda _: check_vectors(self.vectors, items, self.dimension)
+        with_sentences = (len(self.rows_with_sentences), self.manifest.sentence_dimension)
+        yield release_layout.SENTENCE_VECTORS, lambda _: check_vectors(self.sentence_vectors, *with_sentences)
         yield release_layout.ITEM_STATISTICS, lambda _: check_statistics(self.statistics, items)
         yield release_layout.COLD_START_NEIGHBOURS, lambda _: check_neighbours(self.neighbours, items)
         yield release_layout.RELATIONS, lambda _: check_relations(self.relations, items)
@@ -237,6 +253,11 @@ def _check_features(manifest: Manifest) -> None:
             raise ReleaseError(
                 f"release {manifest.release} was trained with other {name}: {', '.join(made) or 'unnamed'}"
             )
+    if not manifest.sentence_dimension:
+        raise ReleaseError(
+            f"release {manifest.release} is of an older version, whose text encoder gives no sentence_embedding: "
+            "export its run again"
+        )
 
 
 def _read_scale(path: Path) -> PriceScale:

@@ -14,7 +14,7 @@ from portrait.export.nearest import inverted_file
 from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.candidates.history_summary import NO_GROUP
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS, POPULARITY, RECENT_POPULARITY
-from portrait.features.events import Event, EventType, Item
+from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
 from portrait.features.items.item_table import ItemTable, fold_brand, format_item_line
 from portrait.features.items.prices import PriceScale
 from portrait.features.search.flat import FlatIndex
@@ -44,11 +44,17 @@ def release_of(items: Sequence[Item]) -> Release:
     scale = PriceScale.fit([item.category_path for item in items], prices)
     statistics = np.zeros((len(items), len(ITEM_STATISTICS)), dtype=np.float32)
     statistics[:, POPULARITY] = np.linspace(1.0, 0.0, len(items))
+    others = np.flatnonzero([item.catalogue != DEFAULT_CATALOGUE for item in items])
+    sentences = directions(*range(len(others)))
     return cast(
         Release,
         SimpleNamespace(
             items=ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
             nearest=None,
+            manifest=SimpleNamespace(sentence_dimension=2),
+            sentence_vectors=sentences,
+            rows_with_sentences=others,
+            find_sentence_vectors=lambda rows: sentences[np.searchsorted(others, rows)],
             words=WordIndex.from_items(items),
             vectors=vectors(*range(len(items))),
             statistics=statistics,
@@ -75,8 +81,13 @@ def vectors(*values: float) -> NDArray[np.float32]:
     return np.array([(value, 1.0) for value in values], dtype=np.float32).reshape(-1, 2)
 
 
+def directions(*angles: float) -> NDArray[np.float32]:
+    """One vector of unit length an angle."""
+    return np.array([(np.cos(angle), np.sin(angle)) for angle in angles], dtype=np.float32).reshape(-1, 2)
+
+
 def cold_items(items: Sequence[Item], *values: float) -> CandidateSet:
-    """Items that nobody lends to, with a vector for each value."""
+    """Items that nobody lends to, with a vector for each value, and a sentence vector in its direction."""
     count = len(items)
     paths, brands = (sorted({read(item) for item in ITEMS}) for read in (_read_path, _read_brand))
     return CandidateSet(
@@ -90,6 +101,7 @@ def cold_items(items: Sequence[Item], *values: float) -> CandidateSet:
         ColdStartNeighbours.empty(count),
         np.full(count, np.nan),
         partial(ItemWords.from_items, items),
+        directions(*values) if items and items[0].catalogue != DEFAULT_CATALOGUE else None,
     )
 
 
@@ -342,6 +354,18 @@ def test_catalogues_are_apart() -> None:
     assert snapshots.item(seen._replace(catalogue="unheard-of")) is None
     assert snapshots.item(seen._replace(item_id="unheard-of")) is None
     assert snapshots.item(Event("2", EventType.SEARCH, query="lamp")) is None
+
+
+def test_other_catalogues_are_searched_by_sentence_vectors() -> None:
+    ads = Catalogue("ads", release_of([*ITEMS, Item("rug", "Another", catalogue="ads")]))
+    ads.upsert(cold_items([Item("lamp", "A lamp", catalogue="ads"), Item("rug", "A rug", catalogue="ads")], 0.6, 3))
+    query, everything = directions(0.7)[0], ads.now.select(Filter(), np.empty(0, dtype=np.int64))
+    found = ads.now.take(ads.now.nearest_sentences(query, 3, everything))
+    assert found.item_ids == ["lamp", "desk", "rug"]
+    np.testing.assert_allclose(found.sentences, directions(0.6, 0, 3))
+    assert ads.now.take(ads.now.nearest_sentences(query, 1, everything)).item_ids == ["lamp"]
+    without = ads.now.select(Filter(exclude_item_ids=["lamp"]), np.empty(0, dtype=np.int64))
+    assert ads.now.take(ads.now.nearest_sentences(query, 2, without)).item_ids == ["desk", "rug"]
 
 
 def test_a_catalogue_of_no_release_goes_with_its_last_item() -> None:

@@ -21,10 +21,11 @@ from portrait.server.inference.triton import TritonModels
 from portrait.server.release.release import Release
 
 CACHE_BYTES = 1 << 20
+_SIGNS = {"embedding": 1, "sentence_embedding": -1}
 
 
 class Models:
-    """Stands for Triton: a text's embedding is the sum of its tokens, in every place."""
+    """Stands for Triton: a text's embedding is the sum of its tokens, its sentence embedding minus that."""
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
@@ -34,7 +35,11 @@ class Models:
         self.hold: asyncio.Event | None = None
 
     async def run(
-        self, model: str, inputs: Mapping[str, NDArray[Any]], outputs: object, deadline: float | None
+        self,
+        model: str,
+        inputs: Mapping[str, NDArray[Any]],
+        outputs: Mapping[str, tuple[int, int]],
+        deadline: float | None,
     ) -> dict[str, NDArray[np.float32]]:
         self.batches.append(inputs["input_ids"].shape)
         self.texts += len(inputs["input_ids"])
@@ -42,8 +47,8 @@ class Models:
             await self.hold.wait()
         if self.failure is not None:
             raise self.failure
-        sums = (inputs["input_ids"] * inputs["attention_mask"]).sum(1, keepdims=True)
-        return {"embedding": np.repeat(sums, self.dimension, axis=1).astype(np.float32)}
+        sums = (inputs["input_ids"] * inputs["attention_mask"]).sum(1, keepdims=True).astype(np.float32)
+        return {name: np.repeat(_SIGNS[name] * sums, shape[1], axis=1) for name, shape in outputs.items()}
 
 
 @pytest.fixture(scope="module")
@@ -259,6 +264,25 @@ def test_a_cache_copies_another_as_far_as_there_is_room() -> None:
     assert [text for text in "abc" if small.peek(text) is not None] == ["b", "c"]
     small.copy_from(whole)
     assert small.bytes == sum(np.zeros(100, dtype=np.float32).nbytes + 504 for _ in range(2))
+
+
+async def test_both_outputs_of_a_text_come_from_one_batch_and_are_remembered_apart(
+    encoder: TextEncoder, models: Models, release: Release
+) -> None:
+    models.hold = asyncio.Event()
+    first = asyncio.create_task(encoder.encode(["something else"], None))
+    await settle()
+    embedding = asyncio.create_task(encoder.encode(["red lamp"], None))
+    sentence = asyncio.create_task(encoder.encode(["red lamp"], None, "sentence_embedding"))
+    await settle()
+    models.hold.set()
+    await asyncio.gather(first, embedding, sentence)
+    count = len(models.batches)
+    for output, vectors in (("embedding", await embedding), ("sentence_embedding", await sentence)):
+        np.testing.assert_array_equal(vectors, await encoder.encode(["red lamp"], None, output))
+    assert len(models.batches) == count
+    assert (await sentence).shape == (1, release.manifest.sentence_dimension)
+    assert (await sentence)[0, 0] == -(await embedding)[0, 0]
 
 
 @pytest.mark.parametrize("same", [True, False])

@@ -85,6 +85,7 @@ def release() -> Release:
         "items": ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
         "words": WordIndex.from_items(items),
         "index": None,
+        "sentence_vectors": np.zeros((0, 2), dtype=np.float32),
         "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
         "statistics": np.zeros((COUNT, len(ITEM_STATISTICS)), dtype=np.float32),
         "neighbours": ColdStartNeighbours.of_known_items(np.arange(COUNT)),
@@ -92,7 +93,9 @@ def release() -> Release:
         "relations": Relations({name: lead(0, FAR) for name in RELATIONS}),
     }
     rest = {"number": 1, "tokenizer": None, "rarity": InverseDocumentFrequency.from_counts(0, {})}
-    return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, subspaces=1)), **held, **rest)
+    return Release(
+        manifest=cast(Manifest, SimpleNamespace(dimension=2, subspaces=1, sentence_dimension=2)), **held, **rest
+    )
 
 
 def shopper(release: Release, items: Sequence[str] = ("0",)) -> Shopper:
@@ -243,7 +246,7 @@ def test_habits_by_category_and_brand_are_those_of_the_catalogue_as_it_is_now(re
 def test_another_catalogue_is_not_led_to(release: Release) -> None:
     ads = Catalogue("ads", release)
     items = [Item(item.item_id, item.title, catalogue="ads") for item in release.items]
-    ads.upsert(candidates_from_text(release, "ads", items, release.vectors))
+    ads.upsert(candidates_from_text(release, "ads", items, release.vectors, release.vectors))
     found = generate(ads.now, shopper(release))
     assert str(FAR) not in found.item_ids
     told = features(ads.now, shopper(release), found)

@@ -52,6 +52,7 @@ def released(paths: list[tuple[str, ...]]) -> Release:
         "items": ItemTable.from_lines("".join(map(format_item_line, items)).encode(), scale),
         "words": WordIndex.from_items(items),
         "index": None,
+        "sentence_vectors": np.zeros((0, 2), dtype=np.float32),
         "vectors": np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32),
         "statistics": statistics,
         "neighbours": ColdStartNeighbours.of_known_items(np.arange(count)),
@@ -59,7 +60,9 @@ def released(paths: list[tuple[str, ...]]) -> Release:
         "relations": Relations(dict.fromkeys(RELATIONS, nothing)),
     }
     rest = {"number": 1, "tokenizer": None, "rarity": InverseDocumentFrequency.from_counts(0, {})}
-    return Release(manifest=cast(Manifest, SimpleNamespace(dimension=2, subspaces=1)), **held, **rest)
+    return Release(
+        manifest=cast(Manifest, SimpleNamespace(dimension=2, subspaces=1, sentence_dimension=2)), **held, **rest
+    )
 
 
 def shopper(release: Release, known: bool) -> Shopper:

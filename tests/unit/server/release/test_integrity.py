@@ -308,6 +308,10 @@ UNSOUND: dict[str, tuple[Damage, str]] = {
         array(release_layout.ITEM_VECTORS, lambda vectors: vectors.astype("i8")),
         "item_vectors.npy",
     ),
+    "a sentence vector too many": (
+        array(release_layout.SENTENCE_VECTORS, lambda vectors: np.ones((1, vectors.shape[1]), vectors.dtype)),
+        "sentence_vectors.npy",
+    ),
     "statistics of a single item": (array(release_layout.ITEM_STATISTICS, lambda values: values[0]), "item_statistics"),
     "a statistic less": (array(release_layout.ITEM_STATISTICS, lambda values: values[:, 1:]), "item_statistics.npy"),
     "a statistic that is no number": (array(release_layout.ITEM_STATISTICS, nan), "item_statistics.npy"),

@@ -101,6 +101,17 @@ def test_a_release_of_other_features_is_refused(repository: Path, columns: str) 
         Release.load(repository, 1)
 
 
+def test_a_release_of_a_text_encoder_with_one_output_is_refused(repository: Path) -> None:
+    def make_older(manifest: dict[str, Any]) -> None:
+        del manifest["sentence_dimension"]
+        (release_layout.release_folder(repository, 1) / release_layout.SENTENCE_VECTORS).unlink()
+        del manifest["hashes"]["releases/1/sentence_vectors.npy"]
+
+    edit_manifest(repository, make_older)
+    with pytest.raises(ReleaseError, match="gives no sentence_embedding"):
+        Release.load(repository, 1)
+
+
 def test_vectors_of_another_dimension_are_refused(repository: Path) -> None:
     edit_manifest(repository, lambda manifest: manifest.update(dimension=8))
     with pytest.raises(ReleaseError, match="damaged"):

@@ -1,13 +1,18 @@
 """Profiles and item vectors of a trained model, and the full ranking of a catalogue for held-out targets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
+from portrait.features.events import Item
 from portrait.features.histories.history_arrays import MAX_ENCODED_SLOTS, compute_ages
+from portrait.features.items.sentence_vectors import average_fields, list_fields
 from portrait.features.search.largest import find_largest
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.devices import to_device
@@ -43,6 +48,21 @@ def encode_items(model: PortraitModel, cache: TextCache, corpus: Corpus) -> NDAr
 def embed_texts(model: PortraitModel, cache: TextCache) -> Tensor:
     """`[texts, dimension]`: embeddings of the corpus' texts, on the CPU."""
     return model.text.head(cache.pooled).cpu()
+
+
+def encode_sentences(cache: TextCache, items: Sequence[Item]) -> NDArray[np.float32]:
+    """Encode items in general language: `[items, hidden]`, unit length.
+
+    Args:
+        cache: its encoder encodes the items' fields.
+        items: some items, of the corpus or not.
+    """
+    fields = [list_fields(item) for item in items]
+    rows = {text: row for row, text in enumerate(dict.fromkeys(chain.from_iterable(fields)))}
+    texts = cache.share_encoder(list(rows))
+    texts.recompute()
+    places = np.array([rows[text] for text in chain.from_iterable(fields)], dtype=np.int64)
+    return average_fields(functional.normalize(texts.pooled, dim=-1).cpu().numpy()[places], list(map(len, fields)))
 
 
 @torch.no_grad()

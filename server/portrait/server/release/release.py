@@ -70,7 +70,7 @@ class Release:
     index: ScanIndex | IvfIndex | None
     """Finds the nearest of many items; None where all are compared, or another process searches."""
     sentence_vectors: NDArray[np.float32]
-    """`[rows_with_sentences, hidden]`, unit length: general language, for catalogues of which training knows no query."""
+    """`[rows_with_sentences, hidden]`, unit length: for catalogues of which training knows no query."""
     statistics: NDArray[np.float32]
     """`[items, len(ITEM_STATISTICS)]`; of a cold item, the mean of its neighbours."""
     neighbours: ColdStartNeighbours

@@ -150,9 +150,10 @@ def fit_ranker(
 def settle_past(
     ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, rows: NDArray[np.int64]
 ) -> None:
-    """Let the past move no result of a search, unless later searches are foreseen better by it, beyond chance.
+    """Let the past move no result of a search, unless what later searches want stands higher by it, beyond chance.
 
-    A log without searches tells nothing, and the share stays small, as it begins.
+    The places count, not the likelihood: the past may make a ranking surer of itself and yet no better. A log without
+    searches tells nothing, and the share stays small, as it begins.
 
     Args:
         ranker: the ranker.
@@ -165,21 +166,26 @@ def settle_past(
     if not len(asked):
         return
     asked = asked[candidates.features[asked, 0, _EVENTS] > 0]
-    with_past = _measure_orders(ranker, vectors, candidates, texts, asked)
+    with_past = _measure_places(ranker, vectors, candidates, texts, asked)
     in_searches = ranker.in_searches.clone()
     ranker.leave_past_out_of_searches()
-    gain = _measure_orders(ranker, vectors, candidates, texts, asked) - with_past
+    gain = with_past - _measure_places(ranker, vectors, candidates, texts, asked)
     if len(asked) >= _MIN_SEARCHES and gain.mean() > _SURE * gain.std() / len(asked) ** 0.5:
         ranker.in_searches.copy_(in_searches)
 
 
-def _measure_orders(
+def _measure_places(
     ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, rows: NDArray[np.int64]
 ) -> Tensor:
-    """`[rows]`: as `_measure_order`, in parts."""
+    """`[rows]`: mean reciprocal rank of the items of each moment, among itself and what is shown of other moments."""
     parts = np.array_split(rows, max(1, len(rows) // _BATCH))
-    scores = [run_ranker(ranker, vectors, candidates, texts, part)[0] for part in parts]
-    return _measure_order(torch.cat(scores), candidates, rows)
+    score = torch.cat([run_ranker(ranker, vectors, candidates, texts, part)[0] for part in parts])
+    shown = torch.from_numpy(candidates.shown[rows])
+    wanted = torch.from_numpy(candidates.together[rows]) & shown
+    rest = score.masked_fill(~(shown & ~wanted), -torch.inf).sort(-1).values
+    # Of two with one score, the wanted item counts as the later one.
+    before = rest.shape[-1] - torch.searchsorted(rest, score.contiguous())
+    return (wanted / (1.0 + before)).sum(-1) / wanted.sum(-1).clamp(min=1)
 
 
 def calibrate(

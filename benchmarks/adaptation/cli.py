@@ -57,9 +57,7 @@ def measure(data: Path, settings: TrainSettings) -> dict[str, Any]:
     parameters = list(model.text.bert.parameters())
     start = [each.detach().clone() for each in parameters]
     with tempfile.TemporaryDirectory() as folder:
-        adapter = DomainAdapter(
-            pairs, ranking, cache.share_encoder(pairs.texts), parameters, settings, Path(folder) / "state"
-        )
+        adapter = DomainAdapter(pairs, ranking, cache, parameters, settings, Path(folder) / "state")
         adapter.adapt(None, 1.0)
     end = [each.detach().clone() for each in parameters]
     ways = {}

@@ -86,7 +86,11 @@ def test_an_adaptation_of_no_use_leaves_the_base_model_and_freezes_it(
 ) -> None:
     settings = _settings(bert, finetune=FineTuning.AUTO, bert_learning_rate=1e-12)
     untrained = _weights(make_untrained_model(corpus, holdout, settings, CPU)[0])
-    chosen, model, _ = _adapt(corpus, holdout, settings, tmp_path, weight=None)
+    chosen, model, cache = _adapt(corpus, holdout, settings, tmp_path, weight=None)
+    cache.encode_missing()
+    outputs = cache.pooled.clone()
+    cache.recompute()
+    torch.testing.assert_close(outputs, cache.pooled, rtol=0, atol=1e-5)
     assert chosen == 0.0
     for value, expected in zip(_weights(model), untrained, strict=True):
         torch.testing.assert_close(value, expected, rtol=0, atol=0)

@@ -60,7 +60,8 @@ def adapt_base_model(
 
     Args:
         model: the model, of which only weights of the BERT change.
-        cache: the texts of the corpus, whose outputs are not changed.
+        cache: the texts of the corpus; it gets outputs of the base model, as far as validation needed them, if that
+            is left as it was.
         corpus: events and catalogue.
         holdout: split of the events.
         targets: events to learn from, ascending.
@@ -84,7 +85,7 @@ def adapt_base_model(
     if not len(pairs):
         return 0.0
     ranking = TextRanking(corpus, holdout, settings.seed)
-    adapter = DomainAdapter(pairs, ranking, cache.share_encoder(pairs.texts), parameters, settings, path)
+    adapter = DomainAdapter(pairs, ranking, cache, parameters, settings, path)
     return adapter.adapt(state, weight)
 
 
@@ -115,7 +116,7 @@ class DomainAdapter:
     Args:
         pairs: texts that belong together.
         ranking: validation.
-        cache: cache of the pairs' texts.
+        cache: cache of the corpus' texts, which are the first of the pairs'.
         parameters: weights of the BERT that are trained.
         settings: settings of the run.
         path: file for checkpoints.
@@ -125,7 +126,8 @@ class DomainAdapter:
         self, pairs: TextPairs, ranking: TextRanking, cache: TextCache, parameters: list[Parameter],
         settings: TrainSettings, path: Path,
     ) -> None:  # fmt: skip
-        self._pairs, self._ranking, self._cache, self._parameters = pairs, ranking, cache, parameters
+        self._pairs, self._ranking, self._parameters = pairs, ranking, parameters
+        self._corpus_cache, self._cache = cache, cache.share_encoder(pairs.texts)
         self._settings, self._path = settings, path
         self._base = [each.detach().clone() for each in self._parameters]
         self._step = 0
@@ -206,10 +208,14 @@ class DomainAdapter:
     def _choose_weight(self, trained: Sequence[Tensor]) -> float:
         """Choose by validation: the base model, unless others are better by more than a standard error."""
         base = self._rank_validation(trained, 0.0)
+        by_base = self._cache.pooled[to_device(self._ranking.texts, self._cache.device)]
         gains = {weight: self._rank_validation(trained, weight) - base for weight in CANDIDATE_WEIGHTS}
         best = max(gains, key=lambda weight: float(gains[weight].mean()))
         gain = gains[best]
-        return best if gain.mean() > gain.std() / len(gain) ** 0.5 else 0.0
+        if gain.mean() > gain.std() / len(gain) ** 0.5:
+            return best
+        self._corpus_cache.put(self._ranking.texts, by_base)
+        return 0.0
 
     def _rank_validation(self, trained: Sequence[Tensor], weight: float) -> NDArray[np.float64]:
         interpolate(self._parameters, self._base, trained, weight)

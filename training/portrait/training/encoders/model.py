@@ -52,6 +52,7 @@ class TextCache:
         self._tokens = tokenizer.encode(texts)
         self._precision, self._checkpointed_texts = precision, checkpointed_texts
         self.pooled = torch.zeros(len(texts), encoder.project.in_features, device=self.device)
+        self._is_missing = np.ones(len(texts), dtype=bool)
         self._fresh_index = torch.full((len(texts),), -1, device=self.device)
         self._fresh: Tensor | None = None
 
@@ -109,6 +110,16 @@ class TextCache:
         for begin in range(0, len(order), batch):
             part = order[begin : begin + batch]
             self.pooled[to_device(part, self.device)] = self._encode_shared(part)
+        self._is_missing[chosen] = False
+
+    def put(self, rows: NDArray[np.int64], pooled: Tensor) -> None:
+        """Cache outputs of some texts, `[rows, hidden]`, that the encoder has given with its present weights."""
+        self.pooled[to_device(rows, self.device)] = pooled
+        self._is_missing[rows] = False
+
+    def encode_missing(self) -> None:
+        """Encode the texts that have no cached output yet."""
+        self.recompute(np.flatnonzero(self._is_missing))
 
     def refresh(self, rows: NDArray[np.int64]) -> None:
         """Encode some texts with gradients, which `lookup` passes on until the next call; the values are cached.

@@ -121,7 +121,7 @@ class Trainer:
         if resume and (self._run / CHECKPOINT_FILE).exists():
             self._restore_checkpoint(checkpoints.load_state(self._run / CHECKPOINT_FILE))
         else:
-            self._cache.recompute()
+            self._cache.encode_missing()
             self._model.text.fit_projection(self._cache.pooled)
         with (
             show_progress("fine-tuning", self._total_steps, self._state.step) as report_progress,

@@ -143,6 +143,96 @@ return 1
 )
 """ARGV: JSON. Returns whether it was kept."""
 
+_LOCK = (
+    _ON_FULL_MEMORY
+    + """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+)
+"""ARGV: a token, the milliseconds after which the lock opens by itself. Returns whether the lock is of the token."""
+
+_UNLOCK = (
+    _ON_FULL_MEMORY
+    + """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+"""
+)
+"""ARGV: the token."""
+
+_IDENTITY_CHANGES = (
+    _NEXT_NUMBER
+    + """
+local function is_forgotten(tombstones, hash, time)
+    local tombstone = redis.call('HGET', tombstones, hash)
+    return tombstone and tonumber(time) <= tonumber(string.match(tombstone, ':(%d+)$'))
+end
+local function note_change(known, arrivals, counter, shopper)
+    local number = string.format('%.0f', next_number(counter))
+    redis.call('HSET', known, 'version', number, 'relinked', number)
+    redis.call('ZADD', arrivals, number, shopper)
+end
+"""
+)
+
+_ADD_LINK = (
+    _IDENTITY_CHANGES
+    + """
+local known, shoppers, arrivals, counter, tombstones = unpack(KEYS)
+if is_forgotten(tombstones, ARGV[2], ARGV[3]) then return 'FORGOTTEN' end
+if (redis.call('HGET', known, 'login') or '') ~= ARGV[5] then return 'LOGIN_LINKED' end
+redis.call('HDEL', known, 'login')
+redis.call('HSET', known, 'links', ARGV[4])
+redis.call('ZADD', shoppers, 0, ARGV[1])
+note_change(known, arrivals, counter, ARGV[1])
+return 'LINKED'
+"""
+)
+"""At the login. ARGV: shopper id, its SHA-256, the time of the link, JSON of all anonymous ids, and what is left of a link
+of its own that was cut short, empty for nothing. Returns the outcome."""
+
+_REMOVE_LINK = (
+    _IDENTITY_CHANGES
+    + """
+local known, shoppers, arrivals, counter, history = unpack(KEYS)
+if ARGV[2] ~= '' then
+    redis.call('HSET', known, 'links', ARGV[2])
+else
+    redis.call('HDEL', known, 'links')
+    if redis.call('EXISTS', history) == 0 then redis.call('ZREM', shoppers, ARGV[1]) end
+end
+note_change(known, arrivals, counter, ARGV[1])
+"""
+)
+"""At the login. ARGV: shopper id, JSON of the anonymous ids that are left, empty if none is."""
+
+_SET_LOGIN = (
+    _IDENTITY_CHANGES
+    + """
+local known, arrivals, counter, tombstones = unpack(KEYS)
+if is_forgotten(tombstones, ARGV[2], ARGV[3]) then return 'FORGOTTEN' end
+if redis.call('HEXISTS', known, 'links') == 1 then return 'HAS_LINKS' end
+if (redis.call('HGET', known, 'login') or '') ~= ARGV[4] then return 'TAKEN' end
+redis.call('HSET', known, 'login', ARGV[5])
+note_change(known, arrivals, counter, ARGV[1])
+return 'LINKED'
+"""
+)
+"""At the anonymous id. ARGV: shopper id, its SHA-256, the time of the link, the JSON of the link of before, empty for
+none, and that of the new one. Returns the outcome."""
+
+_CLEAR_LOGIN = (
+    _IDENTITY_CHANGES
+    + """
+local known, arrivals, counter = unpack(KEYS)
+redis.call('HDEL', known, 'login')
+note_change(known, arrivals, counter, ARGV[1])
+"""
+)
+"""At the anonymous id. ARGV: shopper id."""
+
 _CHANGE_ITEMS = """
 local changes, numbers, counter = unpack(KEYS)
 for place = 2, #ARGV, 2 do
@@ -201,8 +291,10 @@ local function milliseconds_left()
 end
 if redis.call('EXISTS', history) == 0 then
     redis.call('DEL', events)
-    redis.call('ZREM', shoppers, ARGV[1])
-    redis.call('ZREM', arrivals, ARGV[1])
+    if redis.call('HEXISTS', known, 'links') == 0 then
+        redis.call('ZREM', shoppers, ARGV[1])
+        redis.call('ZREM', arrivals, ARGV[1])
+    end
     if redis.call('HLEN', known) == 1 then redis.call('HDEL', known, 'version') end
 elseif looked < rows then
     local left = milliseconds_left()
@@ -223,6 +315,13 @@ ARGV: shopper id; how many old events to skip, and how many to look at; then typ
 were removed, and how many to skip the next time, -1 if all were looked at. Where a thousand events don't tell when the
 last of all expires, Redis keeps them: the next sweeps delete them.
 """
+
+_RAISE_SCHEMA = """
+local schema = tonumber(redis.call('HGET', KEYS[1], 'schema'))
+if schema == 3 or ARGV[2] == '1' then redis.call('HSET', KEYS[1], 'limited', '1') end
+if tonumber(ARGV[1]) > schema then redis.call('HSET', KEYS[1], 'schema', ARGV[1]) end
+"""
+"""ARGV: the least schema from now on, 1 if events may expire."""
 
 _BEGIN_MIGRATION = """
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HSET', KEYS[1], 'migrating', ARGV[1]) end
@@ -253,11 +352,12 @@ if last > tonumber(redis.call('GET', counter) or '0') then redis.call('SET', cou
 """ARGV: shopper id, then for each event number of arrival, time, member of the history, id and digest."""
 
 _LOAD_SHOPPER = """
-local known, consents, migrated = unpack(KEYS)
+local known, consents, migrated, shoppers = unpack(KEYS)
 redis.call('DEL', consents)
 local fields = 3 + tonumber(ARGV[2])
 for place = 3, fields - 1 do redis.call('RPUSH', consents, ARGV[place]) end
 for place = fields, #ARGV, 2 do redis.call('HSET', known, ARGV[place], ARGV[place + 1]) end
+if redis.call('HEXISTS', known, 'links') == 1 then redis.call('ZADD', shoppers, 0, ARGV[1]) end
 redis.call('SADD', migrated, ARGV[1])
 """
 """ARGV: shopper id, number of consents, each of them as JSON, then fields and values of what is known."""
@@ -338,6 +438,7 @@ class Script:
 
 RECORD, FORGET, NUMBER_DELETION = Script(_RECORD), Script(_FORGET), Script(_NUMBER_DELETION)
 COUNT_DELETION, READ_COUNTER = Script(_COUNT_DELETION), Script(_READ_COUNTER)
+RAISE_SCHEMA = Script(_RAISE_SCHEMA)
 BEGIN_MIGRATION, END_MIGRATION = Script(_BEGIN_MIGRATION), Script(_END_MIGRATION)
 LOAD_EVENTS, LOAD_SHOPPER, LOAD_ITEMS = Script(_LOAD_EVENTS), Script(_LOAD_SHOPPER), Script(_LOAD_ITEMS)
 CLAIM_SWEEPS, EXPIRE = Script(_CLAIM_SWEEPS), Script(_EXPIRE)
@@ -345,6 +446,13 @@ RECORD_CONSENTS, SET_DEMOGRAPHICS, CHANGE_ITEMS = (
     Script(_RECORD_CONSENTS),
     Script(_SET_DEMOGRAPHICS),
     Script(_CHANGE_ITEMS),
+)
+LOCK, UNLOCK = Script(_LOCK), Script(_UNLOCK)
+ADD_LINK, REMOVE_LINK, SET_LOGIN, CLEAR_LOGIN = (
+    Script(_ADD_LINK),
+    Script(_REMOVE_LINK),
+    Script(_SET_LOGIN),
+    Script(_CLEAR_LOGIN),
 )
 CHOOSE_TRAFFIC, REPORT_GATEWAY, LIST_GATEWAYS = (
     Script(_CHOOSE_TRAFFIC),

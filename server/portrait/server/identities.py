@@ -1,7 +1,7 @@
 """Identities: the ids of one shopper, a login and the anonymous ids that are linked to it.
 
-A link has two ends and no more: an anonymous id has one login, and a login is linked to none. So an identity is found in
-two steps from any of its ids, and taking a link back leaves what was there before.
+An anonymous id has one login, and a login is linked to none. So an identity is found in two steps from any of its ids,
+and there is nothing but links to undo.
 """
 
 from collections.abc import Mapping

@@ -119,7 +119,7 @@ class Permissions:
         return frozenset(purpose for purpose, rule in self._rules.items() if rule.allows(said.get(purpose)))
 
     async def list_allowing_ids(self, shopper_id: str, purpose: Purpose) -> tuple[str, ...]:
-        """List all ids of a shopper, the login first; none if the shopper does not allow a purpose under each of them."""
+        """List all ids of a shopper, the login first; none unless the shopper allows a purpose under each of them."""
         decisions = await self._decisions.consents(shopper_id)
         if purpose in self.list_allowed(decisions):
             return decisions.shopper_ids

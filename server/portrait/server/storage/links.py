@@ -20,7 +20,7 @@ _UNLINK = "DELETE FROM links WHERE shopper_id = ? AND login_id = ?"
 _DELETE_LINKS = "DELETE FROM links WHERE ?1 IN (shopper_id, login_id)"
 _NOTE_CHANGE = f"REPLACE INTO identity_changes VALUES (?, ({LAST_ARRIVAL}) + 1)"  # noqa: S608 - of a module
 _IDENTITIES = (
-    "WITH asked(id) AS (VALUES {}) "
+    "WITH asked(id) AS (VALUES {}) "  # noqa: S608 - own names
     f"SELECT login_id, {', '.join(LINK_COLUMNS)} FROM links WHERE login_id IN ("
     "SELECT id FROM asked UNION ALL SELECT login_id FROM links WHERE shopper_id IN (SELECT id FROM asked)"
     ") ORDER BY login_id, shopper_id"

@@ -9,7 +9,8 @@ BATCH = 200
 """Shoppers, tombstones or items that are read and written at a time."""
 _HASH_BITS = 256
 PARTS = (
-    "events", "arrival_order", "event_ids", "consents", "decisions", "demographics", "links", "tombstones", "item_changes",
+    "events", "arrival_order", "event_ids", "consents", "decisions", "demographics", "links", "tombstones",
+    "item_changes",
 )  # fmt: skip
 
 

@@ -19,8 +19,8 @@ from portrait.server.identities import MAX_LINKS, Identity, Link, LinkOutcome
 from portrait.server.storage.queries import split_ids
 from portrait.server.storage.redis import scripts
 from portrait.server.storage.redis.connection import MAX_WAIT_SECONDS, Evaluation, RedisConnection
-from portrait.server.storage.redis.keys import ShopperKeys
-from portrait.server.storage.redis.rows import to_json
+from portrait.server.storage.redis.keys import ShopperKeys, bucket_of_hash
+from portrait.server.storage.redis.rows import parse_tombstone, to_json
 from portrait.server.storage.redis.schema import LINKED, raise_schema
 from portrait.server.storage.rows import link_of, link_row
 from portrait.server.storage.tombstones import shopper_sha256
@@ -92,6 +92,8 @@ class Links:
             # Under the lock, whoever is not among them is left from a change that was cut short.
             before = [each.anonymous_id for each in identity.links]
             refusal = _find_refusal(known, identity, login_id, anonymous_id)
+            if refusal is None and await self._is_forgotten((login_id, anonymous_id), at):
+                refusal = LinkOutcome.FORGOTTEN  # known before anything is changed; the scripts look again
             if refusal is not None:
                 return refusal
             await self._mark_state()
@@ -132,6 +134,11 @@ class Links:
             yield
         finally:
             await asyncio.shield(self._evaluate(scripts.UNLOCK, (key,), (token,)))
+
+    async def _is_forgotten(self, shopper_ids: Sequence[str], at: int) -> bool:
+        hashes = map(shopper_sha256, shopper_ids)
+        tombstones = await self._redis.read([("HGET", bucket_of_hash(each).tombstones, each) for each in hashes])
+        return any(each and at <= parse_tombstone(each)[1] for each in tombstones)
 
     async def _add_link(
         self, login_id: str, links: Sequence[str], at: int, before: Sequence[bytes | None]

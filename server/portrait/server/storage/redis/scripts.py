@@ -190,8 +190,8 @@ note_change(known, arrivals, counter, ARGV[1])
 return 'LINKED'
 """
 )
-"""At the login. ARGV: shopper id, its SHA-256, the time of the link, JSON of all anonymous ids, and what is left of a link
-of its own that was cut short, empty for nothing. Returns the outcome."""
+"""At the login. ARGV: shopper id, its SHA-256, the time of the link, JSON of all anonymous ids, and what is left of a
+link of its own that was cut short, empty for nothing. Returns the outcome."""
 
 _REMOVE_LINK = (
     _IDENTITY_CHANGES

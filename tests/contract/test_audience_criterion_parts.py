@@ -2,7 +2,6 @@
 
 import dataclasses
 import typing
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path

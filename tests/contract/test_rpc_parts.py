@@ -29,8 +29,8 @@ REPOSITORY = Path(__file__).parents[2]
 GATEWAY_PAGE = (REPOSITORY / "docs" / "operations" / "gateway.md").read_text(encoding="utf-8")
 CLIENTS_PAGE = (REPOSITORY / "docs" / "clients.md").read_text(encoding="utf-8")
 SERVICERS = (
-    AudienceService, CatalogueService, ConsentService, EventService, ExplanationService, IdentityService, ProfileService,
-    RecommendationService, TextService,
+    AudienceService, CatalogueService, ConsentService, EventService, ExplanationService, IdentityService,
+    ProfileService, RecommendationService, TextService,
 )  # fmt: skip
 
 

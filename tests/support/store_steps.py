@@ -78,7 +78,7 @@ async def list_arrived(store: Store) -> list[str]:
 
 
 async def link_changes(store: Store) -> tuple[list[str], set[str]]:
-    """What a store tells of links that were made and undone: numbers of one state, which no other takes over."""
+    """Return what a store tells of links that were made and undone: numbers of one state, which no other takes over."""
     return await list_arrived(store), await store.relinked_since(0, SHOPPERS)
 
 

@@ -51,7 +51,7 @@ def ids(client: Client, shopper: str) -> tuple[str, str, str]:
 
 
 def answers(client: Client, shopper_id: str) -> tuple[Profile, Ranking, Ranking, int]:
-    """What several methods say of a shopper, without the id that was asked for and the time of the answer."""
+    """Collect what several methods say of a shopper, without the id that was asked for and the time of the answer."""
     profile = replace(client.get_profile(shopper_id, as_of=NOW), shopper_id="", computed_at=NOW)
     seen = client.recommend(shopper_id, k=9, exclude_seen=True, as_of=NOW)
     ranked = client.rank(shopper_id, ["desk-lamp-red", "wool-rug-blue"], as_of=NOW)

@@ -52,7 +52,7 @@ class Forgotten:
     """The data that a deletion removed."""
 
     events: int
-    """Of all linked ids."""
+    """Number of deleted events of all linked ids."""
     at: datetime
     """UTC: events of the named id up to it are not stored any more. Later than the call where one was dated ahead."""
 

@@ -29,9 +29,9 @@ class ShopperState(NamedTuple):
     demographics: tuple[Any, ...] | None
     """Age band, gender, region, time and source."""
     login: tuple[Any, ...] | None = None
-    """Of an anonymous id that is linked: the login, then all of `LINK_COLUMNS` but the first."""
+    """Login and link of an anonymous id that is linked: the login, then all of `LINK_COLUMNS` but the first."""
     linked_ids: Sequence[str] = ()
-    """Of a login: the anonymous ids that are linked to it."""
+    """The anonymous ids that are linked to a login."""
 
     @property
     def is_empty(self) -> bool:

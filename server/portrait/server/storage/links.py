@@ -25,6 +25,8 @@ _IDENTITIES = (
     "SELECT id FROM asked UNION ALL SELECT login_id FROM links WHERE shopper_id IN (SELECT id FROM asked)"
     ") ORDER BY login_id, shopper_id"
 )
+_FIRST_LINK = "SELECT 1 FROM links LIMIT 1"
+_LAST_CHANGE = "SELECT coalesce(max(arrival), 0) FROM identity_changes"
 _RELINKED = "SELECT shopper_id FROM identity_changes WHERE arrival > ? AND shopper_id IN ({})"
 _CONSENTS = (
     "WITH login(id) AS (SELECT coalesce((SELECT login_id FROM links WHERE shopper_id = ?1), ?1)), "
@@ -77,6 +79,8 @@ class LinkReads:
     async def identities(self, shopper_ids: Sequence[str]) -> dict[str, Identity]:
         """The identities of those of any number of shoppers who have links."""
         found: dict[str, Identity] = {}
+        if len(shopper_ids) > 1 and not await self._reader.fetch_few_rows(_FIRST_LINK):
+            return found
         for part in split_ids(shopper_ids):
             query, values = expand_placeholders(_IDENTITIES, part, "(?)")
             fetch = self._reader.fetch_few_rows if len(part) == 1 else self._reader.fetch_rows
@@ -87,6 +91,9 @@ class LinkReads:
     async def relinked_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
         """Those of any number of shoppers of whom a link was made or undone after a time."""
         found: set[str] = set()
+        [[last]] = await self._reader.fetch_few_rows(_LAST_CHANGE)
+        if last <= after:
+            return found
         for part in split_ids(shopper_ids):
             query, values = expand_placeholders(_RELINKED, part)
             found.update(shopper_id for (shopper_id,) in await self._reader.fetch_rows(query, (after, *values)))

@@ -17,11 +17,13 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
 from portrait.server.identities import MAX_LINKS, Identity, Link, LinkOutcome
 from portrait.server.storage.queries import split_ids
-from portrait.server.storage.redis import scripts
+from portrait.server.storage.redis import keys
+from portrait.server.storage.redis import link_scripts as scripts
 from portrait.server.storage.redis.connection import MAX_WAIT_SECONDS, Evaluation, RedisConnection
 from portrait.server.storage.redis.keys import ShopperKeys, bucket_of_hash
 from portrait.server.storage.redis.rows import parse_tombstone, to_json
 from portrait.server.storage.redis.schema import LINKED, raise_schema
+from portrait.server.storage.redis.scripts import Script
 from portrait.server.storage.rows import link_of, link_row
 from portrait.server.storage.tombstones import shopper_sha256
 from portrait.server.timestamps import to_microseconds
@@ -70,11 +72,18 @@ class Links:
 
     async def identities(self, shopper_ids: Sequence[str]) -> dict[str, Identity]:
         """The identities of those of any number of shoppers who have links."""
-        found = {}
+        found: dict[str, Identity] = {}
+        if len(shopper_ids) > 1 and not await self.has_links():
+            return found
         for part in split_ids(shopper_ids):
             known = await self.read_known(part)
             found.update({each: identity for each in part if (identity := find_identity(known, each)).links})
         return found
+
+    async def has_links(self) -> bool:
+        """Tell whether there has ever been a link: one look spares one at each of many shoppers."""
+        [schema] = await self._redis.read([("HGET", keys.STATE, "schema")])
+        return schema is None or int(schema) >= LINKED  # without a schema, a migration fills the state
 
     async def consents(self, shopper_id: str) -> Decisions:
         """All ids of a shopper, and the strictest decision on each purpose."""
@@ -163,7 +172,7 @@ class Links:
             await raise_schema(self._redis, LINKED)
             self._is_marked = True
 
-    async def _evaluate(self, script: scripts.Script, used: Sequence[str], values: Sequence[Any]) -> Any:
+    async def _evaluate(self, script: Script, used: Sequence[str], values: Sequence[Any]) -> Any:
         return (await self._redis.evaluate([Evaluation(script, used, values)]))[0]
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-_NEXT_NUMBER = """
+NEXT_NUMBER = """
 local function next_number(key)
     local now = redis.call('TIME')
     local number = now[1] * 1000000 + now[2]
@@ -19,7 +19,7 @@ _TOUCH = "local function touch(key) redis.call('INCRBY', key, 0) end"
 done already, it would not wait for what the first one wrote."""
 
 _RECORD = (
-    _NEXT_NUMBER
+    NEXT_NUMBER
     + _TOUCH
     + """
 local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
@@ -63,11 +63,11 @@ return outcomes
 """ARGV: shopper id, its SHA-256, the milliseconds until the last of the events expires, empty for never, then for each
 event its id, time, digest and JSON. Returns the outcome of each."""
 
-_ON_FULL_MEMORY = "#!lua flags=allow-oom"
+ON_FULL_MEMORY = "#!lua flags=allow-oom"
 """First line of a script that runs although the memory is full: a shopper can be forgotten then too."""
 
 _FORGET = (
-    _ON_FULL_MEMORY
+    ON_FULL_MEMORY
     + """
 local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
 local at = tonumber(ARGV[3])
@@ -85,10 +85,10 @@ return {removed, string.format('%.0f', at)}
 )
 """ARGV: shopper id, its SHA-256, the moment, the deletion's number. Returns the removed events and the moment."""
 
-_COUNT_DELETION = _ON_FULL_MEMORY + "\nreturn redis.call('INCR', KEYS[1])"
+_COUNT_DELETION = ON_FULL_MEMORY + "\nreturn redis.call('INCR', KEYS[1])"
 
 _NUMBER_DELETION = (
-    _ON_FULL_MEMORY
+    ON_FULL_MEMORY
     + """
 local found = redis.call('HGET', KEYS[1], ARGV[1])
 if found == ARGV[2] .. ':' .. ARGV[4] then
@@ -99,7 +99,7 @@ end
 """ARGV: SHA-256, the number until now and from now on, the moment. Changes nothing if it is another deletion."""
 
 _RECORD_CONSENTS = (
-    _NEXT_NUMBER
+    NEXT_NUMBER
     + _TOUCH
     + """
 local known, consents, counter = unpack(KEYS)
@@ -133,7 +133,7 @@ the store of SQLite. A call that is repeated, as its answer was lost, does nothi
 """
 
 _SET_DEMOGRAPHICS = (
-    _NEXT_NUMBER
+    NEXT_NUMBER
     + """
 local known, counter = unpack(KEYS)
 if string.sub(redis.call('HGET', known, 'consent:demographics') or '', 1, 1) == '0' then return 0 end
@@ -142,96 +142,6 @@ return 1
 """
 )
 """ARGV: JSON. Returns whether it was kept."""
-
-_LOCK = (
-    _ON_FULL_MEMORY
-    + """
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
-"""
-)
-"""ARGV: a token, the milliseconds after which the lock opens by itself. Returns whether the lock is of the token."""
-
-_UNLOCK = (
-    _ON_FULL_MEMORY
-    + """
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-"""
-)
-"""ARGV: the token."""
-
-_IDENTITY_CHANGES = (
-    _NEXT_NUMBER
-    + """
-local function is_forgotten(tombstones, hash, time)
-    local tombstone = redis.call('HGET', tombstones, hash)
-    return tombstone and tonumber(time) <= tonumber(string.match(tombstone, ':(%d+)$'))
-end
-local function note_change(known, arrivals, counter, shopper)
-    local number = string.format('%.0f', next_number(counter))
-    redis.call('HSET', known, 'version', number, 'relinked', number)
-    redis.call('ZADD', arrivals, number, shopper)
-end
-"""
-)
-
-_ADD_LINK = (
-    _IDENTITY_CHANGES
-    + """
-local known, shoppers, arrivals, counter, tombstones = unpack(KEYS)
-if is_forgotten(tombstones, ARGV[2], ARGV[3]) then return 'FORGOTTEN' end
-if (redis.call('HGET', known, 'login') or '') ~= ARGV[5] then return 'LOGIN_LINKED' end
-redis.call('HDEL', known, 'login')
-redis.call('HSET', known, 'links', ARGV[4])
-redis.call('ZADD', shoppers, 0, ARGV[1])
-note_change(known, arrivals, counter, ARGV[1])
-return 'LINKED'
-"""
-)
-"""At the login. ARGV: shopper id, its SHA-256, the time of the link, JSON of all anonymous ids, and what is left of a
-link of its own that was cut short, empty for nothing. Returns the outcome."""
-
-_REMOVE_LINK = (
-    _IDENTITY_CHANGES
-    + """
-local known, shoppers, arrivals, counter, history = unpack(KEYS)
-if ARGV[2] ~= '' then
-    redis.call('HSET', known, 'links', ARGV[2])
-else
-    redis.call('HDEL', known, 'links')
-    if redis.call('EXISTS', history) == 0 then redis.call('ZREM', shoppers, ARGV[1]) end
-end
-note_change(known, arrivals, counter, ARGV[1])
-"""
-)
-"""At the login. ARGV: shopper id, JSON of the anonymous ids that are left, empty if none is."""
-
-_SET_LOGIN = (
-    _IDENTITY_CHANGES
-    + """
-local known, arrivals, counter, tombstones = unpack(KEYS)
-if is_forgotten(tombstones, ARGV[2], ARGV[3]) then return 'FORGOTTEN' end
-if redis.call('HEXISTS', known, 'links') == 1 then return 'HAS_LINKS' end
-if (redis.call('HGET', known, 'login') or '') ~= ARGV[4] then return 'TAKEN' end
-redis.call('HSET', known, 'login', ARGV[5])
-note_change(known, arrivals, counter, ARGV[1])
-return 'LINKED'
-"""
-)
-"""At the anonymous id. ARGV: shopper id, its SHA-256, the time of the link, the JSON of the link of before, empty for
-none, and that of the new one. Returns the outcome."""
-
-_CLEAR_LOGIN = (
-    _IDENTITY_CHANGES
-    + """
-local known, arrivals, counter = unpack(KEYS)
-redis.call('HDEL', known, 'login')
-note_change(known, arrivals, counter, ARGV[1])
-"""
-)
-"""At the anonymous id. ARGV: shopper id."""
 
 _CHANGE_ITEMS = """
 local changes, numbers, counter = unpack(KEYS)
@@ -252,7 +162,7 @@ return due
 """ARGV: the time, the time up to which a sweep is due again, a number. Returns up to so many buckets to sweep."""
 
 _EXPIRE = (
-    _ON_FULL_MEMORY
+    ON_FULL_MEMORY
     + """
 local history, events, known, shoppers, arrivals = unpack(KEYS)
 local first, rows = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -446,13 +356,6 @@ RECORD_CONSENTS, SET_DEMOGRAPHICS, CHANGE_ITEMS = (
     Script(_RECORD_CONSENTS),
     Script(_SET_DEMOGRAPHICS),
     Script(_CHANGE_ITEMS),
-)
-LOCK, UNLOCK = Script(_LOCK), Script(_UNLOCK)
-ADD_LINK, REMOVE_LINK, SET_LOGIN, CLEAR_LOGIN = (
-    Script(_ADD_LINK),
-    Script(_REMOVE_LINK),
-    Script(_SET_LOGIN),
-    Script(_CLEAR_LOGIN),
 )
 CHOOSE_TRAFFIC, REPORT_GATEWAY, LIST_GATEWAYS = (
     Script(_CHOOSE_TRAFFIC),

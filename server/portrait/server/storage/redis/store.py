@@ -237,6 +237,8 @@ class RedisStore:
 
     async def relinked_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
         """Those of any number of shoppers of whom a link was made or undone after a time."""
+        if not await self._links.has_links():
+            return set()
         return {each async for each, number in self._read_field("relinked", shopper_ids) if int(number) > after}
 
     async def consents(self, shopper_id: str) -> Decisions:

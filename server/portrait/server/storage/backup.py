@@ -50,7 +50,8 @@ _DELETE_RETURNED = (
     "DELETE FROM demographics WHERE EXISTS (SELECT 1 FROM returned "
     "WHERE returned.shopper_id = demographics.shopper_id AND declared_at <= forgotten_at)",
     "DELETE FROM links WHERE EXISTS (SELECT 1 FROM returned "
-    "WHERE returned.shopper_id IN (links.shopper_id, links.login_id) AND time <= forgotten_at)",
+    "WHERE returned.shopper_id = links.shopper_id AND time <= forgotten_at) OR EXISTS (SELECT 1 FROM returned "
+    "WHERE returned.shopper_id = links.login_id AND time <= forgotten_at)",
     "DELETE FROM identity_changes WHERE shopper_id IN (SELECT shopper_id FROM returned)",
 )
 _KEEP_TOMBSTONES = (

@@ -17,7 +17,7 @@ _COUNT_LINKS = "SELECT count(*) FROM links WHERE login_id = ? AND shopper_id <> 
 _FORGOTTEN_AT = "SELECT forgotten_at FROM tombstones WHERE shopper_sha256 = ?"
 _LINK = f"REPLACE INTO links (login_id, {', '.join(LINK_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - own names
 _UNLINK = "DELETE FROM links WHERE shopper_id = ? AND login_id = ?"
-_DELETE_LINKS = "DELETE FROM links WHERE ?1 IN (shopper_id, login_id)"
+_DELETE_LINKS = "DELETE FROM links WHERE shopper_id = ?1 OR login_id = ?1"
 _NOTE_CHANGE = f"REPLACE INTO identity_changes VALUES (?, ({LAST_ARRIVAL}) + 1)"  # noqa: S608 - of a module
 _IDENTITIES = (
     "WITH asked(id) AS (VALUES {}) "  # noqa: S608 - own names

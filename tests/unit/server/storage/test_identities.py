@@ -29,6 +29,7 @@ from support.redis_server import RedisServer, run_redis
 from portrait.server.audiences.eligibility import AudienceEligibility
 from portrait.server.consent.consents import ConsentRule, Permissions, Purpose
 from portrait.server.demographics import Demographics
+from portrait.server.errors import DiskFull
 from portrait.server.identities import MAX_LINKS, Identity, LinkOutcome
 from portrait.server.storage.backup import back_up, restore
 from portrait.server.storage.redis.store import open_redis_store
@@ -85,6 +86,22 @@ async def look_at_all(store: Store) -> dict[str, Any]:
         "allowing": allowing,
         "each": {each: await look_up(store, each) for each in SHOPPERS},
     }
+
+
+async def test_on_a_full_disk_all_ids_are_forgotten_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise DiskFull("the disk is full", 1.0)
+
+    monkeypatch.setattr("portrait.server.storage.deletion.forget_shopper", fail)
+    store = await open_store(tmp_path / "portrait.db")
+    await store.record([RecordedEvent(each, viewed(f"e{number}")) for each in SHOPPERS for number in range(100)])
+    for anonymous_id in ("web", "app"):
+        await store.link("login", linked(anonymous_id))
+    assert (await store.forget("app", at(9))).events == 300
+    assert await store.forgotten_since(0, SHOPPERS) == {"login", "web", "app"}
+    assert await store.shoppers("", 10) == ["tv"]
+    assert await store.identities(SHOPPERS) == {}
+    await store.close()
 
 
 @pytest.mark.parametrize("kind", KINDS[:2])

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import redis
-from support.identity_steps import EVER, NOON, SHOPPERS, linked, viewed
+from support.identity_steps import EVER, NOON, SHOPPERS, decided, linked, viewed
 from support.redis_server import RedisServer, run_redis
 
 from portrait.features.events import Event, EventType
+from portrait.server.consent.consents import Purpose
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
 from portrait.server.identities import LinkOutcome
@@ -133,3 +134,29 @@ async def test_a_login_is_listed_while_only_linked_ids_have_events(server: Redis
     await store.unlink("login", "web")
     assert await store.shoppers("", 10) == ["web"]
     await store.close()
+
+
+def contents(server: RedisServer) -> str:
+    """All keys and values."""
+    with redis.Redis.from_url(server.url) as client:
+        read: dict[bytes, Any] = {
+            b"string": client.get,
+            b"hash": client.hgetall,
+            b"list": lambda key: client.lrange(key, 0, -1),
+            b"zset": lambda key: client.zrange(key, 0, -1, withscores=True),
+        }
+        return str({key: read[client.type(key)](key) for key in client.scan_iter("*")})  # type: ignore[index]
+
+
+async def test_nothing_is_left_of_a_forgotten_shopper_under_any_id(server: RedisServer, in_redis: RedisStore) -> None:
+    ids = ("login-of-ann", "web-of-ann", "app-of-ann")
+    await in_redis.record([RecordedEvent(each, viewed("e")) for each in (*ids[:2], "tv")])
+    for anonymous_id in ids[1:]:
+        await in_redis.link(ids[0], linked(anonymous_id))
+        await in_redis.unlink(ids[0], anonymous_id)
+        await in_redis.link(ids[0], linked(anonymous_id))
+    await in_redis.record_consents("app-of-ann", [decided(Purpose.RISK, granted=False)])
+    assert all(each in contents(server) for each in ids)
+    assert (await in_redis.forget("web-of-ann", NOON)).events == 2
+    assert "of-ann" not in contents(server)
+    assert "tv" in contents(server)

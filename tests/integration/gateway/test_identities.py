@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from support.command_line import run_portrait
 from support.gateway import RunningGateway
 
 from portrait.client import (
@@ -159,6 +160,27 @@ def test_a_link_has_its_evidence_and_what_is_wrong_is_named(client: Client, shop
     with pytest.raises(FailedPreconditionError) as refused:
         client.link_shoppers(login, f"{shopper}-15", source="x")
     assert refused.value.reason == "IDENTITY_FULL"
+
+
+def test_the_command_links_and_prints(gateway: RunningGateway, shopper: str) -> None:
+    def run(*arguments: str) -> list[list[str]]:
+        done = run_portrait("identity", *arguments, "--address", gateway.address)
+        assert done.code == 0, done
+        return [line.split("\t") for line in done.stdout.splitlines()[1:]]
+
+    web, app = f"{shopper}-web", f"{shopper}-app"
+    rows = run(shopper, "--link", web, "--link", app, "--source", "login", "--confidence", "0.5")
+    assert [row[:4] for row in rows] == [
+        [shopper, "the login", "", ""],
+        [app, "linked", "login", "50%"],
+        [web, "linked", "login", "50%"],
+    ]
+    assert run(web) == rows
+    assert run(shopper, "--unlink", web) == rows[:2]
+    assert [row[:2] for row in run(web)] == [[web, "not linked"]]
+    taken = run_portrait("identity", "other", "--link", app, "--source", "x", "--address", gateway.address)
+    assert (taken.code, "IDENTITY_CONFLICT" in taken.stderr or "another login" in taken.stderr) == (2, True), taken
+    assert run_portrait("identity", shopper, "--link", web, "--address", gateway.address).code == 2
 
 
 async def test_the_asynchronous_client_links_too(gateway: RunningGateway, shopper: str) -> None:

@@ -78,7 +78,7 @@ class ShopperVersions:
             self._seen[table] = self._latest(table)
         elif rows:
             self._seen[table] = rows[-1][0]
-        # Of ids that were linked before, too: the change that undid it is among the rows, with the login.
+        # An id that is linked no more was noted with its login when the link was undone.
         for shopper_id in self._add_linked({shopper_id for _, shopper_id in rows}):
             self._counts[hash(shopper_id) % _PLACES] += 1
 

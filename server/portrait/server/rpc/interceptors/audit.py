@@ -18,11 +18,12 @@ REASON = "x-reason"
 """Metadata with which a caller says why it makes the call."""
 AUDITED_METHODS = frozenset(
     {
-        *(
-            f"portrait.v1.ConsentService/{name}"
-            for name in ("SetConsents", "SetDemographics", "ExportShopper", "ForgetShopper")
-        ),
-        *(f"portrait.v1.IdentityService/{name}" for name in ("LinkShoppers", "UnlinkShoppers")),
+        "portrait.v1.ConsentService/SetConsents",
+        "portrait.v1.ConsentService/SetDemographics",
+        "portrait.v1.ConsentService/ExportShopper",
+        "portrait.v1.ConsentService/ForgetShopper",
+        "portrait.v1.IdentityService/LinkShoppers",
+        "portrait.v1.IdentityService/UnlinkShoppers",
     }
 )
 _ACCEPTED = re.compile(r"[ -~]{1,200}")
@@ -33,8 +34,8 @@ def audit_calls(log: AuditLog) -> Interceptor:
     """Write a line before each call that exports, deletes or changes what is recorded of a shopper, and one after it.
 
     The first has caller, method, hash of the shopper's id, of a link that of the anonymous id as well, and reason; the
-    second the outcome. A call whose first line
-    can't be written is refused. It stands inside of `parse_request`: only valid requests are begun.
+    second the outcome. A call whose first line can't be written is refused. It stands inside of `parse_request`: only
+    valid requests are begun.
 
     Args:
         log: the audit log.

@@ -85,7 +85,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
     ) -> explanation_service_pb2.ExplainProfileResponse:
         """Explain an interest, a trait or the embedding of a profile."""
         as_of = requested_as_of(request)
-        history = await require_history(self._store, self._permissions, request.shopper, as_of, charge=True)
+        history = await require_history(self._store, self._permissions, request.shopper, as_of)
         with self._registry.routes as routes:
             engine = routes.engine_for(request.shopper.shopper_id)
             await add_units(count_histories(history.events))

@@ -57,14 +57,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         with self._registry.routes as routes:
             engine = routes.engine_for(request.shopper.shopper_id)
             profile = await self._profile(
-                engine,
-                request.shopper,
-                "shopper",
-                as_of,
-                request.fields.paths,
-                request.allow_degraded,
-                labels,
-                charge=True,
+                engine, request.shopper, "shopper", as_of, request.fields.paths, request.allow_degraded, labels
             )
         structlog.contextvars.bind_contextvars(release=engine.release.number, degraded=profile.degraded)
         return profile_service_pb2.GetProfileResponse(profile=profile)
@@ -99,7 +92,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             short = len(entry.shopper.history.events) <= MAX_INLINE_EVENTS
             if broken := run_to_completion(checking) if short else await run_in_steps(checking):
                 raise InvalidRequest(broken)
-            profile = await self._profile(engine, entry.shopper, entry.path, as_of, paths, allow_degraded)
+            profile = await self._profile(engine, entry.shopper, entry.path, as_of, paths, allow_degraded, charge=False)
         except PortraitError as error:
             if not is_expected(error):
                 raise
@@ -137,7 +130,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         allow_degraded: bool,
         labels: LabelQueries | None = None,
         *,
-        charge: bool = False,
+        charge: bool = True,
     ) -> profile_pb2.Profile:
         fields, shopper_id = select_fields(paths), shopper.shopper_id
         if shopper_id and not await self._permissions.allows(shopper_id, Purpose.PERSONALISATION):

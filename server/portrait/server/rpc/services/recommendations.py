@@ -55,9 +55,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             as_of = requested_as_of(request)
             # To exclude seen items, the whole history is read, and not only the events that the models remember.
             limit = MAX_HISTORY_EVENTS if request.exclude_seen else MAX_REMEMBERED_EVENTS
-            history = await load_history(
-                self._store, self._permissions, request.shopper, as_of, limit, charge=request.exclude_seen
-            )
+            history = await load_history(self._store, self._permissions, request.shopper, as_of, limit)
             await charge_searches(history.events)
             ranked = await ranking.recommend(
                 routes.engine_for(request.shopper.shopper_id),

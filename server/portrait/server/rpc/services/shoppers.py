@@ -31,7 +31,7 @@ async def load_history(
     as_of: datetime | None,
     limit: int = MAX_HISTORY_EVENTS,
     *,
-    charge: bool = False,
+    charge: bool = True,
 ) -> History:
     """Load the history of a shopper under all linked ids; empty without consent, or if nothing is recorded.
 
@@ -42,7 +42,8 @@ async def load_history(
         as_of: the moment up to which events count. None means now, and then events of clocks that run ahead of this
             server's count too, so that an event counts as soon as it is recorded.
         limit: maximum number of recorded events to read, the latest ones. An inline history is always read whole.
-        charge: charge the current call for the recorded events before they are read.
+        charge: charge the current call, before they are read, for the events of a whole history, or of several ids;
+            False if the caller has done it.
 
     Raises:
         FailedPrecondition: no call may have so many units.
@@ -55,7 +56,7 @@ async def load_history(
     shopper_ids = await permissions.list_allowing_ids(shopper.shopper_id, Purpose.PERSONALISATION)
     if not shopper_ids:
         return History.up_to((), as_of)
-    if charge or len(shopper_ids) > 1:  # several ids are several histories to read, for any call
+    if charge and (limit == MAX_HISTORY_EVENTS or len(shopper_ids) > 1):
         counts = await store.count_events(shopper_ids, visible_until(as_of), limit)
         await add_units(history_units(sum(counts.values())))
     return await read_history(store, shopper_ids, as_of, limit)
@@ -92,7 +93,7 @@ async def require_history(
     path: str = "shopper",
     limit: int = MAX_HISTORY_EVENTS,
     *,
-    charge: bool = False,
+    charge: bool = True,
 ) -> History:
     """Load the history of a shopper like `load_history`, but raise if a named shopper has none.
 

@@ -18,6 +18,7 @@ from portrait.v1 import (
     event_pb2,
     event_service_pb2,
     explanation_service_pb2,
+    identity_service_pb2,
     item_pb2,
     profile_pb2,
     profile_service_pb2,
@@ -301,6 +302,19 @@ WORST_CASE_REQUESTS: dict[str, dict[str, RequestFactory]] = {
     },
     "portrait.v1.ConsentService/SetDemographics": {
         "": lambda world: consent_service_pb2.SetDemographicsRequest(shopper_id="dearest-consents", age=30)
+    },
+    "portrait.v1.IdentityService/LinkShoppers": {
+        "": lambda world: identity_service_pb2.LinkShoppersRequest(
+            shopper_id="dearest-login", anonymous_id="dearest-consents", source="s" * 200, confidence=1.0
+        )
+    },
+    "portrait.v1.IdentityService/UnlinkShoppers": {
+        "": lambda world: identity_service_pb2.UnlinkShoppersRequest(
+            shopper_id="dearest-login", anonymous_id="dearest-consents"
+        )
+    },
+    "portrait.v1.IdentityService/GetIdentity": {
+        "": lambda world: identity_service_pb2.GetIdentityRequest(shopper_id="dearest-login")
     },
     "portrait.v1.ConsentService/ExportShopper": {
         "": lambda world: consent_service_pb2.ExportShopperRequest(shopper_id=world.shoppers[-1])

@@ -19,6 +19,7 @@ from portrait.server.rpc.services.catalogues import CatalogueService
 from portrait.server.rpc.services.consents import ConsentService
 from portrait.server.rpc.services.events import EventService
 from portrait.server.rpc.services.explanations import ExplanationService
+from portrait.server.rpc.services.identities import IdentityService
 from portrait.server.rpc.services.profiles import ProfileService
 from portrait.server.rpc.services.recommendations import RecommendationService
 from portrait.server.rpc.services.registry import METHODS, require_costs, require_scopes, require_served
@@ -28,8 +29,8 @@ REPOSITORY = Path(__file__).parents[2]
 GATEWAY_PAGE = (REPOSITORY / "docs" / "operations" / "gateway.md").read_text(encoding="utf-8")
 CLIENTS_PAGE = (REPOSITORY / "docs" / "clients.md").read_text(encoding="utf-8")
 SERVICERS = (
-    AudienceService, CatalogueService, ConsentService, EventService, ExplanationService, ProfileService,
-    RecommendationService, TextService,
+    AudienceService, CatalogueService, ConsentService, EventService, ExplanationService, IdentityService,
+    ProfileService, RecommendationService, TextService,
 )  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import datetime, timedelta
 
 from portrait.features.events import Event
-from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
+from portrait.server.identities import MAX_LINKS, Identity, Link, LinkOutcome
 from portrait.server.storage.store import EventPosition, Forgotten, ItemChange, Recorded, RecordedEvent
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 from portrait.server.timestamps import to_microseconds
@@ -35,6 +36,9 @@ class MemoryStore:
         self._changes: dict[tuple[str, str], ItemChange] = {}
         self._last_change = 0
         self._versions: dict[str, int] = defaultdict(int)
+        self._links: dict[str, tuple[str, Link]] = {}
+        """By anonymous id: the login and the link."""
+        self._relinked: dict[str, int] = {}
 
     async def check(self) -> None:
         """Find nothing damaged."""
@@ -56,10 +60,16 @@ class MemoryStore:
         return Recorded.NEW
 
     async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
+        forgotten = {each: self._forget(each, now) for each in self._identity(shopper_id).shopper_ids}
+        return Forgotten(sum(each.events for each in forgotten.values()), forgotten[shopper_id].at)
+
+    def _forget(self, shopper_id: str, now: datetime) -> Forgotten:
         removed = self._events.pop(shopper_id, {})
         at = max([now, *(event.time for _, event in removed.values() if event.time is not None)])
         self._consents.pop(shopper_id, None)
         self._demographics.pop(shopper_id, None)
+        self._relinked.pop(shopper_id, None)
+        self._links = {each: link for each, link in self._links.items() if shopper_id not in (each, link[0])}
         self._deletions += 1
         self._tombstones[shopper_sha256(shopper_id)] = self._deletions, at
         return Forgotten(len(removed), at)
@@ -95,17 +105,22 @@ class MemoryStore:
         return {each: len(await self.history(each, as_of, limit)) for each in shopper_ids}
 
     async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
-        return tuple(self._versions[each] for each in shopper_ids), self._deletions
+        linked = {other: None for each in shopper_ids for other in self._identity(each).shopper_ids}
+        return tuple(self._versions[each] for each in linked), self._deletions
 
     async def shoppers(self, after: str, limit: int) -> list[str]:
-        known = sorted((each for each, events in self._events.items() if events), key=str.encode)
+        logins = {login for login, _ in self._links.values()}
+        known = sorted(logins | {each for each, events in self._events.items() if events}, key=str.encode)
         return [each for each in known if each.encode() > after.encode()][:limit]
 
     async def shoppers_with_arrivals(self, after: int, last: int) -> list[str]:
+        relinked = {shopper_id for shopper_id, arrival in self._relinked.items() if after < arrival <= last}
         return [
-            shopper_id
-            for shopper_id, events in self._events.items()
-            if any(after < arrival <= last for arrival, _ in events.values())
+            *relinked.union(
+                shopper_id
+                for shopper_id, events in self._events.items()
+                if any(after < arrival <= last for arrival, _ in events.values())
+            )
         ]
 
     async def last_arrival(self) -> int:
@@ -117,7 +132,52 @@ class MemoryStore:
         if any(each.purpose is Purpose.DEMOGRAPHICS and not each.granted for each in consents):
             self._demographics.pop(shopper_id, None)
 
-    async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
+    async def link(self, login_id: str, link: Link) -> LinkOutcome:
+        logins = {login for login, _ in self._links.values()}
+        anonymous_id = link.anonymous_id
+        if login_id in self._links:
+            return LinkOutcome.LOGIN_LINKED
+        if anonymous_id in self._links and self._links[anonymous_id][0] != login_id:
+            return LinkOutcome.TAKEN
+        if anonymous_id in logins:
+            return LinkOutcome.HAS_LINKS
+        others = {*self._identity(login_id).shopper_ids} - {login_id, anonymous_id}
+        if len(others) >= MAX_LINKS:
+            return LinkOutcome.FULL
+        tombstones = [self._tombstones.get(shopper_sha256(each)) for each in (login_id, anonymous_id)]
+        if any(each is not None and link.time <= each[1] for each in tombstones):
+            return LinkOutcome.FORGOTTEN
+        self._links[anonymous_id] = login_id, link
+        self._note_change(login_id, anonymous_id)
+        return LinkOutcome.LINKED
+
+    async def unlink(self, login_id: str, anonymous_id: str) -> None:
+        if self._links.get(anonymous_id, ("",))[0] == login_id:
+            del self._links[anonymous_id]
+            self._note_change(login_id, anonymous_id)
+
+    def _note_change(self, *shopper_ids: str) -> None:
+        for shopper_id in shopper_ids:
+            self._arrivals += 1
+            self._relinked[shopper_id] = self._arrivals
+            self._versions[shopper_id] += 1
+
+    def _identity(self, shopper_id: str) -> Identity:
+        login_id = self._links[shopper_id][0] if shopper_id in self._links else shopper_id
+        links = [self._links[each][1] for each in sorted(self._links) if self._links[each][0] == login_id]
+        return Identity(login_id, tuple(links))
+
+    async def identities(self, shopper_ids: Sequence[str]) -> dict[str, Identity]:
+        identities = {each: self._identity(each) for each in shopper_ids}
+        return {each: identity for each, identity in identities.items() if identity.links}
+
+    async def relinked_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
+        return {each for each in shopper_ids if self._relinked.get(each, 0) > after}
+
+    async def consents(self, shopper_id: str) -> Decisions:
+        return Decisions.combine({each: self._own_consents(each) for each in self._identity(shopper_id).shopper_ids})
+
+    def _own_consents(self, shopper_id: str) -> dict[Purpose, bool]:
         decisions: dict[Purpose, bool] = {}
         withdrawn: dict[Purpose, datetime] = {}
         for each in self._consents.get(shopper_id, ()):
@@ -133,10 +193,10 @@ class MemoryStore:
         return self._consents.get(shopper_id, [])[-limit:]
 
     async def shoppers_with_decision(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
-        return {each for each in shopper_ids if (await self.consents(each)).get(purpose) is granted}
+        return {each for each in shopper_ids if self._own_consents(each).get(purpose) is granted}
 
     async def set_demographics(self, shopper_id: str, demographics: Demographics) -> bool:
-        if (await self.consents(shopper_id)).get(Purpose.DEMOGRAPHICS) is False:
+        if self._own_consents(shopper_id).get(Purpose.DEMOGRAPHICS) is False:
             return False
         self._demographics[shopper_id] = demographics
         self._versions[shopper_id] += 1

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
+from portrait.server.identities import Link
 from portrait.server.storage.store import ItemChange, RecordedEvent, Store
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -34,7 +35,7 @@ TIMES = st.integers(0, 5)
 STEPS = st.lists(
     st.builds(
         Step,
-        st.sampled_from(["record", "consent", "declare", "forget", "item"]),
+        st.sampled_from(["record", "consent", "declare", "forget", "item", "link", "unlink"]),
         st.sampled_from(SHOPPERS),
         TIMES,
         TIMES,
@@ -61,10 +62,24 @@ async def do(store: Store, step: Step) -> object:
     if step.deed == "declare":
         declared = Demographics("25-34", "", f"region-{number % 2}" if number else "", at(other), "form")
         return await store.set_demographics(step.shopper_id, declared)
+    if step.deed == "link":
+        link = Link(SHOPPERS[other % 4], at(number), at(number + 1), f"login {other}", 0.5 + number / 10)
+        return None if link.anonymous_id == step.shopper_id else await store.link(step.shopper_id, link)
+    if step.deed == "unlink":
+        return await store.unlink(step.shopper_id, SHOPPERS[other % 4])
     if step.deed == "forget":
         return await store.forget(step.shopper_id, at(number))
     item = None if other == 0 else Item(f"i{number}", f"Lamp {other}", category_path=("Home", "Lamps"), price=1.5)
     return await store.change_items([ItemChange("ads", f"i{number}", item), ItemChange("products", "x", None)])
+
+
+async def list_arrived(store: Store) -> list[str]:
+    return sorted(await store.shoppers_with_arrivals(0, await store.last_arrival()))
+
+
+async def link_changes(store: Store) -> tuple[list[str], set[str]]:
+    """Return what a store tells of links that were made and undone: numbers of one state, which no other takes over."""
+    return await list_arrived(store), await store.relinked_since(0, SHOPPERS)
 
 
 async def everything(store: Store) -> dict[str, Any]:
@@ -77,15 +92,17 @@ async def everything(store: Store) -> dict[str, Any]:
         "lists": {each: [event for _, event in await store.list_events(each, None, 100)] for each in everybody},
         "counts": await store.count_events(everybody, at(3), 2),
         "shoppers": [await store.shoppers(after, 2) for after in ("", "ann", "zoë")],
-        "arrived": sorted(await store.shoppers_with_arrivals(0, await store.last_arrival())),
+        "arrived": [each for each in await list_arrived(store) if await store.history(each, EVER, 1)],
         "consents": {each: await store.consents(each) for each in everybody},
+        "identities": await store.identities(everybody),
         "records": {each: await store.consent_records(each, 3) for each in everybody},
         "decisions": {each: await store.shoppers_with_decision(*each, everybody) for each in purposes},
         "demographics": {each: await store.demographics(each) for each in everybody},
         "regions": await store.regions(everybody),
-        "tombstones": await store.tombstones(),
+        # Those of one identity are in any order.
+        "tombstones": sorted(await store.tombstones(), key=lambda each: (each.forgotten_at, each.shopper_sha256)),
         "deletions": await store.last_forgotten(),
-        "forgotten": await store.forgotten_since(1, everybody),
+        "forgotten": await store.forgotten_since(0, everybody),
         "items": sorted([change async for change in store.item_changes()], key=lambda each: each.number),
         "numbers": sorted([change.number async for change in store.item_changes()]),
         "last change": await store.last_item_change(),

@@ -16,6 +16,7 @@ from portrait.client.results import (
     Event,
     Filter,
     ForgetSummary,
+    Identity,
     Item,
     Permission,
     ProfileExplanation,
@@ -303,10 +304,53 @@ class AsyncClient(AsyncChannel):
         """
         return await self._run(calls.set_demographics(shopper_id, age, gender, region, source), options)
 
+    async def link_shoppers(
+        self,
+        shopper_id: str,
+        anonymous_id: str,
+        *,
+        source: str,
+        confidence: float = 1.0,
+        time: datetime | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Identity:
+        """Link an anonymous id to a login: from now on, the gateway answers for both as for one shopper.
+
+        Safe to repeat; a link of the two that exists is replaced.
+
+        Args:
+            shopper_id: the login.
+            anonymous_id: an id that has no other login and is none itself.
+            source: the event that showed that both ids are of one shopper, for example `login on web`.
+            confidence: probability that they are; kept and shown, not used.
+            time: when it was found out; None for now.
+            **options: see `CallOptions`.
+
+        Returns:
+            all ids of the shopper.
+
+        Raises:
+            FailedPreconditionError: the link would merge two logins or make a chain, the login has 16 links, or one of
+                the ids was forgotten after the time.
+        """
+        return await self._run(calls.link_shoppers(shopper_id, anonymous_id, source, confidence, time), options)
+
+    async def unlink_shoppers(self, shopper_id: str, anonymous_id: str, **options: Unpack[CallOptions]) -> Identity:
+        """Remove the link of an anonymous id to a login; each is then as if it had never been linked. Safe to repeat.
+
+        Returns:
+            the other ids of the login.
+        """
+        return await self._run(calls.unlink_shoppers(shopper_id, anonymous_id), options)
+
+    async def get_identity(self, shopper_id: str, **options: Unpack[CallOptions]) -> Identity:
+        """Get all ids of a shopper, by a login or by an anonymous id, known or not."""
+        return await self._run(calls.get_identity(shopper_id), options)
+
     def export_shopper(self, shopper_id: str, **options: Unpack[CallOptions]) -> AsyncIterator[ShopperRecords]:
         """Export everything that is recorded of a shopper, part by part: what `forget_shopper` would delete.
 
-        Takes any id, known or not; there is at least one part.
+        Takes any id, known or not; there is at least one part for each linked id.
 
         Args:
             shopper_id: the shopper.
@@ -315,7 +359,7 @@ class AsyncClient(AsyncChannel):
         return self._stream(calls.export_shopper(shopper_id), options)
 
     async def forget_shopper(self, shopper_id: str, **options: Unpack[CallOptions]) -> ForgetSummary:
-        """Delete everything that is recorded of a shopper, for good: events, demographics and consents.
+        """Delete everything that is recorded of a shopper under all linked ids, for good.
 
         The gateway rejects earlier events that are sent again. Safe to repeat; takes any id, known or not.
         """

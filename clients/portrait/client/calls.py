@@ -42,6 +42,7 @@ from portrait.client.results import (
     Event,
     Filter,
     ForgetSummary,
+    Identity,
     Item,
     Permission,
     ProfileExplanation,
@@ -59,6 +60,7 @@ from portrait.v1 import (
     consent_service_pb2,
     event_service_pb2,
     explanation_service_pb2,
+    identity_service_pb2,
     item_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
@@ -347,6 +349,29 @@ def set_demographics(shopper_id: str, age: int | None, gender: str, region: str,
         shopper_id=shopper_id, age=age, gender=gender, region=region, source=source
     )
     return Call("SetDemographics", request, lambda response: read_demographics(response.demographics))
+
+
+@_checked
+def link_shoppers(
+    shopper_id: str, anonymous_id: str, source: str, confidence: float, time: datetime | None
+) -> Call[Identity]:
+    """Link an anonymous id to a login."""
+    request = messages.build_link_request(shopper_id, anonymous_id, source, confidence, time)
+    return Call("LinkShoppers", request, messages.read_identity)
+
+
+@_checked
+def unlink_shoppers(shopper_id: str, anonymous_id: str) -> Call[Identity]:
+    """Remove the link of an anonymous id to a login."""
+    request = identity_service_pb2.UnlinkShoppersRequest(shopper_id=shopper_id, anonymous_id=anonymous_id)
+    return Call("UnlinkShoppers", request, messages.read_identity)
+
+
+@_checked
+def get_identity(shopper_id: str) -> Call[Identity]:
+    """Get all ids of a shopper."""
+    request = identity_service_pb2.GetIdentityRequest(shopper_id=shopper_id)
+    return Call("GetIdentity", request, messages.read_identity)
 
 
 @_checked

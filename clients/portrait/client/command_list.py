@@ -48,6 +48,8 @@ GROUPS: dict[str, dict[str, str]] = {
     "Consent and privacy": {
         "consent": "Record a shopper's consents; without --grant and --withdraw, print permissions and decisions.",
         "set-demographics": "Replace the demographics that a shopper has declared.",
+        "identity": "Link anonymous ids to a login, or undo it; without --link and --unlink, print all ids of a "
+        "shopper.",
         "export-shopper": "Print everything that is recorded of a shopper, as one JSON document.",
         "forget": "Delete everything that is recorded of a shopper, for good.",
         "audit": "Check an audit log, or print its lines: who did what for which shopper, and why.",

@@ -1,9 +1,10 @@
 """The export of a shopper: one JSON document, or CSV of the events, written while the parts arrive."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, TextIO
 
 from portrait.client.outputs import to_json
@@ -12,15 +13,31 @@ from portrait.client.shopper_records import ShopperRecords
 
 
 def write_json(shopper_id: str, parts: Iterable[ShopperRecords], file: TextIO) -> None:
-    """Write one JSON object: `shopper_id`, `exported_at`, `demographics`, `consents`, `events`.
+    """Write one JSON object: `shopper_id`, `exported_at`, `links`, `demographics`, `consents`, `events`.
+
+    Of a shopper with linked ids, `shopper_id` is the login, and `linked_shoppers` has an object for each of the others.
 
     Args:
-        shopper_id: the shopper.
-        parts: as `Client.export_shopper` returns them: consents before events.
+        shopper_id: the shopper, where the parts do not name the ids.
+        parts: as `Client.export_shopper` returns them: id by id, consents before events.
         file: gets the document, an event a line.
     """
-    reading = iter(parts)
-    first = next(reading)
+    exported_at = datetime.now(UTC)
+    by_id = groupby(parts, key=lambda part: part.shopper_id or shopper_id)
+    for place, (each, of_id) in enumerate(by_id):
+        reading = iter(of_id)
+        first = next(reading)
+        head: dict[str, Any] = {"shopper_id": each}
+        if not place:
+            head |= {"exported_at": exported_at, "links": [asdict(link) for link in first.links]}
+        file.write(("", ',\n"linked_shoppers": [\n', ",\n")[min(place, 2)])
+        _write_id(head, first, reading, file)
+        file.write("}" if place else "")
+    file.write("\n]}\n" if place else "\n}\n")
+
+
+def _write_id(head: dict[str, Any], first: ShopperRecords, reading: Iterator[ShopperRecords], file: TextIO) -> None:
+    """Write what is recorded under one id, without the brace that ends the object."""
     consents, events = [*first.consents], first.events
     while not events:
         part = next(reading, None)
@@ -28,12 +45,8 @@ def write_json(shopper_id: str, parts: Iterable[ShopperRecords], file: TextIO) -
             break
         consents += part.consents
         events = part.events
-    head = {
-        "shopper_id": shopper_id,
-        "exported_at": datetime.now(UTC),
-        "demographics": None if first.demographics is None else asdict(first.demographics),
-        "consents": [asdict(record) for record in consents],
-    }
+    head["demographics"] = None if first.demographics is None else asdict(first.demographics)
+    head["consents"] = [asdict(record) for record in consents]
     file.write(to_json(head).removesuffix("}") + ',\n"events": [')
     separator = "\n"
     while events:
@@ -41,7 +54,7 @@ def write_json(shopper_id: str, parts: Iterable[ShopperRecords], file: TextIO) -
             file.write(separator + to_json(_row(event)))
             separator = ",\n"
         events = next((part.events for part in reading), ())
-    file.write("\n]}\n")
+    file.write("\n]")
 
 
 def write_csv(shopper_id: str, parts: Iterable[ShopperRecords], file: TextIO) -> None:
@@ -52,7 +65,9 @@ def write_csv(shopper_id: str, parts: Iterable[ShopperRecords], file: TextIO) ->
     for part in parts:
         for event in part.events:
             row = _row(event)
-            lines.writerow({"shopper_id": shopper_id, **row, "type": event.type.value, "time": _iso(event.time)})
+            lines.writerow(
+                {"shopper_id": part.shopper_id or shopper_id, **row, "type": event.type.value, "time": _iso(event.time)}
+            )
 
 
 def _row(event: Event) -> dict[str, Any]:

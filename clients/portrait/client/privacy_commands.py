@@ -83,6 +83,40 @@ def set_demographics(
         tables.print_demographics(Console(), declared)
 
 
+@calling()
+def identity(
+    client: "Client",
+    shopper_id: ShopperId,
+    link: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Anonymous id to link to SHOPPER_ID, a login; may be repeated."),
+    ] = None,
+    unlink: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Anonymous id whose link to undo; may be repeated.")
+    ] = None,
+    source: Annotated[str, typer.Option(help="The event that showed that the ids are of one shopper.")] = "",
+    confidence: Annotated[float, typer.Option(help="Probability that they are; kept and shown.")] = 1.0,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Link anonymous ids to a login, or undo it; without --link and --unlink, print all ids of a shopper."""
+    from rich.console import Console
+
+    from portrait.client import outputs, tables
+
+    if bool(link) != bool(source):
+        raise typer.BadParameter("--link and --source need each other", param_hint="--source")
+    found = None if link or unlink else client.get_identity(shopper_id)
+    for each in unlink or ():
+        found = client.unlink_shoppers(shopper_id, each, metadata=_say(reason))
+    for each in link or ():
+        found = client.link_shoppers(shopper_id, each, source=source, confidence=confidence, metadata=_say(reason))
+    if as_json:
+        outputs.print_json(found)
+    elif found is not None:
+        tables.print_identity(Console(), found)
+
+
 @calling(_EXPORT_TIMEOUT)
 def export_shopper(
     client: "Client",

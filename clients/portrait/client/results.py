@@ -95,13 +95,36 @@ class Consents:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A link of an anonymous id to a login, with the evidence for it."""
+
+    anonymous_id: str
+    source: str
+    """The event that showed that both ids are of one shopper."""
+    confidence: float
+    """Probability that they are, as the caller stated it."""
+    time: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """All ids of a shopper."""
+
+    shopper_id: str
+    """The login; for an id without links, the id itself."""
+    links: tuple[Link, ...] = ()
+    """In the order of the anonymous ids."""
+
+
+@dataclass(frozen=True, slots=True)
 class ForgetSummary:
     """Result of forgetting a shopper."""
 
     event_count: int
-    """Number of deleted events; 0 if none was recorded, or all were deleted earlier."""
+    """Number of deleted events of all linked ids; 0 if none was recorded, or all were deleted earlier."""
     forgotten_at: datetime
-    """Events up to this time are rejected from now on."""
+    """Events of the named id up to this time are rejected from now on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from portrait.client.messages import read_consent_records, read_event
+from portrait.client.messages import read_consent_records, read_event, read_links
 from portrait.client.profiles import Demographics, read_demographics
-from portrait.client.results import ConsentRecord, Event
+from portrait.client.results import ConsentRecord, Event, Link
 from portrait.v1 import consent_service_pb2
 
 
@@ -14,9 +14,13 @@ class ShopperRecords:
 
     consents: tuple[ConsentRecord, ...]
     demographics: Demographics | None
-    """In the first part; None if nothing is declared."""
+    """In the first part of an id; None if nothing is declared."""
     events: tuple[Event, ...]
     """The oldest first."""
+    shopper_id: str = ""
+    """The id under which all of the part is recorded, except for the links."""
+    links: tuple[Link, ...] = ()
+    """The links of anonymous ids to the shopper's login; in the first part."""
 
 
 def read_shopper_records(message: consent_service_pb2.ExportShopperResponse) -> ShopperRecords:
@@ -25,4 +29,6 @@ def read_shopper_records(message: consent_service_pb2.ExportShopperResponse) -> 
         read_consent_records(message.consents),
         read_demographics(message.demographics) if message.HasField("demographics") else None,
         tuple(event for each in message.events if (event := read_event(each)) is not None),
+        message.shopper_id,
+        read_links(message.links),
     )

@@ -69,8 +69,9 @@ class ConsentServiceServicer:
     """
 
     def SetConsents(self, request, context):
-        """Records consent decisions of a shopper. Earlier records are never changed or removed. Recording the same decision
-        again adds a record and does not change what is allowed.
+        """Records consent decisions of a shopper, under the id that it names. Earlier records are never changed or removed.
+        Recording the same decision again adds a record and does not change what is allowed. Of linked ids, a purpose is
+        allowed if each of them allows it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -93,15 +94,17 @@ class ConsentServiceServicer:
 
     def ExportShopper(self, request, context):
         """Streams everything that is recorded of a shopper: what ForgetShopper would delete, and nothing of others. It asks for
-        no consent, as a shopper may see what is kept. The first response has the demographics; consents come before events,
-        and both in the order of their time. Answers for every id, known or not, with at least one response.
+        no consent, as a shopper may see what is kept. Of a shopper with linked ids it streams each id in turn, the login
+        first. The first response of each id has its demographics; its consents come before its events, and both in the
+        order of their time. Answers for every id, known or not, with at least one response for each id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ForgetShopper(self, request, context):
-        """Deletes everything that is recorded of a shopper: events, demographics and consents. Once the call returns, the
+        """Deletes everything that is recorded of a shopper: events, demographics, consents and links; of all ids that are
+        linked to the id that it names, as GetIdentity lists them, and of each as if it had been named. Once it returns, the
         shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
         was built earlier. Events up to `forgotten_at` are rejected from then on; later events are recorded as those of a
         new shopper. The deletion can't be undone. Answers for every id, known or not; safe to retry.

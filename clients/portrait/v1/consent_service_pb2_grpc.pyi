@@ -36,8 +36,9 @@ class ConsentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ConsentServiceAsyncStub: ...
     SetConsents: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.SetConsentsRequest, _consent_service_pb2.SetConsentsResponse]
-    """Records consent decisions of a shopper. Earlier records are never changed or removed. Recording the same decision
-    again adds a record and does not change what is allowed.
+    """Records consent decisions of a shopper, under the id that it names. Earlier records are never changed or removed.
+    Recording the same decision again adds a record and does not change what is allowed. Of linked ids, a purpose is
+    allowed if each of them allows it.
     """
     GetConsents: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentsRequest, _consent_service_pb2.GetConsentsResponse]
     """Returns what a shopper allows now, and all of their recorded decisions. Answers for every id, known or not."""
@@ -47,11 +48,13 @@ class ConsentServiceStub:
     """
     ExportShopper: _grpc.UnaryStreamMultiCallable[_consent_service_pb2.ExportShopperRequest, _consent_service_pb2.ExportShopperResponse]
     """Streams everything that is recorded of a shopper: what ForgetShopper would delete, and nothing of others. It asks for
-    no consent, as a shopper may see what is kept. The first response has the demographics; consents come before events,
-    and both in the order of their time. Answers for every id, known or not, with at least one response.
+    no consent, as a shopper may see what is kept. Of a shopper with linked ids it streams each id in turn, the login
+    first. The first response of each id has its demographics; its consents come before its events, and both in the
+    order of their time. Answers for every id, known or not, with at least one response for each id.
     """
     ForgetShopper: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.ForgetShopperRequest, _consent_service_pb2.ForgetShopperResponse]
-    """Deletes everything that is recorded of a shopper: events, demographics and consents. Once the call returns, the
+    """Deletes everything that is recorded of a shopper: events, demographics, consents and links; of all ids that are
+    linked to the id that it names, as GetIdentity lists them, and of each as if it had been named. Once it returns, the
     shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
     was built earlier. Events up to `forgotten_at` are rejected from then on; later events are recorded as those of a
     new shopper. The deletion can't be undone. Answers for every id, known or not; safe to retry.
@@ -65,8 +68,9 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetConsents: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.SetConsentsRequest, _consent_service_pb2.SetConsentsResponse]  # type: ignore[assignment]
-    """Records consent decisions of a shopper. Earlier records are never changed or removed. Recording the same decision
-    again adds a record and does not change what is allowed.
+    """Records consent decisions of a shopper, under the id that it names. Earlier records are never changed or removed.
+    Recording the same decision again adds a record and does not change what is allowed. Of linked ids, a purpose is
+    allowed if each of them allows it.
     """
     GetConsents: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.GetConsentsRequest, _consent_service_pb2.GetConsentsResponse]  # type: ignore[assignment]
     """Returns what a shopper allows now, and all of their recorded decisions. Answers for every id, known or not."""
@@ -76,11 +80,13 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     """
     ExportShopper: _aio.UnaryStreamMultiCallable[_consent_service_pb2.ExportShopperRequest, _consent_service_pb2.ExportShopperResponse]  # type: ignore[assignment]
     """Streams everything that is recorded of a shopper: what ForgetShopper would delete, and nothing of others. It asks for
-    no consent, as a shopper may see what is kept. The first response has the demographics; consents come before events,
-    and both in the order of their time. Answers for every id, known or not, with at least one response.
+    no consent, as a shopper may see what is kept. Of a shopper with linked ids it streams each id in turn, the login
+    first. The first response of each id has its demographics; its consents come before its events, and both in the
+    order of their time. Answers for every id, known or not, with at least one response for each id.
     """
     ForgetShopper: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.ForgetShopperRequest, _consent_service_pb2.ForgetShopperResponse]  # type: ignore[assignment]
-    """Deletes everything that is recorded of a shopper: events, demographics and consents. Once the call returns, the
+    """Deletes everything that is recorded of a shopper: events, demographics, consents and links; of all ids that are
+    linked to the id that it names, as GetIdentity lists them, and of each as if it had been named. Once it returns, the
     shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
     was built earlier. Events up to `forgotten_at` are rejected from then on; later events are recorded as those of a
     new shopper. The deletion can't be undone. Answers for every id, known or not; safe to retry.
@@ -97,8 +103,9 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_service_pb2.SetConsentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_service_pb2.SetConsentsResponse, _abc.Awaitable[_consent_service_pb2.SetConsentsResponse]]:
-        """Records consent decisions of a shopper. Earlier records are never changed or removed. Recording the same decision
-        again adds a record and does not change what is allowed.
+        """Records consent decisions of a shopper, under the id that it names. Earlier records are never changed or removed.
+        Recording the same decision again adds a record and does not change what is allowed. Of linked ids, a purpose is
+        allowed if each of them allows it.
         """
 
     @_abc_1.abstractmethod
@@ -126,8 +133,9 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_consent_service_pb2.ExportShopperResponse], _abc.AsyncIterator[_consent_service_pb2.ExportShopperResponse]]:
         """Streams everything that is recorded of a shopper: what ForgetShopper would delete, and nothing of others. It asks for
-        no consent, as a shopper may see what is kept. The first response has the demographics; consents come before events,
-        and both in the order of their time. Answers for every id, known or not, with at least one response.
+        no consent, as a shopper may see what is kept. Of a shopper with linked ids it streams each id in turn, the login
+        first. The first response of each id has its demographics; its consents come before its events, and both in the
+        order of their time. Answers for every id, known or not, with at least one response for each id.
         """
 
     @_abc_1.abstractmethod
@@ -136,7 +144,8 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_service_pb2.ForgetShopperRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_service_pb2.ForgetShopperResponse, _abc.Awaitable[_consent_service_pb2.ForgetShopperResponse]]:
-        """Deletes everything that is recorded of a shopper: events, demographics and consents. Once the call returns, the
+        """Deletes everything that is recorded of a shopper: events, demographics, consents and links; of all ids that are
+        linked to the id that it names, as GetIdentity lists them, and of each as if it had been named. Once it returns, the
         shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
         was built earlier. Events up to `forgotten_at` are rejected from then on; later events are recorded as those of a
         new shopper. The deletion can't be undone. Answers for every id, known or not; safe to retry.

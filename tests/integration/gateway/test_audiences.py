@@ -222,6 +222,26 @@ def test_an_answer_outlives_one_table_and_not_two(
     build_audience_table(repository, folder)
 
 
+def test_audiences_follow_links(gateway: RunningGateway, client: Client, repository: Path, folder: Path) -> None:
+    login, web = "shopper-000", "shopper-001"
+    whole = named(list(client.find_audience([EVERYBODY])))
+    others = [each for each in whole if each not in (login, web)]
+    client.link_shoppers(login, web, source="login")
+    assert named(list(client.find_audience([EVERYBODY]))) == others  # no row describes both ids
+    build_audience_table(repository, folder)
+    assert named(list(client.find_audience([EVERYBODY]))) == [login, *others]
+    [rug] = [each for each in client.get_profile(login).interests if each.category_path[-1] == "Rugs"]
+    asked = InterestCriterion([rug.category_path], rug.long_term_weight - 0.01)
+    assert login in named(list(client.find_audience([asked])))
+    client.set_consents(web, [Consent(Purpose.ADVERTISING, granted=False)])
+    assert named(list(client.find_audience([EVERYBODY]))) == others
+    client.set_consents(web, [Consent(Purpose.ADVERTISING, granted=True)])
+    client.unlink_shoppers(login, web)
+    assert named(list(client.find_audience([EVERYBODY]))) == others
+    build_audience_table(repository, folder)
+    assert named(list(client.find_audience([EVERYBODY]))) == whole
+
+
 def test_the_command_line(gateway: RunningGateway, tmp_path: Path) -> None:
     environment = {"PORTRAIT_ADDRESS": gateway.address, "COLUMNS": "200"}
 

@@ -24,14 +24,20 @@ def test_rights_are_exercised_on_record(repository: Path, tmp_path: Path) -> Non
         client.get_consents("ann")
         client.set_consents("bob", [Consent(Purpose.RISK, granted=False)])
 
+        client.link_shoppers("eve", "web-of-eve", source="login", metadata={"x-reason": "login"})
+        client.get_identity("eve")
+        client.unlink_shoppers("eve", "web-of-eve")
         begun = [line for line in read_lines(path) if "method" in line]
         assert [line["method"].partition("/")[2] for line in begun] == [
             "SetConsents",
             "ExportShopper",
             "ForgetShopper",
             "SetConsents",
+            "LinkShoppers",
+            "UnlinkShoppers",
         ]
-        assert [line["reason"] for line in begun] == ["ticket 1", "", "ticket 2", ""]
+        assert [line["reason"] for line in begun] == ["ticket 1", "", "ticket 2", "", "login", ""]
+        assert {line["anonymous_sha256"] for line in begun[4:]} == {shopper_sha256("web-of-eve")}
         assert {line["shopper_sha256"] for line in begun[:3]} == {shopper_sha256("ann")}
         assert begun[1]["request_id"] == "export-of-ann"
         assert {line["caller"] for line in begun} == {"peer ipv4:127.0.0.1"}
@@ -41,7 +47,9 @@ def test_rights_are_exercised_on_record(repository: Path, tmp_path: Path) -> Non
 
         listed = run_portrait("audit", "list", path, "--shopper", "bob")
         assert [json.loads(line).get("outcome") for line in listed.stdout.splitlines()] == [None, "OK"]
-        assert run_portrait("audit", "verify", path).stdout.startswith("8 lines, as they were written")
+        listed = run_portrait("audit", "list", path, "--shopper", "web-of-eve")
+        assert [json.loads(line).get("outcome") for line in listed.stdout.splitlines()] == [None, "OK"] * 2
+        assert run_portrait("audit", "verify", path).stdout.startswith("12 lines, as they were written")
 
         # Nothing is done that can't be written down.
         path.rename(tmp_path / "kept")

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,6 +20,8 @@ from portrait.client import AsyncClient, Client, Consent, Event, EventType, Inva
 NOW = datetime.now(UTC).replace(microsecond=123_000)
 TABLES_OF_NOBODY = {"item_changes", "state", "tombstones", "sqlite_sequence"}
 """Tables of the state file without a row of a shopper: a tombstone holds a hash alone."""
+NUMBERS = {"identity_changes"}
+"""Tables that hold nothing of a shopper but a number, by which caches learn of a change."""
 
 
 @pytest.fixture
@@ -72,23 +75,43 @@ def _rows_of(state: Path, shopper_id: str) -> dict[str, int]:
         }
 
 
-def test_what_is_exported_is_what_forgetting_deletes(gateway: RunningGateway, client: Client, shopper: str) -> None:
-    know(client, shopper, events=40)
+@pytest.mark.parametrize("named", ["", "-web"])
+def test_what_is_exported_is_what_forgetting_deletes(
+    gateway: RunningGateway, client: Client, shopper: str, named: str
+) -> None:
+    ids = [f"{shopper}{each}" for each in ("", "-app", "-web")]
+    for number, each in enumerate((*ids, f"{shopper}-other")):
+        know(client, each, events=40 + number)
+    for each in ids[1:]:
+        client.link_shoppers(shopper, each, source=f"login of {each}", confidence=0.5)
+    client.link_shoppers(f"{shopper}-other", f"{shopper}-tv", source="login")
     client.set_consents(shopper, [Consent(Purpose.RISK, False)])
     state = Path(gateway.argument("--state"))
-    rows = _rows_of(state, shopper)
-    parts = list(client.export_shopper(shopper))
-    exported = {
-        "events": sum(len(part.events) for part in parts),
-        "consent_records": sum(len(part.consents) for part in parts),
-        "consents": len({record.consent.purpose for part in parts for record in part.consents}),
-        "demographics": sum(part.demographics is not None for part in parts),
-    }
-    assert exported == rows
-    assert client.forget_shopper(shopper).event_count == exported["events"]
-    assert set(_rows_of(state, shopper).values()) == {0}
-    [nothing] = client.export_shopper(shopper)
-    assert (nothing.consents, nothing.demographics, nothing.events) == ((), None, ())
+    rows = {each: _rows_of(state, each) for each in ids}
+    parts = list(client.export_shopper(f"{shopper}{named}"))
+    assert f"{shopper}-other" not in str(parts)
+    assert [each for each, _ in groupby(part.shopper_id for part in parts)] == ids
+    links = [link for part in parts for link in part.links]
+    for each in ids:
+        own = [part for part in parts if part.shopper_id == each]
+        exported = {
+            "events": sum(len(part.events) for part in own),
+            "consent_records": sum(len(part.consents) for part in own),
+            "consents": len({record.consent.purpose for part in own for record in part.consents}),
+            "demographics": sum(part.demographics is not None for part in own),
+            "links": sum(link.anonymous_id == each for link in links),
+        }
+        assert exported == {table: count for table, count in rows[each].items() if table not in NUMBERS}
+    assert links == list(parts[0].links)
+    assert [(link.source, link.confidence) for link in links] == [(f"login of {each}", 0.5) for each in ids[1:]]
+    assert client.forget_shopper(f"{shopper}{named}").event_count == 40 + 41 + 42
+    for each in ids:
+        assert set(_rows_of(state, each).values()) == {0}
+        [nothing] = client.export_shopper(each)
+        assert (nothing.consents, nothing.demographics, nothing.events, nothing.links) == ((), None, (), ())
+    with closing(sqlite3.connect(state)) as connection:
+        assert connection.execute("SELECT count(*) FROM links WHERE login_id = ?", (shopper,)).fetchone() == (0,)
+    assert len(client.get_identity(f"{shopper}-tv").links) == 1
 
 
 async def test_the_asynchronous_client_exports_too(gateway: RunningGateway, client: Client, shopper: str) -> None:
@@ -120,6 +143,24 @@ def test_the_command_prints_one_document_or_a_log(
     (tmp_path / "events.csv").write_text(log, encoding="utf-8")
     again = run_portrait("record", tmp_path / "events.csv", "--address", gateway.address, "--json")
     assert json.loads(again.stdout) == {"accepted": 0, "duplicates": len(sent), "rejected": 0}
+
+
+def test_the_document_has_an_object_for_each_linked_id(gateway: RunningGateway, client: Client, shopper: str) -> None:
+    web, app = f"{shopper}-web", f"{shopper}-app"
+    sent = {each: know(client, each, events=number) for number, each in enumerate((shopper, web), start=3)}
+    for each in (web, app):
+        client.link_shoppers(shopper, each, source="login")
+    document = json.loads(run_portrait("export-shopper", web, "--address", gateway.address).stdout)
+    assert (document["shopper_id"], [link["anonymous_id"] for link in document["links"]]) == (shopper, [app, web])
+    assert [each["shopper_id"] for each in document["linked_shoppers"]] == [app, web]
+    assert document["linked_shoppers"][0]["events"] == []
+    of_web = document["linked_shoppers"][1]
+    assert [event["event_id"] for event in of_web["events"]] == [event.event_id for event in sent[web]]
+    assert of_web["demographics"]["region"] == f"region of {web}"
+    assert len(document["events"]) == len(sent[shopper])
+    log = run_portrait("export-shopper", web, "--csv", "--address", gateway.address).stdout
+    rows = list(csv.DictReader(io.StringIO(log)))
+    assert [row["shopper_id"] for row in rows] == [shopper] * 3 + [web] * 4
 
 
 def test_a_shopper_of_whom_nothing_is_known(gateway: RunningGateway) -> None:

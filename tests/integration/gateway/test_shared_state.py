@@ -70,6 +70,25 @@ def test_consents_demographics_and_deletions_are_of_both(clients: list[Client]) 
         assert client.record_events([bought(shopper_id, 1)]).accepted == 0
 
 
+def test_links_are_of_both(clients: list[Client]) -> None:
+    login, (one, other) = f"shopper-{uuid4().hex}", clients
+    web = f"{login}-web"
+    one.record_events([bought(login, 1), bought(web, 2)])
+    assert [client.get_profile(each).event_count for client in clients for each in (login, web)] == [1] * 4
+    one.link_shoppers(login, web, source="login")
+    for number, recording in enumerate((one, other), start=3):
+        recording.record_events([bought(web, number)])
+        assert [client.get_profile(each).event_count for client in clients for each in (login, web)] == [number] * 4
+    other.set_consents(web, [Consent(Purpose.PERSONALISATION, False)])
+    assert one.recommend(login).event_count == 0
+    other.unlink_shoppers(login, web)
+    assert [client.recommend(login).event_count for client in clients] == [1, 1]
+    one.link_shoppers(login, web, source="login")
+    assert other.forget_shopper(login).event_count == 4
+    assert [len(client.get_identity(web).links) for client in clients] == [0, 0]
+    assert [client.recommend(web).event_count for client in clients] == [0, 0]
+
+
 def test_items_travel(clients: list[Client], redis_server: RedisServer) -> None:
     catalogue = f"catalogue-{uuid4().hex}"
     clients[0].upsert_items([Item("lamp", "Purple desk lamp")], catalogue=catalogue)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import count, islice
 from typing import Any, NoReturn, TypeVar, get_origin, get_type_hints
 
@@ -28,7 +29,9 @@ from portrait.client.results import (
     Event,
     EventEffect,
     ForgetSummary,
+    Identity,
     Item,
+    Link,
     Permission,
     ProfileExplanation,
     Purpose,
@@ -68,7 +71,7 @@ class FakeGateway:
     Events, items, consents and demographics are stored. Recommendations are sorted by the words of the query in the
     title, then by the share of the shopper's events in the item's category, then by the order of insertion.
     Profiles have counts, times, interests and, if requested, an embedding. An audience is all shoppers with events,
-    whatever the criteria. The clock stands still at `NOW`.
+    whatever the criteria. Links are stored, and change no other answer. The clock stands still at `NOW`.
     """
 
     def __init__(self) -> None:
@@ -78,6 +81,8 @@ class FakeGateway:
         self._items: dict[str, dict[str, Item]] = {"products": {}}
         self._records: dict[str, list[ConsentRecord]] = {}
         self._declared: dict[str, Demographics] = {}
+        self._links: dict[str, dict[str, Link]] = {}
+        """By login and anonymous id."""
 
     def set_answer(self, method: str, answer: object) -> None:
         """Set the response of a method of the clients.
@@ -298,9 +303,26 @@ class FakeGateway:
         self._declared[shopper_id] = Demographics(rules.age_band(age), gender, region, NOW, source, None)
         return self._declared[shopper_id]
 
+    def _link_shoppers(
+        self, shopper_id: str, anonymous_id: str, source: str, confidence: float, time: datetime | None
+    ) -> Identity:
+        links = self._links.setdefault(shopper_id, {})
+        links[anonymous_id] = Link(anonymous_id, source, confidence, time or NOW, NOW)
+        return self._get_identity(shopper_id)
+
+    def _unlink_shoppers(self, shopper_id: str, anonymous_id: str) -> Identity:
+        self._links.get(shopper_id, {}).pop(anonymous_id, None)
+        return self._get_identity(shopper_id)
+
+    def _get_identity(self, shopper_id: str) -> Identity:
+        login = next((login for login, links in self._links.items() if shopper_id in links), shopper_id)
+        links = self._links.get(login, {})
+        return Identity(login, tuple(links[each] for each in sorted(links)))
+
     def _export_shopper(self, shopper_id: str) -> list[ShopperRecords]:
         events = tuple(self._events.get(shopper_id, {}).values())
-        return [ShopperRecords(tuple(self._records.get(shopper_id, ())), self._declared.get(shopper_id), events)]
+        consents, links = tuple(self._records.get(shopper_id, ())), self._get_identity(shopper_id).links
+        return [ShopperRecords(consents, self._declared.get(shopper_id), events, shopper_id, links)]
 
     def _forget_shopper(self, shopper_id: str) -> ForgetSummary:
         self._records.pop(shopper_id, None)

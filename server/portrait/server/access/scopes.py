@@ -12,10 +12,12 @@ class Scope(StrEnum):
     READ_RECOMMENDATION = "read:recommendation"
     READ_AUDIENCE = "read:audience"
     READ_CONSENT = "read:consent"
+    READ_IDENTITY = "read:identity"
     READ_ITEM = "read:item"
     ENCODE_TEXT = "encode:text"
     WRITE_EVENT = "write:event"
     WRITE_CONSENT = "write:consent"
+    WRITE_IDENTITY = "write:identity"
     WRITE_ITEM = "write:item"
     EXPORT_SHOPPER = "export:shopper"
     ERASE_SHOPPER = "erase:shopper"
@@ -36,6 +38,9 @@ _SCOPES = {
     "TextService/EncodeTexts": Scope.ENCODE_TEXT,
     "TextService/EncodeTextStream": Scope.ENCODE_TEXT,
     "EventService/RecordEvents": Scope.WRITE_EVENT,
+    "IdentityService/GetIdentity": Scope.READ_IDENTITY,
+    "IdentityService/LinkShoppers": Scope.WRITE_IDENTITY,
+    "IdentityService/UnlinkShoppers": Scope.WRITE_IDENTITY,
     "ConsentService/GetConsents": Scope.READ_CONSENT,
     "ConsentService/SetConsents": Scope.WRITE_CONSENT,
     "ConsentService/SetDemographics": Scope.WRITE_CONSENT,

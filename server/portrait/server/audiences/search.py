@@ -23,8 +23,9 @@ R = TypeVar("R")
 
 ShopperFilter = Callable[[Sequence[str]], Awaitable[Set[str]]]
 """Returns those of some shoppers who currently meet a condition that the table does not hold."""
-EligibilityFilter = Callable[[int, Sequence[str]], Awaitable[Set[str]]]
-"""Returns those of some shoppers who currently may be part of an audience, given the table's `last_forgotten`."""
+EligibilityFilter = Callable[[int, int, Sequence[str]], Awaitable[Set[str]]]
+"""Returns those of some shoppers who may be part of an audience now; the numbers are those of the table's description:
+`last_forgotten` and `last_arrival`."""
 RegionFilter = Callable[[Set[str], Sequence[str]], Awaitable[Set[str]]]
 """Returns those of some shoppers who declared one of some regions and currently allow its use."""
 
@@ -152,7 +153,8 @@ class AudienceSearch:
 
     async def _mark_permitted(self, table: AudienceTable, rows: Rows) -> Mask:
         """`[rows]`: mark the shoppers who may be part of an audience."""
-        return await self._mark(partial(self._filter_permitted, table.description.last_forgotten), table, rows)
+        begun = table.description
+        return await self._mark(partial(self._filter_permitted, begun.last_forgotten, begun.last_arrival), table, rows)
 
     async def _mark(self, who: ShopperFilter, table: AudienceTable, rows: Rows) -> Mask:
         """`[rows]`: mark the shoppers whom a filter keeps."""

@@ -11,7 +11,7 @@ import json
 import shutil
 import time
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +34,7 @@ from portrait.server.audiences.table import (
 )
 from portrait.server.audiences.table_merge import MergeSource, merge_tables
 from portrait.server.engine import Engine
+from portrait.server.identities import list_ids
 from portrait.server.profiles.compute import compute_profile
 from portrait.server.profiles.profile import Profile
 from portrait.server.storage.histories import read_history
@@ -171,9 +172,10 @@ class _TableBuild:
         )
         changed = None
         if self._base is not None:
-            changed = sorted(
-                await self._store.shoppers_with_arrivals(plan.first_arrival, plan.last_arrival), key=str.encode
-            )
+            arrived = await self._store.shoppers_with_arrivals(plan.first_arrival, plan.last_arrival)
+            identities = await self._store.identities(arrived)
+            # The row of a login has the events of all ids; a linked id has no row, and loses one that it had.
+            changed = sorted({*arrived, *(each.login_id for each in identities.values())}, key=str.encode)
         parts = [AudienceTable.open(part) async for part in self._write_parts(plan, changed, tell)]
         sources = [MergeSource(part, np.arange(len(part))) for part in parts]
         if self._base is not None:
@@ -234,17 +236,19 @@ class _TableBuild:
         return changed[begin : begin + PART_SHOPPERS]
 
     async def _write_part(self, shoppers: list[str], as_of: datetime | None, folder: Path) -> None:
-        chosen = sorted(await self._permitted(shoppers), key=encode_key)
+        identities = await self._store.identities(shoppers)
+        ids = {each: all_ids for each in shoppers if (all_ids := list_ids(identities, each))[0] == each}
+        chosen = sorted(await self._permitted([*ids]), key=encode_key)
         profiles: list[tuple[str, Profile]] = []
         for begin in range(0, len(chosen), _MAX_CONCURRENT_PROFILES):
             together = chosen[begin : begin + _MAX_CONCURRENT_PROFILES]
-            made = await asyncio.gather(*(self._compute_profile(each, as_of) for each in together))
+            made = await asyncio.gather(*(self._compute_profile(ids[each], as_of) for each in together))
             profiles += [(each, found) for each, found in zip(together, made, strict=True) if found is not None]
         await asyncio.to_thread(write_table, profiles, self._describe_table(0, 0), folder)
 
-    async def _compute_profile(self, shopper_id: str, as_of: datetime | None) -> Profile | None:
+    async def _compute_profile(self, shopper_ids: Sequence[str], as_of: datetime | None) -> Profile | None:
         """Compute a profile as GetProfile does; None if no event was recorded up to the moment."""
-        history = await read_history(self._store, shopper_id, as_of)
+        history = await read_history(self._store, shopper_ids, as_of)
         if not history.events:
             return None
         return await compute_profile(self._engine, history.events, history.as_of, fields=_FIELDS, deadline=None)

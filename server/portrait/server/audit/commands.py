@@ -43,7 +43,8 @@ def list_(
     chosen: set[int] = set()
     try:
         for line in read_lines(file):
-            if hashed is None or line.get("shopper_sha256") == hashed or line.get("of") in chosen:
+            about = (line.get("shopper_sha256"), line.get("anonymous_sha256"))
+            if hashed is None or hashed in about or line.get("of") in chosen:
                 chosen.add(line["number"])
                 typer.echo(json.dumps(line))
     except AuditError as error:

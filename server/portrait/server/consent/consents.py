@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from portrait.server.identities import Identity, list_ids
+
 
 class Purpose(StrEnum):
     """A purpose of use of a shopper's data; each is granted by itself."""
@@ -54,15 +56,46 @@ class Consent:
     """Place of the decision, for example `cookie banner`; empty if unknown."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """The decisions in force of a shopper."""
+
+    shopper_ids: tuple[str, ...]
+    """All ids of the shopper, the login first."""
+    by_purpose: Mapping[Purpose, bool]
+    """True if every id granted a purpose, False if one withdrew it; others are missing."""
+
+    @classmethod
+    def combine(cls, by_id: Mapping[str, Mapping[Purpose, bool]]) -> "Decisions":
+        """Combine the decisions of all ids of a shopper: the strictest on each purpose.
+
+        Whatever the rule of a purpose, the result allows it exactly if the decisions of each id do.
+        """
+        if len(by_id) == 1:
+            return cls(tuple(by_id), *by_id.values())
+        strictest: dict[Purpose, bool] = {}
+        for purpose in Purpose:
+            said = [decisions.get(purpose) for decisions in by_id.values()]
+            if False in said:
+                strictest[purpose] = False
+            elif None not in said:
+                strictest[purpose] = True
+        return cls(tuple(by_id), strictest)
+
+
 class ConsentReader(Protocol):
     """Read access to the decisions of shoppers."""
 
-    async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
-        """Return a shopper's last decision on each purpose; a purpose without a decision is missing."""
+    async def consents(self, shopper_id: str) -> Decisions:
+        """Return a shopper's last decision on each purpose, the strictest of all linked ids."""
+        ...
+
+    async def identities(self, shopper_ids: Sequence[str]) -> dict[str, Identity]:
+        """Return the identities of those of some shoppers who have links."""
         ...
 
     async def shoppers_with_decision(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
-        """Return those of some shoppers whose last decision on a purpose is the given one."""
+        """Return those of some shoppers whose own last decision on a purpose is the given one."""
         ...
 
 
@@ -80,20 +113,34 @@ class Permissions:
         self.refused: Counter[Purpose] = Counter()
         """Number of checks by purpose that found it not allowed."""
 
-    async def list_allowed(self, shopper_id: str) -> frozenset[Purpose]:
-        """List the purposes that a shopper allows."""
-        said = await self._decisions.consents(shopper_id)
+    def list_allowed(self, decisions: Decisions) -> frozenset[Purpose]:
+        """List the purposes that decisions allow."""
+        said = decisions.by_purpose
         return frozenset(purpose for purpose, rule in self._rules.items() if rule.allows(said.get(purpose)))
+
+    async def list_allowing_ids(self, shopper_id: str, purpose: Purpose) -> tuple[str, ...]:
+        """List all ids of a shopper, the login first; none unless the shopper allows a purpose under each of them."""
+        decisions = await self._decisions.consents(shopper_id)
+        if purpose in self.list_allowed(decisions):
+            return decisions.shopper_ids
+        self.refused[purpose] += 1
+        return ()
 
     async def allows(self, shopper_id: str, purpose: Purpose) -> bool:
         """Tell whether a shopper allows a purpose."""
-        allowed = purpose in await self.list_allowed(shopper_id)
-        if not allowed:
-            self.refused[purpose] += 1
-        return allowed
+        return bool(await self.list_allowing_ids(shopper_id, purpose))
 
     async def filter_allowing(self, purposes: Iterable[Purpose], shopper_ids: Sequence[str]) -> set[str]:
-        """Return those of some shoppers who allow all given purposes.
+        """Return those of some shoppers who allow all given purposes, under each of their ids."""
+        wanted = [*purposes]
+        allowing = await self._filter_own(wanted, shopper_ids)
+        identities = await self._decisions.identities([*allowing])
+        others = {each for identity in identities.values() for each in identity.shopper_ids} - allowing
+        denying = others - await self._filter_own(wanted, [*others])
+        return {each for each in allowing if denying.isdisjoint(list_ids(identities, each))}
+
+    async def _filter_own(self, purposes: Iterable[Purpose], shopper_ids: Sequence[str]) -> set[str]:
+        """Return those of some ids whose own decisions allow all given purposes.
 
         For each purpose, only the decisions that deviate from its rule are looked up, and only for the shoppers who
         allow the purposes before it. Purposes that must be granted come first, as they leave the fewest shoppers.

@@ -35,7 +35,8 @@ _FORGET_KNOWN = (
 _MARK_SHOPPERS = (
     "CREATE TEMP TABLE returned AS SELECT shopper_id, forgotten_at FROM ("
     "SELECT shopper_id FROM events UNION SELECT shopper_id FROM consent_records UNION "
-    "SELECT shopper_id FROM consents UNION SELECT shopper_id FROM demographics"
+    "SELECT shopper_id FROM consents UNION SELECT shopper_id FROM demographics UNION "
+    "SELECT shopper_id FROM links UNION SELECT login_id FROM links UNION SELECT shopper_id FROM identity_changes"
     ") JOIN listed ON shopper_sha256 = sha256_of(shopper_id)"
 )
 _DELETE_RETURNED = (
@@ -48,6 +49,10 @@ _DELETE_RETURNED = (
     "WHERE record.shopper_id = consents.shopper_id AND record.purpose = consents.purpose)",
     "DELETE FROM demographics WHERE EXISTS (SELECT 1 FROM returned "
     "WHERE returned.shopper_id = demographics.shopper_id AND declared_at <= forgotten_at)",
+    "DELETE FROM links WHERE EXISTS (SELECT 1 FROM returned "
+    "WHERE returned.shopper_id = links.shopper_id AND time <= forgotten_at) OR EXISTS (SELECT 1 FROM returned "
+    "WHERE returned.shopper_id = links.login_id AND time <= forgotten_at)",
+    "DELETE FROM identity_changes WHERE shopper_id IN (SELECT shopper_id FROM returned)",
 )
 _KEEP_TOMBSTONES = (
     "REPLACE INTO tombstones (shopper_sha256, forgotten_at, arrival) "  # noqa: S608 - of a module

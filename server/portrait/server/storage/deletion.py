@@ -2,10 +2,12 @@
 
 import contextlib
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 
 from portrait.server.storage.disk_reserve import DiskReserve
 from portrait.server.storage.event_writes import LAST_ARRIVAL
+from portrait.server.storage.links import delete_links, list_linked_ids
 from portrait.server.storage.queries import transaction
 from portrait.server.storage.store import Forgotten
 from portrait.server.storage.tombstones import shopper_sha256
@@ -18,7 +20,7 @@ _SET_TOMBSTONE = (
     f"VALUES (?, ?, ({LAST_ARRIVAL}))"
 )
 _TABLES = ("consent_records", "consents", "demographics")
-"""All that is known of shoppers beside events."""
+"""All that is known of shoppers beside events and links."""
 _DELETE_SOME_EVENTS = "DELETE FROM events WHERE arrival IN (SELECT arrival FROM events WHERE shopper_id = ? LIMIT ?)"
 _EVENTS_AT_A_TIME = 64
 """Removing them writes less than 1 MiB: of each a page of the table and of two indexes, at worst."""
@@ -27,24 +29,27 @@ _MAX_REWRITTEN_BYTES = 8 << 20
 
 
 def forget_shopper(connection: sqlite3.Connection, shopper_id: str, now: datetime) -> Forgotten:
-    """Remove a shopper within a transaction that runs.
+    """Remove a shopper, under all linked ids, within a transaction that runs.
 
-    Events up to the moment are refused from now on. The moment is `now`, or the latest that was told of the shopper: an
+    Events up to the moment are refused from now on. The moment is `now`, or the latest that was told of the id: an
     event may be dated ahead of our clock, and its repetition must not bring the shopper back.
     """
-    forgotten_at = _set_tombstone(connection, shopper_id, now)
-    removed = connection.execute("DELETE FROM events WHERE shopper_id = ?", (shopper_id,)).rowcount
-    _delete_consents(connection, shopper_id)
-    return Forgotten(removed, forgotten_at)
+    shopper_ids = list_linked_ids(connection, shopper_id)
+    moments = _set_tombstones(connection, shopper_ids, now)
+    removed = sum(
+        connection.execute("DELETE FROM events WHERE shopper_id = ?", (each,)).rowcount for each in shopper_ids
+    )
+    _delete_the_rest(connection, shopper_ids)
+    return Forgotten(removed, moments[shopper_id])
 
 
 def forget_on_full_disk(
     connection: sqlite3.Connection, reserve: DiskReserve, shopper_id: str, now: datetime
 ) -> Forgotten:
-    """Remove a shopper in small steps, in the room that was kept for this.
+    """Remove a shopper, under all linked ids, in small steps, in the room that was kept for this.
 
-    The tombstone comes first, so that nothing is added meanwhile; what they allow and withdrew comes last, so that it
-    still counts where the room ends before.
+    The tombstones come first, so that nothing is added meanwhile; what they allow and withdrew, and what links the ids,
+    comes last, so that it still counts where the room ends before.
 
     Raises:
         sqlite3.Error: there is not even room for a step; those that were done stay done.
@@ -53,16 +58,18 @@ def forget_on_full_disk(
     removed = 0
     _restart_log(connection)
     with transaction(connection):
-        forgotten_at = _set_tombstone(connection, shopper_id, now)
-    step = _EVENTS_AT_A_TIME
-    while step == _EVENTS_AT_A_TIME:
-        with transaction(connection):
-            step = connection.execute(_DELETE_SOME_EVENTS, (shopper_id, _EVENTS_AT_A_TIME)).rowcount
-        removed += step
-        _restart_log(connection)
+        shopper_ids = list_linked_ids(connection, shopper_id)
+        moments = _set_tombstones(connection, shopper_ids, now)
+    for each in shopper_ids:
+        step = _EVENTS_AT_A_TIME
+        while step == _EVENTS_AT_A_TIME:
+            with transaction(connection):
+                step = connection.execute(_DELETE_SOME_EVENTS, (each, _EVENTS_AT_A_TIME)).rowcount
+            removed += step
+            _restart_log(connection)
     with transaction(connection):
-        _delete_consents(connection, shopper_id)
-    return Forgotten(removed, forgotten_at)
+        _delete_the_rest(connection, shopper_ids)
+    return Forgotten(removed, moments[shopper_id])
 
 
 def rewrite_file(connection: sqlite3.Connection) -> bool:
@@ -96,8 +103,13 @@ def truncate_log(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
+def _set_tombstones(connection: sqlite3.Connection, shopper_ids: Sequence[str], now: datetime) -> dict[str, datetime]:
+    """Refuse what is dated up to a moment from now on; returns the moment of each id."""
+    return {each: _set_tombstone(connection, each, now) for each in shopper_ids}
+
+
 def _set_tombstone(connection: sqlite3.Connection, shopper_id: str, now: datetime) -> datetime:
-    """Refuse what is dated up to a moment from now on; returns the moment. The events tell it before they go."""
+    """Set the tombstone of one id. The events tell its moment before they go."""
     hashed = shopper_sha256(shopper_id)
     told = [
         connection.execute(query, (value,)).fetchone()[0]
@@ -108,9 +120,11 @@ def _set_tombstone(connection: sqlite3.Connection, shopper_id: str, now: datetim
     return from_microseconds(forgotten_at)
 
 
-def _delete_consents(connection: sqlite3.Connection, shopper_id: str) -> None:
-    for table in _TABLES:
-        connection.execute(f"DELETE FROM {table} WHERE shopper_id = ?", (shopper_id,))  # noqa: S608 - of a module
+def _delete_the_rest(connection: sqlite3.Connection, shopper_ids: Sequence[str]) -> None:
+    for shopper_id in shopper_ids:
+        for table in _TABLES:
+            connection.execute(f"DELETE FROM {table} WHERE shopper_id = ?", (shopper_id,))  # noqa: S608 - of a module
+        delete_links(connection, shopper_id)
 
 
 def _restart_log(connection: sqlite3.Connection) -> None:

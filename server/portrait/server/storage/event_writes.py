@@ -12,6 +12,7 @@ from portrait.server.storage.tombstones import shopper_sha256
 
 LAST_ARRIVAL = (
     "SELECT max((SELECT coalesce(max(arrival), 0) FROM events), (SELECT arrival FROM state), "
+    "(SELECT coalesce(max(arrival), 0) FROM identity_changes), "
     "coalesce((SELECT arrival FROM tombstones ORDER BY number DESC LIMIT 1), 0))"
 )
 _KNOWN = (

@@ -1,5 +1,7 @@
 """Histories of recorded shoppers: their latest events up to a moment."""
 
+import asyncio
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,14 +45,25 @@ def visible_until(as_of: datetime | None) -> datetime:
 
 
 async def read_history(
-    store: Store, shopper_id: str, as_of: datetime | None, limit: int = MAX_HISTORY_EVENTS
+    store: Store, shopper_ids: Sequence[str], as_of: datetime | None, limit: int = MAX_HISTORY_EVENTS
 ) -> History:
-    """Read a shopper's latest events. The caller checks consent.
+    """Read a shopper's latest events, those of all ids in the order of time. The caller checks consent.
+
+    Events of one time come in the order of the ids.
 
     Args:
         store: holds the events.
-        shopper_id: an unknown shopper has an empty history.
+        shopper_ids: all ids of the shopper, at least one; an unknown shopper has an empty history.
         as_of: None means now.
         limit: maximum number of events.
     """
-    return History.up_to(await store.history(shopper_id, visible_until(as_of), limit), as_of)
+    until = visible_until(as_of)
+    if len(shopper_ids) == 1:
+        return History.up_to(await store.history(shopper_ids[0], until, limit), as_of)
+    parts = await asyncio.gather(*(store.history(each, until, limit) for each in shopper_ids))
+    return History.up_to([*heapq.merge(*parts, key=_time_of)][-limit:], as_of)
+
+
+def _time_of(event: Event) -> datetime:
+    assert event.time is not None  # of a recorded event
+    return event.time

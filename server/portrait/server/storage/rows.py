@@ -7,11 +7,14 @@ from typing import Any
 
 from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.identities import Link
 from portrait.server.storage.store import ItemChange, RecordedEvent
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
 EVENT_COLUMNS = Event._fields
 CONSENT_COLUMNS = ("purpose", "granted", "time", "recorded_at", "notice", "source")
+LINK_COLUMNS = ("shopper_id", "time", "recorded_at", "source", "confidence")
+"""The first is the anonymous id."""
 SHOPPER_ID = 0
 EVENT_ID, TIME = (1 + EVENT_COLUMNS.index(name) for name in ("event_id", "time"))
 """Positions of shopper, event id and time in a row of an event."""
@@ -44,6 +47,18 @@ def consent_of(row: Sequence[Any]) -> Consent:
     return Consent(
         Purpose(purpose), bool(granted), from_microseconds(time), from_microseconds(recorded_at), notice, source
     )
+
+
+def link_row(link: Link) -> tuple[Any, ...]:
+    """A link in the order of `LINK_COLUMNS`."""
+    moments = (to_microseconds(link.time), to_microseconds(link.recorded_at))
+    return (link.anonymous_id, *moments, link.source, link.confidence)
+
+
+def link_of(row: Sequence[Any]) -> Link:
+    """A link of these columns."""
+    anonymous_id, time, recorded_at, source, confidence = row
+    return Link(anonymous_id, from_microseconds(time), from_microseconds(recorded_at), source, confidence)
 
 
 def change_of(row: Sequence[Any]) -> ItemChange:

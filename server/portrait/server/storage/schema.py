@@ -137,6 +137,21 @@ INSERT INTO state VALUES (lower(hex(randomblob(16))));
 -- the highest number of arrival of all events that were deleted when their retention was over
 ALTER TABLE state ADD COLUMN arrival INTEGER NOT NULL DEFAULT 0;
 """,
+    """
+CREATE TABLE links (
+    shopper_id TEXT PRIMARY KEY, -- the anonymous id
+    login_id TEXT NOT NULL, -- is itself no shopper_id of this table
+    time INTEGER NOT NULL, -- microseconds since 1970
+    recorded_at INTEGER NOT NULL, -- the same
+    source TEXT NOT NULL,
+    confidence REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX links_of_login ON links (login_id, shopper_id);
+CREATE TABLE identity_changes ( -- the last time that a link of a shopper was made or undone
+    shopper_id TEXT PRIMARY KEY,
+    arrival INTEGER NOT NULL UNIQUE -- among those of events
+) WITHOUT ROWID;
+""",
 )
 """Migrations: each brings a file from its version, counted from 0, to the next."""
 SCHEMA_VERSION = len(_MIGRATIONS)

@@ -7,13 +7,16 @@ from collections.abc import Hashable
 
 from portrait.server.errors import PortraitError
 from portrait.server.storage.failures import FailureTranslator
+from portrait.server.storage.links import list_linked_ids
 
 _PLACES = 1 << 16
 """Shoppers are told apart by a hash of so many values. Two that share one lose answers that they might have kept."""
 _MAX_ROWS = 2_000
 """Beyond this number of new rows, every shopper counts as changed."""
 
-_WATCHED = {"events": "arrival", "consent_records": "number", "demographics": "number"}
+_WATCHED = {
+    "events": "arrival", "consent_records": "number", "demographics": "number", "identity_changes": "arrival",
+}  # fmt: skip
 """Tables, and what numbers their rows: a new row has a higher number than any before it ever had."""
 _LAST_FORGOTTEN = "SELECT coalesce(max(number), 0) FROM tombstones"
 """A tombstone holds only a hash of the id, so after a deletion every shopper counts as changed."""
@@ -73,9 +76,17 @@ class ShopperVersions:
         if len(rows) == _MAX_ROWS:
             self._everybody += 1
             self._seen[table] = self._latest(table)
-        for last, shopper_id in rows:
+        elif rows:
+            self._seen[table] = rows[-1][0]
+        # An id that is linked no more was noted with its login when the link was undone.
+        for shopper_id in self._add_linked({shopper_id for _, shopper_id in rows}):
             self._counts[hash(shopper_id) % _PLACES] += 1
-            self._seen[table] = max(self._seen[table], last)
+
+    def _add_linked(self, shopper_ids: set[str]) -> set[str]:
+        """Add the ids that are linked to some; where there are no links at all, this costs nothing."""
+        if not shopper_ids or not self._number("SELECT EXISTS (SELECT 1 FROM links)"):
+            return shopper_ids
+        return {each for shopper_id in shopper_ids for each in list_linked_ids(self._connection, shopper_id)}
 
     def _latest(self, table: str) -> int:
         return self._number(f"SELECT coalesce(max({_WATCHED[table]}), 0) FROM {table}")  # noqa: S608

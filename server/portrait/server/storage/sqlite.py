@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 import structlog
 
 from portrait.features.events import Event
-from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.errors import DiskFull, PortraitError
-from portrait.server.storage import deletion, expiry
+from portrait.server.identities import Identity, Link, LinkOutcome
+from portrait.server.storage import deletion, expiry, links
 from portrait.server.storage.disk_reserve import DiskReserve
 from portrait.server.storage.event_reads import EventReads
 from portrait.server.storage.event_writes import LAST_ARRIVAL, event_rows, record
@@ -37,8 +38,14 @@ _IDENTITY = "SELECT identity FROM state"
 _TOMBSTONES = "SELECT shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
 _LAST_FORGOTTEN = "SELECT coalesce(max(number), 0) FROM tombstones"
 _FORGOTTEN_AFTER = "SELECT shopper_sha256 FROM tombstones WHERE number > ? AND shopper_sha256 IN ({})"
-_SHOPPERS = "SELECT DISTINCT shopper_id FROM events WHERE shopper_id > ? ORDER BY shopper_id LIMIT ?"
-_SHOPPERS_OF = "SELECT DISTINCT shopper_id FROM events WHERE arrival > ? AND arrival <= ?"
+_SHOPPERS = (
+    "SELECT shopper_id FROM events WHERE shopper_id > ?1 UNION SELECT login_id FROM links WHERE login_id > ?1 "
+    "ORDER BY shopper_id LIMIT ?2"
+)
+_SHOPPERS_OF = (
+    "SELECT shopper_id FROM events WHERE arrival > ?1 AND arrival <= ?2 "
+    "UNION SELECT shopper_id FROM identity_changes WHERE arrival > ?1 AND arrival <= ?2"
+)
 _CONSENT_COLUMN_LIST = ", ".join(CONSENT_COLUMNS)
 _KEEP_CONSENT = f"INSERT INTO consent_records (shopper_id, {_CONSENT_COLUMN_LIST}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _COUNT_CONSENT = (
@@ -53,7 +60,6 @@ _COUNT_CONSENT = (
 In whole seconds, as many clocks tell no less. A grant whose time is that of its recording has none of its own: it
 counts by its arrival, as clocks of several machines, or of one that was set, can't order it.
 """
-_CONSENTS = "SELECT purpose, granted FROM consents WHERE shopper_id = ?"
 _CONSENT_RECORDS = (
     f"SELECT {_CONSENT_COLUMN_LIST} FROM consent_records "  # noqa: S608 - names of a module
     "WHERE shopper_id = ? ORDER BY number DESC LIMIT ?"
@@ -105,7 +111,7 @@ class SqliteStore:
         self._writer = Writer(writing, failures)
         self._reader = reading
         self._retention = retention
-        self._events = EventReads(reading, retention)
+        self._events, self._links = EventReads(reading, retention), links.LinkReads(reading)
         self._versions = arrivals
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
@@ -147,7 +153,7 @@ class SqliteStore:
         return deleted
 
     async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
-        """Remove all that is known of a shopper."""
+        """Remove all that is known of a shopper, under all linked ids."""
         try:
             forgotten = await self._write(deletion.forget_shopper, shopper_id, now)
         except DiskFull:
@@ -215,10 +221,25 @@ class SqliteStore:
         rows = [(shopper_id, *consent_row(consent)) for consent in consents]
         await self._write(_record_consents, shopper_id, rows)
 
-    async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
-        """Return the decision of a shopper on each purpose."""
-        rows = await self._reader.fetch_few_rows(_CONSENTS, (shopper_id,))
-        return {Purpose(purpose): bool(granted) for purpose, granted in rows}
+    async def link(self, login_id: str, link: Link) -> LinkOutcome:
+        """Link an anonymous id to a login."""
+        return await self._write(links.link, login_id, link)
+
+    async def unlink(self, login_id: str, anonymous_id: str) -> None:
+        """Remove the link of an anonymous id to a login."""
+        await self._write(links.unlink, login_id, anonymous_id)
+
+    async def identities(self, shopper_ids: Sequence[str]) -> dict[str, Identity]:
+        """The identities of those of any number of shoppers who have links."""
+        return await self._links.identities(shopper_ids)
+
+    async def relinked_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
+        """Those of any number of shoppers of whom a link was made or undone after a time."""
+        return await self._links.relinked_since(after, shopper_ids)
+
+    async def consents(self, shopper_id: str) -> Decisions:
+        """Return all ids of a shopper, and the strictest decision on each purpose."""
+        return await self._links.consents(shopper_id)
 
     async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
         """The last of all that a shopper said, in the order of its arrival."""

@@ -7,8 +7,9 @@ from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from portrait.features.events import Event, Item
-from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
+from portrait.server.identities import Identity, Link, LinkOutcome
 from portrait.server.storage.tombstones import Tombstone
 
 
@@ -51,8 +52,9 @@ class Forgotten:
     """The data that a deletion removed."""
 
     events: int
+    """Number of deleted events of all linked ids."""
     at: datetime
-    """UTC: events up to it are not stored any more. Later than the call where an event was dated ahead."""
+    """UTC: events of the named id up to it are not stored any more. Later than the call where one was dated ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +115,13 @@ class Store(Protocol):
     async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
         """Remove all that is known of a shopper and remember nothing but that they are forgotten.
 
-        In one transaction, or on a full disk in small ones, which may end midway with `DiskFull`.
+        All ids that are linked to the named one are forgotten, each as if it had been named. In one transaction, or on
+        a full disk in small ones, which may end midway with `DiskFull`; where linked ids lie on several machines, one
+        id at a time. A call that failed midway is to be repeated with the same id: it finds those that are left.
 
         Args:
             shopper_id: need not be known.
-            now: the moment. Where an event of the shopper is dated later, its time takes the place of this.
+            now: the moment. Where an event of an id is dated later, its time takes the place of this for the id.
         """
         ...
 
@@ -141,7 +145,7 @@ class Store(Protocol):
         ...
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
-        """The latest `limit` events of a shopper that are not later than `as_of`, oldest first.
+        """The latest `limit` events of one id that are not later than `as_of`, oldest first.
 
         Events of one time come in the order in which they arrived. Empty if nothing is known of the shopper.
         """
@@ -163,18 +167,23 @@ class Store(Protocol):
     async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
         """Another value after every event, consent and declaration of one of the shoppers, and after one is forgotten.
 
+        Also after those of the ids that are linked to one of them, and after every link that is made or undone.
+
         Whatever process did it. Cheap, and of the moment: an event is in it when `record` returns.
         """
         ...
 
     async def shoppers(self, after: str, limit: int) -> list[str]:
-        """The first `limit` shoppers with events whose ids come after another, in the order of their UTF-8."""
+        """The first `limit` shoppers whose ids come after another, in the order of their UTF-8.
+
+        Those with events, and those to whom others are linked.
+        """
         ...
 
     async def shoppers_with_arrivals(self, after: int, last: int) -> list[str]:
         """All shoppers of the events that arrived after one and up to another, by the numbers of `last_arrival`.
 
-        Shoppers of later events may be among them.
+        A link that is made or undone counts as an arrival of both ids. Shoppers of later events may be among them.
         """
         ...
 
@@ -194,8 +203,35 @@ class Store(Protocol):
         """
         ...
 
-    async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
-        """Return the decision in force on each purpose, True for a grant; purposes without a decision are left out."""
+    async def link(self, login_id: str, link: Link) -> LinkOutcome:
+        """Link an anonymous id to a login; a link of the two that exists is replaced.
+
+        Raises:
+            Unavailable: also where the identity is being changed by another call for long.
+        """
+        ...
+
+    async def unlink(self, login_id: str, anonymous_id: str) -> None:
+        """Remove the link of an anonymous id to a login, if there is one.
+
+        Raises:
+            Unavailable: see `link`.
+        """
+        ...
+
+    async def identities(self, shopper_ids: Sequence[str]) -> dict[str, Identity]:
+        """The identities of those of any number of shoppers who have links, by the ids that were asked for."""
+        ...
+
+    async def relinked_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
+        """Those of any number of shoppers of whom a link was made or undone after a time, by `last_arrival`."""
+        ...
+
+    async def consents(self, shopper_id: str) -> Decisions:
+        """Return all ids of a shopper, and the strictest decision in force on each purpose.
+
+        Of a shopper without links, it is one read.
+        """
         ...
 
     async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
@@ -203,7 +239,7 @@ class Store(Protocol):
         ...
 
     async def shoppers_with_decision(self, purpose: Purpose, granted: bool, shopper_ids: Sequence[str]) -> set[str]:
-        """Those of any number of shoppers who granted a purpose, or withdrew it; who said nothing of it did neither."""
+        """Those of any number of ids under which a purpose was granted, or withdrawn; linked ids don't count."""
         ...
 
     async def set_demographics(self, shopper_id: str, demographics: Demographics) -> bool:

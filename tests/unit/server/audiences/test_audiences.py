@@ -150,7 +150,7 @@ def _percentile(label: NDArray[np.float32], each: Profile) -> float:
     return NormalDist().cdf(float(score))
 
 
-async def everybody(last_forgotten: int, shopper_ids: Sequence[str]) -> Set[str]:
+async def everybody(last_forgotten: int, last_arrival: int, shopper_ids: Sequence[str]) -> Set[str]:
     assert last_forgotten == 0
     return set(shopper_ids)
 
@@ -254,7 +254,7 @@ def test_a_seed_below_the_minimum_is_like_nobody(count: int) -> None:
 
 
 def test_who_may_not_be_named_is_left_out_and_counts_for_nothing() -> None:
-    async def most(last_forgotten: int, shopper_ids: Sequence[str]) -> Set[str]:
+    async def most(last_forgotten: int, last_arrival: int, shopper_ids: Sequence[str]) -> Set[str]:
         return {shopper_id for shopper_id in shopper_ids if shopper_id != "s004"}
 
     _, named = found_in(crowd(11), Audience([EVERYBODY]), 10, most)

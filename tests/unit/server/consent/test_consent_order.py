@@ -31,7 +31,7 @@ def said(granted: bool, recorded_at: datetime, time: datetime | None = None) -> 
 
 
 async def allowed(store: SqliteStore, shopper_id: str) -> bool | None:
-    return (await store.consents(shopper_id)).get(Purpose.RISK)
+    return (await store.consents(shopper_id)).by_purpose.get(Purpose.RISK)
 
 
 async def test_a_withdrawal_after_a_grant_by_a_fast_clock_counts(store: SqliteStore) -> None:
@@ -101,7 +101,8 @@ async def test_what_lost_to_a_clock_in_a_file_of_version_4_counts(tmp_path: Path
     late, early = (round((NOON + timedelta(hours=hours)).timestamp() * 1e6) for hours in (2, -2))
     with sqlite3.connect(path) as connection:
         connection.execute("ALTER TABLE consents DROP COLUMN withdrawn_at")
-        connection.execute("DROP TABLE state")
+        for table in ("state", "links", "identity_changes"):
+            connection.execute(f"DROP TABLE {table}")
         records = [
             ("lost", 0, early, early),  # by a right clock, after a grant by a fast one: was ignored
             ("undone", 0, late, late), ("undone", 1, late - 5_000_000, late),  # was never undone
@@ -117,12 +118,12 @@ async def test_what_lost_to_a_clock_in_a_file_of_version_4_counts(tmp_path: Path
         connection.execute("PRAGMA user_version = 4")
     connection.close()
     store = await open_store(path)
-    counts = {shopper: await store.consents(shopper) for shopper in ("lost", "undone", "granted", "again")}
+    counts = {shopper: (await store.consents(shopper)).by_purpose for shopper in ("lost", "undone", "granted", "again")}
     assert {shopper: counted[Purpose.DEMOGRAPHICS] for shopper, counted in counts.items()} == {
         "lost": False, "undone": False, "granted": True, "again": True,
     }  # fmt: skip
     assert await store.demographics("lost") is None
     assert await store.demographics("granted") is not None
     await store.record_consents("undone", [Consent(Purpose.DEMOGRAPHICS, True, NOON, NOON + timedelta(hours=1))])
-    assert (await store.consents("undone"))[Purpose.DEMOGRAPHICS] is False
+    assert (await store.consents("undone")).by_purpose[Purpose.DEMOGRAPHICS] is False
     await store.close()

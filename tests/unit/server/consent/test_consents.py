@@ -36,22 +36,22 @@ async def test_the_latest_counts_and_all_is_kept(store: SqliteStore) -> None:
     for each in (granted, withdrawn, late):
         await store.record_consents("ann", [each])
     await store.record_consents("bob", [said(Purpose.RISK, True)])
-    assert await store.consents("ann") == {Purpose.ADVERTISING: False}
+    assert (await store.consents("ann")).by_purpose == {Purpose.ADVERTISING: False}
     assert await store.consent_records("ann", 100) == [granted, withdrawn, late]
     assert await store.consent_records("ann", 2) == [withdrawn, late]
-    assert await store.consents("nobody") == {}
+    assert (await store.consents("nobody")).by_purpose == {}
 
 
 async def test_of_one_second_the_last_to_arrive_counts(store: SqliteStore) -> None:
     await store.record_consents("ann", [said(Purpose.RISK, True, 0.9 / 60), said(Purpose.RISK, False)])
-    assert await store.consents("ann") == {Purpose.RISK: False}
+    assert (await store.consents("ann")).by_purpose == {Purpose.RISK: False}
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 async def test_in_whatever_order_they_arrive_the_latest_counts(store: SqliteStore, order: tuple[int, ...]) -> None:
     for minute in order:
         await store.record_consents("ann", [said(Purpose.RISK, minute % 2 == 0, minute)])
-    assert await store.consents("ann") == {Purpose.RISK: False}
+    assert (await store.consents("ann")).by_purpose == {Purpose.RISK: False}
 
 
 async def test_what_was_said_survives_reopening(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ async def test_what_was_said_survives_reopening(tmp_path: Path) -> None:
     assert await store.set_demographics("ann", ANN)
     await store.close()
     store = await open_store(tmp_path / "portrait.db")
-    assert await store.consents("ann") == {Purpose.DEMOGRAPHICS: True}
+    assert (await store.consents("ann")).by_purpose == {Purpose.DEMOGRAPHICS: True}
     assert await store.demographics("ann") == ANN
     await store.close()
 
@@ -122,10 +122,10 @@ async def test_many_shoppers_at_once(store: SqliteStore) -> None:
 
 async def test_what_is_allowed_where_nothing_was_said_is_a_rule_of_the_purpose(store: SqliteStore) -> None:
     permissions = Permissions(store, RULES)
-    assert await permissions.list_allowed("ann") == {Purpose.PERSONALISATION}
+    assert permissions.list_allowed(await store.consents("ann")) == {Purpose.PERSONALISATION}
     changes = [(Purpose.PERSONALISATION, False), (Purpose.DEMOGRAPHICS, True)]
     await store.record_consents("ann", [said(purpose, granted) for purpose, granted in changes])
-    assert await permissions.list_allowed("ann") == {Purpose.DEMOGRAPHICS}
+    assert permissions.list_allowed(await store.consents("ann")) == {Purpose.DEMOGRAPHICS}
     assert await permissions.filter_allowing([Purpose.PERSONALISATION], ["bob", "ann"]) == {"bob"}
     assert await permissions.filter_allowing([Purpose.DEMOGRAPHICS], ["bob", "ann"]) == {"ann"}
     assert await permissions.filter_allowing(RULES, ["bob", "ann"]) == set()
@@ -149,7 +149,7 @@ async def test_many_are_asked_as_one_is(store: SqliteStore, rules: dict[Purpose,
         set(Purpose),
         set[Purpose](),
     ):
-        alone = {shopper for shopper in shoppers if purposes <= await permissions.list_allowed(shopper)}
+        alone = {shopper for shopper in shoppers if purposes <= permissions.list_allowed(await store.consents(shopper))}
         assert await permissions.filter_allowing(purposes, shoppers) == alone
 
 

@@ -148,7 +148,7 @@ async def test_a_shopper_who_is_forgotten_stays_forgotten(store: Store) -> None:
     forgotten = await store.forget("ann", NOON + HOUR)
     assert (forgotten.events, forgotten.at) == (2, NOON + 2 * HOUR)
     assert await store.history("ann", NOON + 9 * HOUR, 10) == []
-    assert await store.consents("ann") == {}
+    assert (await store.consents("ann")).by_purpose == {}
     assert await store.demographics("ann") is None
     assert await record(store, "ann", viewed("ahead", 2), viewed("new", 3)) == [Recorded.FORGOTTEN, Recorded.NEW]
     number = await store.last_forgotten()
@@ -174,10 +174,10 @@ async def test_a_version_changes_with_what_is_known(store: Store) -> None:
 
 async def test_an_earlier_grant_does_not_undo_a_withdrawal(store: Store) -> None:
     await store.record_consents("ann", [decided(True, NOON)])
-    assert await store.consents("ann") == {Purpose.ADVERTISING: True}
+    assert (await store.consents("ann")).by_purpose == {Purpose.ADVERTISING: True}
     await store.record_consents("ann", [decided(False, NOON + 2 * HOUR)])
     await store.record_consents("ann", [decided(True, NOON + HOUR)])
-    assert await store.consents("ann") == {Purpose.ADVERTISING: False}
+    assert (await store.consents("ann")).by_purpose == {Purpose.ADVERTISING: False}
     assert await store.shoppers_with_decision(Purpose.ADVERTISING, False, ["ann", "bob"]) == {"ann"}
     await store.record_consents("ann", [decided(True, NOON + 3 * HOUR)])
     assert await store.shoppers_with_decision(Purpose.ADVERTISING, True, ["ann", "bob"]) == {"ann"}

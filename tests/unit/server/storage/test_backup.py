@@ -48,7 +48,7 @@ async def everything(path: Path) -> dict[str, object]:
     try:
         return {
             "events": {each: await store.history(each, EVER, 100) for each in SHOPPERS},
-            "consents": {each: await store.consents(each) for each in SHOPPERS},
+            "consents": {each: (await store.consents(each)).by_purpose for each in SHOPPERS},
             "records": {each: await store.consent_records(each, 100) for each in SHOPPERS},
             "demographics": {each: await store.demographics(each) for each in SHOPPERS},
             "tombstones": {each.shopper_sha256: each.forgotten_at for each in await store.tombstones()},
@@ -123,7 +123,7 @@ async def test_who_was_forgotten_since_does_not_come_back(tmp_path: Path) -> Non
     assert (restored.events, restored.forgotten) == (1, 1)
     assert b"ann" not in path.read_bytes()
     after = await open_store(path)
-    assert await after.consents("ann") == {}
+    assert (await after.consents("ann")).by_purpose == {}
     assert await after.demographics("ann") is None
     assert await after.record([view("ann", 0), view("bob", 0)]) == [Recorded.FORGOTTEN, Recorded.KNOWN]
     assert await after.tombstones() == [Tombstone(shopper_sha256("ann"), forgotten.at)]

@@ -124,7 +124,7 @@ async def test_on_a_full_disk_nothing_is_stored_readers_go_on_and_room_mends_it(
         assert failures(logged) == {"SQLITE_FULL"}
         assert len(await store.history("ann", EVER, 999)) == 300
         assert await store.history("eve", EVER, 999) == []
-        assert await store.consents("eve") == {}
+        assert (await store.consents("eve")).by_purpose == {}
         assert await store.versions(["ann"]) == versions
         free_disk(disk)
         assert await store.record(events("eve", 0, 500)) == [Recorded.NEW] * 500

@@ -62,13 +62,13 @@ async def test_nothing_is_left_in_any_file(store: SqliteStore, tmp_path: Path) -
     assert b"item-of-ann" in held(tmp_path)
     assert await store.forget("ann", NOON) == Forgotten(300, NOON)
     assert await store.history("ann", EVER, 10) == []
-    assert await store.consents("ann") == {}
+    assert (await store.consents("ann")).by_purpose == {}
     assert await store.consent_records("ann", 10) == []
     assert await store.demographics("ann") is None
     assert await store.shoppers("", 10) == ["bob", "eve"]
     for shopper in ("bob", "eve"):
         assert await length(store, shopper) == 300
-        assert len(await store.consents(shopper)) == len(Purpose)
+        assert len((await store.consents(shopper)).by_purpose) == len(Purpose)
         assert await store.demographics(shopper) == ANN
     assert b"ann" not in held(tmp_path).replace(b"-of-ann", b"")  # bob and eve declared the same
     for word in (b"item-of-ann", b"query-of-ann", b"notice-of-ann", b"ann-7"):
@@ -104,7 +104,7 @@ async def test_events_of_before_do_not_come_back_and_later_ones_are_of_somebody_
     assert await store.record(sent) == [gone, gone, gone, new, new, new, new]
     assert [each.event_id for each in await store.history("ann", EVER, 10)] == ["ann-1", "ann-2"]
     assert await store.record(sent) == [gone, gone, gone] + [Recorded.KNOWN] * 4
-    assert await store.consents("ann") == {}
+    assert (await store.consents("ann")).by_purpose == {}
     await store.close()
 
 
@@ -168,14 +168,14 @@ async def test_a_table_of_before_gives_out_nobody_who_was_forgotten(store: Sqlit
     reach = AudienceEligibility(store, Permissions(store, rules))
     shoppers = [f"s{number}\x00灯" for number in range(6_000)]
     await store.forget(shoppers[0], NOON)
-    begun = await store.last_forgotten()
-    assert await reach.filter_permitted(begun, shoppers) == set(shoppers)
-    assert await reach.filter_permitted(0, shoppers) == set(shoppers[1:])
+    begun, arrived = await store.last_forgotten(), await store.last_arrival()
+    assert await reach.filter_permitted(begun, arrived, shoppers) == set(shoppers)
+    assert await reach.filter_permitted(0, arrived, shoppers) == set(shoppers[1:])
     for shopper in (shoppers[0], shoppers[5_999]):
         await store.forget(shopper, NOON)
     await store.record(events(shoppers[0], range(1, 3)))  # and is not known by what the table says
-    assert await reach.filter_permitted(begun, shoppers) == set(shoppers[1:-1])
-    assert await reach.filter_permitted(await store.last_forgotten(), shoppers) == set(shoppers)
+    assert await reach.filter_permitted(begun, arrived, shoppers) == set(shoppers[1:-1])
+    assert await reach.filter_permitted(await store.last_forgotten(), arrived, shoppers) == set(shoppers)
 
 
 async def test_every_process_knows_at_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import redis
 from hypothesis import given, settings
 from support.redis_server import RedisServer, run_redis, run_redis_cluster
-from support.store_steps import STEPS, Step, do, everything
+from support.store_steps import STEPS, Step, do, everything, link_changes
 
 from portrait.features.events import Event, EventType, Item
 from portrait.server.errors import DiskFull, PortraitError, Unavailable
@@ -39,6 +39,7 @@ def test_it_says_what_the_store_of_sqlite_says(server: RedisServer, steps: list[
         for step in steps:
             assert await do(one, step) == await do(other, step), step
         assert await everything(one) == await everything(other)
+        assert await link_changes(one) == await link_changes(other)
         await one.close()
         await other.close()
 

@@ -214,7 +214,7 @@ async def test_what_has_expired_is_deleted_and_nothing_else(open_it: Opener) -> 
     assert await store.shoppers_with_arrivals(0, await store.last_arrival()) == ["ann"]
     assert await store.last_arrival() >= arrived
     assert await store.consent_records("idle", 9) == said
-    assert await store.consents("idle") == {Purpose.ADVERTISING: True, Purpose.DEMOGRAPHICS: True}
+    assert (await store.consents("idle")).by_purpose == {Purpose.ADVERTISING: True, Purpose.DEMOGRAPHICS: True}
     assert await store.demographics("idle") is not None
     assert len(await store.tombstones()) == 1
 

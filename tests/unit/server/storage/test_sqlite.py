@@ -208,7 +208,15 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path)
     await store.change_items([ItemChange("ads", "x", None)])
     await store.close()
     with sqlite3.connect(path) as connection:
-        for table in ("consent_records", "consents", "demographics", "tombstones", "state"):
+        for table in (
+            "consent_records",
+            "consents",
+            "demographics",
+            "tombstones",
+            "state",
+            "links",
+            "identity_changes",
+        ):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("DROP INDEX item_changes_by_number")
         connection.execute("ALTER TABLE item_changes DROP COLUMN number")

@@ -17,8 +17,14 @@ from portrait.server.storage.tombstones import shopper_sha256
 REASON = "x-reason"
 """Metadata with which a caller says why it makes the call."""
 AUDITED_METHODS = frozenset(
-    f"portrait.v1.ConsentService/{name}"
-    for name in ("SetConsents", "SetDemographics", "ExportShopper", "ForgetShopper")
+    {
+        "portrait.v1.ConsentService/SetConsents",
+        "portrait.v1.ConsentService/SetDemographics",
+        "portrait.v1.ConsentService/ExportShopper",
+        "portrait.v1.ConsentService/ForgetShopper",
+        "portrait.v1.IdentityService/LinkShoppers",
+        "portrait.v1.IdentityService/UnlinkShoppers",
+    }
 )
 _ACCEPTED = re.compile(r"[ -~]{1,200}")
 _RETRY_SECONDS = 5.0
@@ -27,8 +33,9 @@ _RETRY_SECONDS = 5.0
 def audit_calls(log: AuditLog) -> Interceptor:
     """Write a line before each call that exports, deletes or changes what is recorded of a shopper, and one after it.
 
-    The first has caller, method, hash of the shopper's id and reason; the second the outcome. A call whose first line
-    can't be written is refused. It stands inside of `parse_request`: only valid requests are begun.
+    The first has caller, method, hash of the shopper's id, of a link that of the anonymous id as well, and reason; the
+    second the outcome. A call whose first line can't be written is refused. It stands inside of `parse_request`: only
+    valid requests are begun.
 
     Args:
         log: the audit log.
@@ -45,6 +52,7 @@ def audit_calls(log: AuditLog) -> Interceptor:
                 caller=known.get("caller") or verified_caller(context),
                 method=method.name,
                 shopper_sha256=shopper_sha256(request.shopper_id),
+                **_hash_anonymous_id(request),
                 reason=_read_reason(context),
                 request_id=known.get("request_id", ""),
             )
@@ -67,6 +75,11 @@ def audit_calls(log: AuditLog) -> Interceptor:
         return handle
 
     return intercept
+
+
+def _hash_anonymous_id(request: Any) -> dict[str, str]:
+    anonymous_id: str | None = getattr(request, "anonymous_id", None)
+    return {} if anonymous_id is None else {"anonymous_sha256": shopper_sha256(anonymous_id)}
 
 
 async def _append(log: AuditLog, **fields: object) -> int:

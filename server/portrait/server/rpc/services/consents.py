@@ -1,16 +1,22 @@
 """ConsentService: records consents and declared demographics of shoppers, and deletes shoppers."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from portrait.server.consent.consents import Consent, Permissions, Purpose
 from portrait.server.demographics import Demographics, find_age_band
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
+from portrait.server.identities import Identity
 from portrait.server.rpc.context import Context
-from portrait.server.rpc.services.messages import datetime_from_message, event_to_message
+from portrait.server.rpc.services.messages import (
+    datetime_from_message,
+    event_to_message,
+    link_to_message,
+    timestamp_to_message,
+)
 from portrait.server.rpc.services.profile_messages import demographics_to_message
 from portrait.server.storage.store import Store
 from portrait.v1 import consent_service_pb2, consent_service_pb2_grpc
@@ -84,37 +90,50 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
     async def ExportShopper(  # type: ignore[override] # noqa: N802 - the contract's name; it writes its stream itself
         self, request: consent_service_pb2.ExportShopperRequest, context: Context
     ) -> None:
-        """Stream all recorded data of a shopper."""
-        declared = await self._store.demographics(request.shopper_id)
-        records = await self._store.consent_records(request.shopper_id, _ALL_RECORDS)
-        first = ExportShopperResponse(consents=map(_record_message, records[:_PAGE]))
+        """Stream all recorded data of a shopper, under all linked ids."""
+        identities = await self._store.identities([request.shopper_id])
+        identity = identities.get(request.shopper_id, Identity(request.shopper_id))
+        links, events, records = [link_to_message(each) for each in identity.links], 0, 0
+        for shopper_id in identity.shopper_ids:
+            async for part in self._export_id(shopper_id):
+                events, records = events + len(part.events), records + len(part.consents)
+                part.links.extend(links)
+                links = []
+                await context.write(part)
+        structlog.contextvars.bind_contextvars(events=events, consents=records)
+
+    async def _export_id(self, shopper_id: str) -> AsyncIterator[ExportShopperResponse]:
+        """Yield all that is recorded under one id, at least one response."""
+        declared = await self._store.demographics(shopper_id)
+        records = await self._store.consent_records(shopper_id, _ALL_RECORDS)
+        first = ExportShopperResponse(shopper_id=shopper_id, consents=map(_record_message, records[:_PAGE]))
         if declared is not None:
             first.demographics.CopyFrom(demographics_to_message(declared))
-        await context.write(first)
+        yield first
         for begin in range(_PAGE, len(records), _PAGE):
-            await context.write(ExportShopperResponse(consents=map(_record_message, records[begin : begin + _PAGE])))
-        events, position = 0, None
-        while found := await self._store.list_events(request.shopper_id, position, _PAGE):
-            await context.write(ExportShopperResponse(events=[event_to_message(event) for _, event in found]))
+            part = map(_record_message, records[begin : begin + _PAGE])
+            yield ExportShopperResponse(shopper_id=shopper_id, consents=part)
+        position = None
+        while found := await self._store.list_events(shopper_id, position, _PAGE):
+            yield ExportShopperResponse(shopper_id=shopper_id, events=[event_to_message(event) for _, event in found])
             position = found[-1][0]
-            events += len(found)
-        structlog.contextvars.bind_contextvars(events=events, consents=len(records))
 
     async def ForgetShopper(  # noqa: N802 - the contract's name
         self, request: consent_service_pb2.ForgetShopperRequest, context: Context
     ) -> consent_service_pb2.ForgetShopperResponse:
-        """Delete all recorded data of a shopper."""
+        """Delete all recorded data of a shopper, under all linked ids."""
         forgotten = await self._store.forget(request.shopper_id, datetime.now(UTC))
         structlog.contextvars.bind_contextvars(events=forgotten.events)
         return consent_service_pb2.ForgetShopperResponse(
-            event_count=forgotten.events, forgotten_at=_timestamp(forgotten.at)
+            event_count=forgotten.events, forgotten_at=timestamp_to_message(forgotten.at)
         )
 
     async def _permission_messages(self, shopper_id: str) -> list[consent_service_pb2.Permission]:
-        said, allowed = await self._store.consents(shopper_id), await self._permissions.list_allowed(shopper_id)
+        decisions = await self._store.consents(shopper_id)
+        allowed = self._permissions.list_allowed(decisions)
         return [
             consent_service_pb2.Permission(
-                purpose=name, allowed=purpose in allowed, decision=_DECISIONS[said.get(purpose)]
+                purpose=name, allowed=purpose in allowed, decision=_DECISIONS[decisions.by_purpose.get(purpose)]
             )
             for purpose, name in _PURPOSES.items()
         ]
@@ -130,14 +149,8 @@ def _record_message(consent: Consent) -> consent_service_pb2.ConsentRecord:
     said = consent_service_pb2.Consent(
         purpose=_PURPOSES[consent.purpose],
         decision=_DECISIONS[consent.granted],
-        time=_timestamp(consent.time),
+        time=timestamp_to_message(consent.time),
         notice=consent.notice,
         source=consent.source,
     )
-    return consent_service_pb2.ConsentRecord(consent=said, recorded_at=_timestamp(consent.recorded_at))
-
-
-def _timestamp(time: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message
+    return consent_service_pb2.ConsentRecord(consent=said, recorded_at=timestamp_to_message(consent.recorded_at))

@@ -28,7 +28,7 @@ from portrait.server.rpc.services.messages import (
     ranked_item_to_message,
     requested_as_of,
 )
-from portrait.server.rpc.services.shoppers import charge_history, charge_searches, load_history, require_history
+from portrait.server.rpc.services.shoppers import charge_searches, load_history, require_history
 from portrait.server.storage.store import Store
 from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
 
@@ -85,7 +85,6 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
     ) -> explanation_service_pb2.ExplainProfileResponse:
         """Explain an interest, a trait or the embedding of a profile."""
         as_of = requested_as_of(request)
-        await charge_history(self._store, request.shopper, as_of)
         history = await require_history(self._store, self._permissions, request.shopper, as_of)
         with self._registry.routes as routes:
             engine = routes.engine_for(request.shopper.shopper_id)

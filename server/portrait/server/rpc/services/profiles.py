@@ -1,5 +1,6 @@
 """ProfileService: serves profiles of shoppers."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -24,7 +25,7 @@ from portrait.server.rpc.contract.validation import validate
 from portrait.server.rpc.services.batches import BatchEntry, ProfileBatch
 from portrait.server.rpc.services.messages import error_to_message, requested_as_of
 from portrait.server.rpc.services.profile_messages import profile_to_message, select_fields
-from portrait.server.rpc.services.shoppers import charge_history, charge_searches, count_stored_events, require_history
+from portrait.server.rpc.services.shoppers import charge_searches, count_stored_events, require_history
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
 from portrait.server.storage.store import Store
 from portrait.v1 import profile_pb2, profile_service_pb2, profile_service_pb2_grpc, shopper_pb2
@@ -52,7 +53,6 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     ) -> profile_service_pb2.GetProfileResponse:
         """Serve one profile."""
         as_of = requested_as_of(request)
-        await charge_history(self._store, request.shopper, as_of)
         labels = LabelQueries(request.labels, await self._examples(request, as_of))
         with self._registry.routes as routes:
             engine = routes.engine_for(request.shopper.shopper_id)
@@ -92,7 +92,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             short = len(entry.shopper.history.events) <= MAX_INLINE_EVENTS
             if broken := run_to_completion(checking) if short else await run_in_steps(checking):
                 raise InvalidRequest(broken)
-            profile = await self._profile(engine, entry.shopper, entry.path, as_of, paths, allow_degraded)
+            profile = await self._profile(engine, entry.shopper, entry.path, as_of, paths, allow_degraded, charge=False)
         except PortraitError as error:
             if not is_expected(error):
                 raise
@@ -129,6 +129,8 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         paths: Sequence[str],
         allow_degraded: bool,
         labels: LabelQueries | None = None,
+        *,
+        charge: bool = True,
     ) -> profile_pb2.Profile:
         fields, shopper_id = select_fields(paths), shopper.shopper_id
         if shopper_id and not await self._permissions.allows(shopper_id, Purpose.PERSONALISATION):
@@ -137,7 +139,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             return profile_to_message(
                 build_denied_profile(engine.release.number, moment, fields, declared), shopper_id, fields
             )
-        history = await require_history(self._store, self._permissions, shopper, as_of, path)
+        history = await require_history(self._store, self._permissions, shopper, as_of, path, charge=charge)
         await charge_searches(history.events)
         profile = await compute_profile(
             engine,
@@ -154,9 +156,14 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     async def _declared(
         self, shopper_id: str, as_of: datetime | None, fields: frozenset[str]
     ) -> Demographics | Absence:
-        """Load the demographics that a shopper declared, or the reason why they are absent."""
+        """Load the demographics that a shopper declared, or the reason why they are absent.
+
+        Of linked ids, those of the first that declared some, in the order of the identity.
+        """
         if "demographics" not in fields or not shopper_id:
             return DEMOGRAPHICS_DENIED
-        if not await self._permissions.allows(shopper_id, Purpose.DEMOGRAPHICS):
+        shopper_ids = await self._permissions.list_allowing_ids(shopper_id, Purpose.DEMOGRAPHICS)
+        if not shopper_ids:
             return DEMOGRAPHICS_DENIED
-        return select_demographics(await self._store.demographics(shopper_id), as_of)
+        declared = await asyncio.gather(*map(self._store.demographics, shopper_ids))
+        return select_demographics(next((each for each in declared if each is not None), None), as_of)

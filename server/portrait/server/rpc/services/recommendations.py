@@ -17,7 +17,7 @@ from portrait.server.rpc.services.messages import (
     ranked_items_to_messages,
     requested_as_of,
 )
-from portrait.server.rpc.services.shoppers import charge_history, charge_searches, load_history
+from portrait.server.rpc.services.shoppers import charge_searches, load_history
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.server.storage.store import Store
 from portrait.v1 import recommendation_service_pb2, recommendation_service_pb2_grpc
@@ -54,8 +54,6 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         with self._registry.routes as routes:
             as_of = requested_as_of(request)
             # To exclude seen items, the whole history is read, and not only the events that the models remember.
-            if request.exclude_seen:
-                await charge_history(self._store, request.shopper, as_of)
             limit = MAX_HISTORY_EVENTS if request.exclude_seen else MAX_REMEMBERED_EVENTS
             history = await load_history(self._store, self._permissions, request.shopper, as_of, limit)
             await charge_searches(history.events)

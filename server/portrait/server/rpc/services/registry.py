@@ -22,6 +22,7 @@ from portrait.server.rpc.services.catalogues import CatalogueService
 from portrait.server.rpc.services.consents import ConsentService
 from portrait.server.rpc.services.events import EventService
 from portrait.server.rpc.services.explanations import ExplanationService
+from portrait.server.rpc.services.identities import IdentityService
 from portrait.server.rpc.services.profiles import ProfileService
 from portrait.server.rpc.services.recommendations import RecommendationService
 from portrait.server.rpc.services.texts import TextService
@@ -104,6 +105,7 @@ def create_servicers(
         ConsentService(store, permissions),
         EventService(store),
         ExplanationService(registry, store, permissions),
+        IdentityService(store),
         ProfileService(registry, store, permissions),
         RecommendationService(registry, store, permissions, get_rules),
         TextService(registry),

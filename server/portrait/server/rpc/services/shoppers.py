@@ -15,6 +15,7 @@ from portrait.server.admission.request_units import history_units, search_units
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, NotFound
+from portrait.server.identities import list_ids
 from portrait.server.profiles.compute import MAX_INLINE_EVENTS
 from portrait.server.rpc.services.messages import event_from_message
 from portrait.server.runtime.cooperation import run_in_steps
@@ -29,8 +30,10 @@ async def load_history(
     shopper: shopper_pb2.ShopperRef,
     as_of: datetime | None,
     limit: int = MAX_HISTORY_EVENTS,
+    *,
+    charge: bool = True,
 ) -> History:
-    """Load the history of a shopper; empty without personalisation consent, or if nothing is recorded.
+    """Load the history of a shopper under all linked ids; empty without consent, or if nothing is recorded.
 
     Args:
         store: holds the histories of recorded shoppers.
@@ -39,14 +42,24 @@ async def load_history(
         as_of: the moment up to which events count. None means now, and then events of clocks that run ahead of this
             server's count too, so that an event counts as soon as it is recorded.
         limit: maximum number of recorded events to read, the latest ones. An inline history is always read whole.
+        charge: charge the current call, before they are read, for the events of a whole history, or of several ids;
+            False if the caller has done it.
+
+    Raises:
+        FailedPrecondition: no call may have so many units.
+        Overloaded: the gate has no room for so many units now.
     """
     if shopper.WhichOneof("shopper") == "history":
         reading = _inline_events(shopper.history, visible_until(as_of))
         short = len(shopper.history.events) <= MAX_INLINE_EVENTS
         return History.up_to(run_to_completion(reading) if short else await run_in_steps(reading), as_of)
-    if await permissions.allows(shopper.shopper_id, Purpose.PERSONALISATION):
-        return await read_history(store, shopper.shopper_id, as_of, limit)
-    return History.up_to((), as_of)
+    shopper_ids = await permissions.list_allowing_ids(shopper.shopper_id, Purpose.PERSONALISATION)
+    if not shopper_ids:
+        return History.up_to((), as_of)
+    if charge and (limit == MAX_HISTORY_EVENTS or len(shopper_ids) > 1):
+        counts = await store.count_events(shopper_ids, visible_until(as_of), limit)
+        await add_units(history_units(sum(counts.values())))
+    return await read_history(store, shopper_ids, as_of, limit)
 
 
 async def count_stored_events(
@@ -54,20 +67,12 @@ async def count_stored_events(
 ) -> list[int]:
     """Count the recorded events that would be read for each shopper; 0 for an inline history."""
     named = [shopper.shopper_id for shopper in shoppers]
-    counts = await store.count_events([name for name in named if name], visible_until(as_of), MAX_HISTORY_EVENTS)
-    return [counts.get(name, 0) for name in named]
-
-
-async def charge_history(store: Store, shopper: shopper_pb2.ShopperRef, as_of: datetime | None) -> None:
-    """Charge the current call for a recorded history, before it is read.
-
-    Raises:
-        FailedPrecondition: no call may have so many units.
-        Overloaded: the gate has no room for so many units now.
-    """
-    if shopper.shopper_id:
-        [events] = await count_stored_events(store, [shopper], as_of)
-        await add_units(history_units(events))
+    wanted = [name for name in named if name]
+    identities = await store.identities(wanted)
+    ids = {name: list_ids(identities, name) for name in wanted}
+    distinct = [*{each for shopper_ids in ids.values() for each in shopper_ids}]
+    counts = await store.count_events(distinct, visible_until(as_of), MAX_HISTORY_EVENTS)
+    return [min(sum(counts[each] for each in ids.get(name, ())), MAX_HISTORY_EVENTS) for name in named]
 
 
 async def charge_searches(history: Sequence[Event]) -> None:
@@ -87,6 +92,8 @@ async def require_history(
     as_of: datetime | None,
     path: str = "shopper",
     limit: int = MAX_HISTORY_EVENTS,
+    *,
+    charge: bool = True,
 ) -> History:
     """Load the history of a shopper like `load_history`, but raise if a named shopper has none.
 
@@ -97,14 +104,16 @@ async def require_history(
         as_of: see `load_history`.
         path: the path of `shopper` in the request, for error messages.
         limit: see `load_history`.
+        charge: see `load_history`.
 
     Raises:
         NotFound: no event of the named shopper is recorded up to `as_of`.
-        FailedPrecondition: the named shopper does not allow personalisation.
+        FailedPrecondition: the named shopper does not allow personalisation, or no call may have so many units.
+        Overloaded: the gate has no room for so many units now.
     """
-    history = await load_history(store, permissions, shopper, as_of, limit)
+    history = await load_history(store, permissions, shopper, as_of, limit, charge=charge)
     if not history.events and shopper.shopper_id:
-        if Purpose.PERSONALISATION not in await permissions.list_allowed(shopper.shopper_id):
+        if Purpose.PERSONALISATION not in permissions.list_allowed(await store.consents(shopper.shopper_id)):
             raise FailedPrecondition(
                 "the shopper does not allow the purpose `personalisation`",
                 ErrorReason.CONSENT_MISSING,

@@ -9,10 +9,12 @@ from typing import Any
 from redis.exceptions import RedisClusterException, RedisError
 
 from portrait.server.errors import PortraitError
+from portrait.server.identities import Identity
 from portrait.server.storage.migration.states import BATCH, ItemState, ShopperState, StateReader, TombstoneState
 from portrait.server.storage.redis import keys, scripts
 from portrait.server.storage.redis.connection import STORE_NAME, Evaluation, RedisConnection, connect
 from portrait.server.storage.redis.keys import ALL_BUCKETS, BUCKETS, ShopperKeys, bucket_of_hash
+from portrait.server.storage.redis.links import Links
 from portrait.server.storage.redis.rows import (
     ARRIVAL_DIGITS,
     SEPARATOR,
@@ -22,8 +24,9 @@ from portrait.server.storage.redis.rows import (
     split_change,
     to_json,
 )
-from portrait.server.storage.redis.schema import UNLIMITED, read_head
+from portrait.server.storage.redis.schema import LINKED, UNLIMITED, read_head
 from portrait.server.storage.redis.walk import walk_shoppers
+from portrait.server.storage.rows import link_row
 from portrait.server.storage.store import StoreError
 
 _NAME = "portrait-migration"
@@ -39,6 +42,8 @@ class RedisState:
 
     def __init__(self, connection: RedisConnection, identity: str) -> None:
         self._redis, self._identity = connection, identity
+        self.has_links = False
+        """True if one of the shoppers that were read has a link."""
 
     async def position(self) -> Hashable:
         """All numbers that grow when somebody writes; what Redis lets go by its time to live changes none."""
@@ -81,7 +86,12 @@ class RedisState:
             asked += [("ZRANGE", each.history, 0, -1), ("HGETALL", each.events)]
             asked += [("HGETALL", each.known), ("LRANGE", each.consents, 0, -1)]
         answers = await self._redis.read(asked)
-        read = [_shopper(each, *answers[4 * at : 4 * at + 4]) for at, each in enumerate(shopper_ids)]
+        identities = await Links(self._redis).identities(shopper_ids)
+        self.has_links = self.has_links or bool(identities)
+        read = [
+            _shopper(each, identities.get(each, Identity(each)), *answers[4 * at : 4 * at + 4])
+            for at, each in enumerate(shopper_ids)
+        ]
         return [shopper for shopper in read if not shopper.is_empty]
 
     async def tombstones(self) -> AsyncIterator[TombstoneState]:
@@ -104,7 +114,7 @@ class RedisState:
             begin += BATCH
 
 
-def _shopper(shopper_id: str, history: Any, events: Any, known: Any, consents: Any) -> ShopperState:
+def _shopper(shopper_id: str, identity: Identity, history: Any, events: Any, known: Any, consents: Any) -> ShopperState:
     fields = {name.decode(): value for name, value in pairs_of(known)}
     # Two buckets may have given one number: with the bucket's own it is of one event, and the order is the same.
     bucket = ShopperKeys.of(shopper_id).bucket.number
@@ -125,6 +135,11 @@ def _shopper(shopper_id: str, history: Any, events: Any, known: Any, consents: A
         [tuple(json.loads(each)) for each in consents],
         decisions,
         tuple(json.loads(declared)) if declared else None,
+        next(
+            ((identity.login_id, *link_row(each)[1:]) for each in identity.links if each.anonymous_id == shopper_id),
+            None,
+        ),
+        [each.anonymous_id for each in identity.links] if identity.login_id == shopper_id else [],
     )
 
 
@@ -194,6 +209,7 @@ class RedisTarget:
 
     def __init__(self, connection: RedisConnection) -> None:
         self._redis = connection
+        self._reader = RedisState(connection, "")
 
     async def missing(self, shopper_ids: Sequence[str]) -> list[str]:
         """Those of some shoppers who are not written yet."""
@@ -225,16 +241,15 @@ class RedisTarget:
 
     async def complete(self) -> StateReader:
         """Count the deletions."""
-        reader = RedisState(self._redis, "")
-        numbers = [each.number async for each in reader.tombstones()]
+        numbers = [each.number async for each in self._reader.tombstones()]
         if numbers:
             await self._redis.write(("SET", keys.DELETIONS, numbers[-1]))
-        return reader
+        return self._reader
 
     async def publish(self) -> None:
         """Make it a state with an identity of its own."""
         await self._redis.write_all([("DEL", bucket.migrated) for bucket in ALL_BUCKETS])
-        values = (UNLIMITED, secrets.token_hex(16))
+        values = (LINKED if self._reader.has_links else UNLIMITED, secrets.token_hex(16))
         await self._redis.evaluate([Evaluation(scripts.END_MIGRATION, (keys.STATE,), values)])
 
     async def discard(self) -> None:
@@ -270,6 +285,11 @@ def _load_shopper(shopper: ShopperState) -> Evaluation:
         values += (f"{_DECISION}{purpose}", f"{int(granted)}:{'' if withdrawn_at is None else withdrawn_at}")
     if shopper.demographics:
         values += ("demographics", to_json(shopper.demographics))
+    if shopper.login:
+        values += ("login", to_json(shopper.login))
+    if shopper.linked_ids:
+        values += ("links", to_json(shopper.linked_ids))
     values += ("version", shopper.events[-1][0] if shopper.events else 0)
-    used = (of_shopper.known, of_shopper.consents, of_shopper.bucket.migrated)
+    bucket = of_shopper.bucket
+    used = (of_shopper.known, of_shopper.consents, bucket.migrated, bucket.shoppers)
     return Evaluation(scripts.LOAD_SHOPPER, used, values)

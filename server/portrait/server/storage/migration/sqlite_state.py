@@ -22,13 +22,17 @@ _IDENTITY = "SELECT identity FROM state"
 _SHOPPERS = (
     "SELECT shopper_id FROM events WHERE shopper_id > ?1 UNION SELECT shopper_id FROM consent_records "
     "WHERE shopper_id > ?1 UNION SELECT shopper_id FROM consents WHERE shopper_id > ?1 "
-    "UNION SELECT shopper_id FROM demographics WHERE shopper_id > ?1 ORDER BY shopper_id LIMIT ?2"
+    "UNION SELECT shopper_id FROM demographics WHERE shopper_id > ?1 "
+    "UNION SELECT shopper_id FROM links WHERE shopper_id > ?1 "
+    "UNION SELECT login_id FROM links WHERE login_id > ?1 ORDER BY shopper_id LIMIT ?2"
 )
 _COLUMN_LIST, _CONSENT_COLUMN_LIST = ", ".join(EVENT_COLUMNS), ", ".join(CONSENT_COLUMNS)
 _EVENTS = f"SELECT arrival, {_COLUMN_LIST} FROM events WHERE shopper_id = ? ORDER BY arrival"  # noqa: S608 - own names
 _CONSENTS = f"SELECT {_CONSENT_COLUMN_LIST} FROM consent_records WHERE shopper_id = ? ORDER BY number"  # noqa: S608
 _DECISIONS = "SELECT purpose, granted, withdrawn_at FROM consents WHERE shopper_id = ?"
 _DEMOGRAPHICS = "SELECT age_band, gender, region, declared_at, source FROM demographics WHERE shopper_id = ?"
+_LOGIN = "SELECT login_id, time, recorded_at, source, confidence FROM links WHERE shopper_id = ?"
+_LINKED_IDS = "SELECT shopper_id FROM links WHERE login_id = ? ORDER BY shopper_id"
 _TOMBSTONES = "SELECT number, shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
 _ITEMS = "SELECT number, catalogue, item_id, item, writer FROM item_changes ORDER BY number"
 
@@ -43,6 +47,9 @@ _WRITE_CONSENT = f"INSERT INTO consent_records (shopper_id, {_CONSENT_COLUMN_LIS
 _WRITE_DECISION = "INSERT INTO consents (shopper_id, purpose, granted, time, withdrawn_at) VALUES (?, ?, ?, ?, ?)"
 _WRITE_DEMOGRAPHICS = (
     "INSERT INTO demographics (shopper_id, age_band, gender, region, declared_at, source) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_WRITE_LINK = (
+    "INSERT INTO links (shopper_id, login_id, time, recorded_at, source, confidence) VALUES (?, ?, ?, ?, ?, ?)"
 )
 _WRITE_TOMBSTONE = (
     "INSERT OR REPLACE INTO tombstones (number, shopper_sha256, forgotten_at, arrival) VALUES (?, ?, ?, 0)"
@@ -89,7 +96,7 @@ class SqliteState:
             return self._connection.execute(query, (shopper_id,)).fetchall()
 
         events = [(arrival, tuple(row)) for arrival, *row in rows_of(_EVENTS)]
-        declared = rows_of(_DEMOGRAPHICS)
+        declared, login = rows_of(_DEMOGRAPHICS), rows_of(_LOGIN)
         return ShopperState(
             shopper_id,
             events,
@@ -97,6 +104,8 @@ class SqliteState:
             [(purpose, bool(granted), *rest) for purpose, granted, *rest in rows_of(_CONSENTS)],
             {purpose: (bool(granted), withdrawn_at) for purpose, granted, withdrawn_at in rows_of(_DECISIONS)},
             tuple(declared[0]) if declared else None,
+            tuple(login[0]) if login else None,
+            [linked_id for (linked_id,) in rows_of(_LINKED_IDS)],
         )
 
     async def tombstones(self) -> AsyncIterator[TombstoneState]:
@@ -230,6 +239,7 @@ class SqliteTarget:
             ],
         )
         write(_WRITE_DEMOGRAPHICS, [(name, *shopper.demographics)] if shopper.demographics else [])
+        write(_WRITE_LINK, [(name, *shopper.login)] if shopper.login else [])
         write("INSERT INTO migrated_shoppers VALUES (?)", [(name,)])
 
     async def write_tombstones(self, tombstones: Sequence[TombstoneState]) -> None:

@@ -8,7 +8,10 @@ from typing import Any, NamedTuple, Protocol
 BATCH = 200
 """Shoppers, tombstones or items that are read and written at a time."""
 _HASH_BITS = 256
-PARTS = ("events", "arrival_order", "event_ids", "consents", "decisions", "demographics", "tombstones", "item_changes")
+PARTS = (
+    "events", "arrival_order", "event_ids", "consents", "decisions", "demographics", "links", "tombstones",
+    "item_changes",
+)  # fmt: skip
 
 
 class ShopperState(NamedTuple):
@@ -25,11 +28,17 @@ class ShopperState(NamedTuple):
     """By purpose: the decision in force, and the time of the latest withdrawal."""
     demographics: tuple[Any, ...] | None
     """Age band, gender, region, time and source."""
+    login: tuple[Any, ...] | None = None
+    """Login and link of an anonymous id that is linked: the login, then all of `LINK_COLUMNS` but the first."""
+    linked_ids: Sequence[str] = ()
+    """The anonymous ids that are linked to a login."""
 
     @property
     def is_empty(self) -> bool:
         """True if nothing is held."""
-        return not (self.events or self.consents or self.decisions or self.demographics)
+        return not (
+            self.events or self.consents or self.decisions or self.demographics or self.login or self.linked_ids
+        )
 
 
 class TombstoneState(NamedTuple):
@@ -166,6 +175,8 @@ class StateDigest:
             parts["decisions"].add(name, purpose, *decision)
         if shopper.demographics:
             parts["demographics"].add(name, *shopper.demographics)
+        if shopper.login:
+            parts["links"].add(name, *shopper.login)
 
     def add_tombstone(self, tombstone: TombstoneState) -> None:
         """Add a shopper who was forgotten."""

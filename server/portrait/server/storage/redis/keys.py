@@ -97,8 +97,18 @@ class ShopperKeys:
 
     @property
     def known(self) -> str:
-        """Hash: `version`; `demographics`, as JSON; `consent:PURPOSE`, the decision in force and last withdrawal."""
+        """Hash: `version`; `demographics`, as JSON; `consent:PURPOSE`, the decision in force and last withdrawal.
+
+        Of an anonymous id: `login`, the login and the link to it, as JSON. Of a login: `links`, the anonymous ids that
+        are linked to it, as JSON. Of both: `relinked`, the number of the last change of a link. What only one side has
+        is no link: its change was cut short.
+        """
         return f"{self.bucket.prefix}:known:{self.shopper_id}"
+
+    @property
+    def lock(self) -> str:
+        """Token of the call that changes the links of the shopper, a login."""
+        return f"{self.bucket.prefix}:lock:{self.shopper_id}"
 
     @property
     def consents(self) -> str:

@@ -3,13 +3,17 @@
 import secrets
 from typing import NamedTuple
 
-from portrait.server.storage.redis import keys
-from portrait.server.storage.redis.connection import RedisConnection
+from portrait.server.storage.redis import keys, scripts
+from portrait.server.storage.redis.connection import Evaluation, RedisConnection
 from portrait.server.storage.store import StoreError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 UNLIMITED = 2
 """Version of a state in which no event has ever expired: keys have no time to live, which writers of 3 prolong."""
+LIMITED = 3
+"""Version of a state in which events may have expired."""
+LINKED = 4
+"""Version of a state in which ids may be linked; `limited` says whether events may have expired."""
 
 
 class StateHead(NamedTuple):
@@ -17,6 +21,8 @@ class StateHead(NamedTuple):
 
     schema: int
     identity: str
+    is_limited: bool
+    """True if events expire, or have expired under an earlier retention."""
 
 
 async def read_head(connection: RedisConnection) -> StateHead | None:
@@ -26,7 +32,8 @@ async def read_head(connection: RedisConnection) -> StateHead | None:
         StoreError: another version of Portrait wrote it, or a migration is filling it.
         PortraitError: Redis does not answer.
     """
-    [(schema, identity, migrating)] = await connection.read([("HMGET", keys.STATE, "schema", "identity", "migrating")])
+    fields = ("schema", "identity", "migrating", "limited")
+    [(schema, identity, migrating, limited)] = await connection.read([("HMGET", keys.STATE, *fields)])
     if migrating is not None:
         raise StoreError("the state in Redis is not whole: run `portrait migrate-state`, which fills it, once more")
     if schema is None or identity is None:
@@ -41,7 +48,7 @@ async def read_head(connection: RedisConnection) -> StateHead | None:
         raise StoreError(
             f"the state in Redis was written by a preview of Portrait (schema {version}), which this one can't read"
         )
-    return StateHead(version, identity.decode())
+    return StateHead(version, identity.decode(), version == LIMITED or limited is not None)
 
 
 async def begin_state(connection: RedisConnection, *, limited: bool) -> StateHead:
@@ -60,7 +67,21 @@ async def begin_state(connection: RedisConnection, *, limited: bool) -> StateHea
         await connection.write(("HSETNX", keys.STATE, "identity", secrets.token_hex(16)))
         head = await read_head(connection)
         assert head is not None
-    if limited and head.schema < SCHEMA_VERSION:
-        await connection.write(("HSET", keys.STATE, "schema", SCHEMA_VERSION))
-        head = StateHead(SCHEMA_VERSION, head.identity)
+    if limited and not head.is_limited:
+        await raise_schema(connection, LIMITED, limited=True)
+        head = head._replace(is_limited=True)
     return head
+
+
+async def raise_schema(connection: RedisConnection, version: int, *, limited: bool = False) -> None:
+    """Keep earlier versions of Portrait from opening a state from now on.
+
+    Args:
+        connection: of Redis.
+        version: the least that can read the state.
+        limited: whether events may expire in it.
+
+    Raises:
+        PortraitError: Redis does not answer.
+    """
+    await connection.evaluate([Evaluation(scripts.RAISE_SCHEMA, (keys.STATE,), (version, int(limited)))])

@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-_NEXT_NUMBER = """
+NEXT_NUMBER = """
 local function next_number(key)
     local now = redis.call('TIME')
     local number = now[1] * 1000000 + now[2]
@@ -19,7 +19,7 @@ _TOUCH = "local function touch(key) redis.call('INCRBY', key, 0) end"
 done already, it would not wait for what the first one wrote."""
 
 _RECORD = (
-    _NEXT_NUMBER
+    NEXT_NUMBER
     + _TOUCH
     + """
 local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
@@ -63,11 +63,11 @@ return outcomes
 """ARGV: shopper id, its SHA-256, the milliseconds until the last of the events expires, empty for never, then for each
 event its id, time, digest and JSON. Returns the outcome of each."""
 
-_ON_FULL_MEMORY = "#!lua flags=allow-oom"
+ON_FULL_MEMORY = "#!lua flags=allow-oom"
 """First line of a script that runs although the memory is full: a shopper can be forgotten then too."""
 
 _FORGET = (
-    _ON_FULL_MEMORY
+    ON_FULL_MEMORY
     + """
 local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
 local at = tonumber(ARGV[3])
@@ -85,10 +85,10 @@ return {removed, string.format('%.0f', at)}
 )
 """ARGV: shopper id, its SHA-256, the moment, the deletion's number. Returns the removed events and the moment."""
 
-_COUNT_DELETION = _ON_FULL_MEMORY + "\nreturn redis.call('INCR', KEYS[1])"
+_COUNT_DELETION = ON_FULL_MEMORY + "\nreturn redis.call('INCR', KEYS[1])"
 
 _NUMBER_DELETION = (
-    _ON_FULL_MEMORY
+    ON_FULL_MEMORY
     + """
 local found = redis.call('HGET', KEYS[1], ARGV[1])
 if found == ARGV[2] .. ':' .. ARGV[4] then
@@ -99,7 +99,7 @@ end
 """ARGV: SHA-256, the number until now and from now on, the moment. Changes nothing if it is another deletion."""
 
 _RECORD_CONSENTS = (
-    _NEXT_NUMBER
+    NEXT_NUMBER
     + _TOUCH
     + """
 local known, consents, counter = unpack(KEYS)
@@ -133,7 +133,7 @@ the store of SQLite. A call that is repeated, as its answer was lost, does nothi
 """
 
 _SET_DEMOGRAPHICS = (
-    _NEXT_NUMBER
+    NEXT_NUMBER
     + """
 local known, counter = unpack(KEYS)
 if string.sub(redis.call('HGET', known, 'consent:demographics') or '', 1, 1) == '0' then return 0 end
@@ -162,7 +162,7 @@ return due
 """ARGV: the time, the time up to which a sweep is due again, a number. Returns up to so many buckets to sweep."""
 
 _EXPIRE = (
-    _ON_FULL_MEMORY
+    ON_FULL_MEMORY
     + """
 local history, events, known, shoppers, arrivals = unpack(KEYS)
 local first, rows = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -201,8 +201,10 @@ local function milliseconds_left()
 end
 if redis.call('EXISTS', history) == 0 then
     redis.call('DEL', events)
-    redis.call('ZREM', shoppers, ARGV[1])
-    redis.call('ZREM', arrivals, ARGV[1])
+    if redis.call('HEXISTS', known, 'links') == 0 then
+        redis.call('ZREM', shoppers, ARGV[1])
+        redis.call('ZREM', arrivals, ARGV[1])
+    end
     if redis.call('HLEN', known) == 1 then redis.call('HDEL', known, 'version') end
 elseif looked < rows then
     local left = milliseconds_left()
@@ -223,6 +225,13 @@ ARGV: shopper id; how many old events to skip, and how many to look at; then typ
 were removed, and how many to skip the next time, -1 if all were looked at. Where a thousand events don't tell when the
 last of all expires, Redis keeps them: the next sweeps delete them.
 """
+
+_RAISE_SCHEMA = """
+local schema = tonumber(redis.call('HGET', KEYS[1], 'schema'))
+if schema == 3 or ARGV[2] == '1' then redis.call('HSET', KEYS[1], 'limited', '1') end
+if tonumber(ARGV[1]) > schema then redis.call('HSET', KEYS[1], 'schema', ARGV[1]) end
+"""
+"""ARGV: the least schema from now on, 1 if events may expire."""
 
 _BEGIN_MIGRATION = """
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HSET', KEYS[1], 'migrating', ARGV[1]) end
@@ -253,11 +262,12 @@ if last > tonumber(redis.call('GET', counter) or '0') then redis.call('SET', cou
 """ARGV: shopper id, then for each event number of arrival, time, member of the history, id and digest."""
 
 _LOAD_SHOPPER = """
-local known, consents, migrated = unpack(KEYS)
+local known, consents, migrated, shoppers = unpack(KEYS)
 redis.call('DEL', consents)
 local fields = 3 + tonumber(ARGV[2])
 for place = 3, fields - 1 do redis.call('RPUSH', consents, ARGV[place]) end
 for place = fields, #ARGV, 2 do redis.call('HSET', known, ARGV[place], ARGV[place + 1]) end
+if redis.call('HEXISTS', known, 'links') == 1 then redis.call('ZADD', shoppers, 0, ARGV[1]) end
 redis.call('SADD', migrated, ARGV[1])
 """
 """ARGV: shopper id, number of consents, each of them as JSON, then fields and values of what is known."""
@@ -338,6 +348,7 @@ class Script:
 
 RECORD, FORGET, NUMBER_DELETION = Script(_RECORD), Script(_FORGET), Script(_NUMBER_DELETION)
 COUNT_DELETION, READ_COUNTER = Script(_COUNT_DELETION), Script(_READ_COUNTER)
+RAISE_SCHEMA = Script(_RAISE_SCHEMA)
 BEGIN_MIGRATION, END_MIGRATION = Script(_BEGIN_MIGRATION), Script(_END_MIGRATION)
 LOAD_EVENTS, LOAD_SHOPPER, LOAD_ITEMS = Script(_LOAD_EVENTS), Script(_LOAD_SHOPPER), Script(_LOAD_ITEMS)
 CLAIM_SWEEPS, EXPIRE = Script(_CLAIM_SWEEPS), Script(_EXPIRE)

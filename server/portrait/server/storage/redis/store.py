@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from portrait.features.events import Event
-from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
+from portrait.server.identities import Identity, Link, LinkOutcome
 from portrait.server.storage.queries import split_ids
 from portrait.server.storage.redis import keys, scripts
 from portrait.server.storage.redis.connection import Evaluation, RedisConnection, connect
 from portrait.server.storage.redis.event_reads import EventReads
 from portrait.server.storage.redis.keys import ALL_BUCKETS, ShopperKeys
+from portrait.server.storage.redis.links import Links, find_identity
 from portrait.server.storage.redis.rows import (
     SEPARATOR,
     UNNUMBERED,
@@ -25,7 +27,7 @@ from portrait.server.storage.redis.rows import (
     parse_tombstone,
     to_json,
 )
-from portrait.server.storage.redis.schema import UNLIMITED, begin_state
+from portrait.server.storage.redis.schema import begin_state
 from portrait.server.storage.redis.sweep import sweep_due_buckets
 from portrait.server.storage.retention import KEEP_ALL, Retention, record_kept
 from portrait.server.storage.rows import EVENT_ID, TIME, consent_of, consent_row, event_row, item_json
@@ -57,7 +59,7 @@ class RedisStore:
     ) -> None:
         self._redis, self._identity = connection, identity
         self._retention, self._is_limited = retention, is_limited
-        self._events = EventReads(connection, retention)
+        self._events, self._links = EventReads(connection, retention), Links(connection)
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
 
@@ -112,7 +114,21 @@ class RedisStore:
         return await sweep_due_buckets(self._redis, self._retention) if self._is_limited else 0
 
     async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
-        """Remove all that is known of a shopper."""
+        """Remove all that is known of a shopper, under all linked ids.
+
+        The named id goes last, and the login last of the others: until then, a call for it finds all that are left.
+        """
+        while True:
+            login_id = find_identity(await self._links.read_known([shopper_id]), shopper_id).login_id
+            async with self._links.locked(login_id):
+                identity = find_identity(await self._links.read_known([shopper_id]), shopper_id)
+                if identity.login_id != login_id:
+                    continue  # linked or unlinked meanwhile
+                others = [each for each in reversed(identity.shopper_ids) if each != shopper_id]
+                forgotten = [await self._forget_id(each, now) for each in (*others, shopper_id)]
+                return Forgotten(sum(each.events for each in forgotten), forgotten[-1].at)
+
+    async def _forget_id(self, shopper_id: str, now: datetime) -> Forgotten:
         hashed, tombstones = shopper_sha256(shopper_id), ShopperKeys.of(shopper_id).bucket.tombstones
         values = (shopper_id, hashed, to_microseconds(now), UNNUMBERED)
         removed, at = await self._evaluate(scripts.FORGET, _shopper_and_bucket(shopper_id), values)
@@ -164,7 +180,8 @@ class RedisStore:
 
     async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
         """Another value after everything that is recorded of one of the shoppers."""
-        return tuple(await self._redis.read([("HGET", ShopperKeys.of(each).known, "version") for each in shopper_ids]))
+        known = await self._links.read_known(shopper_ids, "version")
+        return tuple(version for _, _, version in known.values())
 
     async def shoppers(self, after: str, limit: int) -> list[str]:
         """The next shoppers in the order of their ids."""
@@ -206,11 +223,27 @@ class RedisStore:
         used = (of_shopper.known, of_shopper.consents, of_shopper.bucket.counter)
         await self._evaluate(scripts.RECORD_CONSENTS, used, values)
 
-    async def consents(self, shopper_id: str) -> dict[Purpose, bool]:
-        """Return the decision of a shopper on each purpose."""
-        asked = [f"consent:{purpose}" for purpose in Purpose]
-        [found] = await self._redis.read([("HMGET", ShopperKeys.of(shopper_id).known, *asked)])
-        return {purpose: each.startswith(b"1") for purpose, each in zip(Purpose, found, strict=True) if each}
+    async def link(self, login_id: str, link: Link) -> LinkOutcome:
+        """Link an anonymous id to a login."""
+        return await self._links.link(login_id, link)
+
+    async def unlink(self, login_id: str, anonymous_id: str) -> None:
+        """Remove the link of an anonymous id to a login."""
+        await self._links.unlink(login_id, anonymous_id)
+
+    async def identities(self, shopper_ids: Sequence[str]) -> dict[str, Identity]:
+        """The identities of those of any number of shoppers who have links."""
+        return await self._links.identities(shopper_ids)
+
+    async def relinked_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
+        """Those of any number of shoppers of whom a link was made or undone after a time."""
+        if not await self._links.has_links():
+            return set()
+        return {each async for each, number in self._read_field("relinked", shopper_ids) if int(number) > after}
+
+    async def consents(self, shopper_id: str) -> Decisions:
+        """Return all ids of a shopper, and the strictest decision on each purpose."""
+        return await self._links.consents(shopper_id)
 
     async def consent_records(self, shopper_id: str, limit: int) -> list[Consent]:
         """The last of all that a shopper said, in the order of its arrival."""
@@ -318,7 +351,7 @@ async def open_redis_store(url: str, replicas: int = 0, retention: Retention = K
         if isinstance(error, StoreError):
             raise
         raise StoreError(f"the state in Redis can't be opened: {error}") from error
-    return RedisStore(connection, head.identity, retention, is_limited=head.schema > UNLIMITED)
+    return RedisStore(connection, head.identity, retention, is_limited=head.is_limited)
 
 
 def _shopper_and_bucket(shopper_id: str) -> tuple[str, ...]:

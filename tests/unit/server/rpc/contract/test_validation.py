@@ -35,6 +35,7 @@ from portrait.v1 import (
     event_pb2,
     event_service_pb2,
     explanation_service_pb2,
+    identity_service_pb2,
     item_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
@@ -97,6 +98,9 @@ MINIMAL: dict[str, Message] = {
     "GetItemRequest": catalogue_service_pb2.GetItemRequest(item_id="lamp"),
     "GetProfileRequest": profile_service_pb2.GetProfileRequest(shopper=ANN),
     "History": shopper_pb2.History(),
+    "LinkShoppersRequest": identity_service_pb2.LinkShoppersRequest(
+        shopper_id="ann", anonymous_id="web", source="login", confidence=1.0
+    ),
     "LabelExamples": profile_service_pb2.LabelExamples(label="gardeners", shoppers=[ANN]),
     "Item": LAMP,
     "ItemFilter": item_pb2.ItemFilter(),
@@ -107,6 +111,7 @@ MINIMAL: dict[str, Message] = {
     "SetConsentsRequest": consent_service_pb2.SetConsentsRequest(shopper_id="ann", consents=[ADS]),
     "ShopperEvent": event_service_pb2.ShopperEvent(shopper_id="ann", event=viewed()),
     "ShopperRef": ANN,
+    "UnlinkShoppersRequest": identity_service_pb2.UnlinkShoppersRequest(shopper_id="ann", anonymous_id="web"),
     "UpsertItemsRequest": catalogue_service_pb2.UpsertItemsRequest(items=[LAMP]),
 }
 

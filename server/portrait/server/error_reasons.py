@@ -56,6 +56,8 @@ class ErrorReason(StrEnum):
     """The release or the audience table of the page token no longer exists."""
     STATISTICS_MISSING = "STATISTICS_MISSING"
     """The release lacks the statistics of profiles that labels need."""
+    ITEM_PAIRS_MISSING = "ITEM_PAIRS_MISSING"
+    """The release does not know which items are bought together."""
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
     """The entry exceeds the limits of one batch; send it in another call."""
     CALL_TOO_EXPENSIVE = "CALL_TOO_EXPENSIVE"

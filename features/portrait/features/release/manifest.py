@@ -16,6 +16,7 @@ from portrait.features.release.layout import (
     COLUMN_FILES,
     ITEM_COLUMNS,
     ITEM_INDEX,
+    ITEM_PAIRS,
     ITEM_WORDS,
     MANDATORY_FILES,
     MANIFEST,
@@ -102,6 +103,11 @@ class Manifest:
         return isinstance(retrieval, dict) and retrieval.get("kind") != "exact"
 
     @property
+    def has_item_pairs(self) -> bool:
+        """True if the release knows complements and substitutes."""
+        return f"releases/{self.release}/{ITEM_PAIRS}" in self.hashes
+
+    @property
     def search_milliseconds(self) -> float | None:
         """Milliseconds of a search of the nearest items, as the export measured them; None if it did not."""
         retrieval = self.export.get("retrieval")
@@ -149,10 +155,9 @@ class Manifest:
         own = f"releases/{self.release}"
         parts = (f"{own}/{folder}" for folder in (ITEM_COLUMNS, ITEM_WORDS))
         folders = [own, *parts, *(f"{model}/{self.release}" for model in (*MODELS, TRAIT_HEADS))]
+        optional = {f"{own}/{name}" for name in (REPORT, ITEM_PAIRS)}
         try:
-            verify_files(
-                repository, self.hashes, self.required_files, {f"{own}/{REPORT}"}, folders, f"{own}/{MANIFEST}"
-            )
+            verify_files(repository, self.hashes, self.required_files, optional, folders, f"{own}/{MANIFEST}")
         except IntegrityError as error:
             raise ReleaseError(f"release {self.release} is damaged: {error}") from error
 

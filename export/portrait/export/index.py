@@ -1,4 +1,4 @@
-"""A release's knowledge of its catalogue (items, vectors, neighbours, relations, pairs, prices, words) and its shoppers."""
+"""A release's knowledge of its catalogue (items, vectors, relations, pairs, prices, words) and its shoppers."""
 
 import json
 from collections.abc import Sequence

@@ -21,14 +21,23 @@ PUBLIC = [
     ),
     *("AudienceSummary", "Aversion", "BrandAffinity", "CallOptions", "Client", "Consent", "ConsentRecord"),
     *("Consents", "CustomerValue", "CustomerValueCriterion", "DeadlineExceededError", "Demographics"),
-    *("DiscountSensitivity", "Embeddings", "Event", "EventEffect", "EventType", "FailedPreconditionError"),
+    *(
+        "DiscountSensitivity",
+        "DueEvidence",
+        "Embeddings",
+        "Event",
+        "EventEffect",
+        "EventType",
+        "FailedPreconditionError",
+    ),
     *("FieldViolation", "Filter", "ForgetSummary", "Interest", "InterestCriterion", "InvalidRequestError"),
     *("Item", "ItemEffect", "Keyword", "LabelInterest", "LookAlike", "Metadata", "NotFoundError"),
-    *("Permission", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
-    *("ProfileExplanation", "PurchaseCycle", "Purpose", "QueryIntent", "RankedItem", "Ranking"),
-    *("RankingExplanation", "RecordSummary", "RegionCriterion", "Rejection", "ServerError"),
+    *("PairEvidence", "Permission", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
+    *("ProfileExplanation", "PurchaseCycle", "PurchaseEvidence", "Purpose", "QueryIntent", "RankedItem", "Ranking"),
+    *("RankingExplanation", "RecordSummary", "RegionCriterion", "Rejection", "ServerError", "Shelf"),
+    *("ShelfEvidence", "ShelfItem", "ShelfKind", "SimilarityEvidence"),
     *("SessionCategory", "SessionIntent", "ShopperRecords", "SummarySentence", "Tls", "Trait"),
-    *("TraitCriterion", "UnavailableError", "UpsertSummary", "WordEffect"),
+    *("TraitCriterion", "TrendEvidence", "UnavailableError", "UpsertSummary", "ViewEvidence", "WordEffect"),
 ]
 
 

@@ -104,7 +104,7 @@ class Manifest:
 
     @property
     def has_item_pairs(self) -> bool:
-        """True if the release knows complements and substitutes."""
+        """True if the release knows complements and substitutes; earlier versions did not look for them."""
         return f"releases/{self.release}/{ITEM_PAIRS}" in self.hashes
 
     @property
@@ -142,6 +142,7 @@ class Manifest:
             | {f"{ITEM_COLUMNS}/{name}" for name in COLUMN_FILES}
             | {f"{ITEM_WORDS}/{name}" for name in WORD_FILES}
             | ({ITEM_INDEX} if self.has_item_index else set())
+            | ({ITEM_PAIRS} if self.has_item_pairs else set())
         )
         graphs = (f"{model}/{self.release}/{MODEL_FILE}" for model in self.models)
         return frozenset((*graphs, *(f"releases/{self.release}/{name}" for name in names)))
@@ -155,9 +156,10 @@ class Manifest:
         own = f"releases/{self.release}"
         parts = (f"{own}/{folder}" for folder in (ITEM_COLUMNS, ITEM_WORDS))
         folders = [own, *parts, *(f"{model}/{self.release}" for model in (*MODELS, TRAIT_HEADS))]
-        optional = {f"{own}/{name}" for name in (REPORT, ITEM_PAIRS)}
         try:
-            verify_files(repository, self.hashes, self.required_files, optional, folders, f"{own}/{MANIFEST}")
+            verify_files(
+                repository, self.hashes, self.required_files, {f"{own}/{REPORT}"}, folders, f"{own}/{MANIFEST}"
+            )
         except IntegrityError as error:
             raise ReleaseError(f"release {self.release} is damaged: {error}") from error
 

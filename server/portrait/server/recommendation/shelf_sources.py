@@ -121,7 +121,7 @@ def find_trending(inputs: ShelfInputs) -> list[ShelfEntry]:
     return [
         ShelfEntry(row, ShelfEvidence(trend=TrendEvidence(recent, earlier)))
         for row, (recent, earlier) in zip(rows[best].tolist(), shares.tolist(), strict=True)
-        if recent > earlier
+        if recent > earlier > 0.0
     ]
 
 

@@ -38,7 +38,7 @@ class Shop:
 
     client: Client
     folder: Path
-    """Of the release."""
+    """The release."""
     log: list[Row]
     """All events."""
     learnt: list[Row]

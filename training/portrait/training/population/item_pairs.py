@@ -15,7 +15,7 @@ from portrait.training.ranker.associations import choose_frequent_items
 MIN_VISITS, MIN_SHOPPERS = 3, 3
 """Visits with both items, and shoppers of these: fewer are chance, or one person's habit."""
 MAX_VISITS = 300_000
-"""Of more visits a sample is read."""
+"""Visits of a sample, if there are more."""
 DEVIATIONS = 1.96
 """Standard errors on each side of a 95% interval."""
 _BLOCK = 512

@@ -275,6 +275,10 @@ UNSOUND: dict[str, tuple[Damage, str]] = {
         edited(traits=[{**tiny_release.TRAITS[0], "horizon_days": 1e300}]),
         "manifest.json",
     ),
+    "pairs of other items": (
+        rewritten(release_layout.ITEM_PAIRS, lambda lines: lines.replace(b"jute-rug-red", b"no-rug")),
+        "item_pairs.csv can't be read: ValueError: record 3 is no pair of items",
+    ),
     "items cut short": (rewritten(release_layout.ITEMS, lambda lines: lines[: len(lines) // 2]), "items.jsonl"),
     "no items": (rewritten(release_layout.ITEMS, lambda lines: b""), "items.jsonl"),
     "a line that is no JSON": (rewritten(release_layout.ITEMS, lambda lines: b"x" + lines[1:]), "items.jsonl"),
@@ -369,6 +373,13 @@ def test_a_report_is_a_file_that_a_release_may_have(repository: Path) -> None:
     held(repository, release_layout.REPORT).write_text("<html>", encoding="utf-8")
     rewritten(release_layout.REPORT, bytes)(repository)
     assert Release.load(repository, 2).number == 2
+
+
+def test_a_release_of_an_earlier_version_has_no_pairs(repository: Path) -> None:
+    held(repository, release_layout.ITEM_PAIRS).unlink()
+    hashed(lambda hashes: hashes.pop(f"releases/2/{release_layout.ITEM_PAIRS}"))(repository)
+    assert Release.load(repository, 2).pairs is None
+    assert Release.load(repository, 1).pairs is not None
 
 
 def test_a_measure_may_have_no_value(repository: Path) -> None:

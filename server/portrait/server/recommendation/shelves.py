@@ -16,7 +16,8 @@ from portrait.server.errors import FailedPrecondition, InvalidRequest, NotFound,
 from portrait.server.recommendation.candidates import select_allowed
 from portrait.server.recommendation.rule_plan import NO_RULES, RulePlan, ShopRules
 from portrait.server.recommendation.shelf_evidence import ShelfEvidence
-from portrait.server.recommendation.shelf_sources import SOURCES, ShelfEntry, ShelfInputs
+from portrait.server.recommendation.shelf_inputs import ShelfEntry, ShelfInputs
+from portrait.server.recommendation.shelf_sources import SOURCES
 from portrait.server.rules.file import Placement
 from portrait.server.runtime.cooperation import run_in_thread, run_waiting
 

@@ -38,7 +38,8 @@ class ShelfInputs:
     """The shopper's events, oldest first, nothing later than `as_of`."""
     as_of: datetime
     count: int
-    """Number of items that are looked for, where there is no end of them."""
+    """Number of items that are looked for, where most of the catalogue would do: more than are shown, as rules leave
+    out some."""
     plan: RulePlan | None
 
     def may_show(self, rows: Iterable[int]) -> dict[int, bool]:

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from portrait.features.candidates.sources import NEAREST_CANDIDATES
 from portrait.features.events import DEFAULT_CATALOGUE, Event, Item
 from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.snapshot import Snapshot
@@ -25,8 +26,6 @@ OF_ITEMS = frozenset({Placement.SIMILAR_ITEMS, Placement.FREQUENTLY_BOUGHT_TOGET
 """Shelves of the items that a request names."""
 OF_HISTORY = frozenset({Placement.BUY_AGAIN, Placement.RECENTLY_VIEWED})
 """Shelves of what stands in the shopper's history."""
-_MIN_ENTRIES = 110
-"""Items that are looked for at least, since rules move and leave out some."""
 _FEW_EVENTS = 256
 """Events that are read without a thread."""
 
@@ -123,7 +122,7 @@ def _fill(engine: Engine, catalogue: Snapshot, request: ShelfRequest, plan: Rule
         _find_anchors(catalogue, request.item_ids),
         request.history,
         request.as_of,
-        max(_MIN_ENTRIES, request.k),
+        max(NEAREST_CANDIDATES, request.k),
         plan,
     )
     return _arrange(catalogue, SOURCES[request.kind](inputs), request.k, plan)

@@ -1,6 +1,7 @@
 """Sources of shelves: for each kind of shelf, the items that belong there, the best first, with their evidence."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,29 +30,28 @@ def find_complements(inputs: ShelfInputs) -> list[ShelfEntry]:
 def find_similar(inputs: ShelfInputs) -> list[ShelfEntry]:
     """Find substitutes of the items of the request, then those nearest to them that are no complements."""
     substitutes = _find_pairs(inputs, PairKind.SUBSTITUTE)
-    known = [entry.row for entry in substitutes]
-    complements = [entry.row for entry in _find_pairs(inputs, PairKind.COMPLEMENT)]
-    near = np.setdiff1d(_find_nearest(inputs), np.array(known + complements, dtype=np.int64))
-    rows = np.concatenate([np.array(known, dtype=np.int64), near])
-    cosines = inputs.catalogue.vectors(rows) @ inputs.catalogue.vectors(_anchor_rows(inputs)).T
-    nearest, similarity = cosines.argmax(1).tolist(), cosines.max(1)
-    ids = list(inputs.anchors)
-    order = np.argsort(-similarity[len(known) :], kind="stable") + len(known)
-    return [
-        ShelfEntry(
-            int(rows[place]),
-            ShelfEvidence(
-                pair=substitutes[place].evidence.pair if place < len(known) else None,
-                similarity=SimilarityEvidence(ids[nearest[place]], float(similarity[place])),
-            ),
-            substitutes[place].rules if place < len(known) else (),
-        )
-        for place in [*range(len(known)), *order.tolist()]
+    apart = [entry.row for entry in (*substitutes, *_find_pairs(inputs, PairKind.COMPLEMENT))]
+    near = np.setdiff1d(_find_nearest(inputs), np.array(apart, dtype=np.int64)).tolist()
+    found = [*substitutes, *(ShelfEntry(row, ShelfEvidence()) for row in near)]
+    similarities = _measure_similarity(inputs, [entry.row for entry in found])
+    entries = [
+        replace(entry, evidence=replace(entry.evidence, similarity=similarity))
+        for entry, similarity in zip(found, similarities, strict=True)
     ]
+    count = len(substitutes)
+    nearest_first = sorted(range(count, len(found)), key=lambda place: -similarities[place].similarity)
+    return entries[:count] + [entries[place] for place in nearest_first]
 
 
-def _anchor_rows(inputs: ShelfInputs) -> NDArray[np.int64]:
-    return np.array(list(inputs.anchors.values()), dtype=np.int64)
+def _measure_similarity(inputs: ShelfInputs, rows: Sequence[int]) -> list[SimilarityEvidence]:
+    """Measure the similarity of rows to the nearest item of the request."""
+    catalogue, item_ids = inputs.catalogue, list(inputs.anchors)
+    anchors = catalogue.vectors(np.array(list(inputs.anchors.values()), dtype=np.int64))
+    cosines = catalogue.vectors(np.array(rows, dtype=np.int64)) @ anchors.T
+    return [
+        SimilarityEvidence(item_ids[place], similarity)
+        for place, similarity in zip(cosines.argmax(1).tolist(), cosines.max(1).tolist(), strict=True)
+    ]
 
 
 def _find_nearest(inputs: ShelfInputs) -> NDArray[np.int64]:
@@ -97,7 +97,7 @@ def _read_pairs(inputs: ShelfInputs, kind: PairKind, item_id: str, row: int) -> 
     related = ~_mark_unrelated(inputs, kind, row, others)
     names = [name for name in found.dtype.names or () if name not in ("item", "other")]
     for pair, other in zip(found[held[related]], others[related].tolist(), strict=True):
-        yield other, PairEvidence(item_id, *(pair[name].item() for name in names))
+        yield other, PairEvidence(item_id, **{name: pair[name].item() for name in names})
 
 
 def _mark_unrelated(inputs: ShelfInputs, kind: PairKind, row: int, others: NDArray[np.int64]) -> NDArray[np.bool_]:

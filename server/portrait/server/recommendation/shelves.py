@@ -95,7 +95,7 @@ async def fill_shelf(engine: Engine, request: ShelfRequest) -> Shelf:
     work = partial(_fill, engine, catalogue, request, plan)
     if request.kind is Placement.SIMILAR_ITEMS and catalogue.is_search_remote:
         items = await run_waiting(work)
-    elif len(catalogue) > SHORT_ROWS or len(request.history) > _FEW_EVENTS:
+    elif len(catalogue) * max(1, len(request.item_ids)) > SHORT_ROWS or len(request.history) > _FEW_EVENTS:
         items = await run_in_thread(work)
     else:
         items = work()

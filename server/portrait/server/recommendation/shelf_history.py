@@ -11,7 +11,7 @@ from portrait.features.events import Event, EventType
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.items.prices import category_key
 from portrait.features.population.purchase_cycles import compute_due_probability, estimate_cycle
-from portrait.features.profiles.evidence import Evidence, latest_event_ids
+from portrait.features.profiles.evidence import MAX_EVIDENCE, Evidence, latest_event_ids
 from portrait.server.recommendation.shelf_evidence import DueEvidence, PurchaseEvidence, ShelfEvidence, ViewEvidence
 from portrait.server.recommendation.shelf_inputs import ShelfEntry, ShelfInputs
 
@@ -35,7 +35,7 @@ def find_viewed(inputs: ShelfInputs) -> list[ShelfEntry]:
                     len(events),
                     events[0].time,
                     inputs.days_since(events[0].time),
-                    latest_event_ids([event.event_id for event in reversed(events)]),
+                    tuple(event.event_id for event in events[:MAX_EVIDENCE]),
                 )
             ),
         )

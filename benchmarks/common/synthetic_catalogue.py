@@ -25,6 +25,7 @@ from portrait.export.index import write_items
 from portrait.export.nearest import Retrieval
 from portrait.features.candidates.associations import Associations
 from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
+from portrait.features.candidates.item_pairs import write_item_pairs
 from portrait.features.candidates.item_statistics import POPULARITY, scale_popularity
 from portrait.features.candidates.relations import Relations
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
@@ -67,6 +68,7 @@ def write_synthetic_release(source: Path, target: Path, count: int, dimension: i
     varied = np.concatenate([np.arange(len(real.items)), random.integers(len(real.items), size=count)])[:count]
     items = list(_make_items(real, varied, random))
     others = varied[[item.catalogue != DEFAULT_CATALOGUE for item in items]]
+    write_item_pairs((), folder / release_layout.ITEM_PAIRS)
     np.save(folder / release_layout.SENTENCE_VECTORS, real.find_sentence_vectors(others))
     scale = PriceScale.fit([item.category_path for item in items], np.array([item.price for item in items]))
     write_items(items, scale, folder)

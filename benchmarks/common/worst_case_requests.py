@@ -23,6 +23,7 @@ from portrait.v1 import (
     profile_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
+    shelf_pb2,
     shopper_pb2,
     text_service_pb2,
 )
@@ -190,6 +191,22 @@ def _rank_of_one(world: World) -> Message:
     )
 
 
+def _get_shelf(world: World) -> Message:
+    return recommendation_service_pb2.GetShelfRequest(
+        shopper=_refer_to(world.shoppers[0]),
+        kind=shelf_pb2.SHELF_KIND_SIMILAR_ITEMS,
+        item_ids=world.item_ids[: max_length("GetShelfRequest.item_ids")],
+        k=1_000,
+        exclude_seen=True,
+    )
+
+
+def _get_shelf_of_history(world: World) -> Message:
+    return recommendation_service_pb2.GetShelfRequest(
+        shopper=_refer_to(world.shoppers[0]), kind=shelf_pb2.SHELF_KIND_BUY_AGAIN, k=1_000
+    )
+
+
 def _explain_recommendation(world: World) -> Message:
     return explanation_service_pb2.ExplainRecommendationRequest(
         shopper=_refer_to(world.shoppers[0]),
@@ -280,6 +297,7 @@ WORST_CASE_REQUESTS: dict[str, dict[str, RequestFactory]] = {
     },
     "portrait.v1.RecommendationService/Recommend": {"": _recommend},
     "portrait.v1.RecommendationService/Rank": {"": _rank, "one candidate": _rank_of_one},
+    "portrait.v1.RecommendationService/GetShelf": {"items": _get_shelf, "history": _get_shelf_of_history},
     "portrait.v1.ExplanationService/ExplainRecommendation": {"": _explain_recommendation},
     "portrait.v1.ExplanationService/ExplainProfile": {"interest": _explain_profile, "embedding": _explain_embedding},
     "portrait.v1.CatalogueService/UpsertItems": {"": _upsert},

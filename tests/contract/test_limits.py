@@ -10,11 +10,11 @@ import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 
 from portrait.server.rpc.contract.limits import LIMITS, MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_REQUEST_ENTRIES, REQUIRED
-from portrait.v1 import customer_value_pb2, demographics_pb2, profile_pb2, trait_pb2
+from portrait.v1 import customer_value_pb2, demographics_pb2, profile_pb2, shelf_pb2, trait_pb2
 
 STUBS = Path(profile_pb2.__file__).parent
 CONTRACT = [import_module(f"portrait.v1.{path.stem}") for path in sorted(STUBS.glob("*_pb2.py"))]
-PARTS_OF_PROFILES = (profile_pb2, customer_value_pb2, demographics_pb2, trait_pb2)
+PARTS_OF_RESPONSES = (profile_pb2, customer_value_pb2, demographics_pb2, shelf_pb2, trait_pb2)
 """Modules whose messages occur in responses only."""
 
 PROTOS = Path(__file__).parents[2] / "protos"
@@ -71,8 +71,8 @@ def test_every_text_and_list_of_a_request_has_a_limit() -> None:
         r"Response|RankedItem|Result|Error|AudienceMember|AudienceSummary|^Profile\.|Interest|Keyword|PriceBand|Vector|Effect"
         r"|^Identity\.|^Link\."
     )
-    parts_of_profiles = {
-        message.name for module in PARTS_OF_PROFILES for message in module.DESCRIPTOR.message_types_by_name.values()
+    parts_of_responses = {
+        message.name for module in PARTS_OF_RESPONSES for message in module.DESCRIPTOR.message_types_by_name.values()
     }
     unlimited = [
         f"{message.name}.{field.name}"
@@ -82,7 +82,7 @@ def test_every_text_and_list_of_a_request_has_a_limit() -> None:
         if (field.is_repeated or field.cpp_type == field.CPPTYPE_STRING)
         and f"{message.name}.{field.name}" not in LIMITS
         and not answers.search(f"{message.name}.{field.name}")
-        and message.name not in parts_of_profiles
+        and message.name not in parts_of_responses
     ]
     assert unlimited == []
 

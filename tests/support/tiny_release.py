@@ -22,6 +22,7 @@ from portrait.export import configurations
 from portrait.features.candidates.associations import Associations
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, RANKER_INPUTS
 from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.candidates.item_pairs import ItemPair, PairKind, write_item_pairs
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS, POPULARITY, scale_popularity
 from portrait.features.candidates.relations import RELATIONS, Relations
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPES, Item
@@ -200,6 +201,7 @@ def _write_index(
         json.dumps({"documents": len(texts), "frequencies": frequencies}), encoding="utf-8"
     )
     _population().write(folder / release_layout.POPULATION)
+    write_item_pairs(_pairs(), folder / release_layout.ITEM_PAIRS)
     vectors = np.load(folder / release_layout.ITEM_VECTORS)
     mean = vectors.mean(0)
     write_profile_distribution(
@@ -212,6 +214,16 @@ def _lead_forward(steps: int, items: int) -> Associations:
     """Lead each item to the one that stands so many places further down the list."""
     follow = np.roll(np.arange(items, dtype=np.int32), -steps)
     return Associations(np.arange(items + 1), follow, np.full(items, 0.5, np.float32), 0.7)
+
+
+def _pairs() -> Iterator[ItemPair]:
+    """Yield pairs of lamps: the red desk lamp is bought with rugs, and looked at with other lamps."""
+    for bound, other in enumerate(("wool-rug-red", "jute-rug-red"), start=1):
+        yield ItemPair(
+            PairKind.COMPLEMENT, "desk-lamp-red", other, 10 * bound, 40, 30, 1_000, 10 * bound, 9, 3.0, bound
+        )
+    for bound, other in enumerate(("floor-lamp-red", "bedside-lamp-red"), start=1):
+        yield ItemPair(PairKind.SUBSTITUTE, "desk-lamp-red", other, 20 * bound, 90, 80, 2_000, 0, 12, 2.0, bound)
 
 
 def _population() -> Population:

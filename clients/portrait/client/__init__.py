@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         TraitCriterion,
     )
     from portrait.client.channels import Tls
-    from portrait.client.enums import EventType, Priority, Purpose
+    from portrait.client.enums import EventType, Priority, Purpose, ShelfKind
     from portrait.client.errors import (
         AccessDeniedError,
         DeadlineExceededError,
@@ -83,6 +83,17 @@ if TYPE_CHECKING:
         UpsertSummary,
         WordEffect,
     )
+    from portrait.client.shelves import (
+        DueEvidence,
+        PairEvidence,
+        PurchaseEvidence,
+        Shelf,
+        ShelfEvidence,
+        ShelfItem,
+        SimilarityEvidence,
+        TrendEvidence,
+        ViewEvidence,
+    )
     from portrait.client.shopper_records import ShopperRecords
     from portrait.client.sync import Client
 
@@ -107,6 +118,7 @@ __all__ = [
     "DeadlineExceededError",
     "Demographics",
     "DiscountSensitivity",
+    "DueEvidence",
     "Embeddings",
     "Event",
     "EventEffect",
@@ -127,6 +139,7 @@ __all__ = [
     "LookAlike",
     "Metadata",
     "NotFoundError",
+    "PairEvidence",
     "Permission",
     "PortraitError",
     "PriceBand",
@@ -135,6 +148,7 @@ __all__ = [
     "ProfileError",
     "ProfileExplanation",
     "PurchaseCycle",
+    "PurchaseEvidence",
     "Purpose",
     "QueryIntent",
     "RankedItem",
@@ -146,17 +160,24 @@ __all__ = [
     "ServerError",
     "SessionCategory",
     "SessionIntent",
+    "Shelf",
+    "ShelfEvidence",
+    "ShelfItem",
+    "ShelfKind",
     "ShopperRecords",
+    "SimilarityEvidence",
     "SummarySentence",
     "Tls",
     "Trait",
     "TraitCriterion",
+    "TrendEvidence",
     "UnavailableError",
     "UpsertSummary",
+    "ViewEvidence",
     "WordEffect",
 ]
 
-_MODULES = ("enums", "results", "channels", "options", "errors", "profiles", "audiences", "sync", "aio")
+_MODULES = ("enums", "results", "channels", "options", "errors", "profiles", "audiences", "shelves", "sync", "aio")
 """Modules with public names, the fast ones first: the command line starts before gRPC is imported."""
 
 # The core of gRPC logs to stderr. It reads these variables when it is first imported.

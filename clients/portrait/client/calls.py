@@ -26,6 +26,7 @@ from portrait.client.audiences import (
     read_page,
     read_summary,
 )
+from portrait.client.enums import ShelfKind
 from portrait.client.profiles import (
     Demographics,
     Profile,
@@ -53,6 +54,7 @@ from portrait.client.results import (
     Shopper,
     UpsertSummary,
 )
+from portrait.client.shelves import Shelf, read_shelf
 from portrait.client.shopper_records import ShopperRecords, read_shopper_records
 from portrait.v1 import (
     audience_service_pb2,
@@ -239,6 +241,31 @@ def rank(
         allow_degraded=allow_degraded,
     )
     return Call("Rank", request, messages.read_ranking)
+
+
+@_checked
+def get_shelf(
+    shopper: Shopper,
+    kind: ShelfKind,
+    item_ids: Sequence[str],
+    catalogue: str,
+    k: int,
+    filter: Filter | None,
+    exclude_seen: bool,
+    as_of: datetime | None,
+) -> Call[Shelf]:
+    """Get a shelf."""
+    request = recommendation_service_pb2.GetShelfRequest(
+        shopper=messages.build_shopper(shopper),
+        kind=f"SHELF_KIND_{ShelfKind(kind).name}",
+        item_ids=item_ids,
+        catalogue=catalogue,
+        k=k,
+        filter=messages.build_filter(filter) if filter else None,
+        exclude_seen=exclude_seen,
+        as_of=messages.build_timestamp(as_of),
+    )
+    return Call("GetShelf", request, read_shelf)
 
 
 @_checked

@@ -34,6 +34,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "profile": "Print the profile of a shopper.",
         "profiles": "Print one line for each shopper: the profile in short, or the error.",
         "recommend": "Recommend items to a shopper.",
+        "shelf": "Print items of one kind, such as those that are often bought together, with the reason for each.",
         "rank": "Rank candidates for a shopper.",
         "explain": "Explain a score or a profile: the effect of each event, and of each word of the item's title.",
         "audience": "Find or count the shoppers who meet all criteria.",

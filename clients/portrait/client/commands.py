@@ -13,11 +13,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from portrait.client.connection import calling
+from portrait.client.enums import ShelfKind
 from portrait.client.shared_options import (
     AllowDegraded,
     AsJson,
     AsOf,
+    Brands,
     Catalogue,
+    Categories,
+    Exclude,
+    ExcludeSeen,
+    MaxPrice,
+    MinPrice,
     Query,
     ShopperId,
     open_input,
@@ -25,7 +32,7 @@ from portrait.client.shared_options import (
 
 if TYPE_CHECKING:
     from portrait.client.profiles import Profile
-    from portrait.client.results import ProfileExplanation, RankingExplanation, Rejection
+    from portrait.client.results import Filter, ProfileExplanation, RankingExplanation, Rejection
     from portrait.client.sync import Client
 
 _FILE_TIMEOUT = 30.0
@@ -168,16 +175,12 @@ def recommend(
     query: Query = "",
     k: Annotated[int, typer.Option("--k", "-k", help="Number of items, 1 to 1000.")] = 10,
     catalogue: Catalogue = "",
-    category: Annotated[
-        list[str] | None, typer.Option(help="Only items in this category, names joined by '>'; may be repeated.")
-    ] = None,
-    brand: Annotated[list[str] | None, typer.Option(help="Only items of this brand; may be repeated.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Id of an item to exclude; may be repeated.")] = None,
-    min_price: Annotated[float | None, typer.Option(help="Minimum price.")] = None,
-    max_price: Annotated[float | None, typer.Option(help="Maximum price.")] = None,
-    exclude_seen: Annotated[
-        bool, typer.Option("--exclude-seen", help="Exclude items that occur in the shopper's history.")
-    ] = False,
+    category: Categories = None,
+    brand: Brands = None,
+    exclude: Exclude = None,
+    min_price: MinPrice = None,
+    max_price: MaxPrice = None,
+    exclude_seen: ExcludeSeen = False,
     max_per_category: Annotated[
         int, typer.Option(help="Maximum number of items per category, 0 to 1000; 0 for no maximum.")
     ] = 0,
@@ -189,15 +192,13 @@ def recommend(
     from rich.console import Console
 
     from portrait.client import outputs, tables
-    from portrait.client.results import Filter
 
-    paths = [[part.strip() for part in path.split(">")] for path in category or ()]
     ranking = client.recommend(
         shopper_id,
         query=query,
         k=k,
         catalogue=catalogue,
-        filter=Filter(paths, brand or (), min_price, max_price, exclude or ()),
+        filter=_make_filter(category, brand, min_price, max_price, exclude),
         exclude_seen=exclude_seen,
         max_per_category=max_per_category,
         as_of=as_of,
@@ -209,6 +210,47 @@ def recommend(
         asked = f" for {query!r}" if query else ""
         heading = f"{tables.format_count(len(ranking.items), 'recommendation')}{asked}"
         tables.print_ranking(Console(), ranking, heading, only_rows=True)
+
+
+@calling()
+def shelf(
+    client: "Client",
+    shopper_id: ShopperId,
+    kind: Annotated[ShelfKind, typer.Argument(help="Kind of the shelf.")],
+    item: Annotated[
+        list[str] | None,
+        typer.Option(help="Id of an item that similar_items or frequently_bought_together belong to; may be repeated."),
+    ] = None,
+    k: Annotated[int, typer.Option("--k", "-k", help="Number of items, 1 to 1000.")] = 10,
+    catalogue: Catalogue = "",
+    category: Categories = None,
+    brand: Brands = None,
+    exclude: Exclude = None,
+    min_price: MinPrice = None,
+    max_price: MaxPrice = None,
+    exclude_seen: ExcludeSeen = False,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print items of one kind, such as those that are often bought together, with the reason for each."""
+    from rich.console import Console
+
+    from portrait.client import outputs, tables
+
+    found = client.get_shelf(
+        shopper_id,
+        kind,
+        item or (),
+        catalogue=catalogue,
+        k=k,
+        filter=_make_filter(category, brand, min_price, max_price, exclude),
+        exclude_seen=exclude_seen,
+        as_of=as_of,
+    )
+    if as_json:
+        outputs.print_json(found)
+    else:
+        tables.print_shelf(Console(), found, kind.replace("_", " "))
 
 
 @calling()
@@ -290,6 +332,19 @@ def explain(
         outputs.print_json(explanation)
     else:
         tables.print_explanation(Console(), explanation, trait or tables.format_category(path))
+
+
+def _make_filter(
+    categories: list[str] | None,
+    brands: list[str] | None,
+    min_price: float | None,
+    max_price: float | None,
+    excluded: list[str] | None,
+) -> "Filter":
+    from portrait.client.results import Filter
+
+    paths = [[part.strip() for part in path.split(">")] for path in categories or ()]
+    return Filter(paths, brands or (), min_price, max_price, excluded or ())
 
 
 @contextmanager

@@ -28,6 +28,16 @@ class Purpose(StrEnum):
     DEMOGRAPHICS = "demographics"
 
 
+class ShelfKind(StrEnum):
+    """The kind of a shelf."""
+
+    SIMILAR_ITEMS = "similar_items"
+    FREQUENTLY_BOUGHT_TOGETHER = "frequently_bought_together"
+    BUY_AGAIN = "buy_again"
+    TRENDING = "trending"
+    RECENTLY_VIEWED = "recently_viewed"
+
+
 class Priority(StrEnum):
     """Priority of calls at an overloaded gateway."""
 

@@ -21,6 +21,14 @@ def in_utc(time: datetime | None) -> datetime | None:
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Catalogue = Annotated[str, typer.Option(help="Name of the catalogue; empty means products.")]
 Query = Annotated[str, typer.Option(help="The shopper's query.")]
+Categories = Annotated[
+    list[str] | None, typer.Option(help="Only items in this category, names joined by '>'; may be repeated.")
+]
+Brands = Annotated[list[str] | None, typer.Option(help="Only items of this brand; may be repeated.")]
+Exclude = Annotated[list[str] | None, typer.Option(help="Id of an item to exclude; may be repeated.")]
+MinPrice = Annotated[float | None, typer.Option(help="Minimum price.")]
+MaxPrice = Annotated[float | None, typer.Option(help="Maximum price.")]
+ExcludeSeen = Annotated[bool, typer.Option("--exclude-seen", help="Exclude items that occur in the shopper's history.")]
 AsOf = Annotated[
     datetime | None,
     typer.Option(callback=in_utc, help="The time to compute for, in UTC; later events are ignored. Default: now."),

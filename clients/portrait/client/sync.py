@@ -6,6 +6,7 @@ from typing import Unpack
 
 from portrait.client import calls
 from portrait.client.audiences import AudiencePage, AudienceSummary, Criterion, LookAlike
+from portrait.client.enums import ShelfKind
 from portrait.client.options import CallOptions
 from portrait.client.profiles import Demographics, Profile, ProfileError
 from portrait.client.results import (
@@ -26,6 +27,7 @@ from portrait.client.results import (
     Shopper,
     UpsertSummary,
 )
+from portrait.client.shelves import Shelf
 from portrait.client.shopper_records import ShopperRecords
 from portrait.client.sync_channel import SyncChannel
 
@@ -161,6 +163,38 @@ class Client(SyncChannel):
     ) -> Ranking:
         """Rank candidates for a shopper: ids of items, or items. An item with a title is ranked by its own fields."""
         return self._run(calls.rank(shopper, candidates, catalogue, query, as_of, allow_degraded), options)
+
+    def get_shelf(
+        self,
+        shopper: Shopper,
+        kind: ShelfKind,
+        item_ids: Sequence[str] = (),
+        *,
+        catalogue: str = "",
+        k: int = 10,
+        filter: Filter | None = None,
+        exclude_seen: bool = False,
+        as_of: datetime | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Shelf:
+        """Get items of one kind, such as those that are often bought together, each with the numbers that put it there.
+
+        Args:
+            shopper: an id, or a history.
+            kind: the kind of shelf.
+            item_ids: up to 10 items that similar or complementary items are wanted of; empty for other kinds.
+            catalogue: name of the catalogue; empty for products.
+            k: number of items.
+            filter: limits the items that may be shown; None for all.
+            exclude_seen: exclude items that occur in the history.
+            as_of: the time of the request; None for now.
+            **options: see `CallOptions`.
+
+        Raises:
+            FailedPreconditionError: the release does not know which items are bought together.
+            NotFoundError: the catalogue does not exist, or holds none of the items.
+        """
+        return self._run(calls.get_shelf(shopper, kind, item_ids, catalogue, k, filter, exclude_seen, as_of), options)
 
     def encode_texts(self, texts: Sequence[str], **options: Unpack[CallOptions]) -> Embeddings:
         """Encode up to 256 texts as vectors, for your own index or model. The encoder reads 64 tokens of each."""

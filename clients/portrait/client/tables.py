@@ -28,6 +28,7 @@ from portrait.client.results import (
     Ranking,
     RankingExplanation,
 )
+from portrait.client.shelves import Shelf, ShelfEvidence
 
 _BAR = 20
 _MIN_TREND = 0.25
@@ -211,6 +212,53 @@ def print_ranking(console: Console, ranking: Ranking, title: str, *, only_rows: 
         what = (each.item.item_id, each.item.title, format_category(each.item.category_path))
         table.add(str(place), *what, price, f"{each.score:.2f}", *chances)
     table.print(console)
+
+
+def print_shelf(console: Console, shelf: Shelf, title: str) -> None:
+    """Print the items of a shelf; in a pipe, only rows, and the heading to stderr.
+
+    Args:
+        console: prints them.
+        shelf: the items.
+        title: beginning of the heading.
+    """
+    heading = f"{title}: {format_count(len(shelf.items), 'item')}; release {shelf.release}"
+    if is_piped(console):
+        print_line(Console(stderr=True), heading)
+        heading = ""
+    elif not shelf.items:
+        print_line(console, heading)
+        return
+    table = Rows(heading, "#", "item", "title", "category", "price", "why", "rules", ids={"item"})
+    for place, each in enumerate(shelf.items, start=1):
+        price = _format_price(each.item.price) if each.item.price else ""
+        what = (each.item.item_id, each.item.title, format_category(each.item.category_path))
+        table.add(str(place), *what, price, _format_reason(each.evidence), ", ".join(each.rules))
+    table.print(console)
+
+
+def _format_reason(evidence: ShelfEvidence) -> str:
+    """Format why an item is on a shelf."""
+    parts = []
+    if (pair := evidence.pair) is not None and pair.together:
+        did = "bought" if evidence.similarity is None else "viewed"
+        parts.append(f"{did} with {pair.item_id} in {pair.together:,} of {pair.with_item:,} visits")
+    if (near := evidence.similarity) is not None:
+        parts.append(f"similarity to {near.item_id} {near.similarity:.2f}")
+    if (bought := evidence.purchases) is not None:
+        parts.append(f"bought on {format_count(bought.purchase_days, 'day')}{_format_age(bought.days_since)}")
+        if bought.due is not None:
+            within = f"{bought.due.horizon_days:.0f} days"
+            parts.append(f"{_format_probability(bought.due.probability)} within {within}")
+    if (trend := evidence.trend) is not None:
+        parts.append(f"{trend.growth:.1f}× its usual share of events")
+    if (viewed := evidence.views) is not None:
+        parts.append(f"{format_count(viewed.view_count, 'view')}{_format_age(viewed.days_since)}")
+    return "; ".join(parts)
+
+
+def _format_age(days: float | None) -> str:
+    return "" if days is None else f", last {format_count(int(days), 'day')} ago"
 
 
 def print_item(console: Console, item: Item) -> None:

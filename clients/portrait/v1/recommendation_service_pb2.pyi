@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from portrait.v1 import item_pb2 as _item_pb2
+from portrait.v1 import shelf_pb2 as _shelf_pb2
 from portrait.v1 import shopper_pb2 as _shopper_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -78,3 +79,33 @@ class RankResponse(_message.Message):
     event_count: int
     degraded: bool
     def __init__(self, items: _Optional[_Iterable[_Union[_item_pb2.RankedItem, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ..., degraded: _Optional[bool] = ...) -> None: ...
+
+class GetShelfRequest(_message.Message):
+    __slots__ = ("shopper", "kind", "item_ids", "catalogue", "k", "filter", "exclude_seen", "as_of")
+    SHOPPER_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ITEM_IDS_FIELD_NUMBER: _ClassVar[int]
+    CATALOGUE_FIELD_NUMBER: _ClassVar[int]
+    K_FIELD_NUMBER: _ClassVar[int]
+    FILTER_FIELD_NUMBER: _ClassVar[int]
+    EXCLUDE_SEEN_FIELD_NUMBER: _ClassVar[int]
+    AS_OF_FIELD_NUMBER: _ClassVar[int]
+    shopper: _shopper_pb2.ShopperRef
+    kind: _shelf_pb2.ShelfKind
+    item_ids: _containers.RepeatedScalarFieldContainer[str]
+    catalogue: str
+    k: int
+    filter: _item_pb2.ItemFilter
+    exclude_seen: bool
+    as_of: _timestamp_pb2.Timestamp
+    def __init__(self, shopper: _Optional[_Union[_shopper_pb2.ShopperRef, _Mapping]] = ..., kind: _Optional[_Union[_shelf_pb2.ShelfKind, str]] = ..., item_ids: _Optional[_Iterable[str]] = ..., catalogue: _Optional[str] = ..., k: _Optional[int] = ..., filter: _Optional[_Union[_item_pb2.ItemFilter, _Mapping]] = ..., exclude_seen: _Optional[bool] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GetShelfResponse(_message.Message):
+    __slots__ = ("items", "release", "event_count")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    items: _containers.RepeatedCompositeFieldContainer[_shelf_pb2.ShelfItem]
+    release: int
+    event_count: int
+    def __init__(self, items: _Optional[_Iterable[_Union[_shelf_pb2.ShelfItem, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ...) -> None: ...

@@ -45,6 +45,11 @@ class RecommendationServiceStub:
                 request_serializer=portrait_dot_v1_dot_recommendation__service__pb2.RankRequest.SerializeToString,
                 response_deserializer=portrait_dot_v1_dot_recommendation__service__pb2.RankResponse.FromString,
                 _registered_method=True)
+        self.GetShelf = channel.unary_unary(
+                '/portrait.v1.RecommendationService/GetShelf',
+                request_serializer=portrait_dot_v1_dot_recommendation__service__pb2.GetShelfRequest.SerializeToString,
+                response_deserializer=portrait_dot_v1_dot_recommendation__service__pb2.GetShelfResponse.FromString,
+                _registered_method=True)
 
 
 class RecommendationServiceServicer:
@@ -68,6 +73,14 @@ class RecommendationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetShelf(self, request, context):
+        """Returns items of one kind, such as those that are often bought together, each with the numbers that put it there.
+        No model runs. Without the shopper's consent for PERSONALISATION no event of theirs is read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecommendationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +93,11 @@ def add_RecommendationServiceServicer_to_server(servicer, server):
                     servicer.Rank,
                     request_deserializer=portrait_dot_v1_dot_recommendation__service__pb2.RankRequest.FromString,
                     response_serializer=portrait_dot_v1_dot_recommendation__service__pb2.RankResponse.SerializeToString,
+            ),
+            'GetShelf': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetShelf,
+                    request_deserializer=portrait_dot_v1_dot_recommendation__service__pb2.GetShelfRequest.FromString,
+                    response_serializer=portrait_dot_v1_dot_recommendation__service__pb2.GetShelfResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +155,33 @@ class RecommendationService:
             '/portrait.v1.RecommendationService/Rank',
             portrait_dot_v1_dot_recommendation__service__pb2.RankRequest.SerializeToString,
             portrait_dot_v1_dot_recommendation__service__pb2.RankResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetShelf(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portrait.v1.RecommendationService/GetShelf',
+            portrait_dot_v1_dot_recommendation__service__pb2.GetShelfRequest.SerializeToString,
+            portrait_dot_v1_dot_recommendation__service__pb2.GetShelfResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,10 @@ class RecommendationServiceStub:
     """Ranks the caller's own candidates for a shopper, optionally for a query. Without the shopper's consent for
     PERSONALISATION no event of theirs is read.
     """
+    GetShelf: _grpc.UnaryUnaryMultiCallable[_recommendation_service_pb2.GetShelfRequest, _recommendation_service_pb2.GetShelfResponse]
+    """Returns items of one kind, such as those that are often bought together, each with the numbers that put it there.
+    No model runs. Without the shopper's consent for PERSONALISATION no event of theirs is read.
+    """
 
 @_typing.type_check_only
 class RecommendationServiceAsyncStub(RecommendationServiceStub):
@@ -56,6 +60,10 @@ class RecommendationServiceAsyncStub(RecommendationServiceStub):
     Rank: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.RankRequest, _recommendation_service_pb2.RankResponse]  # type: ignore[assignment]
     """Ranks the caller's own candidates for a shopper, optionally for a query. Without the shopper's consent for
     PERSONALISATION no event of theirs is read.
+    """
+    GetShelf: _aio.UnaryUnaryMultiCallable[_recommendation_service_pb2.GetShelfRequest, _recommendation_service_pb2.GetShelfResponse]  # type: ignore[assignment]
+    """Returns items of one kind, such as those that are often bought together, each with the numbers that put it there.
+    No model runs. Without the shopper's consent for PERSONALISATION no event of theirs is read.
     """
 
 class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -80,6 +88,16 @@ class RecommendationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_recommendation_service_pb2.RankResponse, _abc.Awaitable[_recommendation_service_pb2.RankResponse]]:
         """Ranks the caller's own candidates for a shopper, optionally for a query. Without the shopper's consent for
         PERSONALISATION no event of theirs is read.
+        """
+
+    @_abc_1.abstractmethod
+    def GetShelf(
+        self,
+        request: _recommendation_service_pb2.GetShelfRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recommendation_service_pb2.GetShelfResponse, _abc.Awaitable[_recommendation_service_pb2.GetShelfResponse]]:
+        """Returns items of one kind, such as those that are often bought together, each with the numbers that put it there.
+        No model runs. Without the shopper's consent for PERSONALISATION no event of theirs is read.
         """
 
 def add_RecommendationServiceServicer_to_server(servicer: RecommendationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

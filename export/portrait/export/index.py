@@ -1,4 +1,4 @@
-"""A release's knowledge of its catalogue (items, vectors, neighbours, relations, prices, words) and its shoppers."""
+"""A release's knowledge of its catalogue (items, vectors, relations, pairs, prices, words) and its shoppers."""
 
 import json
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from portrait.export import nearest
 from portrait.export.nearest import Retrieval
+from portrait.features.candidates.item_pairs import write_item_pairs
 from portrait.features.events import DEFAULT_CATALOGUE, Item
 from portrait.features.items.item_table import ItemTable, map_file, write_item_lines
 from portrait.features.items.prices import PriceScale
@@ -18,6 +19,7 @@ from portrait.features.search.word_index import WordIndex
 from portrait.features.text.idf import count_document_frequencies
 from portrait.training.encoders.retrieval import encode_sentences, encode_targets
 from portrait.training.population import statistics as population
+from portrait.training.population.item_pairs import find_item_pairs
 from portrait.training.run.run import TrainedRun
 
 
@@ -34,7 +36,12 @@ def write(trained: TrainedRun, folder: Path) -> Retrieval:
     (folder / release_layout.DOCUMENT_FREQUENCIES).write_text(
         json.dumps(_words(items), ensure_ascii=False), encoding="utf-8"
     )
-    population.estimate_population(trained).write(folder / release_layout.POPULATION)
+    shoppers = population.estimate_population(trained)
+    shoppers.write(folder / release_layout.POPULATION)
+    learnt, seed = trained.holdout.learnt(trained.corpus), trained.settings.seed
+    write_item_pairs(
+        find_item_pairs(trained.corpus, learnt, shoppers.session_gap_minutes, seed), folder / release_layout.ITEM_PAIRS
+    )
     write_profile_distribution(
         population.estimate_profile_distribution(trained), folder / release_layout.PROFILE_DISTRIBUTION
     )

@@ -31,6 +31,7 @@ NAMES = (
     "profiles",
     "recommend",
     "rank",
+    "shelf",
     "explain",
     "upsert",
     "encode",
@@ -116,6 +117,26 @@ def test_brands_and_left_out_items(cli: Cli, gateway: RunningGateway, shopper: s
             assert rows(cli("recommend", shopper, "--brand", brand, "--exclude", shopper))[1:] == []
         finally:
             client.delete_items([shopper])
+
+
+def test_a_shelf_is_printed_with_its_reasons(cli: Cli, gateway: RunningGateway, shopper: str) -> None:
+    named = ("--item", "desk-lamp-red")
+    heads, *lines = rows(cli("shelf", shopper, "frequently_bought_together", *named))
+    assert heads == ["#", "item", "title", "category", "price", "why", "rules"]
+    assert [line[1] for line in lines] == ["jute-rug-red", "wool-rug-red"]
+    assert lines[0][5] == "bought with desk-lamp-red in 20 of 40 visits"
+    similar = rows(cli("shelf", shopper, "similar_items", *named, "-k", "1"))[1]
+    assert similar[5].startswith("viewed with desk-lamp-red in 40 of 90 visits; similarity to desk-lamp-red 0.")
+    told = json.loads(cli("shelf", shopper, "similar_items", *named, "--brand", "Zhen", "--json").stdout)
+    assert {each["item"]["brand"] for each in told["items"]} == {"Zhen"}
+    with Client(gateway.address) as client:
+        seen = Event(EventType.VIEW, "1", NOW, "desk-lamp-red")
+        bought = [Event(EventType.PURCHASE, str(n), datetime(2026, 1, n, tzinfo=UTC), "wool-rug-red") for n in (2, 3)]
+        client.record_events((shopper, event) for event in (seen, *bought))
+    assert rows(cli("shelf", shopper, "recently_viewed"))[1][5] == "1 view, last 0 days ago"
+    assert rows(cli("shelf", shopper, "buy_again"))[1][5].startswith("bought on 2 days, last ")
+    missing = cli("shelf", shopper, "similar_items")
+    assert (missing.exit_code, "item_ids" in missing.stderr) == (2, True)
 
 
 def test_profiles_of_many_shoppers(cli: Cli, gateway: RunningGateway, shopper: str) -> None:

@@ -17,7 +17,8 @@ from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import GetProfileRequest
-from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
+from portrait.v1.recommendation_service_pb2 import GetShelfRequest, RankRequest, RecommendRequest
+from portrait.v1.shelf_pb2 import SHELF_KIND_RECENTLY_VIEWED, SHELF_KIND_SIMILAR_ITEMS
 
 AS_OF = datetime.now(UTC)
 ITEMS = ("desk-lamp-red", "floor-lamp-red", "desk-lamp-blue", "wool-rug-red", "new-1", "new-2")
@@ -43,7 +44,7 @@ def shopper(chance: random.Random) -> shopper_pb2.ShopperRef:
 def question(chance: random.Random) -> tuple[str, Message]:
     """A question, of few so that they come again."""
     ref, as_of = shopper(chance), AS_OF
-    match chance.randrange(3):
+    match chance.randrange(4):
         case 0:
             paths = ["embedding", "event_count"] if chance.random() < 0.5 else []
             return "profile", GetProfileRequest(shopper=ref, as_of=as_of, fields={"paths": paths})
@@ -53,6 +54,10 @@ def question(chance: random.Random) -> tuple[str, Message]:
             return "recommend", RecommendRequest(
                 shopper=ref, as_of=as_of, k=3, exclude_seen=seen, max_per_category=limit
             )
+        case 2:
+            kind = chance.choice((SHELF_KIND_RECENTLY_VIEWED, SHELF_KIND_SIMILAR_ITEMS))
+            named = ITEMS[:2] if kind == SHELF_KIND_SIMILAR_ITEMS else ()
+            return "shelf", GetShelfRequest(shopper=ref, as_of=as_of, k=3, kind=kind, item_ids=named)
     return "rank", RankRequest(shopper=ref, as_of=as_of, candidates=[{"item": {"item_id": item}} for item in ITEMS])
 
 
@@ -74,6 +79,7 @@ async def ask(stubs: Stubs, name: str, request: Message) -> Any:
         "profile": stubs.profiles.GetProfile,
         "recommend": stubs.recommendations.Recommend,
         "rank": stubs.recommendations.Rank,
+        "shelf": stubs.recommendations.GetShelf,
         "upsert": stubs.catalogue.UpsertItems,
         "delete": stubs.catalogue.DeleteItems,
         "record": stubs.events.RecordEvents,

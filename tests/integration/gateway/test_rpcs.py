@@ -10,7 +10,7 @@ import pytest
 from support import tiny_release
 from support.gateway import Stubs
 
-from portrait.v1 import event_pb2, item_pb2, shopper_pb2
+from portrait.v1 import event_pb2, item_pb2, shelf_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
 from portrait.v1.event_service_pb2 import (
     RECORD_STATUS_ACCEPTED,
@@ -21,7 +21,7 @@ from portrait.v1.event_service_pb2 import (
 )
 from portrait.v1.profile_pb2 import SESSION_STAGE_SEARCHING
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
-from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
+from portrait.v1.recommendation_service_pb2 import GetShelfRequest, RankRequest, RecommendRequest
 
 LAMPS = ("desk-lamp-red", "floor-lamp-red", "desk-lamp-blue")
 
@@ -223,6 +223,44 @@ async def test_recommendations_are_personal(stubs: Stubs, shopper: str) -> None:
     assert all(0 <= ranked.click_probability <= 1 for ranked in answer.items)
     popular = await stubs.recommendations.Recommend(RecommendRequest(shopper=ref("nobody")))
     assert [ranked.item.item_id for ranked in popular.items] != [ranked.item.item_id for ranked in answer.items]
+
+
+async def test_a_shelf_tells_why_each_item_is_there(stubs: Stubs, shopper: str) -> None:
+    await record_lamps(stubs, shopper)
+    request = GetShelfRequest(shopper=ref(shopper), kind=shelf_pb2.SHELF_KIND_RECENTLY_VIEWED, k=2)
+    answer = await stubs.recommendations.GetShelf(request)
+    assert (answer.release, answer.event_count, len(answer.items)) == (1, len(LAMPS), 2)
+    for shown in answer.items:
+        assert [field.name for field, _ in shown.evidence.ListFields()] == ["views"]
+        assert shown.evidence.views.view_count == 1
+        assert shown.item.item_id in LAMPS
+    cart = GetShelfRequest(
+        shopper=ref("nobody"), kind=shelf_pb2.SHELF_KIND_FREQUENTLY_BOUGHT_TOGETHER, item_ids=["desk-lamp-red"]
+    )
+    together = await stubs.recommendations.GetShelf(cart)
+    assert [(each.evidence.pair.together, each.evidence.pair.confidence) for each in together.items] == [
+        (20, 0.5), (10, 0.25)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "field"),
+    [
+        ({}, "INVALID_ARGUMENT", "kind"),
+        ({"kind": shelf_pb2.SHELF_KIND_SIMILAR_ITEMS}, "INVALID_ARGUMENT", "item_ids"),
+        ({"kind": shelf_pb2.SHELF_KIND_TRENDING, "item_ids": ["desk-lamp-red"]}, "INVALID_ARGUMENT", "item_ids"),
+        ({"kind": shelf_pb2.SHELF_KIND_BUY_AGAIN, "exclude_seen": True}, "INVALID_ARGUMENT", "exclude_seen"),
+        ({"kind": shelf_pb2.SHELF_KIND_SIMILAR_ITEMS, "item_ids": ["unheard-of"]}, "NOT_FOUND", "item_ids"),
+        ({"kind": shelf_pb2.SHELF_KIND_TRENDING, "catalogue": "none"}, "NOT_FOUND", "catalogue"),
+    ],
+    ids=str,
+)
+async def test_a_shelf_that_can_not_be_names_the_field(
+    stubs: Stubs, fields: dict[str, Any], code: str, field: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError, match=field) as caught:
+        await stubs.recommendations.GetShelf(GetShelfRequest(shopper=ref("nobody"), **fields))
+    assert caught.value.code().name == code
 
 
 async def test_nobody_in_particular_gets_what_is_popular_or_fits_the_query(stubs: Stubs) -> None:

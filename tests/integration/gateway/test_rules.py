@@ -5,10 +5,14 @@ from pathlib import Path
 from support.command_line import run_portrait
 from support.gateway import run_gateway
 
-from portrait.client import Client, Event, EventType
+from portrait.client import Client, Event, EventType, ShelfKind
 
 PIN = '[[rules]]\nname = "hero"\naction = "pin"\nitems.item_ids = ["wool-rug-blue"]\n'
 EXCLUDE = '[[rules]]\nname = "no-rugs"\naction = "exclude"\nitems.item_ids = ["wool-rug-blue"]\n'
+RELATE = (
+    '[[rules]]\nname = "rug-as-a-gift"\naction = "relate"\nkind = "complement"\nitems.item_ids = ["gift-card"]\n'
+    'other_items.item_ids = ["wool-rug-blue"]\n'
+)
 HISTORY = [Event(EventType.VIEW, item_id="desk-lamp-red")]
 
 
@@ -22,6 +26,14 @@ def test_rules_are_followed_and_changed(repository: Path, tmp_path: Path) -> Non
         path.write_text(EXCLUDE, encoding="utf-8")
         gateway.lines("rules_reloaded")
         assert "wool-rug-blue" not in [each.item.item_id for each in client.recommend(HISTORY, k=50).items]
+        shelf = client.get_shelf("nobody", ShelfKind.SIMILAR_ITEMS, ["wool-rug-red"], k=50)
+        assert "wool-rug-blue" not in [each.item.item_id for each in shelf.items]
+        path.write_text(RELATE, encoding="utf-8")
+        gateway.lines("rules_reloaded", 2)
+        [shown] = client.get_shelf("nobody", ShelfKind.FREQUENTLY_BOUGHT_TOGETHER, ["gift-card"]).items
+        assert (shown.item.item_id, shown.rules) == ("wool-rug-blue", ("rug-as-a-gift",))
+        path.write_text(EXCLUDE, encoding="utf-8")
+        gateway.lines("rules_reloaded", 3)
         path.write_text("[[rules]]", encoding="utf-8")
         assert "rule 0" in gateway.line("rules_reload_failed")["reason"]
         assert "wool-rug-blue" not in [each.item.item_id for each in client.recommend(HISTORY, k=50).items]

@@ -21,15 +21,17 @@ PUBLIC = [
     ),
     *("AudienceSummary", "Aversion", "BrandAffinity", "CallOptions", "Client", "Consent", "ConsentRecord"),
     *("Consents", "CustomerValue", "CustomerValueCriterion", "DeadlineExceededError", "Demographics"),
-    *("DiscountSensitivity", "Embeddings", "Event", "EventEffect", "EventType", "FailedPreconditionError"),
+    *("DiscountSensitivity", "DueEvidence", "Embeddings", "Event", "EventEffect", "EventType"),
+    "FailedPreconditionError",
     *("FieldViolation", "Filter", "ForgetSummary", "Identity", "Interest", "InterestCriterion"),
     *("InvalidRequestError", "Item", "ItemEffect", "Keyword", "LabelInterest", "Link", "LookAlike", "Metadata"),
-    *("NotFoundError",),
+    *("NotFoundError", "PairEvidence"),
     *("Permission", "PortraitError", "PriceBand", "Priority", "Profile", "ProfileError"),
-    *("ProfileExplanation", "PurchaseCycle", "Purpose", "QueryIntent", "RankedItem", "Ranking"),
+    *("ProfileExplanation", "PurchaseCycle", "PurchaseEvidence", "Purpose", "QueryIntent", "RankedItem", "Ranking"),
     *("RankingExplanation", "RecordSummary", "RegionCriterion", "Rejection", "ServerError"),
-    *("SessionCategory", "SessionIntent", "ShopperRecords", "SummarySentence", "Tls", "Trait"),
-    *("TraitCriterion", "UnavailableError", "UpsertSummary", "WordEffect"),
+    *("SessionCategory", "SessionIntent", "Shelf", "ShelfEvidence", "ShelfItem", "ShelfKind"),
+    *("ShopperRecords", "SimilarityEvidence", "SummarySentence", "Tls", "Trait"),
+    *("TraitCriterion", "TrendEvidence", "UnavailableError", "UpsertSummary", "ViewEvidence", "WordEffect"),
 ]
 
 

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import portrait.client
-from portrait.client import Embeddings, Event, EventType, Filter, Item, Profile, ProfileError, messages, profiles
+from portrait.client import (
+    Embeddings,
+    Event,
+    EventType,
+    Filter,
+    Item,
+    Profile,
+    ProfileError,
+    ShelfKind,
+    messages,
+    profiles,
+)
 from portrait.v1 import (
     catalogue_service_pb2,
     customer_value_pb2,
@@ -20,6 +31,7 @@ from portrait.v1 import (
     item_pb2,
     profile_pb2,
     profile_service_pb2,
+    shelf_pb2,
     text_service_pb2,
     trait_pb2,
 )
@@ -66,12 +78,13 @@ def test_every_field_of_the_contract_has_one_in_the_client() -> None:
     assert names(event_pb2.Event.DESCRIPTOR) == set(Event.__slots__)
     assert names(item_pb2.Item.DESCRIPTOR) == set(Item.__slots__)
     assert names(profile_pb2.Profile.DESCRIPTOR) == set(Profile.__slots__)
-    for file in (profile_pb2, customer_value_pb2, demographics_pb2, trait_pb2):
+    for file in (profile_pb2, customer_value_pb2, demographics_pb2, trait_pb2, shelf_pb2):
         for part in file.DESCRIPTOR.message_types_by_name.values():
             if part.name != "Vector":  # an array in the client
                 assert names(part) == set(getattr(portrait.client, part.name).__slots__)
     assert names(messages.build_filter(Filter()).DESCRIPTOR) == set(Filter.__slots__)
     assert {f"EVENT_TYPE_{kind.name}" for kind in EventType} == set(event_pb2.EventType.keys()[1:])
+    assert {f"SHELF_KIND_{kind.name}" for kind in ShelfKind} == set(shelf_pb2.ShelfKind.keys()[1:])
 
 
 def test_times_are_utc_whatever_their_zone() -> None:

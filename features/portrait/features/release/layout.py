@@ -17,10 +17,11 @@
     price_scale.json                          quantiles of prices by category
     document_frequencies.json                 document frequencies of the catalogues' words
     population.json                           half-lives, cycles, fifths: what is usual among shoppers; see `population`
+    item_pairs.csv                            complements and substitutes; see `item_pairs`
     profile_distribution.npz                  mean and covariance of the shoppers' profiles
     report.html                               for people; only if `portrait report` wrote one of the run before
 
-All of these but index and report are mandatory, and nothing else may stand there: `integrity` checks it.
+All of these but index, pairs and report are mandatory, and nothing else may stand there: `integrity` checks it.
 """
 
 from pathlib import Path
@@ -49,6 +50,7 @@ RELATIONS = "relations.npz"
 PRICE_SCALE = "price_scale.json"
 DOCUMENT_FREQUENCIES = "document_frequencies.json"
 POPULATION = "population.json"
+ITEM_PAIRS = "item_pairs.csv"
 PROFILE_DISTRIBUTION = "profile_distribution.npz"
 REPORT = "report.html"
 

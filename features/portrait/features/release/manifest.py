@@ -16,6 +16,7 @@ from portrait.features.release.layout import (
     COLUMN_FILES,
     ITEM_COLUMNS,
     ITEM_INDEX,
+    ITEM_PAIRS,
     ITEM_WORDS,
     MANDATORY_FILES,
     MANIFEST,
@@ -60,7 +61,7 @@ class Manifest:
     ranker_inputs: list[str] = field(default_factory=list)
     """Inputs of the ranker's graph; must equal `candidates.RANKER_INPUTS`. Earlier versions named none."""
     sentence_dimension: Annotated[int, Field(ge=0)] = 0
-    """Length of the text encoder's `sentence_embedding`; 0 of earlier versions, which had none."""
+    """Length of the text encoder's `sentence_embedding`; 0 of earlier versions, whose releases have fewer files."""
     data: dict[str, Any] = field(default_factory=dict)
     """Source, counts and span of time of the data set."""
     training: dict[str, Any] = field(default_factory=dict)
@@ -139,7 +140,7 @@ class Manifest:
             | {f"{ITEM_COLUMNS}/{name}" for name in COLUMN_FILES}
             | {f"{ITEM_WORDS}/{name}" for name in WORD_FILES}
             | ({ITEM_INDEX} if self.has_item_index else set())
-            | ({SENTENCE_VECTORS} if self.sentence_dimension else set())
+            | ({SENTENCE_VECTORS, ITEM_PAIRS} if self.sentence_dimension else set())
         )
         graphs = (f"{model}/{self.release}/{MODEL_FILE}" for model in self.models)
         return frozenset((*graphs, *(f"releases/{self.release}/{name}" for name in names)))

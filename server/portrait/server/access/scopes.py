@@ -30,6 +30,7 @@ _SCOPES = {
     "ExplanationService/ExplainRecommendation": Scope.READ_RECOMMENDATION,
     "RecommendationService/Recommend": Scope.READ_RECOMMENDATION,
     "RecommendationService/Rank": Scope.READ_RECOMMENDATION,
+    "RecommendationService/GetShelf": Scope.READ_RECOMMENDATION,
     "AudienceService/FindAudience": Scope.READ_AUDIENCE,
     "AudienceService/EstimateAudience": Scope.READ_AUDIENCE,
     "CatalogueService/GetItem": Scope.READ_ITEM,

@@ -50,6 +50,8 @@ _COSTS = {
     "ProfileService/BatchGetProfiles": Cost(Workload.MODELS, 40),
     "RecommendationService/Recommend": Cost(Workload.MODELS, 16_384),
     "RecommendationService/Rank": Cost(Workload.MODELS, 16_384),
+    # No model runs, but the vectors of items are searched as for a recommendation.
+    "RecommendationService/GetShelf": Cost(Workload.MODELS, 16_384),
     # The models run again without each of up to 64 events, and without the events of each item that has several.
     "ExplanationService/ExplainRecommendation": Cost(Workload.MODELS, 16_384, 32),
     "ExplanationService/ExplainProfile": Cost(Workload.MODELS, 16_384, 32),

@@ -19,6 +19,8 @@ _TYPED_CHARACTERS_PER_UNIT = 2_048
 """Characters of searches, which are split into words, and the latest of which are encoded."""
 _ITEMS_PER_UNIT = 128
 """Items that are looked up, ranked, written or excluded."""
+_SEARCHES_PER_UNIT = 4
+"""Searches of the nearest items; a recommendation has two of them, and runs the models as well."""
 _EVENTS_PER_WRITE = 128
 _SEED_SHOPPERS_PER_UNIT = 1_024
 _AUDIENCE_UNITS = 4
@@ -93,6 +95,11 @@ def _recommend(request: Any) -> int:
     )  # fmt: skip
 
 
+def _get_shelf(request: Any) -> int:
+    searches = _distinct(request.item_ids) // _SEARCHES_PER_UNIT
+    return _recommend(request) + searches
+
+
 def _rank(request: Any) -> int:
     titled = sum(1 for candidate in request.candidates if candidate.item.title)
     held = len(request.candidates) - titled
@@ -125,6 +132,7 @@ _UNITS: dict[str, Callable[[Any], int]] = {
     "portrait.v1.BatchGetProfilesRequest": _batch_get_profiles,
     "portrait.v1.RecommendRequest": _recommend,
     "portrait.v1.RankRequest": _rank,
+    "portrait.v1.GetShelfRequest": _get_shelf,
     "portrait.v1.ExplainRecommendationRequest": _explain,
     "portrait.v1.ExplainProfileRequest": _explain,
     "portrait.v1.UpsertItemsRequest": _upsert,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.candidates.item_pairs import PairKind
 from portrait.features.events import Event, EventType
 from portrait.server.catalogue.snapshot import Selection, Snapshot
 from portrait.server.rules.file import (
@@ -20,7 +21,10 @@ from portrait.server.rules.file import (
     Limit,
     Occasion,
     Pin,
+    Placement,
+    Relate,
     Rule,
+    Unrelate,
     read_rules,
 )
 
@@ -63,6 +67,10 @@ class RulePlan:
     """Items, and how many of them are shown."""
     pins: Sequence[tuple[str, NDArray[np.int64], int]]
     """Name of the rule, rows, and the place of the first, from 1."""
+    related: Sequence[tuple[PairKind, str, ItemSet, NDArray[np.int64]]] = ()
+    """Kind, name of the rule, items, and the rows that belong to each of them."""
+    unrelated: Sequence[tuple[PairKind, ItemSet, ItemSet]] = ()
+    """Kind, items, and the items that do not belong to them."""
 
     @property
     def pinned(self) -> NDArray[np.int64]:
@@ -110,6 +118,25 @@ class RulePlan:
             moved -= set(fresh)
         return order[:k]
 
+    def find_related(self, catalogue: Snapshot, kind: PairKind, row: int) -> dict[int, tuple[str, ...]]:
+        """Find the rows that rules relate to one row, and the rules' names, in the order of the rules."""
+        found: dict[int, tuple[str, ...]] = {}
+        for its_kind, name, items, others in self.related:
+            if its_kind is kind and items.holds(catalogue, np.array([row])).all():
+                for other in others.tolist():
+                    found[other] = (*found.get(other, ()), name)
+        return found
+
+    def mark_unrelated(
+        self, catalogue: Snapshot, kind: PairKind, row: int, others: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """`[others]`: which of some rows do not belong to one row."""
+        marked = np.zeros(len(others), dtype=bool)
+        for its_kind, items, unrelated in self.unrelated:
+            if its_kind is kind and items.holds(catalogue, np.array([row])).all():
+                marked |= unrelated.holds(catalogue, others)
+        return marked
+
     def name_rules(self, catalogue: Snapshot, rows: NDArray[np.int64]) -> list[tuple[str, ...]]:
         """Name the rules that moved each of some rows."""
         moved = [(name, items.holds(catalogue, rows)) for name, items, _ in self.boosts]
@@ -130,7 +157,14 @@ class ShopRules:
         """Sets of the snapshots that were used last, by the identities of snapshot and condition: finding them reads
         columns of the whole catalogue."""
 
-    def plan(self, catalogue: Snapshot, history: Sequence[Event], query: str, as_of: datetime) -> RulePlan | None:
+    def plan(
+        self,
+        catalogue: Snapshot,
+        history: Sequence[Event],
+        query: str,
+        as_of: datetime,
+        placement: Placement = Placement.RECOMMENDATIONS,
+    ) -> RulePlan | None:
         """Plan the rules that apply to a request; None if none does.
 
         Args:
@@ -138,6 +172,7 @@ class ShopRules:
             history: the shopper's events, oldest first.
             query: the query; empty without one.
             as_of: the moment of the request.
+            placement: where the items are shown.
         """
         if not self._rules:
             return None
@@ -145,7 +180,7 @@ class ShopRules:
         active = [
             rule
             for rule in self._rules
-            if rule.is_valid_at(as_of) and self._applies(rule.when, catalogue, history, words)
+            if rule.is_valid_at(as_of) and self._applies(rule.when, catalogue, history, words, placement)
         ]
         if not active:
             return None
@@ -170,10 +205,32 @@ class ShopRules:
                 for rule in active
                 if isinstance(rule, Pin)
             ],
+            [
+                (
+                    rule.kind,
+                    rule.name,
+                    self._find(catalogue, rule.items),
+                    _find_rows(catalogue, rule.other_items.item_ids),
+                )
+                for rule in active
+                if isinstance(rule, Relate)
+            ],
+            [
+                (rule.kind, self._find(catalogue, rule.items), self._find(catalogue, rule.other_items))
+                for rule in active
+                if isinstance(rule, Unrelate)
+            ],
         )
 
-    def _applies(self, when: Occasion, catalogue: Snapshot, history: Sequence[Event], words: frozenset[str]) -> bool:
-        if when.catalogue != catalogue.name:
+    def _applies(
+        self,
+        when: Occasion,
+        catalogue: Snapshot,
+        history: Sequence[Event],
+        words: frozenset[str],
+        placement: Placement,
+    ) -> bool:
+        if when.catalogue != catalogue.name or (when.placements and placement not in when.placements):
             return False
         if when.query_words and words.isdisjoint(each.casefold() for each in when.query_words):
             return False

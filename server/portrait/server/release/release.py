@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES, RANKER_INPUTS
 from portrait.features.candidates.cold_start import MAX_NEIGHBOURS, ColdStartNeighbours
+from portrait.features.candidates.item_pairs import ItemPairs
 from portrait.features.candidates.item_statistics import POPULARITY
 from portrait.features.candidates.relations import Relations
 from portrait.features.candidates.sources import order_by_popularity
@@ -80,6 +81,8 @@ class Release:
     price_scale: PriceScale
     rarity: InverseDocumentFrequency
     """Rarity of the words of its items."""
+    pairs: ItemPairs | None = None
+    """Complements and substitutes; None in a release of an earlier version."""
     population: Population | None = None
     """Statistics of its shoppers; None if another version wrote them."""
     profiles: ProfileDistribution | None = None
@@ -218,6 +221,8 @@ class Release:
         )
         for name, check in loaded._checks():
             read(name, check)
+        find_row = partial(loaded.items.row, DEFAULT_CATALOGUE)  # of items that are sound
+        loaded = replace(loaded, pairs=read(release_layout.ITEM_PAIRS, lambda path: ItemPairs.read(path, find_row)))
         if open_remote_index is not None:
             loaded = replace(loaded, remote_index=open_remote_index(loaded))
         _ = loaded.nearest  # now, and not in the first request

@@ -2,21 +2,36 @@
 
 import re
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from portrait.features.candidates.item_pairs import PairKind
 from portrait.features.events import DEFAULT_CATALOGUE
 from portrait.server.catalogue.filters import Filter
 from portrait.server.runtime.toml_file import TomlFileError, read_toml_file
 
 MAX_RULES = 200
 MAX_ITEM_IDS = 1_000
+MAX_PLACED_IDS = 20
+"""Item ids of a rule whose items have places."""
 _MAX_AMOUNT = 20.0
 _RULE = re.compile(r"(?<= )rules\.(?=\d)")
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 _Path = Annotated[tuple[_Text, ...], Field(min_length=1)]
+
+
+class Placement(StrEnum):
+    """A list of items that a shop shows, and that rules arrange."""
+
+    RECOMMENDATIONS = "recommendations"
+    SIMILAR_ITEMS = "similar_items"
+    FREQUENTLY_BOUGHT_TOGETHER = "frequently_bought_together"
+    BUY_AGAIN = "buy_again"
+    TRENDING = "trending"
+    RECENTLY_VIEWED = "recently_viewed"
 
 
 class RulesError(Exception):
@@ -58,6 +73,8 @@ class Occasion(_Table):
     """The query holds one of these words, whatever their case."""
     history: ItemCondition | None = None
     """The shopper's history holds such an item."""
+    placements: tuple[Placement, ...] = ()
+    """The items are shown in one of these; empty for all."""
 
 
 class _Rule(_Table):
@@ -125,12 +142,40 @@ class Pin(_Rule):
 
     @model_validator(mode="after")
     def _require_ids(self) -> Self:
-        if not 1 <= len(self.items.item_ids) <= 20 or self.items.filter.has_conditions:
-            raise ValueError("items takes 1 to 20 item_ids, and nothing else")
+        _require_few_ids("items", self.items)
         return self
 
 
-Rule = Exclude | ExcludeBought | Boost | Limit | Pin
+class _PairRule(_Rule):
+    """Pairs of `items` and `other_items` on the shelf of their kind."""
+
+    kind: PairKind
+    other_items: ItemCondition
+
+
+class Relate(_PairRule):
+    """Items that belong together, whatever the release says: the named ones come first."""
+
+    action: Literal["relate"]
+
+    @model_validator(mode="after")
+    def _require_ids(self) -> Self:
+        _require_few_ids("other_items", self.other_items)
+        return self
+
+
+class Unrelate(_PairRule):
+    """Items that do not belong together, whatever the release says."""
+
+    action: Literal["unrelate"]
+
+
+def _require_few_ids(key: str, items: ItemCondition) -> None:
+    if not 1 <= len(items.item_ids) <= MAX_PLACED_IDS or items.filter.has_conditions:
+        raise ValueError(f"{key} takes 1 to {MAX_PLACED_IDS} item_ids, and nothing else")
+
+
+Rule = Exclude | ExcludeBought | Boost | Limit | Pin | Relate | Unrelate
 
 
 class _File(_Table):

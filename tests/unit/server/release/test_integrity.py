@@ -275,6 +275,10 @@ UNSOUND: dict[str, tuple[Damage, str]] = {
         edited(traits=[{**tiny_release.TRAITS[0], "horizon_days": 1e300}]),
         "manifest.json",
     ),
+    "pairs of other items": (
+        rewritten(release_layout.ITEM_PAIRS, lambda lines: lines.replace(b"jute-rug-red", b"no-rug")),
+        "item_pairs.csv can't be read: ValueError: record 3 is no pair of items",
+    ),
     "items cut short": (rewritten(release_layout.ITEMS, lambda lines: lines[: len(lines) // 2]), "items.jsonl"),
     "no items": (rewritten(release_layout.ITEMS, lambda lines: b""), "items.jsonl"),
     "a line that is no JSON": (rewritten(release_layout.ITEMS, lambda lines: b"x" + lines[1:]), "items.jsonl"),

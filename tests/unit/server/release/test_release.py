@@ -104,8 +104,9 @@ def test_a_release_of_other_features_is_refused(repository: Path, columns: str) 
 def test_a_release_of_a_text_encoder_with_one_output_is_refused(repository: Path) -> None:
     def make_older(manifest: dict[str, Any]) -> None:
         del manifest["sentence_dimension"]
-        (release_layout.release_folder(repository, 1) / release_layout.SENTENCE_VECTORS).unlink()
-        del manifest["hashes"]["releases/1/sentence_vectors.npy"]
+        for name in (release_layout.SENTENCE_VECTORS, release_layout.ITEM_PAIRS):
+            (release_layout.release_folder(repository, 1) / name).unlink()
+            del manifest["hashes"][f"releases/1/{name}"]
 
     edit_manifest(repository, make_older)
     with pytest.raises(ReleaseError, match="gives no sentence_embedding"):

@@ -17,7 +17,7 @@ from portrait.server.rpc.contract.bounds import (
     TimeRange,
 )
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
-from portrait.v1 import event_pb2, profile_pb2
+from portrait.v1 import event_pb2, profile_pb2, shelf_pb2
 
 MAX_BATCH_EVENTS = 25_000
 """Events of all histories of one batch of profiles, equal histories counted once; entries beyond fail one by one."""
@@ -75,6 +75,10 @@ LIMITS: dict[str, Limit] = {
     "GetIdentityRequest.shopper_id": _SHOPPER_ID,
     "GetItemRequest.catalogue": _CATALOGUE,
     "GetItemRequest.item_id": _ITEM_ID,
+    "GetShelfRequest.as_of": TimeRange(),
+    "GetShelfRequest.catalogue": _CATALOGUE,
+    "GetShelfRequest.item_ids": ListSize(0, 10, _ITEM_ID),
+    "GetShelfRequest.k": IntRange(0, 1000),
     "GetProfileRequest.as_of": TimeRange(),
     "GetProfileRequest.fields": _PROFILE_FIELDS,
     "EncodeTextsRequest.texts": ListSize(1, 256, TextLength(1, 1000)),
@@ -143,12 +147,17 @@ LIMITS: dict[str, Limit] = {
 """The limit of each field of a request, by message and field. An unset field is only checked against REQUIRED."""
 
 
+_SHELVES_OF_ITEMS = (shelf_pb2.SHELF_KIND_SIMILAR_ITEMS, shelf_pb2.SHELF_KIND_FREQUENTLY_BOUGHT_TOGETHER)
 _SEARCH = event_pb2.EVENT_TYPE_SEARCH
 
 ALWAYS = Requirement("Required", lambda message, place: True)
 TO_RECORD = Requirement("Required to record", lambda event, place: place == "ShopperEvent.event")
 FOR_SEARCH = Requirement("Required if `type` is SEARCH", lambda event, place: event.type == _SEARCH)
 EXCEPT_SEARCH = Requirement("Required unless `type` is SEARCH", lambda event, place: event.type != _SEARCH)
+FOR_SHELF_OF_ITEMS = Requirement(
+    "Required if `kind` is SIMILAR_ITEMS or FREQUENTLY_BOUGHT_TOGETHER",
+    lambda request, place: request.kind in _SHELVES_OF_ITEMS,
+)
 EXCEPT_TO_RANK = Requirement(
     "Required except of a candidate to rank", lambda item, place: place != "RankCandidate.item"
 )
@@ -174,6 +183,9 @@ REQUIRED: dict[str, Requirement] = {
     "GetIdentityRequest.shopper_id": ALWAYS,
     "GetItemRequest.item_id": ALWAYS,
     "GetProfileRequest.shopper": ALWAYS,
+    "GetShelfRequest.item_ids": FOR_SHELF_OF_ITEMS,
+    "GetShelfRequest.kind": ALWAYS,
+    "GetShelfRequest.shopper": ALWAYS,
     "Item.item_id": ALWAYS,
     "Item.title": EXCEPT_TO_RANK,
     "LabelExamples.label": ALWAYS,

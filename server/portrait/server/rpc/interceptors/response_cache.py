@@ -17,6 +17,7 @@ CACHEABLE_METHODS = {
     "portrait.v1.ProfileService/GetProfile",
     "portrait.v1.RecommendationService/Recommend",
     "portrait.v1.RecommendationService/Rank",
+    "portrait.v1.RecommendationService/GetShelf",
 }
 """Methods that change nothing, and whose requests have `shopper` and `as_of`."""
 _MAX_REQUEST_BYTES = 1 << 16
@@ -86,4 +87,4 @@ def _named_shoppers(request: Any) -> list[str]:
 
 def _is_degraded(response: Message) -> bool:
     profile: Any = getattr(response, "profile", response)
-    return bool(profile.degraded)
+    return bool(getattr(profile, "degraded", False))  # shelves need no models

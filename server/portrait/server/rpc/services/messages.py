@@ -142,6 +142,11 @@ def item_to_message(item: Item) -> item_pb2.Item:
     )
 
 
+def shown_item_to_message(item: Item) -> item_pb2.Item:
+    """Convert an item that is shown to a shopper; a price of 0 means that the price is unknown."""
+    return item_to_message(item if item.price else replace(item, price=None))
+
+
 def filter_from_message(message: item_pb2.ItemFilter) -> Filter:
     """Convert the filter of recommended items."""
     return Filter(
@@ -155,18 +160,18 @@ def filter_from_message(message: item_pb2.ItemFilter) -> Filter:
 
 async def items_from_messages(messages: Sequence[item_pb2.Item], catalogue: str) -> list[Item]:
     """Convert items of a catalogue; a thread converts more than `FEW_ITEMS`."""
-    return await _translate_all(lambda message: item_from_message(message, catalogue), messages)
+    return await translate_all(lambda message: item_from_message(message, catalogue), messages)
 
 
 async def ranked_items_to_messages(items: Sequence[RankedItem]) -> list[item_pb2.RankedItem]:
     """Convert ranked items, in their order; a thread converts more than `FEW_ITEMS`."""
-    return await _translate_all(ranked_item_to_message, items)
+    return await translate_all(ranked_item_to_message, items)
 
 
 def ranked_item_to_message(ranked: RankedItem) -> item_pb2.RankedItem:
-    """Convert a ranked item for a response; a price of 0 means that the price is unknown."""
+    """Convert a ranked item for a response."""
     return item_pb2.RankedItem(
-        item=item_to_message(ranked.item if ranked.item.price else replace(ranked.item, price=None)),
+        item=shown_item_to_message(ranked.item),
         score=ranked.score,
         click_probability=ranked.click_probability,
         purchase_probability=ranked.purchase_probability,
@@ -174,7 +179,9 @@ def ranked_item_to_message(ranked: RankedItem) -> item_pb2.RankedItem:
     )
 
 
-async def _translate_all(translate: Callable[[T], R], entries: Sequence[T]) -> list[R]:
+async def translate_all(translate: Callable[[T], R], entries: Sequence[T]) -> list[R]:
+    """Convert entries, in their order; a thread converts more than `FEW_ITEMS`."""
+
     def work() -> Generator[None, None, list[R]]:
         translated = []
         for entry in entries:

@@ -8,6 +8,7 @@ from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.server.consent.consents import Permissions
 from portrait.server.recommendation import ranking
 from portrait.server.recommendation.rule_plan import ShopRules
+from portrait.server.recommendation.shelves import ShelfRequest, fill_shelf
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.services.messages import (
@@ -17,7 +18,9 @@ from portrait.server.rpc.services.messages import (
     ranked_items_to_messages,
     requested_as_of,
 )
+from portrait.server.rpc.services.shelf_messages import SHELF_KINDS, shelf_items_to_messages
 from portrait.server.rpc.services.shoppers import charge_searches, load_history
+from portrait.server.rules.file import Placement
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.server.storage.store import Store
 from portrait.v1 import recommendation_service_pb2, recommendation_service_pb2_grpc
@@ -110,6 +113,37 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             release=ranked.release,
             event_count=ranked.event_count,
             degraded=ranked.degraded,
+        )
+
+    async def GetShelf(  # noqa: N802 - the contract's name
+        self, request: recommendation_service_pb2.GetShelfRequest, context: Context
+    ) -> recommendation_service_pb2.GetShelfResponse:
+        """Fill a shelf."""
+        kind = SHELF_KINDS[request.kind]
+        with self._registry.routes as routes:
+            as_of = requested_as_of(request)
+            reads_all = request.exclude_seen or kind is Placement.BUY_AGAIN
+            limit = MAX_HISTORY_EVENTS if reads_all else MAX_REMEMBERED_EVENTS
+            history = await load_history(self._store, self._permissions, request.shopper, as_of, limit)
+            shelf = await fill_shelf(
+                routes.engine_for(request.shopper.shopper_id),
+                ShelfRequest(
+                    kind=kind,
+                    history=history.events,
+                    as_of=history.as_of,
+                    item_ids=list(dict.fromkeys(request.item_ids)),
+                    catalogue=catalogue_name(request.catalogue),
+                    k=request.k or DEFAULT_K,
+                    filter=filter_from_message(request.filter),
+                    exclude_seen=request.exclude_seen,
+                    rules=self._get_rules(),
+                ),
+            )
+        structlog.contextvars.bind_contextvars(
+            items=len(shelf.items), events=shelf.event_count, release=shelf.release, shelf=kind.value
+        )
+        return recommendation_service_pb2.GetShelfResponse(
+            items=await shelf_items_to_messages(shelf.items), release=shelf.release, event_count=shelf.event_count
         )
 
 

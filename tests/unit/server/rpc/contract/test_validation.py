@@ -39,6 +39,7 @@ from portrait.v1 import (
     item_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
+    shelf_pb2,
     shopper_pb2,
     text_service_pb2,
 )
@@ -97,6 +98,9 @@ MINIMAL: dict[str, Message] = {
     "GetConsentsRequest": consent_service_pb2.GetConsentsRequest(shopper_id="ann"),
     "GetItemRequest": catalogue_service_pb2.GetItemRequest(item_id="lamp"),
     "GetProfileRequest": profile_service_pb2.GetProfileRequest(shopper=ANN),
+    "GetShelfRequest": recommendation_service_pb2.GetShelfRequest(
+        shopper=ANN, kind=shelf_pb2.SHELF_KIND_SIMILAR_ITEMS, item_ids=["lamp"]
+    ),
     "History": shopper_pb2.History(),
     "LinkShoppersRequest": identity_service_pb2.LinkShoppersRequest(
         shopper_id="ann", anonymous_id="web", source="login", confidence=1.0

@@ -17,7 +17,6 @@ from rich.table import Table
 
 from portrait.training.enums import (
     DEFAULT_BASE_MODEL,
-    Demographic,
     FineTuning,
     PrepareEngine,
     Preset,
@@ -159,14 +158,14 @@ def train(
     from portrait.training.devices import choose_device
     from portrait.training.run import run as runs
     from portrait.training.run.validation import warn_below_baselines
-    from portrait.training.settings import TrainSettings
+    from portrait.training.settings import TrainSettings, parse_demographics
     from portrait.training.tracking import TrackerConfig
 
     options: dict[str, Any] = {"base_model": base_model, "finetune": finetune, "split": split, "seed": seed}
     given = {name: value for name, value in options.items() if value is not None}
     with _reported_errors():
         if erase is not None:
-            given["erase"] = _parse_demographics(erase)
+            given["erase"] = parse_demographics(erase)
         chosen = {**(TrainSettings.read_overrides(settings) if settings else {}), **given}
         tracking = TrackerConfig(tracker, run) if tracker else None
         complete = TrainSettings.from_preset(chosen.pop("preset", preset), **chosen)
@@ -178,14 +177,6 @@ def train(
                 warn_below_baselines(run, corpus)
     if is_main:
         typer.echo(f"trained: {run}")
-
-
-def _parse_demographics(names: str) -> tuple[Demographic, ...]:
-    """Parse names of declared attributes, separated by commas."""
-    chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
-    if unknown := [name for name in chosen if name not in set(Demographic)]:
-        raise TrainingError(f"there is no declared attribute {unknown[0]!r}; there are {', '.join(Demographic)}")
-    return tuple(Demographic(name) for name in chosen)
 
 
 def tune(

@@ -59,10 +59,11 @@ def test_rare_names_are_merged() -> None:
     names = [f"name {number}" for number in range(MAX_NAMES + 5)]
     shares = np.arange(len(names), 0.0, -1.0)
     row = sparse.csr_array(shares[None] / shares.sum())
-    merged = Distribution(CATEGORIES, names, np.array([0]), row, row).merge_rare()
+    merged = Distribution(CATEGORIES, names, np.array([-1, 0, MAX_NAMES + 2]), np.array([0]), row, row).merge_rare()
     assert merged.names == [*names[:MAX_NAMES], "all others"]
     assert merged.shown.toarray()[0, -1] == pytest.approx(shares[MAX_NAMES:].sum() / shares.sum())
     assert merged.shown.sum() == pytest.approx(1.0)
+    assert merged.of_item.tolist() == [-1, 0, MAX_NAMES]
 
 
 @given(st.lists(st.integers(-1, 2), min_size=1, max_size=40))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from portrait.features.files.atomic_write import atomic_write
 from portrait.reporting.estimates import Estimate
@@ -71,8 +72,8 @@ class GroupExposure:
     """Distance that one in twenty random groups of that size exceeds."""
     earlier: float
     """The same distance between what both had done before."""
-    amplified: Estimate
-    """`shown` minus `earlier`: above 0, the ranking drives the groups apart; below, together."""
+    earlier_by_chance: float
+    """That which one in twenty random groups of that size exceeds."""
     differences: list[NamedDifference]
 
 
@@ -217,33 +218,37 @@ def _compare_exposure(declared: Declarations, each: Distribution, shoppers: NDAr
     compared = [stratum for stratum in range(len(shown)) if counts.sum() > counts[stratum]]
     if not compared:
         return ExposedGroups(each.subject, [])
-    sums = [strata.sum_groups(matrix)[None] for matrix in (each.shown, each.earlier)]
-    drawn = [strata.resample_sums(matrix) for matrix in (each.shown, each.earlier)]
+    sums, earlier_sums = (strata.sum_groups(matrix)[None] for matrix in (each.shown, each.earlier))
+    drawn = strata.resample_sums(each.shown)
     groups = []
     for stratum in compared:
-        now, before = (_subtract_others(matrix, stratum, counts)[0] for matrix in sums)
-        drawn_now, drawn_before = (_subtract_others(matrix, stratum, counts) for matrix in drawn)
-        random = draw_random_groups(each.shown, int(counts[stratum]))
+        size = int(counts[stratum])
+        difference, earlier = (_subtract_others(matrix, stratum, counts)[0] for matrix in (sums, earlier_sums))
+        drawn_difference = _subtract_others(drawn, stratum, counts)
         reached = np.asarray((each.shown[strata.of_row == stratum] > 0).sum(axis=0)) >= MIN_GROUP_SHOPPERS
-        named = [column for column in np.argsort(-np.abs(now), kind="stable").tolist() if reached[column]]
+        named = [column for column in np.argsort(-np.abs(difference), kind="stable").tolist() if reached[column]]
         groups.append(
             GroupExposure(
                 group=declared.names[shown[stratum]],
-                shoppers=int(counts[stratum]),
-                shown=float(_total_variation(now)),
-                by_chance=float(np.quantile(_total_variation(random), 0.95)),
-                earlier=float(_total_variation(before)),
-                amplified=Estimate.of_draws(
-                    float(_total_variation(now) - _total_variation(before)),
-                    _total_variation(drawn_now) - _total_variation(drawn_before),
-                ),
+                shoppers=size,
+                shown=float(_total_variation(difference)),
+                by_chance=_find_chance_distance(each.shown, size),
+                earlier=float(_total_variation(earlier)),
+                earlier_by_chance=_find_chance_distance(each.earlier, size),
                 differences=[
-                    NamedDifference(each.names[column], Estimate.of_draws(now[column], drawn_now[:, column]))
+                    NamedDifference(
+                        each.names[column], Estimate.of_draws(difference[column], drawn_difference[:, column])
+                    )
                     for column in named[:MAX_DIFFERENCES]
                 ],
             )
         )
     return ExposedGroups(each.subject, groups)
+
+
+def _find_chance_distance(shares: sparse.csr_array, size: int) -> float:
+    """Find the distance from all others that one in twenty random groups of a size exceeds."""
+    return float(np.quantile(_total_variation(draw_random_groups(shares, size)), 0.95))
 
 
 def _subtract_others(sums: NDArray[np.float64], stratum: int, counts: NDArray[np.float64]) -> NDArray[np.float64]:

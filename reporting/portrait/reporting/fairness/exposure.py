@@ -74,6 +74,8 @@ class Distribution:
     subject: str
     """`CATEGORIES` or `BRANDS`."""
     names: list[str]
+    of_item: NDArray[np.int64]
+    """`[items]`: number of the name of each item, -1 without one."""
     targets: NDArray[np.int64]
     """`[rows]`: row of the target in the test."""
     shown: sparse.csr_array
@@ -91,7 +93,8 @@ class Distribution:
             sparse.coo_array((np.ones(len(order)), (order, columns)), shape=(len(order), MAX_NAMES + 1))
         )
         names = [*(self.names[column] for column in order[:MAX_NAMES].tolist()), _OTHERS]
-        return Distribution(self.subject, names, self.targets, self.shown @ merge, self.earlier @ merge)
+        of_item = np.where(self.of_item < 0, -1, np.minimum(np.argsort(order), MAX_NAMES)[self.of_item])
+        return Distribution(self.subject, names, of_item, self.targets, self.shown @ merge, self.earlier @ merge)
 
 
 def list_distributions(exposure: Exposure) -> list[Distribution]:
@@ -114,10 +117,10 @@ def list_distributions(exposure: Exposure) -> list[Distribution]:
 def _distribute(exposure: Exposure, subject: str, groups: Sequence[tuple[str, ...]]) -> Distribution:
     names = sorted(set(filter(None, groups)))
     number = {name: column for column, name in enumerate(names)}
-    rows = np.array([row for row, name in enumerate(groups) if name], dtype=np.int64)
-    columns = np.array([number[groups[row]] for row in rows.tolist()], dtype=np.int64)
+    of_item = np.array([number.get(name, -1) for name in groups], dtype=np.int64)
+    rows = np.flatnonzero(of_item >= 0)
     shape = (len(groups), len(names))
-    member = sparse.csr_array(sparse.coo_array((np.ones(len(rows)), (rows, columns)), shape=shape))
+    member = sparse.csr_array(sparse.coo_array((np.ones(len(rows)), (rows, of_item[rows])), shape=shape))
     shares = [exposure.shown @ member, exposure.earlier @ member]
     totals = [each.sum(axis=1) for each in shares]
     targets = np.flatnonzero((totals[0] > 0) & (totals[1] > 0))
@@ -125,4 +128,4 @@ def _distribute(exposure: Exposure, subject: str, groups: Sequence[tuple[str, ..
         sparse.csr_array(sparse.diags_array(1.0 / total[targets]) @ each[targets])
         for each, total in zip(shares, totals, strict=True)
     )
-    return Distribution(subject, [" › ".join(name) for name in names], targets, shown, earlier)
+    return Distribution(subject, [" › ".join(name) for name in names], of_item, targets, shown, earlier)

@@ -76,13 +76,14 @@ def _list_exposures(each: AttributeAudit) -> Iterator[GroupTable]:
     for exposed in each.exposures:
         yield GroupTable(
             f"{each.title}: {exposed.subject} shown to each group and to all others",
-            ["group", "shoppers", "distance", "by chance", "earlier", "distance minus earlier", "differ most"],
+            ["group", "shoppers", "distance", "by chance", "earlier", "by chance", "differ most"],
             list(_list_exposure_rows(exposed)),
             [
                 f"distance: share of the first ten places that would have to change {exposed.subject} for both to be "
                 "shown the same",
-                "by chance: the distance that one in twenty random groups of that size exceeds",
                 f"earlier: the same distance between the {exposed.subject} of what both had done before",
+                "by chance: what one in twenty random groups of that size exceeds; a distance below it says nothing. "
+                "What is shown is fewer than what was done, and so further apart by chance",
             ],
         )
 
@@ -90,13 +91,9 @@ def _list_exposures(each: AttributeAudit) -> Iterator[GroupTable]:
 def _list_exposure_rows(exposed: ExposedGroups) -> Iterator[list[Cell]]:
     for group in exposed.groups:
         most = "; ".join(f"{each.name} {_format_points(each.difference)}" for each in group.differences)
-        amplified = Cell(
-            format_number(group.amplified.value, signed=True),
-            _format_interval(group.amplified),
-            group.amplified.is_clear,
-        )
-        figures = [Cell(format_number(value)) for value in (group.shown, group.by_chance, group.earlier)]
-        yield [Cell(group.group), Cell(f"{group.shoppers:,}"), *figures, amplified, Cell(most)]
+        distances = (group.shown, group.by_chance, group.earlier, group.earlier_by_chance)
+        figures = [Cell(format_number(value)) for value in distances]
+        yield [Cell(group.group), Cell(f"{group.shoppers:,}"), *figures, Cell(most)]
 
 
 def format_difference(gap: Estimate) -> str:

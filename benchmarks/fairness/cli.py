@@ -15,7 +15,7 @@ from benchmarks.common.errors import BenchmarkError
 from benchmarks.common.ranking.tables import compare_paired
 from benchmarks.fairness import groups, report
 from benchmarks.fairness.reranking import calibrate_categories
-from portrait.reporting.fairness.audit import audit_fairness, to_json
+from portrait.reporting.fairness.audit import audit_fairness
 from portrait.training.enums import Split
 from portrait.training.run import evaluation
 from portrait.training.run import run as runs
@@ -39,8 +39,13 @@ def main(arguments: list[str]) -> int:
     where = results.describe_circumstances("python -m benchmarks fairness SOURCE")
     data = steps.prepare_source(options.source, work / "data")
     split = ("--split", "time")
-    trained = runs.load_run(options.run or steps.train_run(data, work / "quick", *split))
-    erased = runs.load_run(options.erased or steps.train_run(data, work / "concealed", *split, "--erase", options.by))
+    folders = (
+        options.run or steps.train_run(data, work / "quick", *split),
+        options.erased or steps.train_run(data, work / "concealed", *split, "--erase", options.by),
+    )
+    trained, erased = (
+        runs.load_run(steps.learn_traits(folder, steps.SHOP_TRAITS, steps.SHOP_COMPLETE_UNTIL)) for folder in folders
+    )
     _require_same_settings(trained, erased)
     content = _measure(trained, erased, options.by) | {"data": read_source(data), "circumstances": where}
     text = report.format_report(content)
@@ -62,9 +67,10 @@ def _measure(trained: TrainedRun, erased: TrainedRun, by: str) -> dict[str, Any]
     """Audit each variant, and compare it with the ranking as it is, on the same test shoppers."""
     attributes = parse_demographics(by)
     plain = evaluation.rank_test_targets(trained)
+    erased_name = f"erased ({', '.join(erased.settings.erase)})"
     variants: dict[str, tuple[TrainedRun, RankedTargets]] = {
         report.PLAIN: (trained, plain),
-        f"erased ({', '.join(erased.settings.erase)})": (erased, evaluation.rank_test_targets(erased)),
+        erased_name: (erased, evaluation.rank_test_targets(erased)),
     }
     for strength in STRENGTHS:
         variants[f"own categories, {strength:g}"] = (trained, calibrate_categories(trained, plain, strength))
@@ -73,7 +79,8 @@ def _measure(trained: TrainedRun, erased: TrainedRun, by: str) -> dict[str, Any]
     for name, (run, ranked) in variants.items():
         ranks = evaluation.find_portrait_ranks(run, ranked)
         found[name] = {
-            "audit": to_json(audit_fairness(run, ranked, attributes)),
+            "run": erased_name if run is erased else report.PLAIN,
+            "audit": groups.describe_audit(audit_fairness(run, ranked, attributes)),
             "minus_plain": compare_paired(ranks, ours),
             "groups": groups.compare_groups(trained, ranks, ours, attributes),
             "probes": groups.probe_shown(run, ranked, attributes),

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from benchmarks.common import probes
 from benchmarks.common.ranking.tables import compare_paired
 from portrait.reporting.estimates import Estimate
-from portrait.reporting.fairness.audit import to_json
+from portrait.reporting.fairness.audit import FairnessAudit, to_json
 from portrait.reporting.fairness.exposure import compute_exposure, list_distributions
-from portrait.reporting.fairness.measures import measure_ranking
+from portrait.reporting.fairness.measures import Kind, measure_ranking
 from portrait.reporting.groups import MIN_GROUP_SHOPPERS, choose_shown, read_declarations
 from portrait.training.enums import Demographic
 from portrait.training.run.evaluation import SHOWN_POSITIONS, RankedTargets
@@ -31,6 +31,21 @@ def measure_exposure(variants: Mapping[str, tuple[TrainedRun, RankedTargets]]) -
             name: to_json(Estimate.of_mean(columns[name][np.isfinite(columns[name])])) for name in _MEASURES
         }
     return found
+
+
+def describe_audit(audit: FairnessAudit) -> dict[str, Any]:
+    """Describe what an audit says of the measures of this benchmark, the errors of traits, and what is shown."""
+    described: dict[str, Any] = to_json(audit)
+    for attribute in described["attributes"]:
+        attribute["measures"] = [
+            {"kind": each["kind"], "name": each["name"], "groups": each["groups"]}
+            for each in attribute["measures"]
+            if each["name"] in _MEASURES or each["kind"] == Kind.TRAITS
+        ]
+        for exposed in attribute["exposures"]:
+            for group in exposed["groups"]:
+                del group["differences"]
+    return described
 
 
 def compare_groups(

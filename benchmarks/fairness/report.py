@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks.common import results
+from portrait.reporting.fairness.measures import EXCESS, Kind
 
 PLAIN = "as it is"
 """Name of the ranking without a mitigation."""
@@ -38,6 +39,13 @@ def format_report(content: dict[str, Any]) -> str:
             "groups of that size exceeds, `earlier` the distance between what both had done before.",
             "",
             *_format_distances(variants),
+            "",
+            "## Errors of traits by group",
+            "",
+            "Probability given minus how often it came true, and its difference from all other shoppers; the test of "
+            "the traits has other shoppers than that of the ranking.",
+            "",
+            *_format_traits(variants),
             "",
             "## What the first ten items tell",
             "",
@@ -87,6 +95,22 @@ def _format_distances(variants: dict[str, Any]) -> Iterator[str]:
             )
 
 
+def _format_traits(variants: dict[str, Any]) -> Iterator[str]:
+    """Format the traits of the two runs; a re-ranking has those of the run."""
+    names = [name for name, variant in variants.items() if variant["run"] == name]
+    yield f"| trait, group | shoppers | {' | '.join(f'{name} | minus all others' for name in names)} |"
+    yield "|---" * (2 * len(names) + 2) + "|"
+    audits = [variants[name]["audit"]["attributes"] for name in names]
+    for audited in zip(*audits, strict=True):
+        measures = ([each for each in one["measures"] if each["kind"] == Kind.TRAITS] for one in audited)
+        for measured in zip(*measures, strict=True):
+            if measured[0]["name"].endswith(EXCESS):
+                for figures in zip(*(each["groups"] for each in measured), strict=True):
+                    cells = (f"{_format_signed(each['value'])} | {_format_gap(each['gap'])}" for each in figures)
+                    group = f"{measured[0]['name'].removesuffix(EXCESS)}, {figures[0]['group']}"
+                    yield f"| {group} | {figures[0]['shoppers']:,} | {' | '.join(cells)} |"
+
+
 def _format_probes(variants: dict[str, Any]) -> Iterator[str]:
     attributes = list(variants[PLAIN]["probes"])
     yield f"| variant | {' | '.join(attributes)} |"
@@ -104,8 +128,12 @@ def _format_value(estimate: dict[str, Any]) -> str:
     return f"{estimate['value']:.4f} ({low:.4f} to {high:.4f})"
 
 
+def _format_signed(estimate: dict[str, Any]) -> str:
+    return _format_difference({"difference": estimate["value"], "interval": estimate["interval"]})
+
+
 def _format_gap(gap: dict[str, Any] | None) -> str:
-    return _format_difference({"difference": gap["value"], "interval": gap["interval"]}) if gap else ""
+    return _format_signed(gap) if gap else ""
 
 
 def _format_difference(paired: dict[str, Any]) -> str:

@@ -71,6 +71,12 @@ def prepare(
         Path | None,
         typer.Option(help="CSV that `portrait export-deletions` wrote: the rows of these shoppers are left out."),
     ] = None,
+    pseudonymise: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="KEYFILE", help="TOML file of keys: ids of shoppers and events are written as keyed hashes alone."
+        ),
+    ] = None,
     engine: Annotated[
         PrepareEngine,
         typer.Option(help="duckdb: in this process; spark: on the cluster of Spark's settings, for the source events."),
@@ -79,6 +85,7 @@ def prepare(
 ) -> None:
     """Clean a log and write it as a data set for training."""
     from portrait.training.prepare.pipeline import prepare_data_set as write
+    from portrait.training.prepare.pseudonyms import read_key
     from portrait.training.prepare.sources import SOURCES, complete_journey, detect_source
     from portrait.training.prepare.spark.cleaner import SparkCleaner
 
@@ -91,11 +98,14 @@ def prepare(
         name = source or detect_source(path)
         if name not in SOURCES:
             raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
+        key = read_key(pseudonymise) if pseudonymise else None
         if engine is PrepareEngine.DUCKDB:
-            report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions)
+            report = write(
+                name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions, key=key
+            )
         elif name == "events":
-            spark = SparkCleaner(path)
-            report = write(name, spark.load, paths[-1], without=deletions, cleaner=spark)
+            spark = SparkCleaner(path, key)
+            report = write(name, spark.load, paths[-1], without=deletions, cleaner=spark, key=key)
         else:
             raise TrainingError(f"the engine spark reads the source events alone, not {name}; leave --engine out")
     for warning in report.warnings():
@@ -311,6 +321,8 @@ def _print_report(report: "Report", folder: Path) -> None:
         **_unjoined_counts(report),
     }.items():
         table.add_row(name, f"{count:,}")
+    if report.pseudonym_key:
+        table.add_row("pseudonyms by the key", escape(report.pseudonym_key))
     table.add_row("time", f"{report.first_time} to {report.last_time}" if report.first_time else "none recorded")
     console.print(table)
 

@@ -59,6 +59,8 @@ _EXPOSURE = {
     "frequent as in what the shopper had done before",
     "price": "mean price percentile, in its category, of the first ten items, 0 to 1",
 }
+EXCESS = " excess"
+"""End of the name of a measure that says how much too high probabilities are."""
 _PROBABILITIES = {"click": "acted on next", "purchase": "bought next"}
 
 
@@ -85,7 +87,7 @@ def measure_ranking(
         if predictions[name].labels.any():
             measure = Measure(
                 Kind.CALIBRATION,
-                f"{name} excess",
+                f"{name}{EXCESS}",
                 f"hits that the chances of the first ten to be {came_true} promise, minus those that came true",
             )
             columns[measure] = _measure_excess(predictions[name], len(ranks))
@@ -124,7 +126,7 @@ def measure_trait(name: str, predictions: TraitPredictions) -> Panel:
     error = predictions.probability - predictions.label
     count = np.bincount(row)
     columns = {
-        Measure(Kind.TRAITS, f"{name} excess", "probability given, minus how often it came true"): error,
+        Measure(Kind.TRAITS, f"{name}{EXCESS}", "probability given, minus how often it came true"): error,
         Measure(Kind.TRAITS, f"{name} Brier score", "mean squared error of the probability"): error**2,
     }
     values = np.stack([np.bincount(row, each) / count for each in columns.values()], axis=1)

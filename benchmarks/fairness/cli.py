@@ -78,9 +78,10 @@ def _measure(trained: TrainedRun, erased: TrainedRun, by: str) -> dict[str, Any]
     found: dict[str, Any] = {}
     for name, (run, ranked) in variants.items():
         ranks = evaluation.find_portrait_ranks(run, ranked)
+        run_name = erased_name if run is erased else report.PLAIN
         found[name] = {
-            "run": erased_name if run is erased else report.PLAIN,
-            "audit": groups.describe_audit(audit_fairness(run, ranked, attributes)),
+            "run": run_name,
+            "audit": groups.describe_audit(audit_fairness(run, ranked, attributes), with_traits=name == run_name),
             "minus_plain": compare_paired(ranks, ours),
             "groups": groups.compare_groups(trained, ranks, ours, attributes),
             "probes": groups.probe_shown(run, ranked, attributes),

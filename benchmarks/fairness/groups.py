@@ -33,14 +33,20 @@ def measure_exposure(variants: Mapping[str, tuple[TrainedRun, RankedTargets]]) -
     return found
 
 
-def describe_audit(audit: FairnessAudit) -> dict[str, Any]:
-    """Describe what an audit says of the measures of this benchmark, the errors of traits, and what is shown."""
+def describe_audit(audit: FairnessAudit, with_traits: bool) -> dict[str, Any]:
+    """Describe what an audit says of NDCG@10, of the categories that are shown, and of the errors of traits.
+
+    Args:
+        audit: the audit of a variant.
+        with_traits: False for one whose traits are those of another variant.
+    """
+    kept = {Kind.QUALITY, Kind.TRAITS} if with_traits else {Kind.QUALITY}
     described: dict[str, Any] = to_json(audit)
     for attribute in described["attributes"]:
         attribute["measures"] = [
             {"kind": each["kind"], "name": each["name"], "groups": each["groups"]}
             for each in attribute["measures"]
-            if each["name"] in _MEASURES or each["kind"] == Kind.TRAITS
+            if each["kind"] in kept and (each["name"] == "NDCG@10" or each["kind"] == Kind.TRAITS)
         ]
         for exposed in attribute["exposures"]:
             for group in exposed["groups"]:

@@ -152,7 +152,7 @@ class Figures:
     slices: list[Slicing]
     groups: list[Slicing]
     fairness: FairnessAudit
-    """How groups fare in all else than hit rates."""
+    """Comparison of groups in all else than hit rates."""
     examples: list[Example]
 
     @property

@@ -73,7 +73,7 @@ class GroupExposure:
     earlier: float
     """The same distance between what both had done before."""
     earlier_by_chance: float
-    """That which one in twenty random groups of that size exceeds."""
+    """Distance of the same kind that one in twenty random groups of that size exceeds."""
     differences: list[NamedDifference]
 
 

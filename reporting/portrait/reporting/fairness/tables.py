@@ -14,7 +14,7 @@ _TITLES = {
     Kind.TRAITS: "errors of the traits",
 }
 _SHOWN_CUTOFF = "@10"
-"""Of measures with several cut-offs, the one in the tables; the JSON file has all."""
+"""Cut-off in the tables of a measure that has several; the JSON file has all."""
 
 
 @dataclass(frozen=True)

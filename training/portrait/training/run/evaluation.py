@@ -174,8 +174,13 @@ class Predictions:
     def at(self, first: int, end: int) -> "Predictions":
         """Select the pairs at some positions."""
         chosen = (self.positions >= first) & (self.positions < end)
-        parts = (self.chances, self.labels, self.weights, self.positions, self.targets)
-        return Predictions(*(part[chosen] for part in parts))
+        return Predictions(
+            self.chances[chosen],
+            self.labels[chosen],
+            self.weights[chosen],
+            self.positions[chosen],
+            self.targets[chosen],
+        )
 
 
 def collect_predictions(trained: TrainedRun, ranked: RankedTargets) -> dict[str, Predictions]:

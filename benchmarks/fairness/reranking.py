@@ -25,8 +25,8 @@ def calibrate_categories(trained: TrainedRun, ranked: RankedTargets, strength: f
     Args:
         trained: the run.
         ranked: its ranking.
-        strength: 0 leaves the order, 1 follows the categories alone. Targets whose shopper did nothing with a category
-            stay as they are.
+        strength: 0 orders by the chances to be acted on next, 1 follows the categories alone. Targets whose shopper
+            did nothing with a category stay as they are.
 
     Raises:
         BenchmarkError: the catalogue has no categories.

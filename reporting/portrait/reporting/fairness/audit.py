@@ -189,6 +189,8 @@ def _compare_columns(
 ) -> list[list[GroupFigure]]:
     """Compare groups by each column of `[shoppers, columns]`, all by the same draws."""
     shown, strata = _stratify(declared, shoppers)
+    if not shown:
+        return [[] for _ in values.T]
     counts = strata.sizes
     sums, drawn = strata.sum_groups(values)[None], strata.resample_sums(values)
     found: list[list[GroupFigure]] = [[] for _ in values.T]

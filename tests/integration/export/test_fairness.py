@@ -13,7 +13,6 @@ import torch
 from typer import Typer
 from typer.testing import CliRunner, Result
 
-from benchmarks.fairness.reranking import calibrate_categories
 from portrait.export.graphs import export, graphs
 from portrait.export.precision import Precision
 from portrait.reporting import commands, groups
@@ -141,21 +140,6 @@ def test_what_the_caller_can_mend_is_one_line(trained: TrainedRun, tmp_path: Pat
         assert ended.exit_code == 2
         assert told in ended.stderr
         assert len(ended.stderr.strip().splitlines()) == 1
-
-
-def test_reranking_moves_categories_towards_those_of_the_shopper(trained: TrainedRun, ranked: RankedTargets) -> None:
-    def unlike(changed: RankedTargets) -> float:
-        gender = by_gender(trained, changed)
-        [measured] = [measured for measured in gender.measures if measured.name == "unlike own categories"]
-        return measured.groups[0].value.value
-
-    by_chance, calibrated = (calibrate_categories(trained, ranked, strength) for strength in (0.0, 1.0))
-    assert unlike(calibrated) < unlike(by_chance)
-    for changed in (by_chance, calibrated):
-        np.testing.assert_array_equal(np.sort(changed.items, 1), np.sort(ranked.items, 1))
-        target, candidate = np.nonzero(changed.positions >= 0)
-        placed = changed.items[target, changed.positions[target, candidate]]
-        np.testing.assert_array_equal(placed, changed.chosen.items[target, candidate])
 
 
 @pytest.fixture(scope="module")

@@ -69,6 +69,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "SOURCE open-ecommerce", "benchmarks.transfer.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
+        "fairness", "ways to serve groups of shoppers more alike, and their price",
+        "SOURCE open-ecommerce", "benchmarks.fairness.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
         "profiles", "calibration of the probabilities in a profile, and labels in words",
         "SOURCE open-ecommerce", "benchmarks.profiles.cli", RANKING,
     )  # fmt: skip

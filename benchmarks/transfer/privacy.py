@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.common import probes
 from benchmarks.common.ranking.protocol import RankingTask
-from benchmarks.transfer import probes
 from portrait.features.histories.history_arrays import MAX_ENCODED_SLOTS
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.encoders import concept_erasure

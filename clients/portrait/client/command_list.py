@@ -13,6 +13,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "train-traits": "Train declared traits as heads of a run's profile model; they replace earlier ones.",
         "evaluate": "Measure a run on held-out events, beside simple baselines that were tuned on validation.",
         "report": "Write a page on the quality of a run: ranking, calibration, slices, examples, limits.",
+        "audit-fairness": "Compare groups of test shoppers: ranking, exposure, calibration and traits, by what they "
+        "declared.",
     },
     "Release and serve": {
         "export": "Make a release of a run: ONNX graphs, checked against the model in ONNX Runtime and Triton, and "

@@ -28,6 +28,12 @@ class Estimate:
         return cls(float(ours.mean() - others.mean()), *metrics.bootstrap_difference_interval(ours, others))
 
     @classmethod
+    def of_draws(cls, value: float, drawn: NDArray[np.float64]) -> "Estimate":
+        """Make the estimate of a value from its bootstrap draws `[draws]`, by the percentile method."""
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        return cls(float(value), float(low), float(high))
+
+    @classmethod
     def from_json(cls, row: dict[str, Any]) -> "Estimate":
         """Read `{"value": …, "interval": [low, high]}`; a difference has the key `difference` instead of `value`."""
         low, high = row["interval"]

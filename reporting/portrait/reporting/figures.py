@@ -16,12 +16,14 @@ from portrait.reporting import results as benchmarks
 from portrait.reporting.comparisons import Comparison
 from portrait.reporting.estimates import Estimate, ReliabilityPoint
 from portrait.reporting.examples import Example
+from portrait.reporting.fairness.audit import FairnessAudit, audit_fairness, write_audit
 from portrait.reporting.findings import Finding
 from portrait.reporting.results import DataSet
 from portrait.reporting.slices import Slice, Slicing
 from portrait.reporting.traits import AbsentTrait, Trait
 from portrait.training import metrics
 from portrait.training.baselines.registry import POPULARITY
+from portrait.training.enums import Demographic
 from portrait.training.metrics import ReliabilityBin
 from portrait.training.run import evaluation
 from portrait.training.run import run as runs
@@ -149,6 +151,8 @@ class Figures:
     absent_traits: list[AbsentTrait]
     slices: list[Slicing]
     groups: list[Slicing]
+    fairness: FairnessAudit
+    """Comparison of groups in all else than hit rates."""
     examples: list[Example]
 
     @property
@@ -171,7 +175,7 @@ class Figures:
 
 
 def gather_figures(trained: TrainedRun, results: Sequence[Path]) -> Figures:
-    """Rank the test and gather all figures; write the metrics to the run's folder as `portrait evaluate` does.
+    """Rank the test and gather all figures; write metrics and audit to the run's folder.
 
     Args:
         trained: the run.
@@ -188,6 +192,8 @@ def gather_figures(trained: TrainedRun, results: Sequence[Path]) -> Figures:
     measured = evaluation.compute_metrics(trained, ranked, baselines)
     evaluation.write_metrics(measured, trained.folder)
     hits = metrics.hit_rate(evaluation.find_portrait_ranks(trained, ranked), 10)
+    fairness = audit_fairness(trained, ranked, list(Demographic))
+    write_audit(fairness, trained.folder)
     learnt, absent = traits.collect_traits(trained.traits)
     popular_hits = metrics.hit_rate(baselines.ranks[POPULARITY], 10)
     return Figures(
@@ -208,6 +214,7 @@ def gather_figures(trained: TrainedRun, results: Sequence[Path]) -> Figures:
         absent_traits=absent,
         slices=slices.slice_by_behaviour(trained, ranked, hits, popular_hits),
         groups=slices.slice_by_declaration(trained, ranked, hits, popular_hits),
+        fairness=fairness,
         examples=examples.draw_examples(trained, ranked),
     )
 

@@ -10,9 +10,11 @@ from portrait.reporting import plots
 from portrait.reporting.comparisons import Comparison
 from portrait.reporting.estimates import Estimate
 from portrait.reporting.examples import MIN_EVENTS
+from portrait.reporting.fairness.tables import make_tables
 from portrait.reporting.figures import Figures
+from portrait.reporting.groups import MIN_GROUP_SHOPPERS
 from portrait.reporting.plots import Row
-from portrait.reporting.slices import MIN_GROUP_SHOPPERS, Slicing
+from portrait.reporting.slices import Slicing
 
 _TEMPLATE = "page.html.jinja"
 
@@ -44,6 +46,7 @@ def render_page(figures: Figures) -> str:
         figures=figures,
         minimum_group=MIN_GROUP_SHOPPERS,
         minimum_events=MIN_EVENTS,
+        fairness_tables=make_tables(figures.fairness),
         reliability_plot=plots.draw_reliability,
         gain_plot=plots.draw_gain,
         slicing_plot=_draw_slicing,

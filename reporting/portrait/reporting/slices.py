@@ -1,24 +1,17 @@
 """Slices of the test: hit rates by behaviour, by the wanted item, and by what shoppers declared."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from portrait.reporting.estimates import Estimate
-from portrait.training.dataset import readers
+from portrait.reporting.groups import MIN_GROUP_SHOPPERS, TITLES, choose_shown, read_declarations
 from portrait.training.run.evaluation import RankedTargets
 from portrait.training.run.run import TrainedRun
 
 MIN_SLICE_SHOPPERS = 10
 """Test shoppers in a slice by behaviour; with fewer, the interval is too wide to mean anything."""
-MIN_GROUP_SHOPPERS = 50
-"""Test shoppers in a declared group; a smaller one could reveal something about single people."""
-
-DECLARED = {"gender": "Gender", "age_band": "Age", "region": "Region"}
-"""Columns of shoppers.parquet, and their titles in the report."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +54,10 @@ def cut_into_slices(
         part: `[shoppers]`, slice of each shopper, -1 for none.
         ours: `[shoppers]`, 1 where Portrait's first ten have the target, else 0.
         popularity: `[shoppers]`, the same for the popularity baseline.
-        minimum: slices with fewer shoppers are left out; see `_choose_shown`.
+        minimum: slices with fewer shoppers are left out; see `groups.choose_shown`.
     """
     counts = np.bincount(part[part >= 0], minlength=len(names))
-    chosen = _choose_shown(counts, minimum, len(part))
+    chosen = choose_shown(counts, minimum, len(part))
     against = _compare_with_others(part, chosen, ours)
     slices = [
         Slice(
@@ -78,18 +71,6 @@ def cut_into_slices(
     ]
     shown = sum(each.shoppers for each in slices)
     return Slicing(title, slices, int((counts > 0).sum()) - len(slices), len(part) - shown)
-
-
-def _choose_shown(counts: NDArray[np.int64], minimum: int, shoppers: int) -> list[int]:
-    """Choose the slices to show: all but the small ones.
-
-    A reader can subtract the shown slices from the whole test. So the shoppers who are left out must be none, or at
-    least `minimum`: further slices are left out, smallest first, until that holds.
-    """
-    shown = np.flatnonzero((counts >= minimum) & (counts > 0)).tolist()
-    while shown and 0 < shoppers - counts[shown].sum() < minimum:
-        shown.remove(min(shown, key=lambda number: int(counts[number])))
-    return shown
 
 
 def _compare_with_others(part: NDArray[np.int64], numbers: list[int], ours: NDArray[np.float64]) -> dict[int, Estimate]:
@@ -142,20 +123,9 @@ def slice_by_declaration(
     trained: TrainedRun, ranked: RankedTargets, ours: NDArray[np.float64], popularity: NDArray[np.float64]
 ) -> list[Slicing]:
     """Cut the test by what shoppers declared; no slices where the data set has no such declarations."""
-    path = Path(trained.data["path"]) / "shoppers.parquet"
-    if not path.exists():
-        return []
-    corpus = trained.corpus
-    ids = pl.DataFrame(
-        {"shopper_id": [corpus.shopper_ids[shopper] for shopper in corpus.event_shopper[ranked.vectors.targets]]}
+    shoppers = trained.corpus.event_shopper[ranked.vectors.targets]
+    found = (
+        cut_into_slices(each.title, each.names, each.of_shopper[shoppers], ours, popularity, MIN_GROUP_SHOPPERS)
+        for each in read_declarations(trained, list(TITLES))
     )
-    declared = ids.join(readers.read_parquet(path), on="shopper_id", how="left", maintain_order="left")
-    found = []
-    for column, title in DECLARED.items():
-        names = declared[column].drop_nulls().unique().sort().to_list()
-        rows = {name: row for row, name in enumerate(names)}
-        part = np.array([rows.get(name, -1) for name in declared[column]], dtype=np.int64)
-        cut = cut_into_slices(title, names, part, ours, popularity, MIN_GROUP_SHOPPERS)
-        if cut.slices:
-            found.append(cut)
-    return found
+    return [cut for cut in found if cut.slices]

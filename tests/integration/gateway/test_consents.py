@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -127,16 +128,30 @@ def test_what_is_declared_changes_nothing_but_itself(client: Client, shopper: st
     fields = [name for name in Profile.__slots__ if name not in {"computed_at", "demographics", "absent"}]
     ask = {"as_of": datetime.now(UTC) + timedelta(hours=1)}
 
-    def answers() -> tuple[Profile, object, object]:
-        profile = client.get_profile(shopper, fields=fields, labels=["desk lamp"], **ask)
-        return profile, client.recommend(shopper, **ask), client.rank(shopper, [Item("wool-rug-red")], **ask)
+    def answers() -> list[object]:
+        profile = client.get_profile(shopper, fields=[*fields, "demographics"], labels=["desk lamp"], **ask)
+        return [
+            [getattr(profile, name) for name in fields],
+            client.recommend(shopper, **ask),
+            client.recommend(shopper, query="lamp", **ask),
+            client.rank(shopper, [Item("wool-rug-red")], **ask),
+            client.explain_recommendation(shopper, "wool-rug-red", **ask),
+            client.explain_profile(shopper, **ask),
+        ]
 
     before = answers()
     say(client, shopper, Purpose.DEMOGRAPHICS, True)
-    client.set_demographics(shopper, age=70, gender="male", region="US-NY")
-    after = answers()
-    assert [getattr(before[0], name) for name in fields] == [getattr(after[0], name) for name in fields]
-    assert before[1:] == after[1:]
+    declared: list[dict[str, Any]] = [
+        {"age": 20, "gender": "female", "region": "US-CA"},
+        {"age": 70, "gender": "female", "region": "US-CA"},
+        {"age": 70, "gender": "male", "region": "US-CA"},
+        {"age": 70, "gender": "male", "region": "US-NY"},
+    ]
+    for each in declared:
+        stored = client.set_demographics(shopper, **each)
+        assert (stored.gender, stored.region) == (each["gender"], each["region"])
+        for was, became in zip(before, answers(), strict=True):
+            assert was == became, each
 
 
 def test_without_personalisation_nothing_is_made_of_what_the_shopper_did(client: Client, shopper: str) -> None:

@@ -17,7 +17,6 @@ from rich.table import Table
 
 from portrait.training.enums import (
     DEFAULT_BASE_MODEL,
-    Demographic,
     FineTuning,
     PrepareEngine,
     Preset,
@@ -72,6 +71,12 @@ def prepare(
         Path | None,
         typer.Option(help="CSV that `portrait export-deletions` wrote: the rows of these shoppers are left out."),
     ] = None,
+    pseudonymise: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="KEYFILE", help="TOML file of keys: ids of shoppers and events are written as keyed hashes alone."
+        ),
+    ] = None,
     engine: Annotated[
         PrepareEngine,
         typer.Option(help="duckdb: in this process; spark: on the cluster of Spark's settings, for the source events."),
@@ -80,6 +85,7 @@ def prepare(
 ) -> None:
     """Clean a log and write it as a data set for training."""
     from portrait.training.prepare.pipeline import prepare_data_set as write
+    from portrait.training.prepare.pseudonyms import read_key
     from portrait.training.prepare.sources import SOURCES, complete_journey, detect_source
     from portrait.training.prepare.spark.cleaner import SparkCleaner
 
@@ -92,11 +98,14 @@ def prepare(
         name = source or detect_source(path)
         if name not in SOURCES:
             raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
+        key = read_key(pseudonymise) if pseudonymise else None
         if engine is PrepareEngine.DUCKDB:
-            report = write(name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions)
+            report = write(
+                name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions, key=key
+            )
         elif name == "events":
-            spark = SparkCleaner(path)
-            report = write(name, spark.load, paths[-1], without=deletions, cleaner=spark)
+            spark = SparkCleaner(path, key)
+            report = write(name, spark.load, paths[-1], without=deletions, cleaner=spark, key=key)
         else:
             raise TrainingError(f"the engine spark reads the source events alone, not {name}; leave --engine out")
     for warning in report.warnings():
@@ -159,14 +168,14 @@ def train(
     from portrait.training.devices import choose_device
     from portrait.training.run import run as runs
     from portrait.training.run.validation import warn_below_baselines
-    from portrait.training.settings import TrainSettings
+    from portrait.training.settings import TrainSettings, parse_demographics
     from portrait.training.tracking import TrackerConfig
 
     options: dict[str, Any] = {"base_model": base_model, "finetune": finetune, "split": split, "seed": seed}
     given = {name: value for name, value in options.items() if value is not None}
     with _reported_errors():
         if erase is not None:
-            given["erase"] = _parse_demographics(erase)
+            given["erase"] = parse_demographics(erase)
         chosen = {**(TrainSettings.read_overrides(settings) if settings else {}), **given}
         tracking = TrackerConfig(tracker, run) if tracker else None
         complete = TrainSettings.from_preset(chosen.pop("preset", preset), **chosen)
@@ -178,14 +187,6 @@ def train(
                 warn_below_baselines(run, corpus)
     if is_main:
         typer.echo(f"trained: {run}")
-
-
-def _parse_demographics(names: str) -> tuple[Demographic, ...]:
-    """Parse names of declared attributes, separated by commas."""
-    chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
-    if unknown := [name for name in chosen if name not in set(Demographic)]:
-        raise TrainingError(f"there is no declared attribute {unknown[0]!r}; there are {', '.join(Demographic)}")
-    return tuple(Demographic(name) for name in chosen)
 
 
 def tune(
@@ -320,6 +321,8 @@ def _print_report(report: "Report", folder: Path) -> None:
         **_unjoined_counts(report),
     }.items():
         table.add_row(name, f"{count:,}")
+    if report.pseudonym_key:
+        table.add_row("pseudonyms by the key", escape(report.pseudonym_key))
     table.add_row("time", f"{report.first_time} to {report.last_time}" if report.first_time else "none recorded")
     console.print(table)
 

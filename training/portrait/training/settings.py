@@ -171,14 +171,26 @@ def _require_types(overrides: dict[str, Any], known: dict[str, type]) -> None:
             raise TrainingError(f"the setting {name!r} is of type {known[name].__name__}, not {value!r}")
 
 
-def _parse_demographics(names: Iterable[str]) -> tuple[Demographic, ...]:
+def parse_demographics(names: str) -> tuple[Demographic, ...]:
+    """Parse names of declared attributes, separated by commas; a repeated one counts once.
+
+    Raises:
+        TrainingError: there is no attribute of a name.
+    """
+    chosen = list(dict.fromkeys(name.strip() for name in names.split(",")))
+    if unknown := [name for name in chosen if name not in set(Demographic)]:
+        raise TrainingError(f"there is no declared attribute {unknown[0]!r}; there are {', '.join(Demographic)}")
+    return _make_demographics(chosen)
+
+
+def _make_demographics(names: Iterable[str]) -> tuple[Demographic, ...]:
     return tuple(Demographic(name) for name in names)
 
 
 def _parse_enums(data: dict[str, Any]) -> dict[str, Any]:
     """Turn the names of enum members in JSON fields into the members."""
     kinds: dict[str, Callable[[Any], Any]] = {
-        "finetune": FineTuning, "preset": Preset, "split": Split, "erase": _parse_demographics,
+        "finetune": FineTuning, "preset": Preset, "split": Split, "erase": _make_demographics,
         "precision": TrainingPrecision,
     }  # fmt: skip
     return {name: kinds[name](value) if name in kinds else value for name, value in data.items()}

@@ -17,8 +17,13 @@ SHOPPER_HASH_SQL = "sha256(shopper_id)"
 """SQL of what the list knows a shopper by."""
 
 
-def load_deletions(connection: duckdb.DuckDBPyConnection, file: Path | None) -> None:
+def load_deletions(connection: duckdb.DuckDBPyConnection, file: Path | None, *, pseudonymous: bool = False) -> None:
     """Make the table `forgotten` of a list, one row a shopper; an empty one if there is no list.
+
+    Args:
+        connection: the engine.
+        file: the list.
+        pseudonymous: the views of the source hold pseudonyms, which the list is turned into.
 
     Raises:
         DataError: the file is missing or malformed.
@@ -33,3 +38,5 @@ def load_deletions(connection: duckdb.DuckDBPyConnection, file: Path | None) -> 
         f"INSERT INTO forgotten SELECT lower(trim(shopper_sha256)), max({timestamp('forgotten_at')}) FROM buried "
         f"WHERE {text('shopper_sha256')} IS NOT NULL AND {text('forgotten_at')} IS NOT NULL GROUP BY ALL"
     )
+    if pseudonymous:
+        connection.execute("UPDATE forgotten SET shopper_sha256 = sha256(pseudonym(shopper_sha256, 'shopper_id'))")

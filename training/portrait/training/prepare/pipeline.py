@@ -15,6 +15,7 @@ from portrait.training.prepare import deletions, joins, report
 from portrait.training.prepare.cleaners import Cleaner, LocalCleaner
 from portrait.training.prepare.cleanup import CleanupLimits
 from portrait.training.prepare.engine import copy_to_parquet, open_engine
+from portrait.training.prepare.pseudonyms import PseudonymKey, register_pseudonyms, replace_ids
 
 DATA_SET_FILES = {"events.parquet", "items.parquet", "shoppers.parquet", "rejected.parquet", REPORT_FILE}
 
@@ -26,6 +27,7 @@ def prepare_data_set(
     limits: CleanupLimits | None = None,
     without: Path | None = None,
     cleaner: Cleaner | None = None,
+    key: PseudonymKey | None = None,
 ) -> report.Report:
     """Clean a source and write it to a folder; a data set that stands there is replaced.
 
@@ -36,6 +38,8 @@ def prepare_data_set(
         limits: of cleaning; the defaults if None.
         without: a list of shoppers who were forgotten; see `deletions`.
         cleaner: cleans the events; in this process if None.
+        key: makes pseudonyms of the ids of shoppers and events; None leaves the ids as they are. A cleaner that reads
+            the events itself has the same.
 
     Raises:
         DataError: the source is malformed.
@@ -54,8 +58,11 @@ def prepare_data_set(
         try:
             with open_engine(Path(spill)) as connection, cleaner.opened(Path(spill)):
                 load(connection)
-                deletions.load_deletions(connection, without)
-                written = _write_tables(connection, source, folder, limits or CleanupLimits(), cleaner)
+                if key:
+                    register_pseudonyms(connection, key)
+                    replace_ids(connection)
+                deletions.load_deletions(connection, without, pseudonymous=key is not None)
+                written = _write_tables(connection, source, folder, limits or CleanupLimits(), cleaner, key)
         except (duckdb.Error, OSError) as error:
             raise TrainingError(f"{source} can't be prepared: {str(error).splitlines()[0]}") from error
         if not written.kept:
@@ -77,8 +84,9 @@ def _require_replaceable(output: Path) -> None:
 
 
 def _write_tables(
-    connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: CleanupLimits, cleaner: Cleaner
-) -> report.Report:
+    connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: CleanupLimits, cleaner: Cleaner,
+    key: PseudonymKey | None,
+) -> report.Report:  # fmt: skip
     cleaner.clean(connection, limits)
     # Before anything is written: it may refuse.
     joined = joins.measure_joins(connection)
@@ -88,7 +96,7 @@ def _write_tables(
     copy_to_parquet(connection, _shoppers_query(events), folder / "shoppers.parquet")
     copy_to_parquet(connection, "SELECT * FROM rejected ORDER BY file, row", folder / "rejected.parquet")
     counted = report.count_rows(connection, source, folder, limits, joined)
-    written = dataclasses.replace(counted, identity=read_identity(folder))
+    written = dataclasses.replace(counted, identity=read_identity(folder), pseudonym_key=key.id if key else None)
     (folder / REPORT_FILE).write_text(written.to_json() + "\n", encoding="utf-8")
     return written
 

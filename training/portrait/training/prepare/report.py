@@ -51,6 +51,8 @@ class Report:
     limits: CleanupLimits
     identity: str = ""
     """Hash over what training reads of the data set; see `portrait.training.dataset.identity`."""
+    pseudonym_key: str | None = None
+    """Id of the key by which the ids of shoppers and events are pseudonyms; None if they are those of the log."""
     prepared_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def warnings(self) -> list[str]:

@@ -168,11 +168,19 @@ class Predictions:
     """`[pairs]`: how many items of the catalogue the candidate stands for."""
     positions: NDArray[np.int64]
     """`[pairs]`: 0-based place in the ranking, -1 of a candidate that is not ranked."""
+    targets: NDArray[np.int64]
+    """`[pairs]`: row of the test target."""
 
     def at(self, first: int, end: int) -> "Predictions":
         """Select the pairs at some positions."""
         chosen = (self.positions >= first) & (self.positions < end)
-        return Predictions(self.chances[chosen], self.labels[chosen], self.weights[chosen], self.positions[chosen])
+        return Predictions(
+            self.chances[chosen],
+            self.labels[chosen],
+            self.weights[chosen],
+            self.positions[chosen],
+            self.targets[chosen],
+        )
 
 
 def collect_predictions(trained: TrainedRun, ranked: RankedTargets) -> dict[str, Predictions]:
@@ -184,9 +192,10 @@ def collect_predictions(trained: TrainedRun, ranked: RankedTargets) -> dict[str,
         "purchase": (ranked.purchase, chosen.label & chosen.bought[:, None]),
         "popularity": (_popularity_probabilities(trained, ranked), chosen.label),
     }
-    weights, positions = chosen.weight[real].astype(np.float64), ranked.positions[real]
+    weights, positions, targets = chosen.weight[real].astype(np.float64), ranked.positions[real], np.nonzero(real)[0]
     return {
-        name: Predictions(chances[real], labels[real], weights, positions) for name, (chances, labels) in kinds.items()
+        name: Predictions(chances[real], labels[real], weights, positions, targets)
+        for name, (chances, labels) in kinds.items()
     }
 
 

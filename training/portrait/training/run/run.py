@@ -13,7 +13,8 @@
 <run>/tensorboard/      scalars
 <run>/tracking.json     tracker beside TensorBoard, if any
 <run>/metrics-<split>.json   results of `portrait evaluate`
-<run>/traits.json, traits.pt  results of `portrait train-traits`
+<run>/traits.json, traits.pt, traits-test.parquet   results of `portrait train-traits`
+<run>/fairness-<split>.json  result of `portrait audit-fairness`
 <run>/train-only/       only in a refit: a complete run, which chose the epochs and fitted the ranker
 
 A run has two stages with separate targets. The encoders and the relations learn from most training events. The ranker

@@ -21,7 +21,7 @@ from portrait.training.traits import (
     metrics,
     samples,
 )
-from portrait.training.traits.artifacts import FittedTraits
+from portrait.training.traits.artifacts import FittedTraits, TraitPredictions
 from portrait.training.traits.cutoffs import Ineligible, place_cutoffs
 from portrait.training.traits.declarations import MAX_DAYS, Trait
 from portrait.training.traits.head_selection import FittedHead, LabelledInputs
@@ -62,18 +62,20 @@ def fit_traits(
     lookup = _HeadInputCache(trained)
     entries: list[dict[str, Any]] = []
     fitted_heads: list[TraitHead] = []
+    predictions: dict[str, TraitPredictions] = {}
     with open_labeller(Path(trained.data["path"]), trained.corpus.shopper_ids, declared) as labels:
         for trait in declared.traits:
             report(trait.name)
             try:
-                fitted, measured = _fit_trait(trained, complete_until, trait, labels, lookup)
+                fitted, measured, predicted = _fit_trait(trained, complete_until, trait, labels, lookup)
             except Ineligible as reason:
                 entries.append(_describe_trait(trait) | {"absent": str(reason)})
                 continue
             entries.append(_describe_trait(trait) | {"absent": None} | measured)
             fitted_heads.append(fitted.head)
+            predictions[trait.name] = predicted
     traits = FittedTraits(entries, TraitHeads(fitted_heads).eval() if fitted_heads else None)
-    artifacts.save_traits(traits, trained.folder, trained.settings.dimension)
+    artifacts.save_traits(traits, trained.folder, trained.settings.dimension, predictions)
     return traits
 
 
@@ -116,7 +118,7 @@ class _HeadInputCache:
 
 def _fit_trait(
     trained: TrainedRun, complete_until: datetime | None, trait: Trait, labels: Labeller, lookup: _HeadInputCache
-) -> tuple[FittedHead, dict[str, Any]]:
+) -> tuple[FittedHead, dict[str, Any], TraitPredictions]:
     """Fit the best head of a trait by validation, and measure it on the test, which is read only here."""
     time = trained.corpus.columns.time
     if np.isnan(time).any():
@@ -162,7 +164,7 @@ def _fit_trait(
         "auc_above_rfm": metrics.auc_difference(ours, others, test.label, who),
         "reliability": [dataclasses.asdict(point) for point in metrics.reliability_points(ours, test.label)],
     }
-    return fitted[0], measured
+    return fitted[0], measured, TraitPredictions(who, test.label, ours)
 
 
 def _require_enough(name: str, label: NDArray[np.bool_]) -> None:

@@ -1,7 +1,8 @@
 """Traits of a run: kept beside its model, and loaded again.
 
-<run>/traits.json    each declared trait: eligible or absent with its reason, its head, what was measured
-<run>/traits.pt      the heads of those that are eligible
+<run>/traits.json           each declared trait: eligible or absent with its reason, its head, what was measured
+<run>/traits.pt             the heads of those that are eligible
+<run>/traits-test.parquet   their probabilities on the test, and what came true
 """
 
 import json
@@ -9,9 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
 from portrait.features.files.atomic_write import atomic_write
+from portrait.features.files.path_names import utf8_path
 from portrait.features.histories.statistics import STATISTICS
 from portrait.training import checkpoints
+from portrait.training.dataset import readers, tables
 from portrait.training.errors import TrainingError
 from portrait.training.traits.heads import HeadShape, TraitHead, TraitHeads
 
@@ -25,7 +32,8 @@ _MANIFEST_FIELDS = (
     "test",
     "auc_above_rfm",
 )
-REPORT_FILE, HEADS_FILE = "traits.json", "traits.pt"
+REPORT_FILE, HEADS_FILE, TEST_FILE = "traits.json", "traits.pt", "traits-test.parquet"
+_TEST_SCHEMA = {"trait": pl.String, "shopper": pl.Int64, "label": pl.Boolean, "probability": pl.Float64}
 
 
 @dataclass(frozen=True)
@@ -48,9 +56,34 @@ class FittedTraits:
         return [{name: entry[name] for name in _MANIFEST_FIELDS if name in entry} for entry in self.declared]
 
 
-def save_traits(traits: FittedTraits, folder: Path, dimension: int) -> None:
-    """Write the traits of a run; the report goes last: heads without it don't count."""
+@dataclass(frozen=True)
+class TraitPredictions:
+    """Probabilities of one trait on its test, and what came true; a shopper may have several samples."""
+
+    shopper: NDArray[np.int64]
+    """`[samples]`: row of the shopper in the corpus."""
+    label: NDArray[np.bool_]
+    """`[samples]`."""
+    probability: NDArray[np.float64]
+    """`[samples]`."""
+
+
+def save_traits(traits: FittedTraits, folder: Path, dimension: int, predictions: dict[str, TraitPredictions]) -> None:
+    """Write the traits of a run; the report goes last: heads without it don't count.
+
+    Args:
+        traits: the traits.
+        folder: the run's.
+        dimension: of its profiles.
+        predictions: those of each eligible trait on its test.
+    """
     (folder / REPORT_FILE).unlink(missing_ok=True)
+    rows = [
+        pl.DataFrame({"trait": name, "shopper": of.shopper, "label": of.label, "probability": of.probability})
+        for name, of in predictions.items()
+    ]
+    with atomic_write(folder / TEST_FILE) as temporary:
+        pl.concat([pl.DataFrame(schema=_TEST_SCHEMA), *rows]).write_parquet(utf8_path(temporary))
     if traits.heads is not None:
         checkpoints.save_state(traits.heads.state_dict(), folder / HEADS_FILE)
     content = {"dimension": dimension, "statistics": list(STATISTICS), "traits": traits.declared}
@@ -82,3 +115,22 @@ def load_traits(folder: Path) -> FittedTraits | None:
     loaded = TraitHeads([TraitHead(dimension, range(len(STATISTICS)), shape) for shape in shapes])
     loaded.load_state_dict(checkpoints.load_state(folder / HEADS_FILE))
     return FittedTraits(content["traits"], loaded.eval())
+
+
+def load_test_predictions(folder: Path) -> dict[str, TraitPredictions]:
+    """Read the predictions of each trait of a run on its test; none if its traits were learnt before they were kept.
+
+    Raises:
+        TrainingError: the file is damaged.
+    """
+    path = folder / TEST_FILE
+    if not path.exists():
+        return {}
+    try:
+        rows = readers.read_parquet(path).cast(pl.Schema(_TEST_SCHEMA))
+    except tables.READ_ERRORS as error:
+        raise TrainingError(f"{path} is damaged; run `portrait train-traits` again ({error})") from error
+    return {
+        str(name): TraitPredictions(*(part[column].to_numpy() for column in ("shopper", "label", "probability")))
+        for (name,), part in rows.group_by("trait", maintain_order=True)
+    }

@@ -20,6 +20,7 @@ from portrait.training.prepare import currencies
 from portrait.training.prepare.cleanup import CleanupLimits, create_views
 from portrait.training.prepare.engine import copy_to_parquet, fetch_one
 from portrait.training.prepare.parts import Part
+from portrait.training.prepare.pseudonyms import PseudonymKey
 from portrait.training.prepare.sources import events
 from portrait.training.prepare.spark.session import open_session
 from portrait.training.prepare.spark.tasks import Scratch, clean_shard, read_part
@@ -44,9 +45,9 @@ class SparkCleaner:
     _session: "SparkSession"
     _scratch: Scratch
 
-    def __init__(self, path: Path) -> None:
-        """Clean the log at a path."""
-        self._path = path
+    def __init__(self, path: Path, key: PseudonymKey | None = None) -> None:
+        """Clean the log at a path; a key makes pseudonyms of its ids before they leave the task that reads them."""
+        self._path, self._key = path, key
 
     @contextmanager
     def opened(self, scratch: Path) -> Iterator[None]:
@@ -69,7 +70,7 @@ class SparkCleaner:
         parts = events.find_log(self._path)
         # Relative paths have no meaning elsewhere.
         absolute = [Part(part.file.absolute(), part.name) for part in parts]
-        for part, error in zip(parts, self._run(read_part, absolute), strict=True):
+        for part, error in zip(parts, self._run(partial(read_part, key=self._key), absolute), strict=True):
             if isinstance(error, DataError) and error.file == str(part.file.absolute()):
                 raise DataError(str(part.file), error.row, error.column, error.message)
             if error is not None:

@@ -18,6 +18,7 @@ from portrait.training.prepare import currencies
 from portrait.training.prepare.cleanup import SORTED_EVENTS_SQL, CleanupLimits, clean_events
 from portrait.training.prepare.engine import copy_to_parquet, open_engine
 from portrait.training.prepare.parts import Part
+from portrait.training.prepare.pseudonyms import PseudonymKey, register_pseudonyms, replace_ids_sql
 from portrait.training.prepare.sources import events
 
 
@@ -76,14 +77,27 @@ class Scratch:
             yield connection, Path(folder)
 
 
-def read_part(scratch: Scratch, place: int, part: Part) -> TrainingError | None:
-    """Read a part of the log into `scratch.typed`; return why it can't be, if it is malformed."""
+def read_part(scratch: Scratch, place: int, part: Part, key: PseudonymKey | None = None) -> TrainingError | None:
+    """Read a part of the log into `scratch.typed`; return why it can't be, if it is malformed.
+
+    Args:
+        scratch: what tasks share.
+        place: of the part among all.
+        part: the part.
+        key: makes pseudonyms of the ids, if there is one.
+    """
     with scratch.attempt() as (connection, folder):
         try:
             events.write_events_of_part(connection, part, folder / "typed")
         except TrainingError as error:
             return error
-        os.replace(folder / "typed", _name_shard(scratch.typed, place))
+        typed = folder / "typed"
+        if key:
+            register_pseudonyms(connection, key)
+            query = f"SELECT {replace_ids_sql('raw_events')} FROM {parquet_relation(typed)}"
+            copy_to_parquet(connection, query, folder / "pseudonymous")
+            typed = folder / "pseudonymous"
+        os.replace(typed, _name_shard(scratch.typed, place))
     return None
 
 

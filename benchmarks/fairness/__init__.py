@@ -1,0 +1,1 @@
+"""Ways to serve groups of shoppers more alike, and what each costs."""

@@ -1,0 +1,1 @@
+"""Fairness audit: how groups of shoppers fare, by what they declared."""

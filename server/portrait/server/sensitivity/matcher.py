@@ -45,15 +45,18 @@ class TopicMatcher:
         self._han: dict[str, list[_HanTerm]] = defaultdict(list)
         self._categories: dict[Path, int] = defaultdict(int)
         words: set[str] = set()
+        telling: set[str] = set()
         others: set[str] = set()
         for place, topic in enumerate(policy.topics.values()):
             for entry in topic.words:
-                words.update(self._add_entry(entry, 1 << place, is_exception=False))
+                own = self._add_entry(entry, 1 << place, is_exception=False)
+                words.update(own)
+                telling.update(own if len(own) == 1 else ())
             for entry in topic.exceptions:
                 others.update(self._add_entry(entry, 1 << place, is_exception=True))
             for name in topic.categories:
                 self._categories[_fold_path(name.split(" > "))] |= 1 << place
-        self._lexicon = Lexicon(words, lambda word: word in others or is_known(word))
+        self._lexicon = Lexicon(words, telling, lambda word: word in others or is_known(word))
         self._begin = lru_cache(maxsize=1 << 17)(self._find_phrases)
         self.match_text = lru_cache(maxsize=_CACHED_TEXTS)(self._match_text)
         self.match_path = lru_cache(maxsize=_CACHED_TEXTS)(self._match_path)

@@ -11,9 +11,11 @@ _PART = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+(?:['’][^\W_{_HAN}]+)*")
 _HAN_PART = re.compile(rf"[{_HAN}]")
 _LETTERS = (str.maketrans("013457", "oieast"), str.maketrans("013457", "oleast"))
 """Digits that stand for letters, 1 for either of two."""
-_MIN_TYPO_LETTERS, _MIN_TWO_TYPO_LETTERS = 6, 9
+_MIN_TYPO_LETTERS, _MIN_TWO_TYPO_LETTERS = 6, 10
 """Shorter words have too many neighbours that mean something else."""
 _MIN_COMPOUND_LETTERS = 7
+_MAX_ACRONYM_LETTERS = 3
+"""The `s` of `PMS` is no ending."""
 _MIN_SPELT_LETTERS = 4
 """So many single letters in a row are one word."""
 _CACHED_WORDS = 1 << 17
@@ -49,6 +51,8 @@ def _join_letters(letters: list[str]) -> list[str]:
 def drop_plural(word: str) -> str:
     """Return an English noun in the singular (Harman 1991): a stemmer would make one of `fertility` and `fertiliser`."""
     plain = word.replace("’", "'").removesuffix("'s")
+    if len(plain) <= _MAX_ACRONYM_LETTERS:
+        return plain
     if plain.endswith("ies") and not plain.endswith(("eies", "aies")):
         return plain[:-3] + "y"
     if plain.endswith("es") and not plain.endswith(("aes", "ees", "oes")):
@@ -60,16 +64,18 @@ class Lexicon:
     """The words of all topics, and what may be meant by a word that is none of them.
 
     Args:
-        words: in lower case.
+        words: all of them, in lower case.
+        telling: those that tell a topic by themselves; only these are looked for in misspelt words and compounds.
         is_known: tells whether a word is a common one, which is no misspelling of another.
     """
 
-    def __init__(self, words: Iterable[str], is_known: Callable[[str], bool]) -> None:
+    def __init__(self, words: Iterable[str], telling: Iterable[str], is_known: Callable[[str], bool]) -> None:
         self._is_known = is_known
         self._words = frozenset(map(drop_plural, words))
+        self._telling = frozenset(map(drop_plural, telling))
         self._neighbours: dict[str, list[str]] = defaultdict(list)
-        """Words by what is left of them without one or two letters (Garbe 2012)."""
-        for word in self._words:
+        """Telling words by what is left of them without one or two letters (Garbe 2012)."""
+        for word in self._telling:
             for rest in _list_rests(word):
                 self._neighbours[rest].append(word)
         self.read = lru_cache(maxsize=_CACHED_WORDS)(self._read)
@@ -77,7 +83,7 @@ class Lexicon:
     def join(self, first: str, second: str) -> str | None:
         """Return the word that was written in two parts; None if the parts are common words, or make none."""
         whole = drop_plural(first + second)
-        if whole not in self._words or len(whole) < _MIN_TYPO_LETTERS:
+        if whole not in self._telling or len(whole) < _MIN_TYPO_LETTERS:
             return None
         return None if self._is_known(first) and self._is_known(second) else whole
 
@@ -90,7 +96,7 @@ class Lexicon:
             return base
         if self._is_known(word) or self._is_known(single):
             return single
-        plain = [single, *(single.translate(letters) for letters in _LETTERS if not single.isdigit())]
+        plain = [single, word, *(single.translate(letters) for letters in _LETTERS if not single.isdigit())]
         readings = (read(each) for each in dict.fromkeys(plain) for read in (self._find, self._correct, self._begin))
         return next((reading for reading in readings if reading is not None), single)
 
@@ -106,7 +112,7 @@ class Lexicon:
     def _begin(self, word: str) -> str | None:
         """Return the longest word that a compound begins with."""
         ends = range(len(word) - 1, _MIN_COMPOUND_LETTERS - 1, -1)
-        return next((word[:end] for end in ends if word[:end] in self._words), None)
+        return next((word[:end] for end in ends if word[:end] in self._telling), None)
 
 
 def _list_bases(word: str) -> Iterator[str]:

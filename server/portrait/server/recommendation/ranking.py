@@ -22,8 +22,9 @@ from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.candidates import compute_features, generate_candidates, summarise_shopper
 from portrait.server.recommendation.diversity import limit_categories
 from portrait.server.recommendation.fallback_ranking import compute_fallback_scores, generate_fallback_candidates
-from portrait.server.recommendation.rule_plan import NO_RULES, RulePlan, ShopRules
+from portrait.server.recommendation.rule_plan import NO_RULES, RulePlan, ShopRules, bar_also
 from portrait.server.runtime.cooperation import run_in_steps, run_in_thread, run_waiting
+from portrait.server.sensitivity.release_topics import RECOMMENDATION_USES
 
 _QUICK_MILLISECONDS = 3.0
 """Searches that take longer run in a thread, so that they do not hold the event loop up. Below that a thread costs
@@ -41,6 +42,8 @@ class RankingRequest:
     as_of: datetime
     catalogue: str = DEFAULT_CATALOGUE
     query: str = ""
+    min_age: int = 0
+    """The shopper is at least so old, by declaration; 0 if nothing is declared."""
     allow_degraded: bool = False
     """True if a response without the models is better than none."""
 
@@ -107,12 +110,25 @@ async def recommend(engine: Engine, request: RecommendRequest, *, deadline: floa
     return await engine.fallback.answer(partial(_recommend, engine, request), without_models, deadline)
 
 
+def _select_usable(engine: Engine, request: RankingRequest) -> Sequence[Event]:
+    """Select the events that may decide the order. The shop's rules, and `exclude_seen`, still see all events."""
+    withheld = engine.topics.policy.find_withheld(RECOMMENDATION_USES, request.min_age)
+    return engine.topics.select_usable(request.history, engine.snapshots, withheld)
+
+
+def _plan(engine: Engine, catalogue: Snapshot, request: RecommendRequest) -> RulePlan | None:
+    """Plan the shop's rules, and bar the items for which the shopper may be too young."""
+    plan = request.rules.plan(catalogue, request.history, request.query, request.as_of)
+    return bar_also(plan, engine.topics.find_unshown(catalogue, request.min_age))
+
+
 async def _recommend(engine: Engine, request: RecommendRequest, deadline: float | None) -> Ranking:
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, snapshots, deadline)
+    usable = _select_usable(engine, request)
+    shopper = await engine.shoppers.encode(usable, request.query, request.as_of, snapshots, deadline)
     left_out = request.history if request.exclude_seen else ()
     history = summarise_shopper(shopper, catalogue, request.as_of)
-    plan = request.rules.plan(catalogue, request.history, request.query, request.as_of)
+    plan = _plan(engine, catalogue, request)
     generate = partial(
         generate_candidates, catalogue, shopper, history, request.k, request.filter, left_out,
         request.max_per_category, plan,
@@ -121,7 +137,7 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
     count = len(chosen.items) if request.max_per_category or (plan and plan.needs_all) else request.k
     boosts = plan.compute_boosts(catalogue, chosen.numbers) if plan else None
     ordered = await _rank_candidates(engine, chosen, shopper, history, request, count, deadline, boosts)
-    return _make_ranking(engine, _arrange(catalogue, ordered, request, plan), request)
+    return _make_ranking(engine, _arrange(catalogue, ordered, request, plan), usable)
 
 
 async def _run_generation(
@@ -146,12 +162,13 @@ def _is_quick(catalogue: Snapshot, request: RecommendRequest, left_out: int) -> 
 def _recommend_fallback(engine: Engine, request: RecommendRequest) -> Ranking | None:
     """Rank without the models; None if the query's embedding is unknown, as no item could match the query."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    shopper = engine.shoppers.encode_cached(request.history, request.query, request.as_of, snapshots)
+    usable = _select_usable(engine, request)
+    shopper = engine.shoppers.encode_cached(usable, request.query, request.as_of, snapshots)
     if shopper is None:
         return None
     left_out = request.history if request.exclude_seen else ()
     history = summarise_shopper(shopper, catalogue, request.as_of)
-    plan = request.rules.plan(catalogue, request.history, request.query, request.as_of)
+    plan = _plan(engine, catalogue, request)
     chosen = generate_fallback_candidates(
         catalogue, shopper, history, request.k, request.filter, left_out, request.max_per_category, plan
     )
@@ -160,7 +177,7 @@ def _recommend_fallback(engine: Engine, request: RecommendRequest) -> Ranking | 
         scores += plan.compute_boosts(catalogue, chosen.numbers)
     ranked = [RankedItem(item, score, 0.0, 0.0) for item, score in zip(chosen.items, scores.tolist(), strict=True)]
     ranked.sort(key=lambda each: (-each.score, each.item.item_id))
-    return _make_ranking(engine, _arrange(catalogue, ranked, request, plan), request, degraded=True)
+    return _make_ranking(engine, _arrange(catalogue, ranked, request, plan), usable, degraded=True)
 
 
 def _arrange(
@@ -199,7 +216,8 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
 
 async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    shopper = await engine.shoppers.encode(request.history, request.query, request.as_of, snapshots, deadline)
+    usable = _select_usable(engine, request)
+    shopper = await engine.shoppers.encode(usable, request.query, request.as_of, snapshots, deadline)
     work = _group_duplicates(request.candidates)
     copies, distinct = run_to_completion(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
     known = await _collect_candidates(engine, catalogue, list(distinct.values()), deadline)
@@ -210,13 +228,14 @@ async def _rank(engine: Engine, request: RankRequest, deadline: float | None) ->
     ranked = [each for each in once for _ in range(by_words.get(id(each.item), copies[each.item.item_id,]))]
     unknown = (item for item in request.candidates if not item.title and catalogue.row(item.item_id) is None)
     ranked.extend(RankedItem(item, 0.0, 0.0, 0.0) for item in unknown)
-    return _make_ranking(engine, ranked, request)
+    return _make_ranking(engine, ranked, usable)
 
 
 def _rank_fallback(engine: Engine, request: RankRequest) -> Ranking:
     """Rank without the models; equal scores keep the caller's order, as do all if the query has no known embedding."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    shopper = engine.shoppers.encode_cached(request.history, request.query, request.as_of, snapshots)
+    usable = _select_usable(engine, request)
+    shopper = engine.shoppers.encode_cached(usable, request.query, request.as_of, snapshots)
     score: dict[str, float] = {}
     if shopper is not None:
         rows = [row for item in request.candidates if (row := catalogue.row(item.item_id)) is not None]
@@ -227,7 +246,7 @@ def _rank_fallback(engine: Engine, request: RankRequest) -> Ranking:
         for item in request.candidates
     ]
     ranked.sort(key=lambda each: (each.item.item_id not in score, -each.score))
-    return _make_ranking(engine, ranked, request, degraded=True)
+    return _make_ranking(engine, ranked, usable, degraded=True)
 
 
 async def _collect_candidates(
@@ -292,6 +311,6 @@ async def _rank_candidates(
 
 
 def _make_ranking(
-    engine: Engine, items: list[RankedItem], request: RankingRequest, *, degraded: bool = False
+    engine: Engine, items: list[RankedItem], usable: Sequence[Event], *, degraded: bool = False
 ) -> Ranking:
-    return Ranking(items, engine.release.number, min(len(request.history), MAX_REMEMBERED_EVENTS), degraded)
+    return Ranking(items, engine.release.number, min(len(usable), MAX_REMEMBERED_EVENTS), degraded)

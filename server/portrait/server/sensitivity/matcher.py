@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from portrait.features.text.normalisation import normalise_text
 from portrait.server.sensitivity.topic_file import TopicPolicy
-from portrait.server.sensitivity.words import Lexicon, split_text, drop_plural
+from portrait.server.sensitivity.words import Lexicon, drop_plural, split_text
 
 _CACHED_TEXTS = 1 << 16
 
@@ -73,8 +74,11 @@ class TopicMatcher:
             self._by_first[singular[0]].append(_Phrase(singular, topic, is_exception))
         return words
 
+    def match_title(self, text: str) -> int:
+        """Find the topics of a text that hardly comes again."""
+        return self._match_text(text)
+
     def _match_text(self, text: str) -> int:
-        """Find the topics of a text."""
         words, han = split_text(_fold(text))
         found = 0
         if any(map(self._begin, words)) or self._has_split_word(words):
@@ -97,7 +101,7 @@ class TopicMatcher:
         return self._by_first.get(self._lexicon.read(word), ())
 
     def _has_split_word(self, words: Sequence[str]) -> bool:
-        return any(self._lexicon.join(*pair) for pair in zip(words, words[1:], strict=False))
+        return any(self._lexicon.join(*pair) for pair in pairwise(words))
 
     def _list_matches(self, words: Sequence[str]) -> Iterator[tuple[int, int, _Phrase]]:
         """Yield begin, end and phrase of each match."""
@@ -107,7 +111,7 @@ class TopicMatcher:
                 end = place + len(phrase.words)
                 if tuple(read[place:end]) == phrase.words:
                     yield place, end, phrase
-        for place, pair in enumerate(zip(words, words[1:], strict=False)):
+        for place, pair in enumerate(pairwise(words)):
             whole = self._lexicon.join(*pair)
             for phrase in self._by_first.get(whole or "", ()):
                 if len(phrase.words) == 1:

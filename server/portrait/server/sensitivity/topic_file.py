@@ -1,6 +1,7 @@
 """The file of sensitive topics: TOML, a table `[topics.NAME]` for each, and what the operator allows.
 
-Portrait ships `topics.toml` beside this module. A file of the operator adds to it, or replaces it with `extends = false`.
+Portrait ships `topics.toml` beside this module. A file of the operator adds to it; with `extends = false` it replaces
+it.
 """
 
 import hashlib
@@ -9,9 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from portrait.server.runtime.toml_file import TomlFileError, read_toml_file
+from portrait.server.sensitivity.words import split_text
 
 MAX_TOPICS = 60
 """A set of topics is one number of 64 bits."""
@@ -44,14 +46,25 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _require_one_script(entry: str) -> str:
+    words, han = split_text(entry.casefold())
+    if bool(words) == bool(han):
+        raise ValueError(f"{entry!r} is not made of words of an alphabet, or else of Chinese characters")
+    return entry
+
+
+_Word = Annotated[_Entry, AfterValidator(_require_one_script)]
+_Words = Annotated[tuple[_Word, ...], Field(max_length=_MAX_ENTRIES)]
+
+
 class Topic(_Table):
     """A topic, and how it is recognised."""
 
-    words: _Entries = ()
-    """Words and phrases."""
+    words: _Words = ()
+    """Words and phrases. Parts of a Chinese entry, between spaces, may stand anywhere in a text."""
     categories: _Entries = ()
     """Whole names of categories, or several joined by ` > `."""
-    exceptions: _Entries = ()
+    exceptions: _Words = ()
     """Phrases in which the words mean something else."""
     min_age: int | None = Field(None, ge=1, le=65)
     """The topic is withheld from a shopper unless they declared at least this age; None if it is withheld from all."""
@@ -71,13 +84,6 @@ class _TopicFile(_Table):
     """Whether the topics that Portrait ships count too."""
     allow: dict[str, tuple[DataUse, ...]] = {}
     topics: dict[_Name, Topic] = {}
-
-    @field_validator("topics")
-    @classmethod
-    def _require_entries(cls, topics: dict[str, Topic]) -> dict[str, Topic]:
-        if blank := [name for name, topic in topics.items() if any(not each.strip() for each in topic.words)]:
-            raise ValueError(f"topic {blank[0]} has a blank word")
-        return topics
 
     @model_validator(mode="after")
     def _require_known_topics(self) -> Self:

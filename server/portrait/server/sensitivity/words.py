@@ -49,7 +49,10 @@ def _join_letters(letters: list[str]) -> list[str]:
 
 
 def drop_plural(word: str) -> str:
-    """Return an English noun in the singular (Harman 1991): a stemmer would make one of `fertility` and `fertiliser`."""
+    """Return an English noun in the singular (Harman 1991).
+
+    A stemmer would make the same of `fertility` and `fertiliser`, and of `election` and `elect`.
+    """
     plain = word.replace("’", "'").removesuffix("'s")
     if len(plain) <= _MAX_ACRONYM_LETTERS:
         return plain

@@ -24,8 +24,15 @@ from portrait.server.rpc.contract.validation import validate
 from portrait.server.rpc.services.batches import BatchEntry, ProfileBatch
 from portrait.server.rpc.services.messages import error_to_message, requested_as_of
 from portrait.server.rpc.services.profile_messages import profile_to_message, select_fields
-from portrait.server.rpc.services.shoppers import charge_history, charge_searches, count_stored_events, require_history
+from portrait.server.rpc.services.shoppers import (
+    charge_history,
+    charge_searches,
+    count_stored_events,
+    load_min_age,
+    require_history,
+)
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
+from portrait.server.sensitivity.release_topics import PROFILE_USES
 from portrait.server.storage.store import Store
 from portrait.v1 import profile_pb2, profile_service_pb2, profile_service_pb2_grpc, shopper_pb2
 
@@ -56,6 +63,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         labels = LabelQueries(request.labels, await self._examples(request, as_of))
         with self._registry.routes as routes:
             engine = routes.engine_for(request.shopper.shopper_id)
+            _require_open_labels(engine, request)
             profile = await self._profile(
                 engine, request.shopper, "shopper", as_of, request.fields.paths, request.allow_degraded, labels
             )
@@ -148,6 +156,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             labels=labels or LabelQueries(),
             allow_degraded=allow_degraded,
             declared=await self._declared(shopper_id, as_of, fields),
+            min_age=await load_min_age(self._store, self._permissions, shopper),
         )
         return profile_to_message(profile, shopper_id, fields)
 
@@ -160,3 +169,12 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         if not await self._permissions.allows(shopper_id, Purpose.DEMOGRAPHICS):
             return DEMOGRAPHICS_DENIED
         return select_demographics(await self._store.demographics(shopper_id), as_of)
+
+
+def _require_open_labels(engine: Engine, request: profile_service_pb2.GetProfileRequest) -> None:
+    """Require that no label is of a withheld topic; one that needs an age is withheld from whom it is asked of."""
+    topics = engine.topics
+    names = [(f"labels[{place}]", label) for place, label in enumerate(request.labels)]
+    names += [(f"label_examples[{place}].label", each.label) for place, each in enumerate(request.label_examples)]
+    withheld = topics.policy.find_withheld(PROFILE_USES, 0)
+    topics.require_open([(field, topics.judge_text(label)) for field, label in names], withheld)

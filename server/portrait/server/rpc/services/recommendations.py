@@ -17,7 +17,7 @@ from portrait.server.rpc.services.messages import (
     ranked_items_to_messages,
     requested_as_of,
 )
-from portrait.server.rpc.services.shoppers import charge_history, charge_searches, load_history
+from portrait.server.rpc.services.shoppers import charge_history, charge_searches, load_history, load_min_age
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.server.storage.store import Store
 from portrait.v1 import recommendation_service_pb2, recommendation_service_pb2_grpc
@@ -70,6 +70,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     filter=filter_from_message(request.filter),
                     exclude_seen=request.exclude_seen,
                     max_per_category=request.max_per_category,
+                    min_age=await load_min_age(self._store, self._permissions, request.shopper),
                     rules=self._get_rules(),
                     allow_degraded=request.allow_degraded,
                 ),
@@ -102,6 +103,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     candidates=await items_from_messages(
                         [candidate.item for candidate in request.candidates], catalogue
                     ),
+                    min_age=await load_min_age(self._store, self._permissions, request.shopper),
                     allow_degraded=request.allow_degraded,
                 ),
                 deadline=current_deadline(),

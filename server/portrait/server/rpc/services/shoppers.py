@@ -13,6 +13,7 @@ from portrait.features.profiles.keywords import MAX_KEYWORD_EVENTS
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, search_units
 from portrait.server.consent.consents import Permissions, Purpose
+from portrait.server.demographics import find_first_age
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, NotFound
 from portrait.server.profiles.compute import MAX_INLINE_EVENTS
@@ -47,6 +48,14 @@ async def load_history(
     if await permissions.allows(shopper.shopper_id, Purpose.PERSONALISATION):
         return await read_history(store, shopper.shopper_id, as_of, limit)
     return History.up_to((), as_of)
+
+
+async def load_min_age(store: Store, permissions: Permissions, shopper: shopper_pb2.ShopperRef) -> int:
+    """Load the age that a shopper is at least, by the declared band; 0 if none is declared, or may be used."""
+    declared = await store.demographics(shopper.shopper_id) if shopper.shopper_id else None
+    if declared is None or Purpose.DEMOGRAPHICS not in await permissions.list_allowed(shopper.shopper_id):
+        return 0
+    return find_first_age(declared.age_band)
 
 
 async def count_stored_events(

@@ -22,7 +22,9 @@ _CACHED_WORDS = 1 << 17
 
 
 def split_text(text: str) -> tuple[list[str], str]:
-    """Split a text into its words, and its Chinese characters without what stands between them.
+    """Split a text into its words, and its Chinese parts, with a space between them.
+
+    Single characters that follow each other are one part, as single letters are one word: some write so to hide it.
 
     Args:
         text: any, in one case.
@@ -30,9 +32,11 @@ def split_text(text: str) -> tuple[list[str], str]:
     words: list[str] = []
     han: list[str] = []
     letters: list[str] = []
+    is_spelt = False
     for part in _PART.findall(text):
         if _HAN_PART.match(part):
-            han.append(part)
+            han.append(part if is_spelt and len(part) == 1 else f" {part}")
+            is_spelt = len(part) == 1
             continue
         if len(part) == 1:
             letters.append(part)
@@ -41,7 +45,7 @@ def split_text(text: str) -> tuple[list[str], str]:
         letters = []
         words.append(part)
     words += _join_letters(letters)
-    return words, "".join(han)
+    return words, "".join(han).strip()
 
 
 def _join_letters(letters: list[str]) -> list[str]:

@@ -73,7 +73,9 @@ def describe(name: str, texts: Sequence[LabelledText], found: Mask) -> tuple[str
         low, high = compute_interval(hits, count)
         shares.append((hits / count if count else math.nan, f"{low:.3f} to {high:.3f}" if count else "nothing"))
     (recall, recall_range), (precision, precision_range) = shares
-    line = f"{name:<34} {len(texts):>4} texts, {int(sensitive.sum()):>3} sensitive   recall {recall:.3f} ({recall_range})"
+    line = (
+        f"{name:<34} {len(texts):>4} texts, {int(sensitive.sum()):>3} sensitive   recall {recall:.3f} ({recall_range})"
+    )
     return f"{line}   precision {precision:.3f} ({precision_range})", recall, precision
 
 

@@ -1,10 +1,11 @@
 """Recall and precision of the shipped list of sensitive topics: `python -m benchmarks sensitive`.
 
-The list was chosen on `choose.tsv` and `choose_adversarial.tsv`; nothing was changed after `held_out.tsv` and
-`adversarial.tsv` were written. A text counts as found if it is of any topic. With `--repository`, the text encoder of its newest
-release is asked too: a text is found if it is near the mean of a topic's examples in `choose.tsv`, nearer than a
-threshold by which nine in ten of the found examples are right. Returns 0 if recall and precision of the words reach
-their bars.
+The list was chosen on `choose.tsv` and `choose_adversarial.tsv`; `held_out.tsv` and `adversarial.tsv` were written
+after it was settled, and nobody looked at their mistakes. A text counts as found if it is of any topic.
+
+With `--repository`, the text encoder of its newest release is asked too: a text is found if it is near the mean of a
+topic's examples in `choose.tsv`, nearer than a threshold by which nine in ten of the found examples are right. Returns
+0 if recall and precision of the words reach their bars.
 """
 
 import csv

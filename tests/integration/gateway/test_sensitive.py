@@ -1,4 +1,4 @@
-"""Sensitive topics through a real gateway: a shopper's profile, explanations, audiences and rankings do not tell them."""
+"""Sensitive topics through a real gateway: profiles, explanations, audiences and rankings do not tell them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -28,7 +28,13 @@ WINE = Item("bottle-1", "Pinot noir", category_path=("Drinks", "Wine"), brand="Z
 SHOPPERS = 6
 OPTIONS = ("--min-audience-size", "5", "--consent-advertising", "unless-withdrawn")
 SECRETS = (KIT.item_id, KIT.title, "Pregnan", "maternity", "Health", WINE.item_id, WINE.title, "Drinks", "secret-")
-ALLOWING = "[allow]\nhealth = ['profile', 'explanation']\npregnancy = ['profile', 'explanation']\n[topics.gardening]\nwords = ['spade']\n"
+ALLOWING = """
+[allow]
+health = ["profile", "explanation"]
+pregnancy = ["profile", "explanation"]
+[topics.gardening]
+words = ["spade"]
+"""
 
 
 def list_events(*, with_secrets: bool) -> list[Event]:

@@ -30,7 +30,7 @@ class ReleaseTopics:
 
     Args:
         policy: the topics, and what the operator allows.
-        release: its items are judged here, which takes some ten seconds for a million.
+        release: its items are judged here, which takes some twenty seconds for a million.
     """
 
     def __init__(self, policy: TopicPolicy, release: Release) -> None:
@@ -38,6 +38,7 @@ class ReleaseTopics:
         self._release = release
         self._matcher = TopicMatcher(policy, release.tokenizer.knows_word)
         self._items = self._judge_items()
+        self._item_topics = self._items.data  # single numbers come faster out of a memoryview than out of an array
         self._traits = {
             trait.name: self.judge_text(trait.name.replace("_", " ")) | self.judge_text(trait.description)
             for trait in release.traits
@@ -88,9 +89,9 @@ class ReleaseTopics:
             return found
         row = self._release.items.row(event.catalogue, event.item_id)
         if row >= 0:
-            found |= int(self._items[row])
+            found |= self._item_topics[row]
         snapshot = snapshots.by_name.get(event.catalogue)
-        if row < 0 or (snapshot is not None and snapshot.added):
+        if row < 0 or (snapshot is not None and snapshot.delta_rows):
             item = snapshots.item(event)
             # An explanation names an unknown item by its id.
             found |= self.judge_text(event.item_id) if item is None else self.judge_item(item)

@@ -200,7 +200,7 @@ async def explain_profile(
         NotFound: the profile does not say what is to be explained.
     """
     topics, uses = engine.topics, PROFILE_USES | EXPLANATION_USES
-    history = topics.select_usable(history, engine.snapshots, topics.policy.find_withheld(uses, min_age))
+    history = await topics.select_usable(history, engine.snapshots, topics.policy.find_withheld(uses, min_age))
     fields = frozenset({"traits" if part.trait else "interests" if part.interest else "embedding"})
 
     whole = await compute_profile(engine, history, as_of, fields=fields, deadline=deadline, uses=uses, min_age=min_age)

@@ -104,16 +104,17 @@ async def recommend(engine: Engine, request: RecommendRequest, *, deadline: floa
         NotFound: there is no such catalogue.
         Unavailable: the nearest items are searched in another process, which does not answer.
     """
+    usable = await _select_usable(engine, request)
     if not request.allow_degraded:
-        return await _recommend(engine, request, deadline)
-    without_models = partial(_recommend_fallback, engine, request)
-    return await engine.fallback.answer(partial(_recommend, engine, request), without_models, deadline)
+        return await _recommend(engine, request, usable, deadline)
+    without_models = partial(_recommend_fallback, engine, request, usable)
+    return await engine.fallback.answer(partial(_recommend, engine, request, usable), without_models, deadline)
 
 
-def _select_usable(engine: Engine, request: RankingRequest) -> Sequence[Event]:
+async def _select_usable(engine: Engine, request: RankingRequest) -> Sequence[Event]:
     """Select the events that may decide the order. The shop's rules, and `exclude_seen`, still see all events."""
     withheld = engine.topics.policy.find_withheld(RECOMMENDATION_USES, request.min_age)
-    return engine.topics.select_usable(request.history, engine.snapshots, withheld)
+    return await engine.topics.select_usable(request.history, engine.snapshots, withheld)
 
 
 def _plan(engine: Engine, catalogue: Snapshot, request: RecommendRequest) -> RulePlan | None:
@@ -122,9 +123,10 @@ def _plan(engine: Engine, catalogue: Snapshot, request: RecommendRequest) -> Rul
     return bar_also(plan, engine.topics.find_unshown(catalogue, request.min_age))
 
 
-async def _recommend(engine: Engine, request: RecommendRequest, deadline: float | None) -> Ranking:
+async def _recommend(
+    engine: Engine, request: RecommendRequest, usable: Sequence[Event], deadline: float | None
+) -> Ranking:
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    usable = _select_usable(engine, request)
     shopper = await engine.shoppers.encode(usable, request.query, request.as_of, snapshots, deadline)
     left_out = request.history if request.exclude_seen else ()
     history = summarise_shopper(shopper, catalogue, request.as_of)
@@ -159,10 +161,9 @@ def _is_quick(catalogue: Snapshot, request: RecommendRequest, left_out: int) -> 
     return catalogue.search_milliseconds is not None and searches * catalogue.search_milliseconds <= _QUICK_MILLISECONDS
 
 
-def _recommend_fallback(engine: Engine, request: RecommendRequest) -> Ranking | None:
+def _recommend_fallback(engine: Engine, request: RecommendRequest, usable: Sequence[Event]) -> Ranking | None:
     """Rank without the models; None if the query's embedding is unknown, as no item could match the query."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    usable = _select_usable(engine, request)
     shopper = engine.shoppers.encode_cached(usable, request.query, request.as_of, snapshots)
     if shopper is None:
         return None
@@ -208,15 +209,15 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
     Raises:
         NotFound: there is no such catalogue.
     """
+    usable = await _select_usable(engine, request)
     if not request.allow_degraded:
-        return await _rank(engine, request, deadline)
-    without_models = partial(_rank_fallback, engine, request)
-    return await engine.fallback.answer(partial(_rank, engine, request), without_models, deadline)
+        return await _rank(engine, request, usable, deadline)
+    without_models = partial(_rank_fallback, engine, request, usable)
+    return await engine.fallback.answer(partial(_rank, engine, request, usable), without_models, deadline)
 
 
-async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
+async def _rank(engine: Engine, request: RankRequest, usable: Sequence[Event], deadline: float | None) -> Ranking:
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    usable = _select_usable(engine, request)
     shopper = await engine.shoppers.encode(usable, request.query, request.as_of, snapshots, deadline)
     work = _group_duplicates(request.candidates)
     copies, distinct = run_to_completion(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
@@ -231,10 +232,9 @@ async def _rank(engine: Engine, request: RankRequest, deadline: float | None) ->
     return _make_ranking(engine, ranked, usable)
 
 
-def _rank_fallback(engine: Engine, request: RankRequest) -> Ranking:
+def _rank_fallback(engine: Engine, request: RankRequest, usable: Sequence[Event]) -> Ranking:
     """Rank without the models; equal scores keep the caller's order, as do all if the query has no known embedding."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    usable = _select_usable(engine, request)
     shopper = engine.shoppers.encode_cached(usable, request.query, request.as_of, snapshots)
     score: dict[str, float] = {}
     if shopper is not None:

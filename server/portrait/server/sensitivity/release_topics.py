@@ -1,7 +1,7 @@
 """The topics of a release's items, judged once; of changed items, queries and labels when they come up."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Event, EventType, Item
+from portrait.features.generators import run_to_completion
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.conditions import NO_CONDITIONS
 from portrait.features.search.row_bitmap import RowBitmap
@@ -17,10 +18,13 @@ from portrait.server.catalogue.snapshot import CatalogueSnapshots, Selection, Sn
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
 from portrait.server.release.release import Release
+from portrait.server.runtime.cooperation import run_in_steps
 from portrait.server.sensitivity.matcher import Path, TopicMatcher
 from portrait.server.sensitivity.topic_file import DataUse, TopicPolicy
 
 _ITEMS_PER_PAUSE = 256
+_MAX_INLINE_EVENTS, _MAX_INLINE_CHARACTERS = 512, 1_024
+"""So many events, and characters of queries, are judged within a few milliseconds, whatever is typed."""
 
 
 class ReleaseTopics:
@@ -97,8 +101,10 @@ class ReleaseTopics:
             found |= self.judge_text(event.item_id) if item is None else self.judge_item(item)
         return found
 
-    def select_usable(self, history: Sequence[Event], snapshots: CatalogueSnapshots, withheld: int) -> Sequence[Event]:
-        """Select the events of a history that may be used.
+    async def select_usable(
+        self, history: Sequence[Event], snapshots: CatalogueSnapshots, withheld: int
+    ) -> Sequence[Event]:
+        """Select the events of a history that may be used; many of them, or long queries, hold no other call up.
 
         Args:
             history: any events.
@@ -107,7 +113,22 @@ class ReleaseTopics:
         """
         if not withheld:
             return history
-        return [event for event in history if not self.judge_event(event, snapshots) & withheld]
+        work = self._select(history, snapshots, withheld)
+        is_short = (
+            len(history) <= _MAX_INLINE_EVENTS
+            and sum(len(event.query or "") for event in history) <= _MAX_INLINE_CHARACTERS
+        )
+        return run_to_completion(work) if is_short else await run_in_steps(work)
+
+    def _select(
+        self, history: Sequence[Event], snapshots: CatalogueSnapshots, withheld: int
+    ) -> Generator[None, None, list[Event]]:
+        usable = []
+        for event in history:
+            yield
+            if not self.judge_event(event, snapshots) & withheld:
+                usable.append(event)
+        return usable
 
     def judge_trait(self, name: str) -> int:
         """Find the topics of a declared trait, by its name and description."""

@@ -80,6 +80,7 @@ class Lexicon:
         self._is_known = is_known
         self._words = frozenset(map(drop_plural, words))
         self._telling = frozenset(map(drop_plural, telling))
+        self._max_letters = 2 * max(map(len, self._telling), default=0)
         self._neighbours: dict[str, list[str]] = defaultdict(list)
         """Telling words by what is left of them without one or two letters (Garbe 2012)."""
         for word in self._telling:
@@ -104,6 +105,8 @@ class Lexicon:
         if self._is_known(word) or self._is_known(single):
             return single
         plain = [single, word, *(single.translate(letters) for letters in _LETTERS if not single.isdigit())]
+        if len(single) > self._max_letters:
+            plain = []  # no word is so long, and to look for its beginnings would take long
         readings = (read(each) for each in dict.fromkeys(plain) for read in (self._find, self._correct, self._begin))
         return next((reading for reading in readings if reading is not None), single)
 
@@ -112,6 +115,8 @@ class Lexicon:
 
     def _correct(self, word: str) -> str | None:
         """Return the nearest word with the same first letter; None if none is near enough."""
+        if len(word) > self._max_letters // 2 + 2:
+            return None
         near = {each for rest in _list_rests(word) for each in self._neighbours.get(rest, ()) if each[0] == word[0]}
         found = [(measure_distance(word, each), each) for each in near]
         return min(((far, each) for far, each in found if far <= _count_typos(word, each)), default=(0, None))[1]
@@ -154,6 +159,9 @@ def _count_typos(one: str, other: str) -> int:
 
 def _list_rests(word: str) -> Iterator[str]:
     """Yield what is left of a word without as many letters as may be wrong, or fewer."""
-    for count in range(1 + (len(word) >= _MIN_TYPO_LETTERS - 1) + (len(word) >= _MIN_TWO_TYPO_LETTERS - 1)):
-        for gone in combinations(range(len(word)), count):
-            yield "".join(letter for place, letter in enumerate(word) if place not in gone)
+    yield word
+    if len(word) >= _MIN_TYPO_LETTERS - 1:
+        yield from (word[:place] + word[place + 1 :] for place in range(len(word)))
+    if len(word) >= _MIN_TWO_TYPO_LETTERS - 1:
+        pairs = combinations(range(len(word)), 2)
+        yield from (word[:first] + word[first + 1 : second] + word[second + 1 :] for first, second in pairs)

@@ -28,7 +28,7 @@ MIN_RECALL, MIN_PRECISION = 0.95, 0.9
 _FOLDER = Path(__file__).parent
 _NONE = "-"
 _QUANTILE = 1.959964
-"""Of the normal distribution, for intervals of 95%."""
+"""Quantile of the normal distribution, for intervals of 95%."""
 
 Mask = NDArray[np.bool_]
 
@@ -41,7 +41,7 @@ class LabelledText:
     topic: str
     """`-` if it is of none."""
     kind: str = ""
-    """How it is disguised, in the adversarial sets."""
+    """Kind of disguise, in the adversarial sets."""
 
     @property
     def is_sensitive(self) -> bool:

@@ -14,6 +14,7 @@ from portrait.features.search import row_bitmap as bits
 from portrait.features.search.conditions import NO_CONDITIONS
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.server.catalogue.delta import CatalogueDelta
+from portrait.server.catalogue.growable_array import GrowableArray
 from portrait.server.catalogue.snapshot import CatalogueSnapshots, Selection, Snapshot
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition
@@ -47,7 +48,7 @@ class ReleaseTopics:
             trait.name: self.judge_text(trait.name.replace("_", " ")) | self.judge_text(trait.description)
             for trait in release.traits
         }
-        self._added: WeakKeyDictionary[CatalogueDelta, list[int]] = WeakKeyDictionary()
+        self._added: WeakKeyDictionary[CatalogueDelta, GrowableArray[np.uint64]] = WeakKeyDictionary()
         """Topics of the items added since, by place."""
         self._find_stock = lru_cache(maxsize=64)(self._find_stock_rows)
 
@@ -142,6 +143,8 @@ class ReleaseTopics:
             min_age: the shopper is at least so old, by declaration; 0 if nothing is declared.
         """
         withheld = self.policy.find_withheld(RECOMMENDATION_USES, min_age) & self.policy.aged
+        if not withheld:
+            return None
         stock, has_stock = self._find_stock(withheld)
         added = self._judge_added(catalogue.delta, catalogue.delta_rows) & np.uint64(withheld) != 0
         if not has_stock and not added.any():
@@ -155,9 +158,13 @@ class ReleaseTopics:
 
     def _judge_added(self, delta: CatalogueDelta, count: int) -> NDArray[np.uint64]:
         """`[count]`: topics of the first items of a delta; each is judged once, as places never change."""
-        known = self._added.setdefault(delta, [])
-        known += [self.judge_item(delta.item(place)) for place in range(len(known), count)]
-        return np.array(known[:count], dtype=np.uint64)
+        known = self._added.get(delta)
+        if known is None:
+            known = self._added[delta] = GrowableArray(np.empty(0, dtype=np.uint64))
+        if len(known) < count:
+            fresh = [self.judge_item(delta.item(place)) for place in range(len(known), count)]
+            known.append(np.array(fresh, dtype=np.uint64))
+        return known.rows[:count]
 
     def require_open(self, judged: Iterable[tuple[str, int]], withheld: int) -> None:
         """Require that what a caller asks for by name is of no withheld topic.

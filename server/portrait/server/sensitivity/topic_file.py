@@ -81,7 +81,7 @@ class Topic(_Table):
 
 class _TopicFile(_Table):
     extends: bool = True
-    """Whether the topics that Portrait ships count too."""
+    """True if the topics that Portrait ships count too."""
     allow: dict[str, tuple[DataUse, ...]] = {}
     topics: dict[_Name, Topic] = {}
 

@@ -81,6 +81,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "SOURCE and SOURCE open-ecommerce", "benchmarks.explanations.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
+        "sensitive", "recall and precision of the list of sensitive topics", "nothing, or --repository",
+        "benchmarks.sensitive.cli", SERVING,
+    )  # fmt: skip
+    yield Benchmark(
         "traits", "declared traits and coupon redemption against RFM", "SOURCE open-ecommerce",
         "benchmarks.traits.cli", f"{RANKING},demo",
     )  # fmt: skip

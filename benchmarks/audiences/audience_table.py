@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from portrait.features.profiles.interests import MAX_INTERESTS
 from portrait.server.audiences.table import CHUNK_ROWS, TableDescription, encode_key, list_columns, write_description
 from portrait.server.release.release import Release
+from portrait.server.sensitivity.topic_file import read_topic_policy
 from portrait.server.timestamps import to_microseconds
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -47,6 +48,7 @@ def write_table(release: Release, state: str, shoppers: int, seed: int, folder: 
         oldest_as_of=to_microseconds(NOW),
         newest_as_of=to_microseconds(NOW),
         state=state,
+        policy=read_topic_policy(None).identity,
     )
     width = len(encode_key(format_shopper_id(0)))
     columns = {

@@ -35,13 +35,14 @@ from portrait.server.runtime.orphans import run_reaping_orphans
 from portrait.server.runtime.signals import cancel_on_signals, ignore_hangup
 from portrait.server.runtime.tracing import TracingError, start_tracing
 from portrait.server.search.errors import IndexStorageError
+from portrait.server.sensitivity.topic_file import TopicsError
 from portrait.server.settings import Settings
 from portrait.server.storage.store import StoreError
 from portrait.server.triton import TritonError
 
 _STARTUP_ERRORS = (
     AccessError, IndexStorageError, OSError, PortraitError, ProcessError, ReleaseError, RulesError, StoreError,
-    TableBuildError, TlsError, TracingError, TrafficError, TritonError, UnlistedMethod,
+    TableBuildError, TlsError, TopicsError, TracingError, TrafficError, TritonError, UnlistedMethod,
 )  # fmt: skip
 """Expected errors of a start: one log line reports them, without a traceback."""
 

@@ -16,6 +16,7 @@ from portrait.server.rollout.extras import connect_to_fleet
 from portrait.server.rollout.rollout import Rollout
 from portrait.server.rollout.traffic_sources import FileTraffic, TrafficSource
 from portrait.server.search.open import open_collections
+from portrait.server.sensitivity.topic_file import TopicPolicy, read_topic_policy
 from portrait.server.settings import Settings
 from portrait.server.storage.open import open_state
 from portrait.server.storage.store import Store
@@ -51,6 +52,8 @@ class Backends:
     archive: ArchivedReleases | None
     triton: EmbeddedTriton | SupervisedTriton | TritonFleet
     triton_version: str
+    policy: TopicPolicy
+    """The sensitive topics."""
     open_index: OpenIndex | None
     """Opens the index of a release in the engine that the settings name; None if they name none."""
 
@@ -64,9 +67,10 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
         supervised: whether another process loads releases into the Triton.
 
     Raises:
-        OSError, IndexStorageError, PortraitError, ReleaseError, StoreError, TrafficError, TritonError: the store, the
-            index or Triton can't be used, or there is nothing to serve.
+        OSError, IndexStorageError, PortraitError, ReleaseError, StoreError, TopicsError, TrafficError, TritonError: the
+            store, the topics, the index or Triton can't be used, or there is nothing to serve.
     """
+    policy = read_topic_policy(settings.sensitive)
     fleet = await open_fleet(settings, closing)
     traffic = fleet or FileTraffic(settings.repository)
     if settings.release is None:
@@ -76,7 +80,8 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
     archive = open_archived_releases(settings)
     open_index = await _open_index(settings, closing)
     triton = await _open_triton(settings, closing, supervised)
-    return Backends(store, traffic, fleet, archive, triton, await _read_triton_version(triton.urls), open_index)
+    version = await _read_triton_version(triton.urls)
+    return Backends(store, traffic, fleet, archive, triton, version, policy, open_index)
 
 
 async def open_fleet(settings: Settings, closing: AsyncExitStack) -> "Fleet | None":
@@ -130,7 +135,7 @@ async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExi
     async def open_engine(release: int) -> Engine:
         if backends.archive is not None:
             await backends.archive.obtain(release)
-        return await Engine.open(
+        engine = await Engine.open(
             settings.repository,
             release,
             triton.urls,
@@ -138,7 +143,10 @@ async def load_rollout(settings: Settings, backends: Backends, closing: AsyncExi
             is_running,
             settings.triton_hedge_seconds,
             backends.open_index,
+            backends.policy,
         )
+        _log.info("topics_judged", release=release, items=engine.topics.count_items())
+        return engine
 
     rollout = Rollout(backends.traffic, backends.store, triton, open_engine)
     await rollout.begin(settings.release)

@@ -1,4 +1,7 @@
-"""Demographics that shoppers declare, in bands. They are only shown: no model, statistic or summary uses them."""
+"""Demographics that shoppers declare, in bands. No model, statistic or summary uses them.
+
+They are shown, regions find audiences, and ages open the topics that need one.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,6 +49,11 @@ def find_age_band(age: int) -> str:
         age: 0 or more.
     """
     return _MIN_AGES[max(first for first in _MIN_AGES if first <= age)]
+
+
+def find_first_age(age_band: str) -> int:
+    """Find the first age of a band; 0 for an unknown one."""
+    return next((first for first, band in _MIN_AGES.items() if band == age_band), 0)
 
 
 def select_demographics(declared: Demographics | None, as_of: datetime | None) -> Demographics | Absence:

@@ -35,6 +35,8 @@ from portrait.server.inference.triton import TritonModels, UnhealthyModel
 from portrait.server.inference.triton_server import READY_SECONDS
 from portrait.server.release.release import OpenIndex, Release
 from portrait.server.runtime.cooperation import run_in_steps
+from portrait.server.sensitivity.release_topics import ReleaseTopics
+from portrait.server.sensitivity.topic_file import NO_TOPICS, TopicPolicy
 from portrait.server.triton.configuration import instances
 
 SHORT_ROWS = 20_000
@@ -61,6 +63,7 @@ class Engine:
         catalogues: the items of the release, and those changed since.
         text_cache_bytes: memory for embeddings of texts.
         text_instances: assumed instances of the text encoder in Triton, until `count_instances` asks Triton.
+        topics: what of a shopper is withheld; None withholds nothing.
     """
 
     def __init__(
@@ -70,8 +73,10 @@ class Engine:
         catalogues: Catalogues,
         text_cache_bytes: int,
         text_instances: int,
+        topics: ReleaseTopics | None = None,
     ) -> None:
         self.release = release
+        self.topics = topics or ReleaseTopics(NO_TOPICS, release)
         self.texts = TextEncoder(models, release, text_cache_bytes, text_instances)
         self._models = models
         self.catalogues = catalogues
@@ -108,6 +113,7 @@ class Engine:
         is_triton_running: Callable[[], bool] | None = None,
         hedge_seconds: float | None = None,
         open_remote_index: OpenIndex | None = None,
+        policy: TopicPolicy = NO_TOPICS,
     ) -> "Engine":
         """Open a release whose graphs are loaded in one or more Triton servers.
 
@@ -119,6 +125,7 @@ class Engine:
             is_triton_running: tells whether Triton's process runs; None where that is not known.
             hedge_seconds: a call without an answer for so long goes to a second server as well; None for never.
             open_remote_index: opens the index in which another process searches the nearest items; None for none.
+            policy: the sensitive topics.
 
         Raises:
             ReleaseError: the release is missing or damaged, or not in that index.
@@ -127,6 +134,7 @@ class Engine:
         """
         loaded = await asyncio.to_thread(Release.load, repository, release, open_remote_index)
         catalogues = await asyncio.to_thread(Catalogues, loaded)
+        topics = await asyncio.to_thread(ReleaseTopics, policy, loaded)
         models = TritonModels(
             triton_urls,
             release,
@@ -135,7 +143,7 @@ class Engine:
             is_triton_running,
             hedge_seconds,
         )
-        return cls(loaded, models, catalogues, text_cache_bytes, instances(repository, "text_encoder"))
+        return cls(loaded, models, catalogues, text_cache_bytes, instances(repository, "text_encoder"), topics)
 
     async def close(self) -> None:
         """Close the connection to Triton."""

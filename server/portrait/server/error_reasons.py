@@ -60,6 +60,8 @@ class ErrorReason(StrEnum):
     """The release or the audience table of the page token no longer exists."""
     STATISTICS_MISSING = "STATISTICS_MISSING"
     """The release lacks the statistics of profiles that labels need."""
+    SENSITIVE_TOPIC = "SENSITIVE_TOPIC"
+    """The request names something of a sensitive topic that the operator has not allowed for it."""
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
     """The entry exceeds the limits of one batch; send it in another call."""
     CALL_TOO_EXPENSIVE = "CALL_TOO_EXPENSIVE"

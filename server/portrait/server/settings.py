@@ -180,6 +180,11 @@ class Settings(BaseSettings):
         description="TOML file of the shop's rules for recommendations: what is not shown, boosted, limited or pinned. "
         "Unset means none.",
     )
+    sensitive: Path | None = Field(
+        None,
+        description="TOML file of sensitive topics, which adds to those that Portrait ships or replaces them, and says "
+        "what is allowed. Unset means those that Portrait ships, with nothing allowed.",
+    )
     access: Path | None = Field(
         None,
         description="TOML file of the callers who may call, and with which scopes; what it does not allow is refused. "

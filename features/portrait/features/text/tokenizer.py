@@ -49,6 +49,14 @@ class TextTokenizer:
         """One more than the highest token id."""
         return 1 + max(self._tokenizer.get_vocab().values(), default=-1)
 
+    def knows_word(self, word: str) -> bool:
+        """Tell whether the vocabulary has a word as one token, which common words are.
+
+        Args:
+            word: in lower case.
+        """
+        return self._tokenizer.token_to_id(word) is not None
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, unpadded, at most `MAX_TOKENS`. Releases the GIL while it works."""
         heads = [_cut_head(text) for text in texts]

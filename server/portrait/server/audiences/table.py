@@ -62,6 +62,8 @@ class TableDescription:
     newest_as_of: int
     state: str
     """Identity of the store whose events these are: `last_arrival` and `last_forgotten` count in it."""
+    policy: str = ""
+    """Identity of the sensitive topics that were withheld; rows under others do not fit."""
     last_forgotten: int = 0
     """The last time that a shopper was forgotten before the table was begun: who was later may still stand in it."""
 

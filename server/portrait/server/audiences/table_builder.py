@@ -37,6 +37,7 @@ from portrait.server.engine import Engine
 from portrait.server.identities import list_ids
 from portrait.server.profiles.compute import compute_profile
 from portrait.server.profiles.profile import Profile
+from portrait.server.sensitivity.release_topics import AUDIENCE_USES
 from portrait.server.storage.histories import read_history
 from portrait.server.storage.private_files import make_private_folder
 from portrait.server.storage.store import Store
@@ -76,12 +77,15 @@ class _BuildPlan:
     """ISO 8601; None for the moment at which each profile is computed."""
     state: str
     """Identity of the store."""
+    policy: str = ""
+    """Identity of the sensitive topics."""
     last_forgotten: int = 0
     """Number of the last deletion before the build, which may have read events of shoppers forgotten later."""
 
     def is_continued_by(self, other: "_BuildPlan") -> bool:
         """Tell whether the parts written under the other plan are parts of this one."""
-        return (self.base, self.as_of, self.state) == (other.base, other.as_of, other.state)
+        mine = (self.base, self.as_of, self.state, self.policy)
+        return mine == (other.base, other.as_of, other.state, other.policy)
 
     def write(self, path: Path) -> None:
         """Write as JSON."""
@@ -127,6 +131,8 @@ async def build_table(
         make_private_folder(private)
     with _lock_folder(folder):
         base = None if full else snapshots.open_newest(engine.release.identity)
+        if base is not None and base.description.policy != engine.topics.policy.identity:
+            base = None  # its rows tell what may not be told now, or lack what may
         last_snapshot = max(snapshots.list_numbers(engine.release.identity), default=0)
         run = _TableBuild(engine, store, permitted, base, last_snapshot, folder / _BUILD_FOLDER)
         return await run.run(snapshots, as_of, tell)
@@ -167,6 +173,7 @@ class _TableBuild:
                 last_arrival=await self._store.last_arrival(),
                 as_of=as_of.isoformat() if as_of else None,
                 state=self._store.identity,
+                policy=self._engine.topics.policy.identity,
                 last_forgotten=await self._store.last_forgotten(),
             )
         )
@@ -247,11 +254,16 @@ class _TableBuild:
         await asyncio.to_thread(write_table, profiles, self._describe_table(0, 0), folder)
 
     async def _compute_profile(self, shopper_ids: Sequence[str], as_of: datetime | None) -> Profile | None:
-        """Compute a profile as GetProfile does; None if no event was recorded up to the moment."""
+        """Compute a profile as GetProfile does, for audiences; None if no event was recorded up to the moment.
+
+        Nobody's age is looked up: a table outlives a declaration.
+        """
         history = await read_history(self._store, shopper_ids, as_of)
         if not history.events:
             return None
-        return await compute_profile(self._engine, history.events, history.as_of, fields=_FIELDS, deadline=None)
+        return await compute_profile(
+            self._engine, history.events, history.as_of, fields=_FIELDS, deadline=None, uses=AUDIENCE_USES
+        )
 
     async def _find_unchanged(self, base: AudienceTable, changed: list[str]) -> Rows:
         """Find the rows to keep: their shoppers have no new events, still give consent, and were not forgotten."""
@@ -279,5 +291,6 @@ class _TableBuild:
             oldest_as_of=0,
             newest_as_of=0,
             state=self._store.identity,
+            policy=self._engine.topics.policy.identity,
             last_forgotten=last_forgotten,
         )

@@ -96,6 +96,16 @@ class Snapshot:
         return int(np.count_nonzero(self._live_delta_rows))
 
     @property
+    def delta(self) -> CatalogueDelta:
+        """The items added since the release, deleted ones included; it may have grown since the snapshot."""
+        return self._added
+
+    @property
+    def delta_rows(self) -> int:
+        """Number of the rows of the delta."""
+        return len(self._live_delta_rows)
+
+    @property
     def search_milliseconds(self) -> float | None:
         """Milliseconds of a search of the nearest items of the release; None if they were not measured."""
         return self._stock.release.manifest.search_milliseconds

@@ -24,6 +24,7 @@ from portrait.server.profiles.compute import InterestCounterfactual, compute_pro
 from portrait.server.profiles.profile import ModelOutputs, Profile
 from portrait.server.recommendation.ranking import RankedItem, Ranking, RankRequest, rank
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
+from portrait.server.sensitivity.release_topics import EXPLANATION_USES, PROFILE_USES
 
 MAX_WORDS = 64
 """Words of a title that are left out in turn."""
@@ -113,7 +114,13 @@ async def explain_recommendation(
         request: for whom; its candidates are not looked at.
         item: of the request's catalogue.
         deadline: `loop.time()` at which the caller's time is up; None if never.
+
+    Raises:
+        FailedPrecondition: the item is of a topic that may not be explained to the shopper.
     """
+    topics, snapshots = engine.topics, engine.snapshots
+    withheld = topics.policy.find_withheld(EXPLANATION_USES, request.min_age)
+    topics.require_open([("item_id", topics.judge_item(item))], withheld)
 
     async def ranking(history: Sequence[Event], *candidates: Item) -> Ranking:
         return await rank(engine, replace(request, history=history, candidates=candidates), deadline=deadline)
@@ -123,10 +130,14 @@ async def explain_recommendation(
 
     whole = await ranking(request.history, Item(item.item_id, ""))
     events, items = await _compute_effects(engine, request.history, whole.items[0].score, score)
+
+    def is_open(event: Event) -> bool:
+        return not topics.judge_event(event, snapshots) & withheld
+
     return RankingExplanation(
         ranked_item=whole.items[0],
-        events=events,
-        items=items,
+        events=[each for each in events if is_open(each.event)],
+        items=[each for each in items if all(map(is_open, each.events))],
         words=await _explain_words(item, lambda *candidates: ranking(request.history, *candidates)),
         release=whole.release,
         event_count=whole.event_count,
@@ -167,7 +178,13 @@ def remove_words(item: Item, words: Sequence[str]) -> Item:
 
 
 async def explain_profile(
-    engine: Engine, history: Sequence[Event], as_of: datetime, part: ProfilePart, *, deadline: float | None
+    engine: Engine,
+    history: Sequence[Event],
+    as_of: datetime,
+    part: ProfilePart,
+    *,
+    deadline: float | None,
+    min_age: int = 0,
 ) -> ProfileExplanation:
     """Explain a profile or a part of it.
 
@@ -177,13 +194,16 @@ async def explain_profile(
         as_of: the moment of the profile.
         part: what of it.
         deadline: `loop.time()` at which the caller's time is up; None if never.
+        min_age: the shopper is at least so old, by declaration; 0 if nothing is declared.
 
     Raises:
         NotFound: the profile does not say what is to be explained.
     """
+    topics, uses = engine.topics, PROFILE_USES | EXPLANATION_USES
+    history = await topics.select_usable(history, engine.snapshots, topics.policy.find_withheld(uses, min_age))
     fields = frozenset({"traits" if part.trait else "interests" if part.interest else "embedding"})
 
-    whole = await compute_profile(engine, history, as_of, fields=fields, deadline=deadline)
+    whole = await compute_profile(engine, history, as_of, fields=fields, deadline=deadline, uses=uses, min_age=min_age)
     read = _make_reader(whole, part)
     inferred = any(each.inferred for each in whole.interests if each.category_path == part.interest)
 

@@ -1,7 +1,7 @@
 """Profiling: what a history says, by a release."""
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -21,6 +21,8 @@ from portrait.server.profiles.label_interests import EncodedEvents, Label, compu
 from portrait.server.profiles.profile import DEMOGRAPHICS_DENIED, ModelOutputs, Profile, build_profile
 from portrait.server.release.traits import TraitValue, values
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
+from portrait.server.sensitivity.release_topics import PROFILE_USES, ReleaseTopics
+from portrait.server.sensitivity.topic_file import DataUse
 
 Vector = NDArray[np.float32]
 
@@ -28,6 +30,8 @@ MAX_INLINE_EVENTS = 128
 """A history of more is worked on in a thread, so that it does not hold up other requests."""
 _MAX_INLINE_CHARACTERS = 8_192
 """So is one with longer queries in all: reading their words takes as long as events do."""
+SENSITIVE = "it is of a sensitive topic that the operator has not allowed"
+"""Why a trait of such a topic has no probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,10 @@ async def compute_profile(
     labels: LabelQueries = _NO_LABELS,
     allow_degraded: bool = False,
     declared: Demographics | Absence = DEMOGRAPHICS_DENIED,
+    uses: frozenset[DataUse] = PROFILE_USES,
+    min_age: int = 0,
 ) -> Profile:
-    """Compute the profile of a history.
+    """Compute the profile of a history, as if it lacked the events of topics that are withheld.
 
     Args:
         engine: of the release that says it.
@@ -68,13 +74,41 @@ async def compute_profile(
         labels: what `label_interests` are of.
         allow_degraded: whether an earlier embedding, or none, and absent traits are better than no profile.
         declared: what the shopper declared, or why it is not shown. The models never see it.
+        uses: what the profile is for; a topic that is not allowed for all of them is withheld.
+        min_age: the shopper is at least so old, by declaration; 0 if nothing is declared.
     """
-    labels = labels if "label_interests" in fields else _NO_LABELS
-    asked = await run_models(
+    topics, snapshots = engine.topics, engine.snapshots
+    withheld = topics.policy.find_withheld(uses, min_age)
+    history = await topics.select_usable(history, snapshots, withheld)
+    labels = await _withhold_examples(engine, labels, uses) if "label_interests" in fields else _NO_LABELS
+    outputs = await run_models(
         engine, history, as_of, fields=fields, deadline=deadline, labels=labels, allow_degraded=allow_degraded
     )
-    work = build_profile(history, as_of, engine.snapshots.item, engine.release, fields, asked, declared)
+    outputs = replace(outputs, traits=_withhold_traits(topics, outputs.traits, withheld))
+    work = build_profile(
+        history, as_of, snapshots.item, engine.release, fields, outputs, declared,
+        is_withheld=lambda path: bool(topics.judge_path(path) & withheld),
+    )  # fmt: skip
     return run_to_completion(work) if _is_short(history) else await run_in_steps(work)
+
+
+def _withhold_traits(topics: ReleaseTopics, traits: Sequence[TraitValue], withheld: int) -> list[TraitValue]:
+    """Take the probability from each trait of a withheld topic."""
+    return [
+        replace(each, probability=None, absent=SENSITIVE) if topics.judge_trait(each.trait.name) & withheld else each
+        for each in traits
+    ]
+
+
+async def _withhold_examples(engine: Engine, labels: LabelQueries, uses: frozenset[DataUse]) -> LabelQueries:
+    """Take the events of withheld topics from the examples of labels, each once; nobody's age is asked for."""
+    withheld, snapshots = engine.topics.policy.find_withheld(uses, 0), engine.snapshots
+    distinct = {id(example): example for _, examples in labels.examples for example in examples}
+    usable = {
+        key: (await engine.topics.select_usable(events, snapshots, withheld), moment)
+        for key, (events, moment) in distinct.items()
+    }
+    return replace(labels, examples=[(name, [usable[id(each)] for each in those]) for name, those in labels.examples])
 
 
 def _is_short(history: Sequence[Event]) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from portrait.features.events import Event, Item
 from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.features.profiles.evidence import Evidence
-from portrait.features.profiles.interests import Interest, compute_interests
+from portrait.features.profiles.interests import Interest, Path, compute_interests
 from portrait.features.profiles.keywords import WeightedKeyword, compute_keywords_in_steps
 from portrait.features.profiles.price_bands import PriceBand, compute_price_bands
 from portrait.features.profiles.sentences import Sentence
@@ -101,6 +101,7 @@ def build_profile(
     fields: frozenset[str],
     outputs: ModelOutputs,
     declared: Demographics | Absence = DEMOGRAPHICS_DENIED,
+    is_withheld: Callable[[Path], bool] = lambda _: False,
 ) -> Generator[None, None, Profile]:
     """Compute the requested fields of a profile, and no others.
 
@@ -115,6 +116,7 @@ def build_profile(
         fields: names of the requested fields.
         outputs: outputs of the models.
         declared: the shopper's demographics, or why they are not shown. No other field uses them.
+        is_withheld: tells whether a node of the taxonomy may not be named; what was inferred may lead to such nodes.
     """
     population = release.population
     evidence = Evidence.from_history(history, as_of, item, population.interest_dynamics if population else None)
@@ -125,6 +127,8 @@ def build_profile(
             yield
             result = compute(evidence, release)
             parts[name] = (yield from result) if isinstance(result, Generator) else result
+    if isinstance(interests := parts.get("interests"), list):
+        parts["interests"] = [each for each in interests if not is_withheld(each.category_path)]
     yield
     if outputs.labels:
         arguments = (

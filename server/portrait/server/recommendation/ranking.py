@@ -25,6 +25,7 @@ from portrait.server.recommendation.candidates import compute_features, generate
 from portrait.server.recommendation.diversity import limit_categories
 from portrait.server.recommendation.fallback_ranking import compute_fallback_scores, generate_fallback_candidates
 from portrait.server.recommendation.rule_plan import NO_RULES, RulePlan, ShopRules
+from portrait.server.recommendation.withholding import bar_unshown, select_usable
 from portrait.server.runtime.cooperation import run_in_steps, run_in_thread, run_waiting
 
 _QUICK_MILLISECONDS = 3.0
@@ -43,6 +44,8 @@ class RankingRequest:
     as_of: datetime
     catalogue: str = DEFAULT_CATALOGUE
     query: str = ""
+    min_age: int = 0
+    """The shopper is at least so old, by declaration; 0 if nothing is declared."""
     allow_degraded: bool = False
     """True if a response without the models is better than none."""
 
@@ -103,18 +106,21 @@ async def recommend(engine: Engine, request: RecommendRequest, *, deadline: floa
         NotFound: there is no such catalogue.
         Unavailable: the nearest items are searched in another process, which does not answer.
     """
+    usable = await select_usable(engine, request.history, request.min_age)
     if not request.allow_degraded:
-        return await _recommend(engine, request, deadline)
-    without_models = partial(_recommend_fallback, engine, request)
-    return await engine.fallback.answer(partial(_recommend, engine, request), without_models, deadline)
+        return await _recommend(engine, request, usable, deadline)
+    without_models = partial(_recommend_fallback, engine, request, usable)
+    return await engine.fallback.answer(partial(_recommend, engine, request, usable), without_models, deadline)
 
 
-async def _recommend(engine: Engine, request: RecommendRequest, deadline: float | None) -> Ranking:
+async def _recommend(
+    engine: Engine, request: RecommendRequest, usable: Sequence[Event], deadline: float | None
+) -> Ranking:
     catalogue = engine.catalogues[request.catalogue].now
-    shopper = await _encode_shopper(engine, request, deadline)
+    shopper = await _encode_shopper(engine, request, usable, deadline)
     left_out = request.history if request.exclude_seen else ()
     history = summarise_shopper(shopper, catalogue, request.as_of)
-    plan = request.rules.plan(catalogue, request.history, request.query, request.as_of)
+    plan = _plan(engine, catalogue, request)
     generate = partial(
         generate_candidates, catalogue, shopper, history, request.k, request.filter, left_out,
         request.max_per_category, plan,
@@ -123,12 +129,20 @@ async def _recommend(engine: Engine, request: RecommendRequest, deadline: float 
     count = len(chosen.items) if request.max_per_category or (plan and plan.needs_all) else request.k
     boosts = plan.compute_boosts(catalogue, chosen.numbers) if plan else None
     ordered = await _rank_candidates(engine, chosen, shopper, history, request, count, deadline, boosts)
-    return _make_ranking(engine, _arrange(catalogue, ordered, request, plan), request)
+    return _make_ranking(engine, _arrange(catalogue, ordered, request, plan), usable)
 
 
-async def _encode_shopper(engine: Engine, request: RankingRequest, deadline: float | None) -> Shopper:
+def _plan(engine: Engine, catalogue: Snapshot, request: RecommendRequest) -> RulePlan | None:
+    """Plan the shop's rules, and what is barred beside them."""
+    plan = request.rules.plan(catalogue, request.history, request.query, request.as_of)
+    return bar_unshown(engine, catalogue, plan, request.min_age)
+
+
+async def _encode_shopper(
+    engine: Engine, request: RankingRequest, usable: Sequence[Event], deadline: float | None
+) -> Shopper:
     """Encode the shopper who asks; the query in general language too, where other things than products are searched."""
-    encoding = engine.shoppers.encode(request.history, request.query, request.as_of, engine.snapshots, deadline)
+    encoding = engine.shoppers.encode(usable, request.query, request.as_of, engine.snapshots, deadline)
     if request.catalogue == DEFAULT_CATALOGUE or not normalise_text(request.query):
         return await encoding
     query = engine.texts.encode([request.query], deadline, "sentence_embedding")
@@ -155,15 +169,15 @@ def _is_quick(catalogue: Snapshot, request: RecommendRequest, left_out: int) -> 
     return catalogue.search_milliseconds is not None and searches * catalogue.search_milliseconds <= _QUICK_MILLISECONDS
 
 
-def _recommend_fallback(engine: Engine, request: RecommendRequest) -> Ranking | None:
+def _recommend_fallback(engine: Engine, request: RecommendRequest, usable: Sequence[Event]) -> Ranking | None:
     """Rank without the models; None if the query's embedding is unknown, as no item could match the query."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    shopper = engine.shoppers.encode_cached(request.history, request.query, request.as_of, snapshots)
+    shopper = engine.shoppers.encode_cached(usable, request.query, request.as_of, snapshots)
     if shopper is None:
         return None
     left_out = request.history if request.exclude_seen else ()
     history = summarise_shopper(shopper, catalogue, request.as_of)
-    plan = request.rules.plan(catalogue, request.history, request.query, request.as_of)
+    plan = _plan(engine, catalogue, request)
     chosen = generate_fallback_candidates(
         catalogue, shopper, history, request.k, request.filter, left_out, request.max_per_category, plan
     )
@@ -172,7 +186,7 @@ def _recommend_fallback(engine: Engine, request: RecommendRequest) -> Ranking | 
         scores += plan.compute_boosts(catalogue, chosen.numbers)
     ranked = [RankedItem(item, score, 0.0, 0.0) for item, score in zip(chosen.items, scores.tolist(), strict=True)]
     ranked.sort(key=lambda each: (-each.score, each.item.item_id))
-    return _make_ranking(engine, _arrange(catalogue, ranked, request, plan), request, degraded=True)
+    return _make_ranking(engine, _arrange(catalogue, ranked, request, plan), usable, degraded=True)
 
 
 def _arrange(
@@ -203,15 +217,16 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
     Raises:
         NotFound: there is no such catalogue.
     """
+    usable = await select_usable(engine, request.history, request.min_age)
     if not request.allow_degraded:
-        return await _rank(engine, request, deadline)
-    without_models = partial(_rank_fallback, engine, request)
-    return await engine.fallback.answer(partial(_rank, engine, request), without_models, deadline)
+        return await _rank(engine, request, usable, deadline)
+    without_models = partial(_rank_fallback, engine, request, usable)
+    return await engine.fallback.answer(partial(_rank, engine, request, usable), without_models, deadline)
 
 
-async def _rank(engine: Engine, request: RankRequest, deadline: float | None) -> Ranking:
+async def _rank(engine: Engine, request: RankRequest, usable: Sequence[Event], deadline: float | None) -> Ranking:
     catalogue = engine.catalogues[request.catalogue].now
-    shopper = await _encode_shopper(engine, request, deadline)
+    shopper = await _encode_shopper(engine, request, usable, deadline)
     work = _group_duplicates(request.candidates)
     copies, distinct = run_to_completion(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
     known = await _collect_candidates(engine, catalogue, list(distinct.values()), deadline)
@@ -222,13 +237,13 @@ async def _rank(engine: Engine, request: RankRequest, deadline: float | None) ->
     ranked = [each for each in once for _ in range(by_words.get(id(each.item), copies[each.item.item_id,]))]
     unknown = (item for item in request.candidates if not item.title and catalogue.row(item.item_id) is None)
     ranked.extend(RankedItem(item, 0.0, 0.0, 0.0) for item in unknown)
-    return _make_ranking(engine, ranked, request)
+    return _make_ranking(engine, ranked, usable)
 
 
-def _rank_fallback(engine: Engine, request: RankRequest) -> Ranking:
+def _rank_fallback(engine: Engine, request: RankRequest, usable: Sequence[Event]) -> Ranking:
     """Rank without the models; equal scores keep the caller's order, as do all if the query has no known embedding."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    shopper = engine.shoppers.encode_cached(request.history, request.query, request.as_of, snapshots)
+    shopper = engine.shoppers.encode_cached(usable, request.query, request.as_of, snapshots)
     score: dict[str, float] = {}
     if shopper is not None:
         rows = [row for item in request.candidates if (row := catalogue.row(item.item_id)) is not None]
@@ -239,7 +254,7 @@ def _rank_fallback(engine: Engine, request: RankRequest) -> Ranking:
         for item in request.candidates
     ]
     ranked.sort(key=lambda each: (each.item.item_id not in score, -each.score))
-    return _make_ranking(engine, ranked, request, degraded=True)
+    return _make_ranking(engine, ranked, usable, degraded=True)
 
 
 async def _collect_candidates(
@@ -306,6 +321,6 @@ async def _rank_candidates(
 
 
 def _make_ranking(
-    engine: Engine, items: list[RankedItem], request: RankingRequest, *, degraded: bool = False
+    engine: Engine, items: list[RankedItem], usable: Sequence[Event], *, degraded: bool = False
 ) -> Ranking:
-    return Ranking(items, engine.release.number, min(len(request.history), MAX_REMEMBERED_EVENTS), degraded)
+    return Ranking(items, engine.release.number, min(len(usable), MAX_REMEMBERED_EVENTS), degraded)

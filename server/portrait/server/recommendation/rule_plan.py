@@ -3,7 +3,7 @@
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -142,6 +142,20 @@ class RulePlan:
         moved = [(name, items.holds(catalogue, rows)) for name, items, _ in self.boosts]
         moved += [(name, np.isin(rows, pinned)) for name, pinned, _ in self.pins]
         return [tuple(name for name, held in moved if held[place]) for place in range(len(rows))]
+
+
+def bar_also(plan: RulePlan | None, unshown: Selection | None) -> RulePlan | None:
+    """Have a plan bar a set of rows as well; None if nothing is planned.
+
+    Args:
+        plan: the shop's rules for the request; None without any.
+        unshown: rows that are not shown; None for none.
+    """
+    if unshown is None:
+        return plan
+    if plan is None:
+        return RulePlan(_NO_ROWS, [unshown], (), (), ())
+    return replace(plan, barred=[*plan.barred, unshown])
 
 
 class ShopRules:

@@ -19,6 +19,7 @@ from portrait.server.recommendation.rule_plan import NO_RULES, RulePlan, ShopRul
 from portrait.server.recommendation.shelf_evidence import ShelfEvidence
 from portrait.server.recommendation.shelf_inputs import ShelfEntry, ShelfInputs
 from portrait.server.recommendation.shelf_sources import SOURCES
+from portrait.server.recommendation.withholding import bar_unshown, select_usable
 from portrait.server.rules.file import Placement
 from portrait.server.runtime.cooperation import run_in_thread, run_waiting
 
@@ -46,6 +47,8 @@ class ShelfRequest:
     filter: Filter = field(default_factory=Filter)
     exclude_seen: bool = False
     rules: ShopRules = NO_RULES
+    min_age: int = 0
+    """The shopper is at least so old, by declaration; 0 if nothing is declared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +87,17 @@ async def fill_shelf(engine: Engine, request: ShelfRequest) -> Shelf:
     """
     _require_fitting(request)
     catalogue = engine.catalogues[request.catalogue].now
+    usable = await select_usable(engine, request.history, request.min_age)
     plan = request.rules.plan(catalogue, request.history, "", request.as_of, request.kind)
-    work = partial(_fill, engine, catalogue, request, plan)
+    plan = bar_unshown(engine, catalogue, plan, request.min_age)
+    work = partial(_fill, engine, catalogue, request, usable, plan)
     if request.kind is Placement.SIMILAR_ITEMS and catalogue.is_search_remote:
         items = await run_waiting(work)
     elif len(catalogue) * max(1, len(request.item_ids)) > SHORT_ROWS or len(request.history) > _FEW_EVENTS:
         items = await run_in_thread(work)
     else:
         items = work()
-    return Shelf(items, engine.release.number, len(request.history))
+    return Shelf(items, engine.release.number, len(usable))
 
 
 def _require_fitting(request: ShelfRequest) -> None:
@@ -106,14 +111,16 @@ def _require_fitting(request: ShelfRequest) -> None:
         raise InvalidRequest(broken)
 
 
-def _fill(engine: Engine, catalogue: Snapshot, request: ShelfRequest, plan: RulePlan | None) -> list[ShelfItem]:
+def _fill(
+    engine: Engine, catalogue: Snapshot, request: ShelfRequest, usable: Sequence[Event], plan: RulePlan | None
+) -> list[ShelfItem]:
     wanted = replace(request.filter, exclude_item_ids=[*request.filter.exclude_item_ids, *request.item_ids])
     inputs = ShelfInputs(
         engine.release,
         catalogue,
         select_allowed(catalogue, wanted, request.history if request.exclude_seen else (), plan),
         _find_anchors(catalogue, request.item_ids),
-        request.history,
+        usable,
         request.as_of,
         max(NEAREST_CANDIDATES, request.k),
         plan,

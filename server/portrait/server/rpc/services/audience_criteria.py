@@ -19,6 +19,7 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, InvalidRequest, NotFound, Violation
 from portrait.server.profiles.customer_value import ValueSegment, ValueTier
 from portrait.server.rpc.services.messages import datetime_from_message
+from portrait.server.sensitivity.release_topics import AUDIENCE_USES
 from portrait.v1 import audience_service_pb2, customer_value_pb2
 
 _TIERS = {getattr(customer_value_pb2, f"VALUE_TIER_{tier.name}"): tier for tier in ValueTier}
@@ -42,7 +43,8 @@ async def audience_of(message: audience_service_pb2.Audience, engine: Engine, de
     Raises:
         InvalidRequest: fields of a criterion contradict each other, or there is no criterion.
         NotFound: the release has no such trait.
-        FailedPrecondition: a criterion has labels, but the release lacks the statistics to compare them with.
+        FailedPrecondition: a criterion has labels, but the release lacks the statistics to compare them with; or it is
+            of a sensitive topic.
     """
     if not message.criteria and not message.HasField("look_alike"):
         raise InvalidRequest([Violation("audience", "sent neither criteria nor `look_alike`; one of both is required")])
@@ -87,8 +89,12 @@ async def _read_interest(
             "labels are held against statistics, which the release has not; export it again",
             ErrorReason.STATISTICS_MISSING,
         )
-    labels = await engine.texts.encode(list(message.labels), deadline) if message.labels else ()
     paths = [tuple(category.names) for category in message.categories]
+    topics, at = engine.topics, f"{path}.interest"
+    judged = [(f"{at}.categories[{place}]", topics.judge_path(each)) for place, each in enumerate(paths)]
+    judged += [(f"{at}.labels[{place}]", topics.judge_text(each)) for place, each in enumerate(message.labels)]
+    topics.require_open(judged, topics.policy.find_withheld(AUDIENCE_USES, 0))
+    labels = await engine.texts.encode(list(message.labels), deadline) if message.labels else ()
     return InterestCriterion(paths, message.min_weight, list(labels), message.min_percentile)
 
 
@@ -103,6 +109,8 @@ async def _read_trait(
     if trait.absent:
         reason = f"the release has not learnt this trait: {trait.absent}"
         raise NotFound(f"{path}.trait.name", reason, ErrorReason.TRAIT_ABSENT)
+    topics, withheld = engine.topics, engine.topics.policy.find_withheld(AUDIENCE_USES, 0)
+    topics.require_open([(f"{path}.trait.name", topics.judge_trait(message.name))], withheld)
     max_probability = message.max_probability if message.HasField("max_probability") else 1.0
     return TraitCriterion(message.name, message.min_probability, max_probability)
 

@@ -109,11 +109,16 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
                     ErrorReason.PAGE_TOKEN_EXPIRED,
                     "page_token",
                 )
-            return table
-        table = await asyncio.to_thread(self._snapshots.open_newest, release.identity)
+        else:
+            table = await asyncio.to_thread(self._snapshots.open_newest, release.identity)
         if table is None:
             raise FailedPrecondition(
                 f"there is no audience table of release {release.number}; `portrait build-audience-table` makes one",
+                ErrorReason.AUDIENCE_TABLE_MISSING,
+            )
+        if table.description.policy != engine.topics.policy.identity:
+            raise FailedPrecondition(
+                "the audience table withholds other sensitive topics; `portrait build-audience-table` makes a new one",
                 ErrorReason.AUDIENCE_TABLE_MISSING,
             )
         return table

@@ -28,7 +28,7 @@ from portrait.server.rpc.services.messages import (
     ranked_item_to_message,
     requested_as_of,
 )
-from portrait.server.rpc.services.shoppers import charge_searches, load_history, require_history
+from portrait.server.rpc.services.shoppers import charge_searches, load_history, load_min_age, require_history
 from portrait.server.storage.store import Store
 from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
 
@@ -66,7 +66,13 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             engine = routes.engine_for(request.shopper.shopper_id)
             explained = await explain_recommendation(
                 engine,
-                RankRequest(history.events, history.as_of, catalogue, request.query),
+                RankRequest(
+                    history.events,
+                    history.as_of,
+                    catalogue,
+                    request.query,
+                    min_age=await load_min_age(self._store, self._permissions, request.shopper),
+                ),
                 engine.get_item(catalogue, request.item_id),
                 deadline=current_deadline(),
             )
@@ -100,6 +106,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
                 history.as_of,
                 ProfilePart(interest=tuple(request.interest.names), trait=request.trait),
                 deadline=current_deadline(),
+                min_age=await load_min_age(self._store, self._permissions, request.shopper),
             )
         structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
         return explanation_service_pb2.ExplainProfileResponse(

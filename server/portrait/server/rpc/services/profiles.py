@@ -1,6 +1,5 @@
 """ProfileService: serves profiles of shoppers."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -25,8 +24,15 @@ from portrait.server.rpc.contract.validation import validate
 from portrait.server.rpc.services.batches import BatchEntry, ProfileBatch
 from portrait.server.rpc.services.messages import error_to_message, requested_as_of
 from portrait.server.rpc.services.profile_messages import profile_to_message, select_fields
-from portrait.server.rpc.services.shoppers import charge_searches, count_stored_events, require_history
+from portrait.server.rpc.services.shoppers import (
+    charge_searches,
+    count_stored_events,
+    load_min_age,
+    read_declaration,
+    require_history,
+)
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
+from portrait.server.sensitivity.release_topics import PROFILE_USES
 from portrait.server.storage.store import Store
 from portrait.v1 import profile_pb2, profile_service_pb2, profile_service_pb2_grpc, shopper_pb2
 
@@ -56,6 +62,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         labels = LabelQueries(request.labels, await self._examples(request, as_of))
         with self._registry.routes as routes:
             engine = routes.engine_for(request.shopper.shopper_id)
+            _require_open_labels(engine, request)
             profile = await self._profile(
                 engine, request.shopper, "shopper", as_of, request.fields.paths, request.allow_degraded, labels
             )
@@ -150,6 +157,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             labels=labels or LabelQueries(),
             allow_degraded=allow_degraded,
             declared=await self._declared(shopper_id, as_of, fields),
+            min_age=await load_min_age(self._store, self._permissions, shopper),
         )
         return profile_to_message(profile, shopper_id, fields)
 
@@ -165,5 +173,13 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         shopper_ids = await self._permissions.list_allowing_ids(shopper_id, Purpose.DEMOGRAPHICS)
         if not shopper_ids:
             return DEMOGRAPHICS_DENIED
-        declared = await asyncio.gather(*map(self._store.demographics, shopper_ids))
-        return select_demographics(next((each for each in declared if each is not None), None), as_of)
+        return select_demographics(await read_declaration(self._store, shopper_ids), as_of)
+
+
+def _require_open_labels(engine: Engine, request: profile_service_pb2.GetProfileRequest) -> None:
+    """Require that no label is of a withheld topic; one that needs an age is withheld from whom it is asked of."""
+    topics = engine.topics
+    names = [(f"labels[{place}]", label) for place, label in enumerate(request.labels)]
+    names += [(f"label_examples[{place}].label", each.label) for place, each in enumerate(request.label_examples)]
+    withheld = topics.policy.find_withheld(PROFILE_USES, 0)
+    topics.require_open([(field, topics.judge_text(label)) for field, label in names], withheld)

@@ -19,7 +19,7 @@ from portrait.server.rpc.services.messages import (
     requested_as_of,
 )
 from portrait.server.rpc.services.shelf_messages import SHELF_KINDS, shelf_items_to_messages
-from portrait.server.rpc.services.shoppers import charge_searches, load_history
+from portrait.server.rpc.services.shoppers import charge_searches, load_history, load_min_age
 from portrait.server.rules.file import Placement
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.server.storage.store import Store
@@ -71,6 +71,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     filter=filter_from_message(request.filter),
                     exclude_seen=request.exclude_seen,
                     max_per_category=request.max_per_category,
+                    min_age=await load_min_age(self._store, self._permissions, request.shopper),
                     rules=self._get_rules(),
                     allow_degraded=request.allow_degraded,
                 ),
@@ -103,6 +104,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     candidates=await items_from_messages(
                         [candidate.item for candidate in request.candidates], catalogue
                     ),
+                    min_age=await load_min_age(self._store, self._permissions, request.shopper),
                     allow_degraded=request.allow_degraded,
                 ),
                 deadline=current_deadline(),
@@ -137,6 +139,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     filter=filter_from_message(request.filter),
                     exclude_seen=request.exclude_seen,
                     rules=self._get_rules(),
+                    min_age=await load_min_age(self._store, self._permissions, request.shopper),
                 ),
             )
         structlog.contextvars.bind_contextvars(

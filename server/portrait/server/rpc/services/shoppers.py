@@ -3,6 +3,7 @@
 The functions `charge_…` add units to the current call before the work is done, so that admission control can refuse it.
 """
 
+import asyncio
 from collections.abc import Generator, Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -13,6 +14,7 @@ from portrait.features.profiles.keywords import MAX_KEYWORD_EVENTS
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, search_units
 from portrait.server.consent.consents import Permissions, Purpose
+from portrait.server.demographics import Demographics, find_first_age
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, NotFound
 from portrait.server.identities import list_ids
@@ -60,6 +62,23 @@ async def load_history(
         counts = await store.count_events(shopper_ids, visible_until(as_of), limit)
         await add_units(history_units(sum(counts.values())))
     return await read_history(store, shopper_ids, as_of, limit)
+
+
+async def load_min_age(store: Store, permissions: Permissions, shopper: shopper_pb2.ShopperRef) -> int:
+    """Load the age that a shopper is at least, by the declared band; 0 if none is declared, or may be used."""
+    if not shopper.shopper_id:
+        return 0
+    decisions = await store.consents(shopper.shopper_id)
+    if Purpose.DEMOGRAPHICS not in permissions.list_allowed(decisions):
+        return 0
+    declared = await read_declaration(store, decisions.shopper_ids)
+    return 0 if declared is None else find_first_age(declared.age_band)
+
+
+async def read_declaration(store: Store, shopper_ids: Sequence[str]) -> Demographics | None:
+    """Read what a shopper declared: of linked ids, the first that declared something, in the order of the identity."""
+    declared = await asyncio.gather(*map(store.demographics, shopper_ids))
+    return next((each for each in declared if each is not None), None)
 
 
 async def count_stored_events(

@@ -1,0 +1,1 @@
+"""Recall and precision of the shipped list of sensitive topics."""

@@ -1,4 +1,4 @@
-"""What is withheld from recommendations: events of sensitive topics, and items that need a declared age."""
+"""Withholding: events of sensitive topics, and items that need a declared age, are left out of recommendations."""
 
 from collections.abc import Sequence
 

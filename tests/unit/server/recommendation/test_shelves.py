@@ -1,8 +1,8 @@
 """Shelves of the tiny release: what they show after changes of the catalogue, under filters and by the shop's rules."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,12 +13,15 @@ from portrait.features.events import Event, EventType, Item
 from portrait.server.catalogue.candidate_set import candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogues
 from portrait.server.catalogue.filters import Filter
+from portrait.server.catalogue.snapshot import CatalogueSnapshots
 from portrait.server.engine import Engine
 from portrait.server.errors import InvalidRequest, NotFound
 from portrait.server.recommendation.rule_plan import ShopRules
 from portrait.server.recommendation.shelves import ShelfItem, ShelfRequest, fill_shelf
 from portrait.server.release.release import Release
 from portrait.server.rules.file import Placement, Rule
+from portrait.server.sensitivity.release_topics import ReleaseTopics
+from portrait.server.sensitivity.topic_file import NO_TOPICS, Topic, TopicPolicy
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 LAMP = "desk-lamp-red"
@@ -33,9 +36,21 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     return Release.load(repository, 1)
 
 
-def make_engine(release: Release) -> Engine:
+@dataclass
+class ShelfEngine:
     """An engine of which only what shelves read is there: no model runs for them."""
-    return cast(Engine, SimpleNamespace(release=release, catalogues=Catalogues(release)))
+
+    release: Release
+    catalogues: Catalogues
+    topics: ReleaseTopics
+
+    @property
+    def snapshots(self) -> CatalogueSnapshots:
+        return self.catalogues.now()
+
+
+def make_engine(release: Release, policy: TopicPolicy = NO_TOPICS) -> Engine:
+    return cast(Engine, ShelfEngine(release, Catalogues(release), ReleaseTopics(policy, release)))
 
 
 @pytest.fixture
@@ -200,6 +215,20 @@ async def test_a_history_without_times_counts_in_its_order(engine: Engine) -> No
     ]  # fmt: skip
     assert all(each.evidence.views and each.evidence.views.days_since is None for each in viewed)
     assert ids(await fill(engine, Placement.BUY_AGAIN, history=history)) == ["gift-card"]
+
+
+async def test_what_needs_an_age_or_is_sensitive_is_not_shown(release: Release) -> None:
+    policy = TopicPolicy({"spades": Topic(words=("spade",), min_age=18), "rugs": Topic(words=("rug",))})
+    engine = make_engine(release, policy)
+    history = [
+        did(EventType.VIEW, each, days)
+        for days, each in ((3.0, "garden-spade-red"), (2.0, COMPLEMENTS[0]), (1.0, LAMP))
+    ]
+    for min_age, viewed in ((0, [LAMP]), (18, [LAMP, "garden-spade-red"])):
+        shown = await fill(engine, Placement.RECENTLY_VIEWED, history=history, min_age=min_age)
+        assert [each.item.item_id for each in shown] == viewed
+        similar = await fill(engine, SIMILAR, "hedge-shears-red", min_age=min_age, k=50)
+        assert any("spade" in each.item.item_id for each in similar) == (min_age == 18)
 
 
 async def test_an_unknown_shopper_has_no_history_to_show(engine: Engine) -> None:

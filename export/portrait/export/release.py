@@ -185,6 +185,7 @@ def _make_manifest(
         portrait_version=version(DISTRIBUTION),
         dimension=settings.dimension,
         subspaces=settings.subspaces,
+        searches_read_past=bool(trained.ranker.searches_read_past),
         sentence_dimension=trained.model.text.project.in_features,
         event_numbers=list(EVENT_NUMBERS),
         candidate_features=list(CANDIDATE_FEATURES),

@@ -62,6 +62,8 @@ class Manifest:
     """Inputs of the ranker's graph; must equal `candidates.RANKER_INPUTS`. Earlier versions named none."""
     sentence_dimension: Annotated[int, Field(ge=0)] = 0
     """Length of the text encoder's `sentence_embedding`; 0 of earlier versions, whose releases have fewer files."""
+    searches_read_past: bool = True
+    """False if a search of products is ranked as that of a shopper who did nothing else."""
     data: dict[str, Any] = field(default_factory=dict)
     """Source, counts and span of time of the data set."""
     training: dict[str, Any] = field(default_factory=dict)

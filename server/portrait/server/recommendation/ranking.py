@@ -106,7 +106,7 @@ async def recommend(engine: Engine, request: RecommendRequest, *, deadline: floa
         NotFound: there is no such catalogue.
         Unavailable: the nearest items are searched in another process, which does not answer.
     """
-    usable = await select_usable(engine, request.history, request.min_age)
+    usable = await _select_usable(engine, request)
     if not request.allow_degraded:
         return await _recommend(engine, request, usable, deadline)
     without_models = partial(_recommend_fallback, engine, request, usable)
@@ -130,6 +130,14 @@ async def _recommend(
     boosts = plan.compute_boosts(catalogue, chosen.numbers) if plan else None
     ordered = await _rank_candidates(engine, chosen, shopper, history, request, count, deadline, boosts)
     return _make_ranking(engine, _arrange(catalogue, ordered, request, plan), usable)
+
+
+async def _select_usable(engine: Engine, request: RankingRequest) -> Sequence[Event]:
+    """Select the events that may decide the order: none of a search, where the release learnt that they don't help."""
+    is_search = request.catalogue == DEFAULT_CATALOGUE and bool(normalise_text(request.query))
+    if is_search and not engine.release.manifest.searches_read_past:
+        return ()
+    return await select_usable(engine, request.history, request.min_age)
 
 
 def _plan(engine: Engine, catalogue: Snapshot, request: RecommendRequest) -> RulePlan | None:
@@ -217,7 +225,7 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
     Raises:
         NotFound: there is no such catalogue.
     """
-    usable = await select_usable(engine, request.history, request.min_age)
+    usable = await _select_usable(engine, request)
     if not request.allow_degraded:
         return await _rank(engine, request, usable, deadline)
     without_models = partial(_rank_fallback, engine, request, usable)

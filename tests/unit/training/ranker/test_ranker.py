@@ -56,22 +56,6 @@ def test_a_closed_gate_leaves_the_order_of_a_search_to_the_query() -> None:
     assert _score(ranker, 0.0) == pytest.approx([16.0, 8.0])
 
 
-def test_a_past_that_searches_leave_out_moves_no_result_of_them() -> None:
-    ranker = _gate(Ranker(20.0, 0.01, 2), 0.0)
-    for layer in (ranker.linear, ranker.network[-1], ranker.probability_head):
-        torch.nn.init.normal_(layer.weight)
-    without_query = _score(ranker, 0.0)
-    ranker.leave_past_out_of_searches()
-    assert _score(ranker, 0.0) == without_query
-    _, query, candidates, features = _inputs(1.0)
-    nothing_done = torch.zeros_like(features)
-    nothing_done[..., SAME_FOR_ALL] = features[..., SAME_FOR_ALL]
-    known = _rank(ranker, *_inputs(1.0))
-    unknown = _rank(ranker, torch.zeros(1, 2), query, candidates, nothing_done)
-    for one, other in zip(known, unknown, strict=True):
-        assert torch.equal(one, other)
-
-
 def test_standardised_inputs_leave_the_difference_of_two_candidates_as_it_was() -> None:
     ranker = Ranker(20.0, 0.01, 2)
     profile, _, candidates, features = _inputs(0.0)

@@ -12,7 +12,7 @@ from portrait.features.search.word_index import QUERY_MATCHES
 from portrait.training.encoders.retrieval import TargetVectors
 from portrait.training.ranker.candidates import Candidates
 from portrait.training.ranker.model import compute_next_probability
-from portrait.training.ranker.ranking import RankerSamples, fit_ranker, run_ranker
+from portrait.training.ranker.ranking import RankerSamples, SearchesAlone, fit_ranker, run_ranker
 
 TARGETS, WIDTH, ITEMS = 640, 12, 200
 SAME_FOR_ALL = (*ITEM_STATISTICS, "cold_item", "has_query")
@@ -101,12 +101,23 @@ def test_the_past_moves_later_searches_only_where_it_helped(
     searches = dataclasses.replace(candidates, features=features, query=np.zeros(TARGETS, dtype=np.int64))
     weights, times = np.ones(TARGETS, dtype=np.float32), np.arange(TARGETS, dtype=np.float64)
     text = torch.nn.functional.normalize(torch.ones(1, 8), dim=-1)
-    ranker = fit_ranker(RankerSamples(vectors, searches, text, weights, times), 1.0, seed=0)
-    everybody = np.arange(TARGETS)
-    nobody = dataclasses.replace(vectors, profiles=np.zeros_like(vectors.profiles))
+    samples = RankerSamples(vectors, searches, text, weights, times)
+    rows = samples.find_searches_with_past(np.flatnonzero(late))
     unknown = np.where([name in SAME_FOR_ALL or name in QUERY_MATCHES for name in CANDIDATE_FEATURES], features, 0.0)
-    unknown = unknown.astype(np.float32)
-    with torch.no_grad():
-        known, _ = run_ranker(ranker, vectors, searches, text, everybody)
-        without, _ = run_ranker(ranker, nobody, dataclasses.replace(searches, features=unknown), text, everybody)
-    assert bool((known != without).any()) == tells_until_the_end
+    nothing_done = dataclasses.replace(searches, features=unknown.astype(np.float32))
+    parts = {each.name: getattr(nothing_done, each.name)[rows] for each in dataclasses.fields(nothing_done)}
+    alone = SearchesAlone(
+        TargetVectors(vectors.items, np.zeros_like(vectors.profiles[rows]), vectors.targets[rows]), Candidates(**parts)
+    )
+    ranker = fit_ranker(dataclasses.replace(samples, searches_alone=alone), 1.0, seed=0)
+    assert bool(ranker.searches_read_past) == tells_until_the_end
+
+
+def test_without_searches_nothing_is_settled_and_few_do_not_settle_it(
+    vectors: TargetVectors, candidates: Candidates
+) -> None:
+    weights, times = np.ones(TARGETS, dtype=np.float32), np.arange(TARGETS, dtype=np.float64)
+    for query, reads_past in ((-1, True), (0, False)):
+        asked = dataclasses.replace(candidates, query=np.full(TARGETS, query, dtype=np.int64))
+        ranker = fit_ranker(RankerSamples(vectors, asked, torch.zeros(1, 8), weights, times), 1.0, seed=0)
+        assert bool(ranker.searches_read_past) == reads_past

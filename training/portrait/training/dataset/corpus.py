@@ -55,6 +55,8 @@ class Corpus:
     """`[items]`: price percentile in the item's category, NaN if unknown."""
     texts: list[str]
     price_scale: PriceScale
+    searches_alone: bool = False
+    """True if the context of what was searched for is that search alone."""
 
     @property
     def item_ids(self) -> list[str]:
@@ -68,8 +70,12 @@ class Corpus:
 
     @cached_property
     def shopper_start(self) -> NDArray[np.int64]:
-        """`[events]`: the first event of each event's shopper."""
-        return self.starts[self.event_shopper]
+        """`[events]`: the first event of the context: the first of the shopper; or see `searches_alone`."""
+        start = self.starts[self.event_shopper]
+        if not self.searches_alone:
+            return start
+        last = self.context_end - 1
+        return np.where((last >= start) & (self.event_item[last] == NO_ITEM), last, start)
 
     @cached_property
     def context_end(self) -> NDArray[np.int64]:

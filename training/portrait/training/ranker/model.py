@@ -16,8 +16,6 @@ _HAS_QUERY = CANDIDATE_FEATURES.index("has_query")
 _IS_COLD = CANDIDATE_FEATURES.index("cold_item")
 _MATCHES = slice(CANDIDATE_FEATURES.index(QUERY_MATCHES[0]), len(CANDIDATE_FEATURES))
 _STATISTICS = slice(0, len(ITEM_STATISTICS))
-_SAME_FOR_ALL = (*ITEM_STATISTICS, "cold_item", "has_query")
-"""Inputs that are the same whatever the shopper did; every other one is 0 for a shopper who did nothing."""
 _PERSONAL = len(CANDIDATE_FEATURES) - len(QUERY_MATCHES)
 """Candidate features before the matches of the query: those that say what the shopper likes."""
 _MAX_INPUT = 8.0
@@ -38,8 +36,8 @@ class Ranker(nn.Module):
     With one, relevance comes first: `w · (nearness, matches)`, plus a network of these and the item's statistics that
     starts at 0; nearness is the cosine of query and candidate in standard deviations over the catalogue, since the
     cosines of some encoders hardly differ. The share is `sigmoid(gate)`, learnt from searches. Where later searches
-    gain nothing by what the shopper did before, `leave_past_out_of_searches` lets them read x as of a shopper who did
-    nothing.
+    gain nothing by what the shopper did before, `searches_read_past` is False: then a search has to be ranked as that
+    of a shopper who did nothing else.
 
     The probability that an item is next is `exp(a · l + b)`, where l is a linear function plus a network of the inputs
     and the score. It is that of a softmax over the whole catalogue: the inputs that are the same for all candidates of
@@ -58,8 +56,8 @@ class Ranker(nn.Module):
     calibration: Tensor
     """`[2, 2]`: slope and offset of the log-probability to be next, and of the log-odds to be bought if next."""
     cold_item_boost: Tensor
-    in_searches: Tensor
-    """`[inputs]`: 1 for the inputs that a search reads."""
+    searches_read_past: Tensor
+    """False if the results of a search are not to depend on what the shopper did before it."""
     item_mean: Tensor
     item_covariance: Tensor
     mean: Tensor
@@ -76,7 +74,7 @@ class Ranker(nn.Module):
         self.gate = nn.Parameter(torch.tensor(-4.0))
         self.register_buffer("calibration", torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
         self.register_buffer("cold_item_boost", torch.tensor(0.0))
-        self.register_buffer("in_searches", torch.ones(inputs))
+        self.register_buffer("searches_read_past", torch.tensor(True))
         self.register_buffer("item_mean", torch.zeros(dimension))
         self.register_buffer("item_covariance", torch.eye(dimension))
         self.register_buffer("mean", torch.zeros(inputs))
@@ -101,11 +99,6 @@ class Ranker(nn.Module):
         self.weight.copy_(torch.where(deviation > 1e-4, 1.0 / deviation, torch.zeros_like(deviation)))
         with torch.no_grad():
             self.linear.weight *= torch.where(deviation > 1e-4, deviation, torch.ones_like(deviation))
-
-    def leave_past_out_of_searches(self) -> None:
-        """Rank the results of a search as for a shopper who did nothing before."""
-        names = (*CANDIDATE_FEATURES[:_PERSONAL], "cosine", "has_profile")
-        self.in_searches.copy_(torch.tensor([float(name in _SAME_FOR_ALL) for name in names]))
 
     def describe_items(self, vectors: NDArray[Any]) -> None:
         """Take mean and covariance of the item vectors, `[items, dimension]`."""
@@ -136,7 +129,6 @@ class Ranker(nn.Module):
         """
         has_query = candidate_features[..., _HAS_QUERY]
         inputs = self.join_inputs(profile, profile_similarity, candidate_features)
-        inputs = inputs * (1.0 - has_query.unsqueeze(-1) * (1.0 - self.in_searches))
         inputs = ((inputs - self.mean) * self.weight).clamp(-_MAX_INPUT, _MAX_INPUT)
         relevance = (
             self._compute_relevance(query_embedding, query_similarity, candidate_features)

@@ -26,7 +26,7 @@ to learn from; by these, the ranker learns how often an item is wanted that has 
 _EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-2
 CALIBRATION_SHARE = 0.2
 """Share of the targets, the latest, which settle whether the past moves searches, and calibrate the probabilities."""
-_MIN_SEARCHES = 30
+MIN_SEARCHES = 30
 """Later searches after other events, without which none of them can tell that the past helps."""
 _SURE = 1.96
 """Standard errors above 0 by which a gain is told from chance: a 95% interval."""
@@ -75,6 +75,14 @@ def run_ranker(
 
 
 @dataclass(frozen=True)
+class SearchesAlone:
+    """Later searches of shoppers with a past, as of shoppers who did nothing else."""
+
+    vectors: TargetVectors
+    candidates: Candidates
+
+
+@dataclass(frozen=True)
 class RankerSamples:
     """Moments that a ranker is fitted to."""
 
@@ -89,6 +97,15 @@ class RankerSamples:
     bias included."""
     times: NDArray[np.float64]
     """`[targets]`, seconds since 1970."""
+    searches_alone: SearchesAlone | None = None
+    """Those of `find_searches_with_past`, of the later targets, in their order; None if they are too few."""
+
+    def find_searches_with_past(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find the targets of searches of shoppers who did something before, ascending, of some rows."""
+        candidates = self.candidates
+        reachable = (candidates.together[rows] & candidates.shown[rows]).any(1)
+        has_past = candidates.features[rows, 0, _EVENTS] > 0
+        return np.sort(rows[(candidates.query[rows] >= 0) & reachable & has_past])
 
     def split(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Split the rows of the targets into earlier ones, which the ranker learns from, and later ones."""
@@ -141,37 +158,37 @@ def fit_ranker(
             loss.backward()
             optimizer.step()
             decay.step()
-    settle_past(ranker.eval(), vectors, candidates, texts, late)
-    calibrate(ranker, vectors, candidates, texts, late)
+    calibrate(ranker, vectors, candidates, texts, settle_past(ranker.eval(), samples, late))
     return ranker
 
 
 @torch.no_grad()
-def settle_past(
-    ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, rows: NDArray[np.int64]
-) -> None:
+def settle_past(ranker: Ranker, samples: RankerSamples, late: NDArray[np.int64]) -> NDArray[np.int64]:
     """Let the past move no result of a search, unless what later searches want stands higher by it, beyond chance.
 
-    The places count, not the likelihood: the past may make a ranking surer of itself and yet no better. A log without
-    searches tells nothing, and the share stays small, as it begins.
+    The same searches are ranked as of shoppers who did nothing else. The places count, not the likelihood: the past may
+    make a ranking surer of itself and yet no better. A log without searches tells nothing, and the share stays small,
+    as it begins.
 
     Args:
         ranker: the ranker.
-        vectors: vectors of profiles and items.
-        candidates: candidates of all targets.
-        texts: `[texts, dimension]`, embeddings of the corpus' texts.
-        rows: indices of targets that it was not fitted to.
+        samples: moments, with their candidates.
+        late: rows of targets that it was not fitted to.
+
+    Returns:
+        The rows that are as serving will see them.
     """
-    asked = rows[(candidates.query[rows] >= 0) & (candidates.together[rows] & candidates.shown[rows]).any(1)]
-    if not len(asked):
-        return
-    asked = asked[candidates.features[asked, 0, _EVENTS] > 0]
-    with_past = _measure_places(ranker, vectors, candidates, texts, asked)
-    in_searches = ranker.in_searches.clone()
-    ranker.leave_past_out_of_searches()
-    gain = with_past - _measure_places(ranker, vectors, candidates, texts, asked)
-    if len(asked) >= _MIN_SEARCHES and gain.mean() > _SURE * gain.std() / len(asked) ** 0.5:
-        ranker.in_searches.copy_(in_searches)
+    if not (samples.candidates.query[late] >= 0).any():
+        return late
+    rows, alone = samples.find_searches_with_past(late), samples.searches_alone
+    if alone is not None:
+        gain = _measure_places(ranker, samples.vectors, samples.candidates, samples.texts, rows) - _measure_places(
+            ranker, alone.vectors, alone.candidates, samples.texts, np.arange(len(rows))
+        )
+        if gain.mean() > _SURE * gain.std() / len(rows) ** 0.5:
+            return late
+    ranker.searches_read_past.fill_(False)
+    return np.setdiff1d(late, rows)
 
 
 def _measure_places(

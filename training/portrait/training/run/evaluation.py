@@ -92,7 +92,9 @@ def make_candidate_builder(
     # that day would. By time, all targets are later than the release.
     of_all_times = trained.settings.split is Split.LOO and corpus is trained.corpus
     learnt = trained.holdout.learnt(corpus) if of_all_times else None
-    return kind(corpus, trained.holdout, trained.index, trained.relations, learnt)
+    searches_alone = not bool(trained.ranker.searches_read_past)
+    read = dataclasses.replace(corpus, searches_alone=True) if searches_alone else corpus
+    return kind(read, trained.holdout, trained.index, trained.relations, learnt)
 
 
 def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]) -> RankedTargets:
@@ -103,9 +105,9 @@ def rank_targets(trained: TrainedRun, corpus: Corpus, targets: NDArray[np.int64]
         corpus: the run's own, or other histories of its items and texts.
         targets: events of the corpus to predict, ascending.
     """
-    vectors = encode_targets(trained.model, trained.cache, corpus, targets, trained.index.vectors)
     texts = embed_texts(trained.model, trained.cache)
     builder = make_candidate_builder(trained, corpus)
+    vectors = encode_targets(trained.model, trained.cache, builder.corpus, targets, trained.index.vectors)
     chosen = builder.build(vectors, texts.numpy(), np.random.default_rng(trained.settings.seed))
     scores = np.full(chosen.items.shape, -np.inf, dtype=np.float32)
     chances = np.zeros((*chosen.items.shape, 2))

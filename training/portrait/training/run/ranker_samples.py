@@ -1,5 +1,7 @@
 """Samples of a run's ranker: candidates of moments that the encoders and the relations did not learn from."""
 
+import dataclasses
+
 import numpy as np
 
 from portrait.features.candidates.relations import Relations
@@ -12,7 +14,7 @@ from portrait.training.ranker import item_index as indexes
 from portrait.training.ranker import ranking
 from portrait.training.ranker.candidates import CandidateBuilder
 from portrait.training.ranker.item_statistics import compute_item_statistics
-from portrait.training.ranker.ranking import RankerSamples
+from portrait.training.ranker.ranking import RankerSamples, SearchesAlone
 from portrait.training.run.stages import show_stage
 from portrait.training.run.targets import RunTargets
 from portrait.training.settings import TrainSettings
@@ -41,5 +43,13 @@ def collect_ranker_samples(
         builder = CandidateBuilder(corpus, holdout, index, relations, as_of_targets=targets.encoders)
         texts = retrieval.embed_texts(model, cache)
         candidates = builder.build(vectors, texts.numpy(), np.random.default_rng(settings.seed))
-    weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[vectors.targets]
-    return RankerSamples(vectors, candidates, texts, weights, corpus.columns.time[vectors.targets])
+        weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[vectors.targets]
+        samples = RankerSamples(vectors, candidates, texts, weights, corpus.columns.time[vectors.targets])
+        rows = samples.find_searches_with_past(samples.split()[1])
+        if len(rows) < ranking.MIN_SEARCHES:
+            return samples
+        alone = dataclasses.replace(corpus, searches_alone=True)
+        vectors = retrieval.encode_targets(model, cache, alone, vectors.targets[rows], index.vectors)
+        builder = CandidateBuilder(alone, holdout, index, relations, as_of_targets=targets.encoders)
+        candidates = builder.build(vectors, texts.numpy(), np.random.default_rng(settings.seed))
+        return dataclasses.replace(samples, searches_alone=SearchesAlone(vectors, candidates))

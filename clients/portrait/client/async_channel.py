@@ -8,6 +8,7 @@ from typing import Self, TypeVar
 import grpc
 
 from portrait.client.arguments import check
+from portrait.client.call_status import FirstStatus
 from portrait.client.calls import Call, stub_methods
 from portrait.client.channels import Option, Tls, check_address, merge_options
 from portrait.client.diagnosis import explain_failure
@@ -89,6 +90,7 @@ class AsyncChannel:
         requests = call.request if isinstance(call.request, RequestStream) else SingleRequest(call.request)
         while True:
             responses = method(requests.begin(), timeout=attempts.seconds_left, metadata=chosen.metadata)
+            status = FirstStatus(responses)
             try:
                 async for response in responses:
                     attempts.record_response()
@@ -97,7 +99,8 @@ class AsyncChannel:
                 if requests.failure:
                     raise requests.failure
                 return
-            except grpc.RpcError as error:
+            except grpc.RpcError as raised:
+                error = status.correct(raised)
                 failure = requests.locate(from_rpc(error, chosen.request_id, chosen.timeout))
                 pause = attempts.pause_after(error, failure)
                 if pause is None:

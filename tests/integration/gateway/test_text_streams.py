@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import grpc
@@ -112,22 +113,24 @@ FAULTS: list[tuple[Callable[[], bytes], str]] = [
 
 
 @pytest.mark.parametrize(("make_fault", "field"), FAULTS)
-async def test_a_request_that_breaks_the_contract_ends_the_stream_behind_the_responses_before(
-    stubs: Stubs, gateway: RunningGateway, make_fault: Callable[[], bytes], field: str
+def test_a_request_that_breaks_the_contract_ends_the_stream_behind_the_responses_before(
+    gateway: RunningGateway, make_fault: Callable[[], bytes], field: str
 ) -> None:
     good = [request.SerializeToString() for request in make_requests(make_texts(4), 2)]
-    call = stubs.channel.stream_stream(PATH)(iter([*good, make_fault(), *good]))
-    for _ in range(2):
-        assert EncodeTextStreamResponse.FromString(await call.read()).dimension == tiny_release.DIMENSION
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await call.read()
-    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    status = rpc_status.from_call(raised.value)  # type: ignore[arg-type]
+    # Not by grpc.aio, which may lose the status of a stream that ends while its caller writes (grpc/grpc#36066).
+    with grpc.insecure_channel(gateway.address) as channel:
+        call = channel.stream_stream(PATH)(iter([*good, make_fault(), *good]), timeout=30.0)
+        for _ in range(2):
+            assert EncodeTextStreamResponse.FromString(next(call)).dimension == tiny_release.DIMENSION
+        with pytest.raises(grpc.RpcError):
+            next(call)
+    assert call.code() is grpc.StatusCode.INVALID_ARGUMENT
+    status = rpc_status.from_call(call)
     assert status is not None
     broken = error_details_pb2.BadRequest()
     assert any(detail.Unpack(broken) for detail in status.details)
     assert [violation.field for violation in broken.field_violations] == [field]
-    await require_nothing_left(gateway)
+    asyncio.run(require_nothing_left(gateway))
 
 
 async def test_a_caller_that_reads_nothing_is_read_no_further(stubs: Stubs, gateway: RunningGateway) -> None:
@@ -176,28 +179,35 @@ async def test_a_stream_ends_at_its_deadline(stubs: Stubs, gateway: RunningGatew
     await require_nothing_left(gateway)
 
 
-async def test_no_more_streams_are_open_than_admission_lets_in(stubs: Stubs, gateway: RunningGateway) -> None:
-    async def one_and_no_end() -> AsyncIterator[bytes]:
-        yield EncodeTextStreamRequest(texts=["lamp"]).SerializeToString()
-        await asyncio.sleep(300)
+def test_no_more_streams_are_open_than_admission_lets_in(gateway: RunningGateway) -> None:
+    end = threading.Event()
 
-    async def open_stream() -> grpc.StatusCode | None:
+    def one_and_no_end() -> Iterator[bytes]:
+        yield EncodeTextStreamRequest(texts=["lamp"]).SerializeToString()
+        end.wait()
+
+    def open_stream() -> grpc.StatusCode | None:
         """Open a stream that stays open; return the status of one that does not."""
         # No deadline passes before the last is open, on a busy machine either.
-        calls.append(stubs.channel.stream_stream(PATH)(one_and_no_end(), timeout=300.0))
-        with suppress(grpc.aio.AioRpcError):
-            await calls[-1].read()
+        calls.append(channel.stream_stream(PATH)(one_and_no_end(), timeout=300.0))
+        with suppress(grpc.RpcError):
+            next(calls[-1])
             return None
-        return await calls[-1].code()
+        return calls[-1].code()
 
-    calls: list[grpc.aio.StreamStreamCall[bytes, bytes]] = []
-    outcomes = [await open_stream() for _ in range(15)]
-    assert outcomes == [None] * 10 + [grpc.StatusCode.RESOURCE_EXHAUSTED] * 5
-    # They hold nothing that other calls need.
-    assert (await stubs.texts.EncodeTexts(EncodeTextsRequest(texts=["lamp"]))).dimension == tiny_release.DIMENSION
-    for call in calls:
-        call.cancel()
-    await require_nothing_left(gateway)
+    calls: list[Any] = []
+    with grpc.insecure_channel(gateway.address) as channel:
+        try:
+            outcomes = [open_stream() for _ in range(15)]
+            assert outcomes == [None] * 10 + [grpc.StatusCode.RESOURCE_EXHAUSTED] * 5
+            # They hold nothing that other calls need.
+            with Client(gateway.address) as client:
+                assert client.encode_texts(["lamp"]).vectors
+        finally:
+            end.set()
+            for call in calls:
+                call.cancel()
+    asyncio.run(require_nothing_left(gateway))
 
 
 async def test_a_gateway_that_drains_ends_a_stream_behind_what_it_has_read(repository: Path, tmp_path: Path) -> None:
@@ -273,3 +283,19 @@ async def test_the_asynchronous_client_streams_the_same(gateway: RunningGateway)
         streamed = await collect(client.encode_text_stream(texts))
     with Client(gateway.address) as client:
         assert streamed == await asyncio.to_thread(lambda: list(client.encode_text_stream(texts)))
+
+
+async def test_the_asynchronous_client_has_the_status_of_a_stream_that_ended_while_it_wrote(
+    gateway: RunningGateway,
+) -> None:
+    """grpc.aio has lost it: of a hundred streams that ended so, 2 to 80 raised INTERNAL."""
+
+    def endless() -> Iterator[str]:
+        yield "x" * 1001
+        while True:
+            yield "lamp"
+
+    async with AsyncClient(gateway.address) as client:
+        for _ in range(20):
+            with pytest.raises(InvalidRequestError, match=r"texts\[0\]: sent 1001 characters"):
+                await anext(client.encode_text_stream(endless()))

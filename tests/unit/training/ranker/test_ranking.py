@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from portrait.features.candidates.candidate_features import CANDIDATE_FEATURES
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS
@@ -17,6 +18,7 @@ from portrait.training.ranker.ranking import RankerSamples, SearchesAlone, fit_r
 TARGETS, WIDTH, ITEMS = 640, 12, 200
 SAME_FOR_ALL = (*ITEM_STATISTICS, "cold_item", "has_query")
 TELLING = CANDIDATE_FEATURES.index("item_share")
+LATE = np.arange(TARGETS) >= 0.8 * TARGETS
 
 
 @pytest.fixture(scope="module")
@@ -75,17 +77,34 @@ def test_the_order_and_the_chances_follow_what_is_told(vectors: TargetVectors, c
 
 def test_chances_are_calibrated_on_later_moments(vectors: TargetVectors, candidates: Candidates) -> None:
     """A feature told the next item until the last fifth; since then it tells nothing."""
-    late = np.arange(TARGETS) >= 0.8 * TARGETS
     features = candidates.features.copy()
-    features[late, :, TELLING] = np.random.default_rng(2).permuted(features[late, :, TELLING], axis=1)
+    features[LATE, :, TELLING] = np.random.default_rng(2).permuted(features[LATE, :, TELLING], axis=1)
     changed = dataclasses.replace(candidates, features=features)
     weights, times = np.ones(TARGETS, dtype=np.float32), np.arange(TARGETS, dtype=np.float64)
     ranker = fit_ranker(RankerSamples(vectors, changed, torch.zeros(1, 8), weights, times), 1.0, seed=0)
     with torch.no_grad():
-        _, chances = run_ranker(ranker, vectors, changed, torch.zeros(1, 8), np.flatnonzero(late))
+        _, chances = run_ranker(ranker, vectors, changed, torch.zeros(1, 8), np.flatnonzero(LATE))
     click = compute_next_probability(chances).numpy()
     assert float(ranker.calibration[0, 0]) < 0.5
-    assert (click * changed.weight[late]).sum(1).mean() == pytest.approx(1.0, rel=0.02)
+    assert (click * changed.weight[LATE]).sum(1).mean() == pytest.approx(1.0, rel=0.02)
+
+
+def make_searches(
+    vectors: TargetVectors, candidates: Candidates, features: NDArray[np.float32], count: int
+) -> RankerSamples:
+    """Make samples of searches, of which as many late ones as `count` follow other events."""
+    features = features.copy()
+    features[..., CANDIDATE_FEATURES.index("has_query")] = 1.0
+    searches = dataclasses.replace(candidates, features=features, query=np.zeros(TARGETS, dtype=np.int64))
+    weights, times = np.ones(TARGETS, dtype=np.float32), np.arange(TARGETS, dtype=np.float64)
+    text = torch.nn.functional.normalize(torch.ones(1, 8), dim=-1)
+    samples = RankerSamples(vectors, searches, text, weights, times)
+    rows = samples.find_searches_with_past(np.flatnonzero(LATE))[-count:]
+    unknown = np.where([name in SAME_FOR_ALL or name in QUERY_MATCHES for name in CANDIDATE_FEATURES], features, 0.0)
+    nothing_done = dataclasses.replace(searches, features=unknown.astype(np.float32))
+    parts = {each.name: getattr(nothing_done, each.name)[rows] for each in dataclasses.fields(nothing_done)}
+    no_profiles = TargetVectors(vectors.items, np.zeros_like(vectors.profiles[rows]), vectors.targets[rows])
+    return dataclasses.replace(samples, searches_alone=SearchesAlone(rows, no_profiles, Candidates(**parts)))
 
 
 @pytest.mark.parametrize("tells_until_the_end", [True, False])
@@ -93,31 +112,35 @@ def test_the_past_moves_later_searches_only_where_it_helped(
     vectors: TargetVectors, candidates: Candidates, tells_until_the_end: bool
 ) -> None:
     """A feature of the past tells the item that is searched for: always, or only in the first four fifths."""
-    late = np.arange(TARGETS) >= 0.8 * TARGETS
     features = candidates.features.copy()
-    features[..., CANDIDATE_FEATURES.index("has_query")] = 1.0
     if not tells_until_the_end:
-        features[late, :, TELLING] = -features[late, :, TELLING]
-    searches = dataclasses.replace(candidates, features=features, query=np.zeros(TARGETS, dtype=np.int64))
+        features[LATE, :, TELLING] = -features[LATE, :, TELLING]
+    samples = make_searches(vectors, candidates, features, count=TARGETS)
+    assert bool(fit_ranker(samples, 1.0, seed=0).searches_read_past) == tells_until_the_end
+
+
+def test_few_searches_do_not_settle_it(vectors: TargetVectors, candidates: Candidates) -> None:
+    samples = make_searches(vectors, candidates, candidates.features, count=29)
+    assert not fit_ranker(samples, 1.0, seed=0).searches_read_past
+
+
+def test_without_searches_nothing_is_settled(vectors: TargetVectors, candidates: Candidates) -> None:
     weights, times = np.ones(TARGETS, dtype=np.float32), np.arange(TARGETS, dtype=np.float64)
-    text = torch.nn.functional.normalize(torch.ones(1, 8), dim=-1)
-    samples = RankerSamples(vectors, searches, text, weights, times)
-    rows = samples.find_searches_with_past(np.flatnonzero(late))
-    unknown = np.where([name in SAME_FOR_ALL or name in QUERY_MATCHES for name in CANDIDATE_FEATURES], features, 0.0)
-    nothing_done = dataclasses.replace(searches, features=unknown.astype(np.float32))
-    parts = {each.name: getattr(nothing_done, each.name)[rows] for each in dataclasses.fields(nothing_done)}
-    alone = SearchesAlone(
-        TargetVectors(vectors.items, np.zeros_like(vectors.profiles[rows]), vectors.targets[rows]), Candidates(**parts)
-    )
-    ranker = fit_ranker(dataclasses.replace(samples, searches_alone=alone), 1.0, seed=0)
-    assert bool(ranker.searches_read_past) == tells_until_the_end
+    samples = RankerSamples(vectors, candidates, torch.zeros(1, 8), weights, times)
+    assert fit_ranker(samples, 1.0, seed=0).searches_read_past
 
 
-def test_without_searches_nothing_is_settled_and_few_do_not_settle_it(
+def test_searches_without_the_past_are_calibrated_as_they_are_served(
     vectors: TargetVectors, candidates: Candidates
 ) -> None:
-    weights, times = np.ones(TARGETS, dtype=np.float32), np.arange(TARGETS, dtype=np.float64)
-    for query, reads_past in ((-1, True), (0, False)):
-        asked = dataclasses.replace(candidates, query=np.full(TARGETS, query, dtype=np.int64))
-        ranker = fit_ranker(RankerSamples(vectors, asked, torch.zeros(1, 8), weights, times), 1.0, seed=0)
-        assert bool(ranker.searches_read_past) == reads_past
+    """Every late target is a search of a shopper with a past, and the past misleads."""
+    features = candidates.features.copy()
+    features[LATE, :, TELLING] = -features[LATE, :, TELLING]
+    samples = make_searches(vectors, candidates, features, count=TARGETS)
+    ranker, alone = fit_ranker(samples, 1.0, seed=0), samples.searches_alone
+    assert alone is not None
+    assert len(alone.rows) == LATE.sum()
+    with torch.no_grad():
+        _, chances = run_ranker(ranker, alone.vectors, alone.candidates, samples.texts, np.arange(len(alone.rows)))
+    click = compute_next_probability(chances).numpy()
+    assert (click * alone.candidates.weight).sum(1).mean() == pytest.approx(1.0, rel=0.02)

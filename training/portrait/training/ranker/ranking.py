@@ -4,7 +4,7 @@ On events that the encoders and the relations learnt from, their scores look bet
 there would trust them too much.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ to learn from; by these, the ranker learns how often an item is wanted that has 
 _EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-2
 CALIBRATION_SHARE = 0.2
 """Share of the targets, the latest, which settle whether the past moves searches, and calibrate the probabilities."""
-MIN_SEARCHES = 30
+_MIN_SEARCHES = 30
 """Later searches after other events, without which none of them can tell that the past helps."""
 _SURE = 1.96
 """Standard errors above 0 by which a gain is told from chance: a 95% interval."""
@@ -78,6 +78,8 @@ def run_ranker(
 class SearchesAlone:
     """Later searches of shoppers with a past, as of shoppers who did nothing else."""
 
+    rows: NDArray[np.int64]
+    """`[searches]`: rows of their targets among all samples."""
     vectors: TargetVectors
     candidates: Candidates
 
@@ -98,7 +100,7 @@ class RankerSamples:
     times: NDArray[np.float64]
     """`[targets]`, seconds since 1970."""
     searches_alone: SearchesAlone | None = None
-    """Those of `find_searches_with_past`, of the later targets, in their order; None if they are too few."""
+    """Those of `find_searches_with_past`, of the later targets; None if there are none."""
 
     def find_searches_with_past(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Find the targets of searches of shoppers who did something before, ascending, of some rows."""
@@ -158,37 +160,36 @@ def fit_ranker(
             loss.backward()
             optimizer.step()
             decay.step()
-    calibrate(ranker, vectors, candidates, texts, settle_past(ranker.eval(), samples, late))
+    seen = [(vectors, candidates, late)]
+    if (candidates.query[late] >= 0).any() and not tell_whether_past_helps(ranker.eval(), samples):
+        ranker.searches_read_past.fill_(False)
+        if (alone := samples.searches_alone) is not None:
+            seen = [
+                (vectors, candidates, np.setdiff1d(late, alone.rows)),
+                (alone.vectors, alone.candidates, np.arange(len(alone.rows))),
+            ]
+    calibrate(ranker.eval(), texts, seen)
     return ranker
 
 
 @torch.no_grad()
-def settle_past(ranker: Ranker, samples: RankerSamples, late: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Let the past move no result of a search, unless what later searches want stands higher by it, beyond chance.
+def tell_whether_past_helps(ranker: Ranker, samples: RankerSamples) -> bool:
+    """Tell whether what later searches want stands higher by the past of their shoppers, beyond chance.
 
     The same searches are ranked as of shoppers who did nothing else. The places count, not the likelihood: the past may
-    make a ranking surer of itself and yet no better. A log without searches tells nothing, and the share stays small,
-    as it begins.
+    make a ranking surer of itself and yet no better.
 
     Args:
         ranker: the ranker.
         samples: moments, with their candidates.
-        late: rows of targets that it was not fitted to.
-
-    Returns:
-        The rows that are as serving will see them.
     """
-    if not (samples.candidates.query[late] >= 0).any():
-        return late
-    rows, alone = samples.find_searches_with_past(late), samples.searches_alone
-    if alone is not None:
-        gain = _measure_places(ranker, samples.vectors, samples.candidates, samples.texts, rows) - _measure_places(
-            ranker, alone.vectors, alone.candidates, samples.texts, np.arange(len(rows))
-        )
-        if gain.mean() > _SURE * gain.std() / len(rows) ** 0.5:
-            return late
-    ranker.searches_read_past.fill_(False)
-    return np.setdiff1d(late, rows)
+    alone = samples.searches_alone
+    if alone is None or len(alone.rows) < _MIN_SEARCHES:
+        return False
+    gain = _measure_places(ranker, samples.vectors, samples.candidates, samples.texts, alone.rows) - _measure_places(
+        ranker, alone.vectors, alone.candidates, samples.texts, np.arange(len(alone.rows))
+    )
+    return bool(gain.mean() > _SURE * gain.std() / len(gain) ** 0.5)
 
 
 def _measure_places(
@@ -206,33 +207,42 @@ def _measure_places(
 
 
 def calibrate(
-    ranker: Ranker, vectors: TargetVectors, candidates: Candidates, texts: Tensor, rows: NDArray[np.int64]
+    ranker: Ranker, texts: Tensor, seen: Sequence[tuple[TargetVectors, Candidates, NDArray[np.int64]]]
 ) -> None:
     """Set the slopes and offsets of a ranker's probabilities by targets that it was not fitted to (Platt 1999).
 
     Args:
         ranker: the ranker, not calibrated yet.
-        vectors: vectors of profiles and items.
-        candidates: candidates of all targets.
         texts: `[texts, dimension]`, embeddings of the corpus' texts.
-        rows: indices of the targets to calibrate on.
+        seen: vectors and candidates as serving sees them, each with the rows of the targets to calibrate on.
     """
-    parts = np.array_split(rows, max(1, len(rows) // _BATCH))
-    with torch.no_grad():
-        chances = torch.cat([run_ranker(ranker, vectors, candidates, texts, part)[1] for part in parts])
+    targets = [
+        (_compute_chances(ranker, texts, vectors, candidates, rows), candidates, rows)
+        for vectors, candidates, rows in seen
+        if len(rows)
+    ]
     calibration = ranker.calibration.clone().requires_grad_()
     optimizer = torch.optim.LBFGS([calibration], max_iter=100, line_search_fn="strong_wolfe")
 
     def compute() -> float:
         optimizer.zero_grad()
-        adjusted = chances * calibration[:, 0] + calibration[:, 1]
-        doubt = ((calibration - ranker.calibration).square() * _DOUBT).sum()
-        loss = _compute_chance_loss(adjusted, candidates, rows).sum() + doubt
+        loss = ((calibration - ranker.calibration).square() * _DOUBT).sum()
+        for chances, candidates, rows in targets:
+            adjusted = chances * calibration[:, 0] + calibration[:, 1]
+            loss = loss + _compute_chance_loss(adjusted, candidates, rows).sum()
         loss.backward()
         return loss.item()
 
     optimizer.step(compute)
     ranker.calibration.copy_(calibration.detach())
+
+
+@torch.no_grad()
+def _compute_chances(
+    ranker: Ranker, texts: Tensor, vectors: TargetVectors, candidates: Candidates, rows: NDArray[np.int64]
+) -> Tensor:
+    parts = np.array_split(rows, max(1, len(rows) // _BATCH))
+    return torch.cat([run_ranker(ranker, vectors, candidates, texts, part)[1] for part in parts])
 
 
 def _draw_batches(

@@ -46,10 +46,10 @@ def collect_ranker_samples(
         weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)[vectors.targets]
         samples = RankerSamples(vectors, candidates, texts, weights, corpus.columns.time[vectors.targets])
         rows = samples.find_searches_with_past(samples.split()[1])
-        if len(rows) < ranking.MIN_SEARCHES:
+        if not len(rows):
             return samples
         alone = dataclasses.replace(corpus, searches_alone=True)
         vectors = retrieval.encode_targets(model, cache, alone, vectors.targets[rows], index.vectors)
         builder = CandidateBuilder(alone, holdout, index, relations, as_of_targets=targets.encoders)
         candidates = builder.build(vectors, texts.numpy(), np.random.default_rng(settings.seed))
-        return dataclasses.replace(samples, searches_alone=SearchesAlone(vectors, candidates))
+        return dataclasses.replace(samples, searches_alone=SearchesAlone(rows, vectors, candidates))

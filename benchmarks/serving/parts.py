@@ -36,6 +36,11 @@ PARTS: Mapping[str, Part] = {
             "cold calls: CPU by process and catalogue, beside the same work in process and in other servers",
             {"calls": (600, "number of calls of each kind")},
         ),
+        Part(
+            "checks",
+            "what access, consent and sensitive topics cost a cold recommendation",
+            {"turns": (20, "turns of 100 calls of each gateway")},
+        ),
         Part("event_writes", "durable writes of single events", {"seconds": (8.0, "length of each load")}),
         Part("catalogues", "cost by size of the catalogue, up to a million items"),
         Part("overload", "goodput at three times the capacity", {"seconds": (60.0, "length of the overload")}),

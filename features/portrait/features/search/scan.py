@@ -18,8 +18,12 @@ from portrait.features.search.row_bitmap import RowBitmap
 
 COMPARED = 8
 """Rows that are compared by their vectors for each one wanted."""
-_MAX_COMPARED = 8_192
-"""Most rows that are compared so; where few pass a filter and more would be, all that pass are compared."""
+_MAX_SHARED = 8_192
+"""Most rows that are scanned and compared for all wants at once; a want that needs more is answered by itself."""
+_WIDENING = 4
+"""How many times more rows are scanned, where too few of those scanned before may be found."""
+_ENOUGH = 0.5
+"""Share of the rows to compare that suffices, since by chance somewhat fewer than expected may be found."""
 
 
 class ScanIndex(ItemIndex):
@@ -56,32 +60,60 @@ class ScanIndex(ItemIndex):
         return rows, scores
 
     def search_several(self, vector: NDArray[np.float32], wants: Sequence[Want]) -> list[Found]:
-        """Look at the codes once for all wants; see `ItemIndex.search_several`."""
-        compared = [math.ceil(COMPARED * k / max(share, 1.0 / len(self))) for k, _, share, _ in wants]
-        scanned = max((count for count in compared if count <= min(_MAX_COMPARED, len(self))), default=0)
-        best = self._codes.search(vector[None], scanned)[1][0] if scanned else np.empty(0, dtype=np.int64)
+        """Look at the codes once for all wants; see `ItemIndex.search_several`.
+
+        Rows that may not be found may stand together around the vector, as where a filter bars what a shopper likes
+        best: for such a want more is looked at.
+        """
+        scanned = [math.ceil(COMPARED * k / max(share, 1.0 / len(self))) for k, _, share, _ in wants]
+        most = max((count for count in scanned if count <= min(_MAX_SHARED, len(self))), default=0)
+        best = self._scan(vector, most)
         inner, answers = self._compare(vector, best), []
-        for count, (k, among, *_) in zip(compared, wants, strict=True):
-            usable = count if count <= scanned else 0
-            answers.append(self._choose(vector, k, among, (best[:usable], inner[:usable])))
+        for count, want in zip(scanned, wants, strict=True):
+            usable = count if count <= most else 0
+            kept = np.flatnonzero(bits.contains_rows(want.among, best[:usable]))
+            if len(kept) >= _ENOUGH * COMPARED * want.k:
+                answers.append(_choose(best[kept], inner[kept], want.k))
+            else:
+                rows = self._widen(vector, want, _WIDENING * count if usable else count)
+                answers.append(_choose(rows, self._compare(vector, rows), want.k))
         return answers
 
-    def _choose(self, vector: NDArray[np.float32], k: int, among: RowBitmap, compared: Found) -> Found:
-        """Choose `k` of the compared rows that may be found, or of all that may where those are too few."""
-        rows, inner = compared
-        kept = np.flatnonzero(bits.contains_rows(among, rows))
-        if len(kept) < k:
-            rows = np.flatnonzero(bits.unpack_rows(among, len(self)))
-            inner = self._compare(vector, rows)
-        else:
-            rows, inner = rows[kept], inner[kept]
-        order = np.argsort(-inner, kind="stable")[:k]
-        return rows[order], inner[order]
+    def _widen(self, vector: NDArray[np.float32], want: Want, scanned: int) -> NDArray[np.int64]:
+        """Find the rows to compare among those that may be found: the best by their codes, or all where these are few.
+
+        Args:
+            vector: `[dimension]`.
+            want: the search.
+            scanned: number of rows to scan first.
+        """
+        wanted, allowed = COMPARED * want.k, want.share * len(self)
+        # The best of a quarter of all rows take as long as a comparison of all.
+        while allowed > _WIDENING * wanted and scanned <= len(self) // _WIDENING:
+            rows = self._scan(vector, scanned)
+            rows = rows[bits.contains_rows(want.among, rows)]
+            if len(rows) >= _ENOUGH * wanted:
+                return rows[:wanted]
+            scanned *= _WIDENING
+        return np.flatnonzero(bits.unpack_rows(want.among, len(self)))
+
+    def _scan(self, vector: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+        """Find the best rows by their codes, best first."""
+        if not count:
+            return np.empty(0, dtype=np.int64)
+        found: NDArray[np.int64] = self._codes.search(vector[None], count)[1][0]
+        return found
 
     def _compare(self, vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Compute the inner products of some rows with a vector, in full precision."""
         inner: NDArray[np.float32] = self._vectors[rows].astype(np.float32, copy=False) @ vector
         return inner
+
+
+def _choose(rows: NDArray[np.int64], inner: NDArray[np.float32], k: int) -> Found:
+    """Choose the `k` rows with the largest inner products, best first."""
+    order = np.argsort(-inner, kind="stable")[:k]
+    return rows[order], inner[order]
 
 
 def make_codes(vectors: NDArray[np.float32]) -> faiss.IndexPQFastScan:

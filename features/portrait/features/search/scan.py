@@ -21,7 +21,7 @@ COMPARED = 8
 _MAX_SHARED = 8_192
 """Most rows that are scanned and compared for all wants at once; a want that needs more is answered by itself."""
 _WIDENING = 4
-"""How many times more rows are scanned, where too few of those scanned before may be found."""
+"""Factor by which more rows are scanned, where too few of those scanned before may be found."""
 _ENOUGH = 0.5
 """Share of the rows to compare that suffices, since by chance somewhat fewer than expected may be found."""
 

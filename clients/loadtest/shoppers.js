@@ -46,6 +46,8 @@ const kinds = new SharedArray("kinds", () => {
 });
 const outcomes = new Counter("calls"); // by kind and status
 const security = readTls();
+const token = __ENV.TOKEN_FILE ? open(__ENV.TOKEN_FILE).trim() : "";
+const metadata = { "x-caller": "loadtest", ...(token ? { authorization: `Bearer ${token}` } : {}) };
 const client = new grpc.Client();
 client.load(
   [__ENV.PROTOS || "../../protos", "."],
@@ -100,7 +102,7 @@ function makeCall(call, id) {
   connected = true;
   const answer = client.invoke(call.method, makeRequest(call, id), {
     timeout: DEADLINE,
-    metadata: { "x-caller": "loadtest" },
+    metadata,
     tags: { kind: call.kind },
   });
   return nameOf(answer.status);

@@ -22,6 +22,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.certificates import make_authority, make_certificate
 from support.gateway import RunningGateway, run_gateway
+from support.tokens import AUDIENCE, ISSUER, SigningKey, write_keys
 
 from portrait.client import Client, Event, EventType, Tls
 
@@ -102,6 +103,21 @@ def test_too_few_answers_are_no_success(gateway: RunningGateway, own: list[str],
     assert ended.returncode == CROSSED
     assert "calls{status:OK}" in ended.stderr
     assert summary(tmp_path)["checks"]["fails"] == 0
+
+
+def test_a_caller_shows_its_token(repository: Path, own: list[str], tmp_path: Path) -> None:
+    issuer = SigningKey("first")
+    write_keys(tmp_path / "jwks.json", issuer)
+    tokens = f'[tokens]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nkeys = "jwks.json"\n'
+    (tmp_path / "access.toml").write_text(tokens, encoding="utf-8")
+    (tmp_path / "token").write_text(issuer.sign("read:recommendation") + "\n", encoding="utf-8")
+    load = (*own[:-1], "recommend=1,search=1", "--rate", "30", "--duration", "2s", *PATIENT)
+    with run_gateway(repository, tmp_path, "--access", str(tmp_path / "access.toml")) as gateway:
+        known = loadtest(tmp_path, gateway.address, *load, "--token-file", tmp_path / "token")
+        unknown = loadtest(tmp_path, gateway.address, *load)
+    assert known.returncode == 0, known.stdout + known.stderr
+    assert unknown.returncode == CROSSED
+    assert "answered, not UNAUTHENTICATED" in unknown.stdout
 
 
 def test_failures_are_told_apart_by_status(gateway: RunningGateway, own: list[str], tmp_path: Path) -> None:

@@ -9,12 +9,21 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from portrait.client.arguments import ArgumentError
 from portrait.client.enums import DEFAULT_ADDRESS
 from portrait.client.files import FileError
 from portrait.client.loadtest.k6 import build_command, find_k6
 from portrait.client.loadtest.traffic import Traffic, TrafficError, read_traffic
 from portrait.client.loadtest.workload import DEFAULT_MIX, MixError, make_workload, parse_mix, write_workload
-from portrait.client.shared_options import Certificate, CertificateKey, RootCertificates, UseTls, require_pair
+from portrait.client.shared_options import (
+    Certificate,
+    CertificateKey,
+    RootCertificates,
+    TokenFile,
+    UseTls,
+    read_token,
+    require_pair,
+)
 
 _DURATION = r"(\d+(\.\d+)?(ms|s|m|h))+"
 _OPTIONAL = "search"
@@ -58,6 +67,7 @@ def loadtest(
     root_certificates: RootCertificates = None,
     certificate: Certificate = None,
     key: CertificateKey = None,
+    token_file: TokenFile = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write the calls and print the k6 command, without running it.")
     ] = False,
@@ -68,7 +78,9 @@ def loadtest(
     _require("--deadline", deadline, _DURATION, "500ms or 1s")
     for each in stage or ():
         _require("--stage", each, rf"\d+:{_DURATION}", "100:30s")
-    files = {"CA": root_certificates, "CERTIFICATE": certificate, "KEY": key}
+    pem_files = {"CA": root_certificates, "CERTIFICATE": certificate, "KEY": key}
+    # The file, not the token: whoever lists the processes of the machine sees k6's command.
+    files = {**pem_files, "TOKEN_FILE": token_file}
     variables = {
         "ADDRESS": address,
         "RATE": str(rate),
@@ -79,8 +91,9 @@ def loadtest(
         **({"TLS": "true"} if tls else {}),
         **{name: str(path.resolve()) for name, path in files.items() if path},
     }
-    for path in filter(None, files.values()):
+    for path in filter(None, pem_files.values()):
         _require_pem(path)
+    _require_token(token_file)
     _write_calls(source, shopper_ids, queries, mix, calls, seed, out)
     k6 = find_k6()
     run = build_command(k6 or "k6", out, variables)
@@ -129,6 +142,15 @@ def _require_pem(path: Path) -> None:
     try:
         if b"-----BEGIN " not in path.read_bytes():
             _end(f"{path} is not a PEM file")
+    except OSError as error:
+        _end(f"{path}: {error.strerror}")
+
+
+def _require_token(path: Path | None) -> None:
+    try:
+        read_token(path)()
+    except ArgumentError as error:
+        _end(str(error))
     except OSError as error:
         _end(f"{path}: {error.strerror}")
 

@@ -107,12 +107,15 @@ class Trainer:
         self._state = TrainerState()
         self._cache_is_stale = False
 
-    def train(self, resume: bool, before_step: Callable[[], None] = lambda: None) -> int:
+    def train(
+        self, resume: bool, before_step: Callable[[], None] = lambda: None, start: Callable[[], None] = lambda: None
+    ) -> int:
         """Train to the end. The model then has the weights of the best validated epoch, or without validation the last.
 
         Args:
             resume: continue from the run's last checkpoint, if there is one.
             before_step: called before each step.
+            start: called before the first step, when all weights have their first values.
 
         Returns:
             The number of epochs after which the model had these weights.
@@ -123,6 +126,7 @@ class Trainer:
         else:
             self._cache.encode_missing()
             self._model.text.fit_projection(self._cache.pooled)
+            start()
         with (
             show_progress("fine-tuning", self._total_steps, self._state.step) as report_progress,
             tracking.open_trackers(self._run, self._settings, self._state.step) as tracker,
@@ -141,6 +145,11 @@ class Trainer:
         return int(max(self._state.history, key=lambda entry: entry["validation_ndcg@10"])["epoch"]) + 1
 
     @property
+    def steps(self) -> int:
+        """Optimiser steps that are done, over all epochs."""
+        return self._state.step
+
+    @property
     def _trains_bert(self) -> bool:
         """True if the BERT is trained in the next step."""
         settings = self._settings
@@ -153,10 +162,11 @@ class Trainer:
         return max(0, math.ceil(end / every) - math.ceil(first / every))
 
     def _is_finished(self) -> bool:
+        if self._state.step >= self._total_steps:
+            return True
         if self._epochs is not None:
             return self._state.epoch >= self._epochs
-        over = self._state.step >= self._total_steps or self._state.epoch >= self._settings.max_epochs
-        return over or self._state.stale_epochs > self._settings.patience
+        return self._state.epoch >= self._settings.max_epochs or self._state.stale_epochs > self._settings.patience
 
     def _train_epoch(
         self, tracker: Tracker, before_step: Callable[[], None], report_progress: Callable[[], None]

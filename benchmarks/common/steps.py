@@ -50,6 +50,17 @@ def prepare_source(source: Path, data: Path) -> Path:
     return data
 
 
+def prepare_without(source: Path, deletions: Path, data: Path) -> Path:
+    """Prepare a source without the shoppers of a list of deletions; return the folder of the data set.
+
+    Raises:
+        StepError: `portrait prepare` failed; a data set that is prepared already can't be prepared again.
+    """
+    if not (data / _REPORT).exists():
+        _run_portrait("prepare", "--deletions", deletions, source, data)
+    return data
+
+
 def prepare_complete_journey(data: Path) -> Path:
     """Prepare The Complete Journey, which an installed package brings; return the folder of the data set."""
     if not (data / _REPORT).exists():

@@ -19,7 +19,7 @@ def unlearn(
     device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print what was unlearnt as JSON.")] = False,
 ) -> None:
-    """Train the next run without forgotten shoppers, from the weights of the run before, in a part of its time."""
+    """Train the next run without forgotten shoppers, from the weights of the run before."""
     from portrait.training import distributed
     from portrait.training.devices import choose_device
     from portrait.training.run.unlearning import unlearn_run

@@ -66,3 +66,11 @@ def test_a_moment_holds_each_of_its_items_once(corpus: Corpus, holdout: Holdout)
         own = corpus.event_shopper == corpus.event_shopper[target]
         same = corpus.event_item[own & (corpus.columns.time == corpus.columns.time[target])]
         assert list_moment_items(corpus, target).tolist() == sorted(set(same.tolist()) - {NO_ITEM})
+
+
+def test_the_draw_is_the_same_without_some_of_the_shoppers(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = corpus.shopper_ids
+    everybody = ranker_targets._order_shoppers(ids, seed=3).tolist()
+    some = ranker_targets._order_shoppers(ids[::2], seed=3).tolist()
+    assert [ids[place] for place in everybody if place % 2 == 0] == [ids[::2][place] for place in some]
+    assert everybody != ranker_targets._order_shoppers(ids, seed=4).tolist() != sorted(everybody)

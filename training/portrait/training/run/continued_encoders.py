@@ -30,7 +30,5 @@ def continue_encoders(
     warm_start.blend_bert(model, cache, corpus)
     settings = dataclasses.replace(run.settings, finetune=FineTuning.FROZEN, max_steps=warm_start.steps)
     trainer = Trainer(corpus, holdout, targets, model, cache, settings, run.path, epochs=settings.max_epochs)
-    epochs = trainer.train(
-        False, before_step, lambda: warm_start.blend_others(model, corpus, holdout.item_counts > 0)
-    )
+    epochs = trainer.train(False, before_step, lambda: warm_start.blend_others(model, corpus, holdout.item_counts > 0))
     return {"epochs": epochs, "steps": warm_start.whole_steps}

@@ -1,8 +1,8 @@
 """Unlearning: the next run, on a data set that some shoppers have left, from the weights of the run before.
 
-Everything that needs no gradient (statistics, relations, ranker) is fitted to the new data set alone, as `portrait
-train` fits it. The encoders start between the weights of the earlier run and untrained ones, and learn from the new data
-set for a part of the steps of a whole training (`encoders.warm_start`). No step reads an event of who has left.
+Statistics, relations and the ranker are fitted to the new data set alone, as `portrait train` fits them. The encoders
+start between the weights of the earlier run and untrained ones, and learn from the new data set for a part of the steps
+of a whole training (`encoders.warm_start`). No step reads an event of who has left.
 """
 
 import dataclasses
@@ -52,6 +52,7 @@ class _Earlier:
     folder: Path
     settings: TrainSettings
     corpus: Corpus
+    kept: float
 
     def read_warm_start(self, part: str = ".") -> WarmStart:
         """Read the weights of the run, or of a part of it.
@@ -66,7 +67,7 @@ class _Earlier:
                 weights=state["model"],
                 pooled=state["texts"],
                 corpus=self.corpus,
-                kept=KEPT_WEIGHTS,
+                kept=self.kept,
                 whole_steps=int(state["steps"]),
                 whole_seconds=state["processor_seconds"],
                 share=STEP_SHARE,
@@ -79,7 +80,9 @@ class _Earlier:
             raise TrainingError(f"{path} is damaged: {to_one_line(error)}") from error
 
 
-def unlearn_run(folder: Path, data: Path, output: Path, device: torch.device) -> dict[str, Any]:
+def unlearn_run(
+    folder: Path, data: Path, output: Path, device: torch.device, kept: float = KEPT_WEIGHTS
+) -> dict[str, Any]:
     """Train the next run on a data set that lacks shoppers of an earlier run; nothing is written if that fails.
 
     Args:
@@ -87,6 +90,7 @@ def unlearn_run(folder: Path, data: Path, output: Path, device: torch.device) ->
         data: folder of the data set without them, such as `portrait prepare --deletions` writes.
         output: folder of the next run; it must not exist yet.
         device: where the encoders are trained.
+        kept: share of the way from untrained to earlier weights, at which they begin.
 
     Returns:
         What is written to `unlearning.json`: counts of who left, and how much was trained.
@@ -96,7 +100,7 @@ def unlearn_run(folder: Path, data: Path, output: Path, device: torch.device) ->
     """
     if output.exists():
         raise TrainingError(f"{output} exists; name a new folder for the next run")
-    earlier, before = _open_earlier(folder)
+    earlier, before = _open_earlier(folder, kept)
     after = open_data_set(data)
     departed = count_departed(before, after)
     corpus = corpora.load_corpus(data)
@@ -111,12 +115,12 @@ def unlearn_run(folder: Path, data: Path, output: Path, device: torch.device) ->
     return record
 
 
-def _open_earlier(folder: Path) -> tuple[_Earlier, DataSet]:
+def _open_earlier(folder: Path, kept: float) -> tuple[_Earlier, DataSet]:
     if not (folder / runs.MODEL_FILE).exists():
         raise TrainingError(f"{folder} holds no trained model; there is nothing to start with")
     data = open_data_set_of_run(folder)
     settings = TrainSettings.read(folder / SETTINGS_FILE)
-    return _Earlier(folder, settings, corpora.load_corpus(data.folder)), data
+    return _Earlier(folder, settings, corpora.load_corpus(data.folder), kept), data
 
 
 def count_departed(before: DataSet, after: DataSet) -> Departed:

@@ -1,1 +1,1 @@
-"""Whether a run that was unlearnt still tells who was in its log, what it is worth, and how long it takes."""
+"""Unlearning: what a run still tells of who has left its log, its quality, and its time."""

@@ -23,7 +23,7 @@ from portrait.training.run.run import TrainedRun
 
 ENCODERS, RANKING = "encoders", "ranking"
 SIGNALS = (ENCODERS, RANKING)
-"""What the attack reads: the softmax of the encoders over all items, or the chances that a release returns."""
+"""Signals that the attack reads: the softmax of the encoders over all items, or the chances that a release returns."""
 
 _MAX_RANKED_EVENTS = 2
 """Events of a shopper that are ranked at most."""

@@ -54,7 +54,7 @@ class Model:
     minutes: float | None
     """Minutes of the encoders' training; None if the run kept no scalars."""
     unlearning: dict[str, Any] | None
-    """What `portrait unlearn` wrote down; None of a run that was trained from the start."""
+    """Record of `portrait unlearn`; None of a run that was trained from the start."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Who has left a data set: counted by events, and refused where it can't be told."""
+"""Departed shoppers: counted by their events, and refused where they can't be told."""
 
 from pathlib import Path
 

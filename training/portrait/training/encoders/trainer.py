@@ -75,6 +75,7 @@ class Trainer:
         run: the run's folder, for checkpoints and scalars.
         epochs: number of epochs, without validation; None to stop early by validation.
         on_epoch: called with the number and the validation NDCG@10 of each epoch; its errors end training.
+        warm_up: steps in which the learning rate rises.
     """
 
     def __init__(
@@ -88,8 +89,9 @@ class Trainer:
         run: Path,
         epochs: int | None = None,
         on_epoch: EpochCallback | None = None,
+        warm_up: int = _WARM_UP_STEPS,
     ) -> None:
-        self._epochs, self._on_epoch = epochs, on_epoch
+        self._epochs, self._on_epoch, self._warm_up = epochs, on_epoch, warm_up
         self._corpus, self._holdout, self._settings, self._run = corpus, holdout, settings, run
         self._model, self._cache = model, cache
         self._batcher = Batcher(
@@ -318,7 +320,7 @@ class Trainer:
 
     def _rate_factor(self, step: int) -> float:
         """Return the factor of the learning rate at a step: linear warm-up, then linear decay."""
-        return min(1.0, (step + 1) / _WARM_UP_STEPS) * max(_MIN_RATE_FACTOR, 1.0 - step / self._total_steps)
+        return min(1.0, (step + 1) / self._warm_up) * max(_MIN_RATE_FACTOR, 1.0 - step / self._total_steps)
 
     def _save_checkpoint(self) -> None:
         state = {

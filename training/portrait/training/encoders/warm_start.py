@@ -32,7 +32,7 @@ class WarmStart:
     pooled: Tensor
     """`[texts of the earlier corpus, hidden]`: outputs of its BERT."""
     corpus: Corpus
-    """What the earlier model was trained on."""
+    """Data set of the earlier model."""
     kept: float
     """Share of the way from untrained to earlier weights, at which the later model begins."""
     whole_steps: int

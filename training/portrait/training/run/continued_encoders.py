@@ -14,6 +14,9 @@ from portrait.training.enums import FineTuning
 from portrait.training.run.folder import RunFolder
 from portrait.training.run.untrained_model import UntrainedModel
 
+_WARM_UP_SHARE = 0.1
+"""Share of the steps in which the learning rate rises: the moments of the optimiser are new, most weights are not."""
+
 
 def continue_encoders(
     run: RunFolder, warm_start: WarmStart, untrained: UntrainedModel, corpus: Corpus, holdout: Holdout,
@@ -29,6 +32,9 @@ def continue_encoders(
     model, cache, _ = untrained
     warm_start.blend_bert(model, cache, corpus)
     settings = dataclasses.replace(run.settings, finetune=FineTuning.FROZEN, max_steps=warm_start.steps)
-    trainer = Trainer(corpus, holdout, targets, model, cache, settings, run.path, epochs=settings.max_epochs)
+    trainer = Trainer(
+        corpus, holdout, targets, model, cache, settings, run.path, epochs=settings.max_epochs,
+        warm_up=max(1, round(_WARM_UP_SHARE * warm_start.steps)),
+    )  # fmt: skip
     epochs = trainer.train(False, before_step, lambda: warm_start.blend_others(model, corpus, holdout.item_counts > 0))
     return {"epochs": epochs, "steps": warm_start.whole_steps}

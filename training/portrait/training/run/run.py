@@ -91,7 +91,7 @@ class TrainedRun:
     traits: FittedTraits | None
     """Result of `portrait train-traits`; None if it has not run."""
     unlearning: dict[str, Any] | None
-    """What `portrait unlearn` wrote down; None of a run that was trained from the start."""
+    """Record of `portrait unlearn`; None of a run that was trained from the start."""
 
 
 def train_run(

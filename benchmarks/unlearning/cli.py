@@ -33,7 +33,7 @@ PERCENTAGES = (5, 20)
 """Shares of the shoppers that are forgotten, as in CURE4Rec (Chen et al. 2024, arXiv 2408.14393)."""
 OTHER_KEPT_WEIGHTS = (0.0, 1.0)
 """Shares of the earlier weights with which the largest set is unlearnt as well."""
-SETTINGS = {"finetune": "frozen", "dimension": 64, "max_epochs": 20}
+SETTINGS = {"finetune": "frozen", "dimension": 64}
 """Smaller than the default, so that several trainings end on two cores; the base model is left as it is."""
 
 

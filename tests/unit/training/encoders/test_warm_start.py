@@ -92,6 +92,13 @@ def test_outputs_of_the_base_model_are_taken_over_only_where_it_is_the_same(corp
     assert not torch.isclose(cache.pooled, changed.pooled).all(1).any()
 
 
+def test_weights_of_another_model_are_refused(corpus: Corpus, base: Path) -> None:
+    start = _start(_make(corpus, base, seed=0)[0], corpus, 0.5)
+    other = dataclasses.replace(start, weights={**start.weights, "scale": torch.zeros(3)})
+    with pytest.raises(TrainingError, match="'scale'"):
+        _begin(other, corpus, base, np.ones(len(corpus.items), dtype=bool))
+
+
 def test_a_share_of_the_steps_is_taken_one_at_least(corpus: Corpus, base: Path) -> None:
     start = _start(_make(corpus, base, seed=0)[0], corpus, 0.5)
     assert start.steps == 2

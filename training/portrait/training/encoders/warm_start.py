@@ -54,7 +54,7 @@ class WarmStart:
             TrainingError: it knows none.
         """
         if (self._find_items(corpus) < 0).all():
-            raise TrainingError("the data set has no item that the run has learnt from: it is not of the same shop")
+            raise TrainingError("the data set has no item that the run knows: it is not of the same shop")
 
     def blend_bert(self, model: PortraitModel, cache: TextCache, corpus: Corpus) -> None:
         """Blend the weights of the BERT; where they stay those of the base model, the cache gets its known outputs.
@@ -63,7 +63,11 @@ class WarmStart:
             model: untrained, without adapters.
             cache: cache of the corpus' texts.
             corpus: the events to learn from.
+
+        Raises:
+            TrainingError: the earlier model has other weights than the untrained one.
         """
+        self._require_same_weights(model)
         names = [name for name in model.state_dict() if name.startswith(_BERT)]
         if not self._blend(model, names):
             return
@@ -90,6 +94,14 @@ class WarmStart:
         with torch.no_grad():
             places = to_device(rows, device)
             residuals[places] = torch.lerp(residuals[places], before, self.kept)
+
+    def _require_same_weights(self, model: PortraitModel) -> None:
+        for name, value in model.state_dict().items():
+            before = self.weights.get(name)
+            if before is None or (name != _RESIDUALS and before.shape != value.shape):
+                raise TrainingError(
+                    f"the model of the run before has other weights {name!r} than its settings say; train a new run"
+                )
 
     def _blend(self, model: PortraitModel, names: list[str]) -> bool:
         """Blend some weights; returns whether all of them were equal."""

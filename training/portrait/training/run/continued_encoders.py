@@ -17,6 +17,9 @@ from portrait.training.run.untrained_model import UntrainedModel
 _WARM_UP_SHARE = 0.1
 """Share of the steps in which the learning rate rises: the moments of the optimiser are new, most weights are not."""
 
+WARM_RANKER_EPOCHS = 5
+"""Epochs of the ranker of such a run. It starts untrained, since it is small."""
+
 
 def continue_encoders(
     run: RunFolder, warm_start: WarmStart, untrained: UntrainedModel, corpus: Corpus, holdout: Holdout,

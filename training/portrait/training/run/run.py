@@ -57,7 +57,7 @@ from portrait.training.ranker.model import Ranker
 from portrait.training.ranker.ranking import RankerSamples
 from portrait.training.ranker.relations import fit_relations
 from portrait.training.run.beside import BesideEncoders, open_beside
-from portrait.training.run.continued_encoders import continue_encoders
+from portrait.training.run.continued_encoders import WARM_RANKER_EPOCHS, continue_encoders
 from portrait.training.run.folder import SETTINGS_FILE, TRAIN_ONLY_FOLDER, RunFolder, read_unlearning
 from portrait.training.run.kept_baselines import rank_validation
 from portrait.training.run.ranker_samples import collect_ranker_samples
@@ -159,7 +159,7 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
         with show_stage("fitting relations"):
             relations = relations_of_ranker.result()
         samples = collect_ranker_samples(model, cache, corpus, holdout, targets, relations, settings)
-        ranker = _fit_ranker(samples, model, settings, beside)
+        ranker = _fit_ranker(run, samples, model, beside)
         with show_stage("fitting relations to all events, and baselines"):
             relations = relations_of_run.result()
             if compared:
@@ -167,13 +167,12 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
     _save(run, model, cache, ranker, relations, effort)
 
 
-def _fit_ranker(
-    samples: RankerSamples, model: PortraitModel, settings: TrainSettings, beside: BesideEncoders
-) -> Ranker:
+def _fit_ranker(run: RunFolder, samples: RankerSamples, model: PortraitModel, beside: BesideEncoders) -> Ranker:
     scale = float(model.scale.detach())
+    epochs = WARM_RANKER_EPOCHS if run.warm_start else ranking.EPOCHS
     with show_stage("fitting the ranker"):
-        ranker = ranking.fit_ranker(samples, scale, settings.seed, beside.share_cores)
-    ranker.cold_item_boost.fill_(settings.cold_item_boost)
+        ranker = ranking.fit_ranker(samples, scale, run.settings.seed, beside.share_cores, epochs)
+    ranker.cold_item_boost.fill_(run.settings.cold_item_boost)
     return ranker
 
 

@@ -88,6 +88,17 @@ def train_run(data: Path, run: Path, *options: str) -> Path:
     return run
 
 
+def unlearn_run(run: Path, data: Path, output: Path) -> Path:
+    """Make the next run of a run on a data set that shoppers have left; return its folder.
+
+    Raises:
+        StepError: `portrait unlearn` failed.
+    """
+    if not output.exists():
+        _run_portrait("unlearn", run, data, output)
+    return output
+
+
 def evaluate_run(run: Path, split: Split) -> Path:
     """Measure a run on its test, if that has not been done; return its folder.
 

@@ -25,7 +25,7 @@ ENCODERS, RANKING = "encoders", "ranking"
 SIGNALS = (ENCODERS, RANKING)
 """Signals that the attack reads: the softmax of the encoders over all items, or the chances that a release returns."""
 
-_MAX_RANKED_EVENTS = 2
+_MAX_RANKED_EVENTS = 1
 """Events of a shopper that are ranked at most."""
 _LOWEST_CHANCE = 1e-6
 """Chance of an item that is no candidate."""

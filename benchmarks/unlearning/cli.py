@@ -23,16 +23,12 @@ from benchmarks.unlearning.attack import SIGNALS, Attacked, measure_auc
 from benchmarks.unlearning.sets import ShopperSets, draw_sets, write_deletions
 from portrait.training import checkpoints
 from portrait.training.dataset.corpus import load_corpus
-from portrait.training.devices import CPU
 from portrait.training.run import run as runs
 from portrait.training.run.kept_baselines import rank_validation
 from portrait.training.run.run import TrainedRun
-from portrait.training.run.unlearning import KEPT_WEIGHTS, unlearn_run
 
 PERCENTAGES = (5, 20)
 """Shares of the shoppers that are forgotten, as in CURE4Rec (Chen et al. 2024, arXiv 2408.14393)."""
-OTHER_KEPT_WEIGHTS = (0.0, 1.0)
-"""Shares of the earlier weights with which the largest set is unlearnt as well."""
 SETTINGS = {"finetune": "frozen", "dimension": 64}
 """Smaller than the default, so that several trainings end on two cores; the base model is left as it is."""
 
@@ -55,8 +51,9 @@ def main(arguments: list[str]) -> int:
         "shoppers": {"all": len(everybody.shopper_ids), "unseen": len(sets.unseen)},
         "sets": _attack(Attacked.choose(everybody, loaded["before"], _list_attacked(sets)), sets, loaded),
     }
+    comparison = _time_comparison(loaded[f"retrained {min(PERCENTAGES)}"])
     for percent, measured in content["sets"].items():
-        measured |= _compare(loaded, percent, sets.largest) | _time(loaded, percent)
+        measured |= _compare(loaded, percent, sets.largest) | _time(loaded, percent, comparison)
         measured["targets"] = report.judge(percent, measured)
     text = report.format_report(content)
     results.write_results(f"unlearning-{content['data']}", content, text)
@@ -80,24 +77,12 @@ def _make_runs(source: Path, work: Path, shopper_ids: list[str], sets: ShopperSe
     for percent, forgotten in sets.forgotten.items():
         data, folder = prepare(f"without-{percent}", [sets.unseen, forgotten]), work / f"without-{percent}"
         folders[f"retrained {percent}"] = steps.train_run(data, folder / "run", "--settings", str(settings))
-        kept = (KEPT_WEIGHTS, *(OTHER_KEPT_WEIGHTS if percent == sets.largest else ()))
-        for share in kept:
-            folders[_name_unlearnt(percent, share)] = _unlearn(before, data, folder / f"unlearnt-{share:g}", share)
+        folders[f"unlearnt {percent}"] = steps.unlearn_run(before, data, folder / "unlearnt")
     largest = work / f"without-{sets.largest}"
     folders["reference"] = steps.train_run(
         largest / "data", largest / "reference", "--settings", str(settings), "--seed", "1"
     )
     return folders
-
-
-def _name_unlearnt(percent: int, kept: float) -> str:
-    return f"unlearnt {percent}, {kept:g} kept"  # as `report.UNLEARNT` ends
-
-
-def _unlearn(before: Path, data: Path, output: Path, kept: float) -> Path:
-    if not output.exists():
-        unlearn_run(before, data, output, CPU, kept)
-    return output
 
 
 def _list_attacked(sets: ShopperSets) -> np.ndarray[Any, Any]:
@@ -114,7 +99,7 @@ def _attack(attacked: Attacked, sets: ShopperSets, loaded: dict[str, TrainedRun]
     for percent, forgotten in sets.forgotten.items():
         aucs = {}
         for name in losses:
-            if name == "before" or name.split(",")[0].endswith(f" {percent}"):
+            if name == "before" or name.endswith(f" {percent}"):
                 # No model is compared with itself.
                 others = {"reference", f"retrained {sets.largest}"} - {name}
                 scores = attacked.score(losses[name], [losses[each] for each in sorted(others)])
@@ -125,9 +110,7 @@ def _attack(attacked: Attacked, sets: ShopperSets, loaded: dict[str, TrainedRun]
 
 def _compare(loaded: dict[str, TrainedRun], percent: int, largest: int) -> dict[str, Any]:
     """Compare the quality of the unlearnt runs, and of a second training, with full retraining, on the same test."""
-    names = [name for name in loaded if name.startswith(f"unlearnt {percent},")]
-    if percent == largest:
-        names.append("reference")
+    names = [f"unlearnt {percent}", *(["reference"] if percent == largest else [])]
     retrained = f"retrained {percent}"
     ranks = {name: rank_targets(loaded[name]) for name in (retrained, *names)}
     return {
@@ -137,16 +120,20 @@ def _compare(loaded: dict[str, TrainedRun], percent: int, largest: int) -> dict[
     }
 
 
-def _time(loaded: dict[str, TrainedRun], percent: int) -> dict[str, Any]:
-    """Compare the processor time of unlearning with that of full retraining, with and without its comparison."""
-    retrained, unlearnt = (loaded[name] for name in (f"retrained {percent}", _name_unlearnt(percent, KEPT_WEIGHTS)))
+def _time(loaded: dict[str, TrainedRun], percent: int, comparison: float) -> dict[str, Any]:
+    """Compare the processor time of unlearning, in seconds, with that of full retraining and its comparison."""
+    retrained, unlearnt = (loaded[name] for name in (f"retrained {percent}", f"unlearnt {percent}"))
     whole = float(checkpoints.load_state(retrained.folder / runs.MODEL_FILE)["processor_seconds"])
-    began = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        rank_validation(Path(folder), retrained.corpus, retrained.holdout, retrained.settings.seed)
-    comparison = time.process_time() - began
     record = unlearnt.unlearning or {}
     return {
         "seconds": {"unlearnt": record["processor_seconds"], "retrained": whole, "baselines of retrained": comparison},
         "steps": {"unlearnt": record["steps"], "before": record["steps_of_training"]},
     }
+
+
+def _time_comparison(retrained: TrainedRun) -> float:
+    """Measure the processor time of a run's comparison with baselines, which unlearning does not make."""
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as folder:
+        rank_validation(Path(folder), retrained.corpus, retrained.holdout, retrained.settings.seed)
+    return time.process_time() - began

@@ -8,8 +8,6 @@ from portrait.training.run.unlearning import KEPT_WEIGHTS, STEP_SHARE
 
 MAX_AUC = 0.52
 MAX_TIME_SHARE = 0.25
-UNLEARNT = f", {KEPT_WEIGHTS:g} kept"
-"""Ends the name of the run that `portrait unlearn` makes."""
 
 
 def judge(percent: int, measured: dict[str, Any]) -> list[dict[str, Any]]:
@@ -19,7 +17,7 @@ def judge(percent: int, measured: dict[str, Any]) -> list[dict[str, Any]]:
         percent: share of the shoppers that are forgotten.
         measured: `auc`, `quality`, `minus_retrained` and `seconds` of the set.
     """
-    name = f"unlearnt {percent}{UNLEARNT}"
+    name = f"unlearnt {percent}"
     seconds = measured["seconds"]
     worst = max(each["auc"] for each in measured["auc"][name].values())
     _, high = measured["minus_retrained"][name]["interval"]
@@ -55,9 +53,8 @@ def format_report(content: dict[str, Any]) -> str:
             f"{results.format_origin(content['circumstances'])} {content['shoppers']['all']:,} shoppers, of whom "
             f"{content['shoppers']['unseen']:,} are seen by no model. Settings: `{content['settings']}`, else those of "
             f"`--preset quick`. `unlearnt`: by `portrait unlearn`, which keeps {KEPT_WEIGHTS:g} of the earlier weights "
-            f"and takes {STEP_SHARE:.0%} of the steps; other shares are for comparison, and 0 is a training from the "
-            "start with as few steps. `retrained`: by `portrait train` on the same data. `reference`: the same with "
-            "another seed.",
+            f"and takes {STEP_SHARE:.0%} of the steps. `retrained`: by `portrait train` on the same data. `reference`: "
+            "the same with another seed.",
             "",
             "## Membership attack",
             "",

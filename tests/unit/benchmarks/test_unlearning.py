@@ -57,7 +57,7 @@ def test_whoever_is_foreseen_better_than_by_the_references_scores_high(tmp_path:
     ],
 )
 def test_targets_are_judged(auc: float, interval: tuple[float, float], seconds: float, passed: list[bool]) -> None:
-    name = "unlearnt 5, 0.5 kept"
+    name = "unlearnt 5"
     measured = {
         "auc": {name: {ENCODERS: {"auc": 0.4}, RANKING: {"auc": auc}}},
         "minus_retrained": {name: {"difference": -0.01, "interval": interval}},

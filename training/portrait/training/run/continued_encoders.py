@@ -14,8 +14,10 @@ from portrait.training.enums import FineTuning
 from portrait.training.run.folder import RunFolder
 from portrait.training.run.untrained_model import UntrainedModel
 
+_RATE_FACTOR = 3.0
+"""Factor of the learning rate: few steps, in which the residuals of items are learnt from nothing."""
 _WARM_UP_SHARE = 0.1
-"""Share of the steps in which the learning rate rises: the moments of the optimiser are new, most weights are not."""
+"""Share of the steps in which the learning rate rises."""
 
 WARM_RANKER_EPOCHS = 5
 """Epochs of the ranker of such a run. It starts untrained, since it is small."""
@@ -33,11 +35,14 @@ def continue_encoders(
         The number of `epochs` after which the model was as it is returned, and of the `steps` of a whole training.
     """
     model, cache, _ = untrained
-    warm_start.blend_bert(model, cache, corpus)
-    settings = dataclasses.replace(run.settings, finetune=FineTuning.FROZEN, max_steps=warm_start.steps)
+    warm_start.blend_bert(model, cache, corpus.texts)
+    rate = _RATE_FACTOR * run.settings.learning_rate
+    settings = dataclasses.replace(
+        run.settings, finetune=FineTuning.FROZEN, max_steps=warm_start.steps, learning_rate=rate
+    )
     trainer = Trainer(
         corpus, holdout, targets, model, cache, settings, run.path, epochs=settings.max_epochs,
         warm_up=max(1, round(_WARM_UP_SHARE * warm_start.steps)),
     )  # fmt: skip
-    epochs = trainer.train(False, before_step, lambda: warm_start.blend_others(model, corpus, holdout.item_counts > 0))
+    epochs = trainer.train(False, before_step, lambda: warm_start.blend_others(model))
     return {"epochs": epochs, "steps": warm_start.whole_steps}

@@ -29,7 +29,7 @@ from portrait.training.run.folder import SETTINGS_FILE, TRAIN_ONLY_FOLDER, UNLEA
 from portrait.training.settings import TrainSettings
 
 KEPT_WEIGHTS = 0.5
-"""Share of the way from untrained to earlier weights, at which the encoders begin."""
+"""Share of the way from untrained to earlier weights, at which the encoders begin; residuals start untrained."""
 STEP_SHARE = 0.2
 """Share of the steps of a whole training that are taken from there."""
 
@@ -51,8 +51,7 @@ class _Earlier:
 
     folder: Path
     settings: TrainSettings
-    corpus: Corpus
-    kept: float
+    texts: list[str]
 
     def read_warm_start(self, part: str = ".") -> WarmStart:
         """Read the weights of the run, or of a part of it.
@@ -66,8 +65,8 @@ class _Earlier:
             return WarmStart(
                 weights=state["model"],
                 pooled=state["texts"],
-                corpus=self.corpus,
-                kept=self.kept,
+                texts=self.texts,
+                kept=KEPT_WEIGHTS,
                 whole_steps=int(state["steps"]),
                 whole_seconds=state["processor_seconds"],
                 share=STEP_SHARE,
@@ -80,9 +79,7 @@ class _Earlier:
             raise TrainingError(f"{path} is damaged: {to_one_line(error)}") from error
 
 
-def unlearn_run(
-    folder: Path, data: Path, output: Path, device: torch.device, kept: float = KEPT_WEIGHTS
-) -> dict[str, Any]:
+def unlearn_run(folder: Path, data: Path, output: Path, device: torch.device) -> dict[str, Any]:
     """Train the next run on a data set that lacks shoppers of an earlier run; nothing is written if that fails.
 
     Args:
@@ -90,7 +87,6 @@ def unlearn_run(
         data: folder of the data set without them, such as `portrait prepare --deletions` writes.
         output: folder of the next run; it must not exist yet.
         device: where the encoders are trained.
-        kept: share of the way from untrained to earlier weights, at which they begin.
 
     Returns:
         What is written to `unlearning.json`: counts of who left, and how much was trained.
@@ -100,7 +96,7 @@ def unlearn_run(
     """
     if output.exists():
         raise TrainingError(f"{output} exists; name a new folder for the next run")
-    earlier, before = _open_earlier(folder, kept)
+    earlier, before = _open_earlier(folder)
     after = open_data_set(data)
     departed = count_departed(before, after)
     corpus = corpora.load_corpus(data)
@@ -115,12 +111,12 @@ def unlearn_run(
     return record
 
 
-def _open_earlier(folder: Path, kept: float) -> tuple[_Earlier, DataSet]:
+def _open_earlier(folder: Path) -> tuple[_Earlier, DataSet]:
     if not (folder / runs.MODEL_FILE).exists():
         raise TrainingError(f"{folder} holds no trained model; there is nothing to start with")
     data = open_data_set_of_run(folder)
     settings = TrainSettings.read(folder / SETTINGS_FILE)
-    return _Earlier(folder, settings, corpora.load_corpus(data.folder), kept), data
+    return _Earlier(folder, settings, corpora.load_corpus(data.folder).texts), data
 
 
 def count_departed(before: DataSet, after: DataSet) -> Departed:
@@ -150,7 +146,6 @@ def _train(earlier: _Earlier, data: DataSet, corpus: Corpus, path: Path, device:
     """Train the next run into a folder; returns how much was trained."""
     began = time.process_time()
     start = earlier.read_warm_start()
-    start.require_common_items(corpus)
     run = RunFolder(path, data, earlier.settings, False, None, device, warm_start=start)
     if earlier.settings.refit:
         part_start = earlier.read_warm_start(TRAIN_ONLY_FOLDER)

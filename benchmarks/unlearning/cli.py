@@ -37,11 +37,15 @@ def main(arguments: list[str]) -> int:
     """Run the benchmark; return 0 if all targets are met, else 1."""
     parser = make_parser("unlearning", __doc__)
     add_source(parser)
+    parser.add_argument(
+        "--forget", type=int, nargs="+", default=PERCENTAGES, choices=range(1, 51), metavar="PERCENT",
+        help="shares of the shoppers that are forgotten (5 20)",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     work = (options.work or steps.work_folder(options.source)) / "unlearning"
     where = results.describe_circumstances("python -m benchmarks unlearning SOURCE")
     everybody = load_corpus(steps.prepare_source(options.source, work / "everybody"))
-    sets = draw_sets(len(everybody.shopper_ids), PERCENTAGES)
+    sets = draw_sets(len(everybody.shopper_ids), tuple(options.forget))
     folders = _make_runs(options.source, work, everybody.shopper_ids, sets)
     loaded = {name: runs.load_run(folder) for name, folder in folders.items()}
     content = {
@@ -51,7 +55,7 @@ def main(arguments: list[str]) -> int:
         "shoppers": {"all": len(everybody.shopper_ids), "unseen": len(sets.unseen)},
         "sets": _attack(Attacked.choose(everybody, loaded["before"], _list_attacked(sets)), sets, loaded),
     }
-    comparison = _time_comparison(loaded[f"retrained {min(PERCENTAGES)}"])
+    comparison = _time_comparison(loaded[f"retrained {min(options.forget)}"])
     for percent, measured in content["sets"].items():
         measured |= _compare(loaded, percent, sets.largest) | _time(loaded, percent, comparison)
         measured["targets"] = report.judge(percent, measured)

@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> int:
     )  # fmt: skip
     options = parser.parse_args(arguments)
     work = (options.work or steps.work_folder(options.source)) / "unlearning"
-    where = results.describe_circumstances("python -m benchmarks unlearning SOURCE")
+    chosen = " ".join(map(str, options.forget))
+    where = results.describe_circumstances(f"python -m benchmarks unlearning SOURCE --forget {chosen}")
     everybody = load_corpus(steps.prepare_source(options.source, work / "everybody"))
     sets = draw_sets(len(everybody.shopper_ids), tuple(options.forget))
     folders = _make_runs(options.source, work, everybody.shopper_ids, sets)

@@ -1,8 +1,8 @@
 """Unlearning: the next run, on a data set that some shoppers have left, from the weights of the run before.
 
-Statistics, relations and the ranker are fitted to the new data set alone, as `portrait train` fits them. The encoders
-start between the weights of the earlier run and untrained ones, and learn from the new data set for a part of the steps
-of a whole training (`encoders.warm_start`). No step reads an event of who has left.
+Statistics and relations are fitted to the new data set alone, as `portrait train` fits them, and so is the ranker, in
+fewer epochs. The encoders start between the weights of the earlier run and untrained ones, and learn from the new data
+set for a part of the steps of a whole training (`encoders.warm_start`). No step reads an event of who has left.
 """
 
 import dataclasses

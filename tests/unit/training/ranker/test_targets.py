@@ -1,9 +1,6 @@
 """Targets of the ranker: the last moments of all shoppers, few of each, and nothing else learns from them."""
 
-from pathlib import Path
-
 import numpy as np
-import polars as pl
 import pytest
 from support import tiny_data
 
@@ -69,21 +66,3 @@ def test_a_moment_holds_each_of_its_items_once(corpus: Corpus, holdout: Holdout)
         own = corpus.event_shopper == corpus.event_shopper[target]
         same = corpus.event_item[own & (corpus.columns.time == corpus.columns.time[target])]
         assert list_moment_items(corpus, target).tolist() == sorted(set(same.tolist()) - {NO_ITEM})
-
-
-def test_those_who_are_drawn_stay_drawn_without_some_of_the_shoppers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ranker_targets, "MAX_RANKER_TARGETS", 20)
-
-    def draw(corpus: Corpus) -> set[str]:
-        chosen = choose_ranker_targets(corpus, hold_out(corpus, Split.LOO), seed=0).events
-        return {corpus.shopper_ids[shopper] for shopper in corpus.event_shopper[chosen].tolist()}
-
-    data = tiny_data.write(tmp_path / "data", shoppers=40)
-    before = draw(load_corpus(data))
-    assert 5 < len(before) < 40
-    gone = sorted(before)[::3]
-    events = pl.read_parquet(data / "events.parquet")
-    events.filter(~pl.col("shopper_id").is_in(gone)).write_parquet(data / "events.parquet")
-    assert before - {*gone} <= draw(load_corpus(data))

@@ -1,6 +1,5 @@
 """Targets of the ranker: moments of shoppers that the encoders and the relations never learn from."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,34 +32,25 @@ def choose_ranker_targets(corpus: Corpus, holdout: Holdout, seed: int) -> Ranker
     """Choose the last tenth of each shopper's training moments, one at least and `MAX_TARGETS_PER_SHOPPER` at most.
 
     Where that is more than `MAX_RANKER_TARGETS`, or more than `MAX_HELD_OUT_SHARE` of the events, shoppers are drawn.
-    The draw depends on the seed and the shopper's id alone, so that a run without some of the shoppers, which starts
-    with weights of a run with them, has the ranker foresee what these weights have not seen either. Moments that
-    nothing came before are no targets.
+    Moments that nothing came before are no targets.
     """
     random = np.random.default_rng(seed)
     events = np.flatnonzero(holdout.train & (corpus.event_item != NO_ITEM) & corpus.has_context)
     moments, first, sizes = np.unique(corpus.context_end[events], return_index=True, return_counts=True)
-    shoppers, begins, counts = np.unique(corpus.event_shopper[moments], return_index=True, return_counts=True)
+    _, begins, counts = np.unique(corpus.event_shopper[moments], return_index=True, return_counts=True)
     wanted = np.clip((RANKER_SHARE * counts).astype(np.int64), 1, MAX_TARGETS_PER_SHOPPER)
     chosen = [
         np.arange(begin + count - last, begin + count)
         for begin, count, last in zip(begins.tolist(), counts.tolist(), wanted.tolist(), strict=True)
     ]
     given_up = np.array([sizes[places].sum() for places in chosen])
-    order = _order_shoppers([corpus.shopper_ids[shopper] for shopper in shoppers.tolist()], seed)
+    order = random.permutation(len(chosen))
     fits = (np.cumsum(wanted[order]) <= MAX_RANKER_TARGETS) & (
         np.cumsum(given_up[order]) <= max(MAX_HELD_OUT_SHARE * len(events), given_up[order[:1]].sum())
     )
     places = np.sort(np.concatenate([first[:0], *(chosen[each] for each in order[fits])]))
     held_out = events[np.isin(corpus.context_end[events], moments[places])]
     return RankerTargets(_draw_one_event(corpus, held_out, random), held_out)
-
-
-def _order_shoppers(ids: list[str], seed: int) -> NDArray[np.int64]:
-    """Order shoppers at random; two keep their order whoever else there is."""
-    key = str(seed).encode()
-    drawn = [hashlib.blake2b(each.encode(), digest_size=8, key=key).digest() for each in ids]
-    return np.argsort(np.array(drawn, dtype="S8").view(">u8") if drawn else np.zeros(0), kind="stable")
 
 
 def _draw_one_event(corpus: Corpus, events: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:

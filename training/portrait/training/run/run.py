@@ -272,7 +272,7 @@ def _save(
 
 
 def _measure_whole_training(run: RunFolder) -> float | None:
-    """Processor time of a training from the start, in seconds; None if it was done by several processes."""
+    """Processor time of a training from the start, in seconds; None if it was resumed, or done by several processes."""
     if run.warm_start:
         return run.warm_start.whole_seconds
     return None if run.resume or distributed.count_processes() > 1 else time.process_time() - run.began

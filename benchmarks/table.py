@@ -73,6 +73,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "SOURCE open-ecommerce", "benchmarks.fairness.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
+        "unlearning", "membership attack on forgotten shoppers, quality and time of unlearning",
+        "SOURCE with a catalogue, without searches", "benchmarks.unlearning.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
         "profiles", "calibration of the probabilities in a profile, and labels in words",
         "SOURCE open-ecommerce", "benchmarks.profiles.cli", RANKING,
     )  # fmt: skip

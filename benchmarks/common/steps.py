@@ -50,6 +50,17 @@ def prepare_source(source: Path, data: Path) -> Path:
     return data
 
 
+def prepare_without(source: Path, deletions: Path, data: Path) -> Path:
+    """Prepare a source without the shoppers of a list of deletions; return the folder of the data set.
+
+    Raises:
+        StepError: `portrait prepare` failed; a data set that is prepared already can't be prepared again.
+    """
+    if not (data / _REPORT).exists():
+        _run_portrait("prepare", "--deletions", deletions, source, data)
+    return data
+
+
 def prepare_complete_journey(data: Path) -> Path:
     """Prepare The Complete Journey, which an installed package brings; return the folder of the data set."""
     if not (data / _REPORT).exists():
@@ -75,6 +86,17 @@ def train_run(data: Path, run: Path, *options: str) -> Path:
         resume = ["--resume"] if run.exists() else []
         _run_portrait("train", data, run, *options, *resume)
     return run
+
+
+def unlearn_run(run: Path, data: Path, output: Path) -> Path:
+    """Make the next run of a run on a data set that shoppers have left; return its folder.
+
+    Raises:
+        StepError: `portrait unlearn` failed.
+    """
+    if not output.exists():
+        _run_portrait("unlearn", run, data, output)
+    return output
 
 
 def evaluate_run(run: Path, split: Split) -> Path:

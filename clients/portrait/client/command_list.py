@@ -9,6 +9,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Prepare and train": {
         "prepare": "Clean a log and write it as a data set for training.",
         "train": "Fine-tune a shopper-profile model.",
+        "unlearn": "Train the next run without forgotten shoppers, from the weights of the run before.",
         "tune": "Search hyper-parameters; trials are compared by validation only.",
         "train-traits": "Train declared traits as heads of a run's profile model; they replace earlier ones.",
         "evaluate": "Measure a run on held-out events, beside simple baselines that were tuned on validation.",

@@ -199,6 +199,7 @@ def _make_manifest(
             "split": settings.split.value,
             "refit": settings.refit,
             "seed": settings.seed,
+            **({"unlearning": trained.unlearning} if trained.unlearning else {}),
         },
         metrics=metrics,
         statistics=list(STATISTICS) if TRAIT_HEADS in names else [],

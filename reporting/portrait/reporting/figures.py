@@ -53,6 +53,8 @@ class Model:
     trained_at: datetime
     minutes: float | None
     """Minutes of the encoders' training; None if the run kept no scalars."""
+    unlearning: dict[str, Any] | None
+    """Record of `portrait unlearn`; None of a run that was trained from the start."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,7 @@ def _describe_model(trained: TrainedRun) -> Model:
         seed=settings.seed,
         trained_at=trained_at,
         minutes=minutes,
+        unlearning=trained.unlearning,
     )
 
 

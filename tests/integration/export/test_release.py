@@ -40,7 +40,8 @@ def test_releases_are_numbered_and_agree_with_the_model(
             patch.setenv(name, value)
         first, checks = export_release(trained, {"metrics-loo": {}}, repository, Precision.FP32, lambda _: None)
     assert proxy.requests == []  # Triton is on this machine
-    second, _ = export_release(trained, {}, repository, Precision.FP32, lambda _: None)
+    unlearnt = dataclasses.replace(trained, unlearning={"shoppers": 3, "events": 72})
+    second, _ = export_release(unlearnt, {}, repository, Precision.FP32, lambda _: None)
     assert (first.release, second.release) == (1, 2)
     assert release_layout.list_releases(repository) == [1, 2]
     assert {check.runtime for check in checks} == {"onnxruntime", "triton"}
@@ -49,6 +50,8 @@ def test_releases_are_numbered_and_agree_with_the_model(
     assert [item.item_id for item in loaded.items] == trained.corpus.item_ids
     np.testing.assert_allclose(loaded.vectors, encode_items(trained.model, trained.cache, trained.corpus), atol=1e-6)
     assert loaded.rarity.by_stem["lamp"] == pytest.approx(math.log((1 + len(loaded.items)) / 13))
+    assert "unlearning" not in first.training
+    assert second.training["unlearning"] == {"shoppers": 3, "events": 72}
     assert second.export["retrieval"]["kind"] == "exact"
     assert f"releases/2/{release_layout.ITEM_COLUMNS}/price.npy" in second.hashes
 

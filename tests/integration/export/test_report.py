@@ -81,6 +81,14 @@ def test_traits_are_told_with_their_curves_or_reasons(figures: Figures) -> None:
     assert trait.reliability[1].rate.high < 1.0
 
 
+def test_what_was_unlearnt_is_told(figures: Figures) -> None:
+    record = {"shoppers": 1203, "events": 9050, "steps": 68, "steps_of_training": 340, "time_share": 0.21}
+    unlearnt = replace(figures, model=replace(figures.model, unlearning=record))
+    told = "9,050 events of 1,203 shoppers, by starting from an earlier model for 68 of 340 steps, in 21% of the"
+    assert told in page.render_page(unlearnt)
+    assert "Unlearnt" not in page.render_page(figures)
+
+
 def test_the_page_loads_nothing_and_titles_are_escaped(figures: Figures) -> None:
     text = page.render_page(figures)
     tags = _Tags(text)

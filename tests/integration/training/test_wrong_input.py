@@ -16,7 +16,13 @@ from support import tiny_release
 from support.command_line import CommandResult, run_portrait
 from support.tiny_log import Shop
 
-FOLDERS_TO_WRITE = {("export", "repository"), ("prepare", "paths"), ("train", "run"), ("tune", "study")}
+FOLDERS_TO_WRITE = {
+    ("export", "repository"),
+    ("prepare", "paths"),
+    ("train", "run"),
+    ("tune", "study"),
+    ("unlearn", "output"),
+}
 """Parameters that name a folder to be written, which is made if it is missing, and holds other things at times."""
 FILES_TO_WRITE = {("evaluate", "dump"), ("loadtest", "out"), ("report", "out")}
 """Parameters that name a file to be written, or written anew."""
@@ -127,6 +133,7 @@ def valid(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, obj
         "run": shop.run,
         "file": folder / "traits.toml",
         "study": folder / "study",
+        "output": folder / "next",
         "repository": repository,
         "number": 1,
         "percent": 10,

@@ -34,7 +34,7 @@ DeviceOption = Annotated[
 
 
 @contextmanager
-def _reported_errors() -> Iterator[None]:
+def reported_errors() -> Iterator[None]:
     """Report errors that the caller can fix in one line, with exit code 2."""
     try:
         yield
@@ -89,7 +89,7 @@ def prepare(
     from portrait.training.prepare.sources import SOURCES, complete_journey, detect_source
     from portrait.training.prepare.spark.cleaner import SparkCleaner
 
-    with _reported_errors():
+    with reported_errors():
         if len(paths) > 2 or (len(paths) == 1 and source != "complete-journey"):
             raise TrainingError("give the source's path and the data set's folder: portrait prepare IN OUT")
         path = paths[0] if len(paths) == 2 else complete_journey.find_installed()
@@ -173,7 +173,7 @@ def train(
 
     options: dict[str, Any] = {"base_model": base_model, "finetune": finetune, "split": split, "seed": seed}
     given = {name: value for name, value in options.items() if value is not None}
-    with _reported_errors():
+    with reported_errors():
         if erase is not None:
             given["erase"] = parse_demographics(erase)
         chosen = {**(TrainSettings.read_overrides(settings) if settings else {}), **given}
@@ -213,7 +213,7 @@ def tune(
         outcome = "pruned" if value is None else f"validation NDCG@10 {value:.4f}"
         typer.echo(f"trial {number}: {outcome}, {json.dumps(chosen)}")
 
-    with _reported_errors():
+    with reported_errors():
         distributed.require_single_process("portrait tune")
         require_in_range({"trials": trials, "minutes": minutes, "seed": seed})
         base = TrainSettings.read_overrides(settings) if settings else {}
@@ -243,7 +243,7 @@ def evaluate(
     from portrait.training.devices import choose_device
     from portrait.training.run.evaluation import evaluate_run
 
-    with _reported_errors():
+    with reported_errors():
         measured = evaluate_run(run, split, dump, choose_device(device))
     if as_json:
         typer.echo(json.dumps(measured))
@@ -271,7 +271,7 @@ def train_traits(
     from portrait.training.traits import declarations
 
     errors = Console(stderr=True)
-    with _reported_errors(), errors.status("loading the run") as status:
+    with reported_errors(), errors.status("loading the run") as status:
         declarations.read_declarations(file)  # report errors in the file before the run is loaded
         until = complete_until.replace(tzinfo=UTC) if complete_until else None
         trained = load_run(run, choose_device(device))

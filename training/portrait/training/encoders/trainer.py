@@ -75,6 +75,7 @@ class Trainer:
         run: the run's folder, for checkpoints and scalars.
         epochs: number of epochs, without validation; None to stop early by validation.
         on_epoch: called with the number and the validation NDCG@10 of each epoch; its errors end training.
+        warm_up: steps in which the learning rate rises.
     """
 
     def __init__(
@@ -88,8 +89,9 @@ class Trainer:
         run: Path,
         epochs: int | None = None,
         on_epoch: EpochCallback | None = None,
+        warm_up: int = _WARM_UP_STEPS,
     ) -> None:
-        self._epochs, self._on_epoch = epochs, on_epoch
+        self._epochs, self._on_epoch, self._warm_up = epochs, on_epoch, warm_up
         self._corpus, self._holdout, self._settings, self._run = corpus, holdout, settings, run
         self._model, self._cache = model, cache
         self._batcher = Batcher(
@@ -107,12 +109,15 @@ class Trainer:
         self._state = TrainerState()
         self._cache_is_stale = False
 
-    def train(self, resume: bool, before_step: Callable[[], None] = lambda: None) -> int:
+    def train(
+        self, resume: bool, before_step: Callable[[], None] = lambda: None, start: Callable[[], None] = lambda: None
+    ) -> int:
         """Train to the end. The model then has the weights of the best validated epoch, or without validation the last.
 
         Args:
             resume: continue from the run's last checkpoint, if there is one.
             before_step: called before each step.
+            start: called before the first step, when all weights have their first values.
 
         Returns:
             The number of epochs after which the model had these weights.
@@ -123,6 +128,7 @@ class Trainer:
         else:
             self._cache.encode_missing()
             self._model.text.fit_projection(self._cache.pooled)
+            start()
         with (
             show_progress("fine-tuning", self._total_steps, self._state.step) as report_progress,
             tracking.open_trackers(self._run, self._settings, self._state.step) as tracker,
@@ -141,6 +147,11 @@ class Trainer:
         return int(max(self._state.history, key=lambda entry: entry["validation_ndcg@10"])["epoch"]) + 1
 
     @property
+    def steps(self) -> int:
+        """Optimiser steps that are done, over all epochs."""
+        return self._state.step
+
+    @property
     def _trains_bert(self) -> bool:
         """True if the BERT is trained in the next step."""
         settings = self._settings
@@ -153,10 +164,11 @@ class Trainer:
         return max(0, math.ceil(end / every) - math.ceil(first / every))
 
     def _is_finished(self) -> bool:
+        if self._state.step >= self._total_steps:
+            return True
         if self._epochs is not None:
             return self._state.epoch >= self._epochs
-        over = self._state.step >= self._total_steps or self._state.epoch >= self._settings.max_epochs
-        return over or self._state.stale_epochs > self._settings.patience
+        return self._state.epoch >= self._settings.max_epochs or self._state.stale_epochs > self._settings.patience
 
     def _train_epoch(
         self, tracker: Tracker, before_step: Callable[[], None], report_progress: Callable[[], None]
@@ -308,7 +320,7 @@ class Trainer:
 
     def _rate_factor(self, step: int) -> float:
         """Return the factor of the learning rate at a step: linear warm-up, then linear decay."""
-        return min(1.0, (step + 1) / _WARM_UP_STEPS) * max(_MIN_RATE_FACTOR, 1.0 - step / self._total_steps)
+        return min(1.0, (step + 1) / self._warm_up) * max(_MIN_RATE_FACTOR, 1.0 - step / self._total_steps)
 
     def _save_checkpoint(self) -> None:
         state = {

@@ -23,7 +23,8 @@ SIMULATED_COLD_SHARE = 0.1
 """Share of the known items that are treated as cold items while the ranker is fitted. Real cold items have no events
 to learn from; by these, the ranker learns how often an item is wanted that has only a similar text."""
 
-_EPOCHS, _BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 20, 64, 3e-3, 3e-2, 1e-2
+EPOCHS = 20
+_BATCH, _LEARNING_RATE, _PROBABILITY_LEARNING_RATE, _WEIGHT_DECAY = 64, 3e-3, 3e-2, 1e-2
 CALIBRATION_SHARE = 0.2
 """Share of the targets, the latest, which settle whether the past moves searches, and calibrate the probabilities."""
 _MIN_SEARCHES = 30
@@ -117,8 +118,9 @@ class RankerSamples:
 
 
 def fit_ranker(
-    samples: RankerSamples, scale: float, seed: int, before_epoch: Callable[[], None] = lambda: None
-) -> Ranker:
+    samples: RankerSamples, scale: float, seed: int, before_epoch: Callable[[], None] = lambda: None,
+    epochs: int = EPOCHS,
+) -> Ranker:  # fmt: skip
     """Fit a ranker to the earlier targets, and calibrate its probabilities on the later ones.
 
     The order is fitted by a softmax over the items that serving ranks. A moment may hold several items; each of them is
@@ -132,6 +134,7 @@ def fit_ranker(
         scale: what the cosine of profile and candidate counts at first.
         seed: for the order of the targets.
         before_epoch: called before each epoch.
+        epochs: passes over the earlier targets.
     """
     vectors, candidates, texts = samples.vectors, samples.candidates, samples.texts
     torch.manual_seed(seed)
@@ -150,8 +153,8 @@ def fit_ranker(
     optimizer = torch.optim.AdamW(groups, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     early, late = samples.split()
     batches = max(1, len(early) // _BATCH)
-    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _EPOCHS * batches)
-    for _ in range(_EPOCHS):
+    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)
+    for _ in range(epochs):
         before_epoch()
         for rows in _draw_batches(candidates, early, batches, random):
             optimizer.zero_grad()

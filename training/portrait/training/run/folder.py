@@ -1,26 +1,36 @@
 """The folder of a run: checks before training, and its creation once all checks have passed."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import torch
 
 from portrait.training import distributed, tracking
 from portrait.training.dataset.data_set import DataSet
 from portrait.training.devices import CPU
+from portrait.training.encoders.warm_start import WarmStart
 from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
+from portrait.training.files import read_json_object
 from portrait.training.settings import TrainSettings
 from portrait.training.tracking import TrackerConfig
 
 SETTINGS_FILE, BASELINES_FILE = "settings.json", "baselines.json"
+UNLEARNING_FILE = "unlearning.json"
 TRAIN_ONLY_FOLDER = "train-only"
 
 
 def metrics_file(folder: Path, split: Split) -> Path:
     """Return the path of a run's metrics by a split."""
     return folder / f"metrics-{split.value}.json"
+
+
+def read_unlearning(folder: Path) -> dict[str, Any] | None:
+    """Read what `portrait unlearn` wrote down in a run's folder; None if the run was trained from the start."""
+    path = folder / UNLEARNING_FILE
+    return read_json_object(path) if path.exists() else None
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,10 @@ class RunFolder:
     """Device of the encoders while they are trained."""
     parent: Optional["RunFolder"] = None
     """The run of which this one is a part; it is begun first."""
+    warm_start: WarmStart | None = None
+    """Weights with which the encoders begin; None to train them from the start."""
+    began: float = field(default_factory=time.process_time)
+    """Seconds of the processor that this process had taken before."""
 
     def require_usable(self) -> None:
         """Check the folder; writes nothing.

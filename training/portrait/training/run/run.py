@@ -16,6 +16,7 @@
 <run>/traits.json, traits.pt, traits-test.parquet   results of `portrait train-traits`
 <run>/fairness-<split>.json  result of `portrait audit-fairness`
 <run>/train-only/       only in a refit: a complete run, which chose the epochs and fitted the ranker
+<run>/unlearning.json   only after `portrait unlearn`: who was left out, and how much was trained
 
 A run has two stages with separate targets. The encoders and the relations learn from most training events. The ranker
 learns from the rest (`ranker.targets`), so that it sees their errors on events that they have not memorised. At the
@@ -23,6 +24,7 @@ end, the relations are fitted to all training events.
 """
 
 import dataclasses
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +57,8 @@ from portrait.training.ranker.model import Ranker
 from portrait.training.ranker.ranking import RankerSamples
 from portrait.training.ranker.relations import fit_relations
 from portrait.training.run.beside import BesideEncoders, open_beside
-from portrait.training.run.folder import SETTINGS_FILE, TRAIN_ONLY_FOLDER, RunFolder
+from portrait.training.run.continued_encoders import WARM_RANKER_EPOCHS, continue_encoders
+from portrait.training.run.folder import SETTINGS_FILE, TRAIN_ONLY_FOLDER, RunFolder, read_unlearning
 from portrait.training.run.kept_baselines import rank_validation
 from portrait.training.run.ranker_samples import collect_ranker_samples
 from portrait.training.run.stages import show_stage
@@ -87,6 +90,8 @@ class TrainedRun:
     """Path, content identity and report of the data set."""
     traits: FittedTraits | None
     """Result of `portrait train-traits`; None if it has not run."""
+    unlearning: dict[str, Any] | None
+    """Record of `portrait unlearn`; None of a run that was trained from the start."""
 
 
 def train_run(
@@ -118,11 +123,11 @@ def train_run(
         return None
     with show_stage("reading the events"):
         corpus = corpora.load_corpus(run.data.folder)
-    _train_unfinished(run, corpus)
+    train_unfinished(run, corpus)
     return corpus
 
 
-def _train_unfinished(run: RunFolder, corpus: Corpus) -> None:
+def train_unfinished(run: RunFolder, corpus: Corpus) -> None:
     """Train a run that has no model yet.
 
     `run.begin` writes the folder only after every check has passed, so that a refused run leaves nothing behind.
@@ -140,13 +145,13 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
     settings = run.settings
     holdout = hold_out(corpus, settings.split)
     targets = choose_targets(corpus, holdout, settings.seed)
-    untrained = make_untrained_model(corpus, holdout, settings, run.device)
+    untrained = _make_untrained_model(run, corpus, holdout)
     run.begin()
     with open_beside() as beside:
         relations_of_ranker = beside.plan(fit_relations, corpus, targets.encoders, settings)
         relations_of_run = beside.plan(fit_relations, corpus, holdout.learnt(corpus), settings)
-        compared = beside.plan(rank_validation, run.path, corpus, holdout, settings.seed)
-        model, cache, epochs = _train_encoders(run, untrained, corpus, holdout, targets.encoders, beside)
+        compared = None if run.warm_start else beside.plan(rank_validation, run.path, corpus, holdout, settings.seed)
+        model, cache, effort = _train_encoders(run, untrained, corpus, holdout, targets.encoders, beside)
         if not distributed.is_main():
             return  # The rest is not shared.
         if declared is not None:
@@ -154,20 +159,20 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
         with show_stage("fitting relations"):
             relations = relations_of_ranker.result()
         samples = collect_ranker_samples(model, cache, corpus, holdout, targets, relations, settings)
-        ranker = _fit_ranker(samples, model, settings, beside)
+        ranker = _fit_ranker(run, samples, model, beside)
         with show_stage("fitting relations to all events, and baselines"):
             relations = relations_of_run.result()
-            compared.exception()  # The comparison meets the same error again, and reports it.
-    _save(run.path, model, cache, ranker, relations, epochs)
+            if compared:
+                compared.exception()  # The comparison meets the same error again, and reports it.
+    _save(run, model, cache, ranker, relations, effort)
 
 
-def _fit_ranker(
-    samples: RankerSamples, model: PortraitModel, settings: TrainSettings, beside: BesideEncoders
-) -> Ranker:
+def _fit_ranker(run: RunFolder, samples: RankerSamples, model: PortraitModel, beside: BesideEncoders) -> Ranker:
     scale = float(model.scale.detach())
+    epochs = WARM_RANKER_EPOCHS if run.warm_start else ranking.EPOCHS
     with show_stage("fitting the ranker"):
-        ranker = ranking.fit_ranker(samples, scale, settings.seed, beside.share_cores)
-    ranker.cold_item_boost.fill_(settings.cold_item_boost)
+        ranker = ranking.fit_ranker(samples, scale, run.settings.seed, beside.share_cores, epochs)
+    ranker.cold_item_boost.fill_(run.settings.cold_item_boost)
     return ranker
 
 
@@ -192,15 +197,15 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
             run,
         )
         train_only.require_usable()
-        _train_unfinished(train_only, corpus)
+        train_unfinished(train_only, corpus)
         distributed.wait_for_all()
     train_only_state = checkpoints.load_state(train_only_folder / MODEL_FILE)
     holdout = hold_out(corpus, settings.split, refit=True)
     targets = holdout.learnt(corpus)
-    untrained = make_untrained_model(corpus, holdout, settings, run.device)
+    untrained = _make_untrained_model(run, corpus, holdout)
     with open_beside() as beside:
         fitted = beside.plan(fit_relations, corpus, targets, settings)
-        model, cache, epochs = _train_encoders(
+        model, cache, effort = _train_encoders(
             run, untrained, corpus, holdout, targets, beside, epochs=int(train_only_state["epochs"]),
             adaptation_weight=domain_adaptation.read_chosen_weight(train_only_folder),
         )  # fmt: skip
@@ -211,34 +216,44 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
         concept_erasure.erase_concepts(model, cache, corpus, holdout, declared)
     ranker = Ranker(1.0, 1.0, settings.dimension)
     ranker.load_state_dict(train_only_state["ranker"])
-    _save(run.path, model, cache, ranker, relations, epochs)
+    _save(run, model, cache, ranker, relations, effort)
+
+
+def _make_untrained_model(run: RunFolder, corpus: Corpus, holdout: Holdout) -> UntrainedModel:
+    """Make the model of a run; one with a warm start has no adapters, since the earlier ones are merged."""
+    settings = _merged_settings(run.settings) if run.warm_start else run.settings
+    return make_untrained_model(corpus, holdout, settings, run.device)
 
 
 def _train_encoders(
     run: RunFolder, untrained: UntrainedModel, corpus: Corpus, holdout: Holdout, targets: NDArray[np.int64],
     beside: BesideEncoders, epochs: int | None = None, on_epoch: EpochCallback | None = None,
     adaptation_weight: float | None = None,
-) -> tuple[PortraitModel, TextCache, int]:  # fmt: skip
+) -> tuple[PortraitModel, TextCache, dict[str, int]]:  # fmt: skip
     """Adapt the base model, train the encoders, and merge their adapters, as the export expects them.
 
     Returns:
-        The model, its cache of texts, and the number of epochs after which the model was as it is returned.
+        The model, its cache of texts, and the effort: the number of `epochs` after which the model was as it is
+        returned, and of the `steps` of a whole training.
     """
     model, cache, tokenizer = untrained
     if distributed.is_main():
         tokenizer.save(run.path / TOKENIZER_FILE)
-    weight = domain_adaptation.adapt_base_model(
-        model, cache, corpus, holdout, targets, run.settings, run.path, run.resume, adaptation_weight
-    )
-    settings = domain_adaptation.settle_finetuning(model, run.settings, weight)
-    trainer = Trainer(corpus, holdout, targets, model, cache, settings, run.path, epochs, on_epoch)
-    epochs = trainer.train(run.resume, beside.share_cores)
+    if run.warm_start:
+        effort = continue_encoders(run, run.warm_start, untrained, corpus, holdout, targets, beside.share_cores)
+    else:
+        weight = domain_adaptation.adapt_base_model(
+            model, cache, corpus, holdout, targets, run.settings, run.path, run.resume, adaptation_weight
+        )
+        settings = domain_adaptation.settle_finetuning(model, run.settings, weight)
+        trainer = Trainer(corpus, holdout, targets, model, cache, settings, run.path, epochs, on_epoch)
+        effort = {"epochs": trainer.train(run.resume, beside.share_cores), "steps": trainer.steps}
     beside.share_cores()  # A training that had ended before has taken no step.
     model.text.bert = merge_adapters(model.text.bert)
     _move(model.eval(), cache, CPU)  # where the index is computed
     indexes.fill_cold_residuals(model, cache, corpus, holdout.item_counts)
     _move(model, cache, run.device)
-    return model, cache, epochs
+    return model, cache, effort
 
 
 def _move(model: PortraitModel, cache: TextCache, device: torch.device) -> None:
@@ -247,12 +262,20 @@ def _move(model: PortraitModel, cache: TextCache, device: torch.device) -> None:
 
 
 def _save(
-    folder: Path, model: PortraitModel, cache: TextCache, ranker: Ranker, relations: Relations, epochs: int
+    run: RunFolder, model: PortraitModel, cache: TextCache, ranker: Ranker, relations: Relations, effort: dict[str, int]
 ) -> None:
     _require_finite(model, ranker)
-    relations.save(folder / release_layout.RELATIONS)
-    state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled, "epochs": epochs}
-    checkpoints.save_state(state, folder / MODEL_FILE)  # last, since the file marks the run as ended
+    relations.save(run.path / release_layout.RELATIONS)
+    state = {"model": model.state_dict(), "ranker": ranker.state_dict(), "texts": cache.pooled, **effort}
+    state["processor_seconds"] = _measure_whole_training(run)
+    checkpoints.save_state(state, run.path / MODEL_FILE)  # last, since the file marks the run as ended
+
+
+def _measure_whole_training(run: RunFolder) -> float | None:
+    """Processor time of a training from the start, in seconds; None if it was resumed, or done by several processes."""
+    if run.warm_start:
+        return run.warm_start.whole_seconds
+    return None if run.resume or distributed.count_processes() > 1 else time.process_time() - run.began
 
 
 def _require_finite(*trained: nn.Module) -> None:
@@ -358,7 +381,7 @@ def _load_parts(folder: Path, settings: TrainSettings, corpus: Corpus, device: t
     ranker.describe_items(index.vectors)  # a refit has the ranker of other vectors
     return TrainedRun(
         folder, settings, corpus, holdout, model, ranker.eval(), relations, index, cache,
-        read_data_record(folder), artifacts.load_traits(folder),
+        read_data_record(folder), artifacts.load_traits(folder), read_unlearning(folder),
     )  # fmt: skip
 
 

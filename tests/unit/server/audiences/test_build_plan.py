@@ -5,6 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.command_line import run_portrait
 
 from portrait.server.audiences.build_plan import MAX_SHARDS, WHOLE, Shard
 
@@ -30,3 +31,9 @@ def test_a_shard_is_read_as_it_is_written(text: str) -> None:
 def test_what_is_no_shard_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=re.escape(f"{text!r} is no shard, which is NUMBER/COUNT")):
         Shard.parse(text)
+
+
+def test_the_command_refuses_a_wrong_shard() -> None:
+    ended = run_portrait("build-audience-table", "--shard", "3/2")
+    assert ended.code == 2
+    assert "'3/2' is no shard" in ended.stderr

@@ -16,6 +16,7 @@ from nats.js.errors import APIError
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
 
 _NO_MESSAGES = (StatusCode.NO_MESSAGES, StatusCode.REQUEST_TIMEOUT, StatusCode.CONFLICT)
 """Statuses that end a request and are no error: nothing is there, nothing came in time, or too much is under way."""
@@ -36,6 +37,7 @@ class PullSubscription:
         self._connection = connection
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._inbox = connection.new_inbox()
+        self._subscription: Subscription | None = None
         self._requests = 0
         self._reply = ""
         """Where the server answers the last request: it names that in its status."""
@@ -46,7 +48,7 @@ class PullSubscription:
 
     async def begin(self) -> None:
         """Subscribe; raises an error of NATS."""
-        await self._connection.subscribe(f"{self._inbox}.*", cb=self._take)
+        self._subscription = await self._connection.subscribe(f"{self._inbox}.*", cb=self._take)
 
     async def fetch(self, limit: int, seconds: float) -> "list[Msg]":
         """Fetch the messages that are there or, if there are none, the first that come.
@@ -66,6 +68,14 @@ class PullSubscription:
             await self._request({"batch": limit, "expires": round(seconds * 1e9)}, 1, seconds)
         fetched, self._arrived = self._arrived[:limit], self._arrived[limit:]
         return fetched
+
+    async def close(self) -> None:
+        """Have the server deliver to others, at once, what came and was not fetched; raises an error of NATS."""
+        if self._subscription is not None:
+            await self._subscription.drain()  # first: a request under way would take what is given back
+        while self._arrived:
+            await self._arrived.pop().nak()
+        await self._connection.flush()
 
     async def _request(self, request: dict[str, int], enough: int, seconds: float) -> bool:
         """Request messages until there are enough, or the request ends; False if neither happened in time.

@@ -6,7 +6,7 @@ The data of a message is JSON. Dead letters go to the subject `portrait.dead.STR
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import nats
@@ -86,7 +86,10 @@ class NatsStream:
         return int(information.num_pending or 0) + int(information.num_ack_pending or 0)
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; what was not read goes to other consumers."""
+        if self._connection.is_connected:
+            with suppress(NatsError, OSError):  # the server delivers it later by itself
+                await self._pull.close()
         await self._connection.close()
 
 

@@ -112,7 +112,7 @@ class BuildPlan:
 
 @contextmanager
 def hold_shard(folder: Path, shard: Shard) -> Iterator[None]:
-    """Be the only one who computes a shard of the tables in a folder.
+    """Be the only one who computes a shard of the tables in a folder; begins within `hold_plan`.
 
     Raises:
         TableBuildError: another process does.
@@ -131,7 +131,7 @@ async def hold_plan(folder: Path) -> AsyncIterator[None]:
 
 
 def require_alone(folder: Path, shard: Shard) -> None:
-    """Require that no other shard is computed, by whatever plan; within `hold_plan`, which whoever begins must hold.
+    """Require that no other shard is computed, by whatever plan; within `hold_plan`, so that none begins meanwhile.
 
     Raises:
         TableBuildError: one is.

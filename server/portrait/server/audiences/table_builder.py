@@ -11,6 +11,7 @@ import shutil
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -111,8 +112,9 @@ async def build_shard(
     folder = snapshots.release_folder(engine.release.identity)
     for private in (folder.parent, folder):
         make_private_folder(private)
-    with hold_shard(folder, shard):
+    with ExitStack() as holding:
         async with hold_plan(folder):
+            holding.enter_context(hold_shard(folder, shard))
             base = None if full else snapshots.open_newest(engine.release.identity)
             if base is not None and base.description.policy != engine.topics.policy.identity:
                 base = None  # its rows tell what may not be told now, or lack what may

@@ -14,11 +14,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos import load, verdict
-from benchmarks.chaos.faults import FAULTS, MAX_LOCK_SECONDS
-from benchmarks.chaos.gateway import GatewayUnderTest, read_log_lines, run_gateway
 from benchmarks.common import results
 from benchmarks.common.cli import add_repository, make_parser
+from benchmarks.common.faults import load, verdict
+from benchmarks.common.faults.faults import FAULTS, MAX_LOCK_SECONDS
+from benchmarks.common.faults.gateway import GatewayUnderTest, read_log_lines, run_gateway
 from benchmarks.common.load.calls import make_search_calls, read_items
 from benchmarks.common.steps import open_repository
 from benchmarks.common.targets import Result, format_table

@@ -28,10 +28,10 @@ from benchmarks.common.gateway import run_gateway, run_release_command
 from benchmarks.common.load.calls import PROFILE_PATH, make_mixed_calls, make_search_calls
 from benchmarks.common.load.generator import Call
 from benchmarks.common.load.lost_events import count_lost_events
+from benchmarks.common.release_variants import copy_with_variants
 from benchmarks.common.targets import Result
 from benchmarks.serving.callers import OK, CallerAnswer, CallerGroup, start_callers
 from benchmarks.serving.parts import PARTS
-from benchmarks.serving.variants import copy_with_variants
 from portrait.client.channels import proxy_options
 from portrait.features.release import layout as release_layout
 from portrait.server.rollout.traffic import Traffic

@@ -16,15 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos import verdict
-from benchmarks.chaos.gateway import GatewayUnderTest, run_gateway
-from benchmarks.chaos.load import OK, SERVING, Outcome, count_lost_events, start_load
 from benchmarks.common import results
 from benchmarks.common.cli import add_repository, make_parser
+from benchmarks.common.faults import verdict
+from benchmarks.common.faults.gateway import GatewayUnderTest, run_gateway
+from benchmarks.common.faults.load import OK, SERVING, Outcome, count_lost_events, start_load
 from benchmarks.common.load.calls import make_mixed_calls, read_items
+from benchmarks.common.release_variants import copy_with_variants
 from benchmarks.common.steps import open_repository
 from benchmarks.common.targets import Result
-from benchmarks.serving.variants import copy_with_variants
 from benchmarks.soak.disturbances import FAILED_SWAP, SWAP, Disturbances
 from benchmarks.soak.load import KEPT, NOT_FORGOTTEN, RETENTION, SoakCaller, SoakLoad
 from benchmarks.soak.report import format_report

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.chaos.faults import kill_stub, kill_triton
-from benchmarks.chaos.gateway import GatewayUnderTest
+from benchmarks.common.faults.faults import kill_stub, kill_triton
+from benchmarks.common.faults.gateway import GatewayUnderTest
 from benchmarks.common.gateway import run_release_command
 
 KILLING = 0.45

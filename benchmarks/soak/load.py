@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
-from benchmarks.chaos.load import CONSENT, HEALTH, ITEMS, OK, READ, WRITE, Caller, MakeCall, MixedLoad
+from benchmarks.common.faults.load import CONSENT, HEALTH, ITEMS, OK, READ, WRITE, Caller, MakeCall, MixedLoad
 from benchmarks.common.load.calls import PROFILE_PATH, RECOMMEND_PATH
 from portrait.v1 import event_pb2
 from portrait.v1.consent_service_pb2 import ForgetShopperRequest

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.chaos.gateway import GatewayUnderTest
 from benchmarks.common.cpu_times import read_milliseconds
+from benchmarks.common.faults.gateway import GatewayUnderTest
 
 SUPERVISOR, WORKER, TRITON, MODELS = "supervisor", "gateway process", "Triton", "model processes"
 MEMORY, OWN_MEMORY, FILES, THREADS = "memory", "memory of its own", "open files", "threads"

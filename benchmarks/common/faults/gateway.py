@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.chaos.certificates import Certificates
+from benchmarks.common.faults.certificates import Certificates
 from benchmarks.common.gateway import wait_until_ready
 
 PROCESSES = 2

@@ -1,4 +1,4 @@
-"""Whether memory and files stay flat: `python -m benchmarks soak REPOSITORY [--hours 2]`.
+"""The growth of memory and files over hours: `python -m benchmarks soak REPOSITORY [--hours 2]`.
 
 A gateway of two processes with TLS serves a modest mixed load: profiles, recommendations, searches, writes of events,
 consents, forgotten shoppers, changed items. Releases are swapped all the time; in the first half Triton and its models

@@ -1,4 +1,4 @@
-"""What happens to a gateway during a soak: releases in turn, and in the first half Triton and its models killed."""
+"""The disturbances of a soak: releases in turn, and in the first half Triton and its models killed."""
 
 import json
 import random
@@ -23,7 +23,7 @@ SWAP, FAILED_SWAP = "releases swapped", "swaps that failed"
 
 @dataclass
 class Disturbances:
-    """What was done, and when."""
+    """The disturbances so far."""
 
     done: Counter[str] = field(default_factory=Counter)
     kill_times: list[float] = field(default_factory=list)

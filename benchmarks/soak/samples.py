@@ -28,7 +28,7 @@ WHERE name NOT IN (SELECT name FROM sqlite_schema WHERE tbl_name = ?)
 
 @dataclass(frozen=True)
 class Sample:
-    """What was seen at one moment."""
+    """The sizes and counts at one moment."""
 
     time: float
     """`time.monotonic()`."""

@@ -24,7 +24,7 @@ class SeriesTrend:
 
     @property
     def verdict(self) -> Verdict:
-        """What the run says of it."""
+        """The verdict on it."""
         return self.trend.judge(self.allowed)
 
     def to_json(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ _HOUR = 3600.0
 
 
 class Verdict(StrEnum):
-    """What a run says of a series."""
+    """The verdict of a run on a series."""
 
     FLAT = "flat"
     GROWING = "growing"

@@ -40,7 +40,7 @@ class PullSubscription:
         self._subscription: Subscription | None = None
         self._requests = 0
         self._reply = ""
-        """Where the server answers the last request: it names that in its status."""
+        """Subject of the answers to the last request; a status has it."""
         self._statuses: list[Msg] = []
         """The status that ended the last request, if one did."""
         self._arrived: list[Msg] = []

@@ -1,4 +1,4 @@
-"""What the processes that build an audience table share: a plan, shards of the shoppers, and locks."""
+"""The plan, the shards and the locks that the processes that build an audience table share."""
 
 import asyncio
 import dataclasses

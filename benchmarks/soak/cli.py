@@ -9,6 +9,7 @@ a line is fitted to each series. Writes `results/soak.json` and a table beside i
 
 import json
 import sqlite3
+import statistics
 import sys
 import tempfile
 import time
@@ -87,6 +88,7 @@ def _soak(
         "seconds": round(seconds),
         "view_lifetime_seconds": round(load.lifetime),
         "samples": len(sampler.samples),
+        "load_average": {"median": statistics.median(sampler.loads), "highest": max(sampler.loads)},
         "disturbances": dict(disturbances.done),
         "codes": verdict.count_codes(outcomes),
         "cores_used": {role: round(used / seconds, 4) for role, used in sampler.cpu_seconds.items()},

@@ -13,13 +13,14 @@ _MIB = 2**20
 
 def format_report(kept: dict[str, Any]) -> str:
     """Format what the JSON file has."""
-    hours = kept["seconds"] / 3600
+    hours, load = kept["seconds"] / 3600, kept["load_average"]
     done = ", ".join(f"{name} {count}" for name, count in kept["disturbances"].items())
     cores = ", ".join(f"{role} {used:.3f}" for role, used in kept["cores_used"].items())
     lines = [
         "# Soak",
         "",
-        f"{results.format_origin(kept['circumstances'])} The run took {hours:.2f} hours; {kept['samples']:,} samples.",
+        f"{results.format_origin(kept['circumstances'])} The run took {hours:.2f} hours; {kept['samples']:,} samples. "
+        f"Load average of the machine, with all else that ran: {load['median']:.1f}, at most {load['highest']:.1f}.",
         "",
         *format_table(kept["rows"]),
         "",

@@ -1,6 +1,7 @@
 """Samples of what a gateway holds: memory, open files and threads of each process, and the sizes of its files."""
 
 import contextlib
+import os
 import re
 import sqlite3
 import threading
@@ -48,6 +49,8 @@ class Sampler:
         self.samples: list[Sample] = []
         self.cpu_seconds: defaultdict[str, float] = defaultdict(float)
         """Processor time by process, as far as samples saw it."""
+        self.loads: list[float] = []
+        """Load average of the machine, with whatever else ran there."""
         self._harmed, self._interval = harmed, interval
         self._milliseconds: dict[int, float] = {}
         self._stopped = threading.Event()
@@ -67,6 +70,7 @@ class Sampler:
                     values[f"{role}: {name}"] += value
             with contextlib.suppress(sqlite3.OperationalError):  # locked: the next sample will do
                 values.update(read_files(self._harmed.state))
+            self.loads.append(os.getloadavg()[0])
             self.samples.append(Sample(time.monotonic(), dict(values)))
 
     def _name_processes(self) -> Iterator[tuple[int, str]]:

@@ -138,6 +138,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "batch-shapes", "cost of a batch of texts by rows and length", _REPOSITORY, "benchmarks.serving.shapes", SERVING
     )
     yield Benchmark("chaos", "ten minutes of random faults under load", _REPOSITORY, "benchmarks.chaos.cli", SERVING)
+    yield Benchmark(
+        "soak", "hours of mixed load, swaps, kills and retention: memory and files", _REPOSITORY,
+        "benchmarks.soak.cli", SERVING,
+    )  # fmt: skip
     yield Benchmark("gpu", "whether a release runs on GPUs, and how fast", _REPOSITORY, "benchmarks.gpu.cli", SERVING)
     yield Benchmark(
         "imports", "cycles and upward imports between the folders of each package", "", "benchmarks.imports.cli", "dev"

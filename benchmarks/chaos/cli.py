@@ -5,7 +5,6 @@ the clock (by a library that is built with `cc`) and swaps certificates, while f
 for health. Writes `results/chaos.json` and a table beside it; returns 0 if every target passes.
 """
 
-import asyncio
 import json
 import random
 import sys
@@ -15,15 +14,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import grpc
-
-from benchmarks.chaos import load, verdict
-from benchmarks.chaos.faults import FAULTS, MAX_LOCK_SECONDS
-from benchmarks.chaos.gateway import GatewayUnderTest, read_log_lines, run_gateway
 from benchmarks.common import results
 from benchmarks.common.cli import add_repository, make_parser
+from benchmarks.common.faults import load, verdict
+from benchmarks.common.faults.faults import FAULTS, MAX_LOCK_SECONDS
+from benchmarks.common.faults.gateway import GatewayUnderTest, read_log_lines, run_gateway
 from benchmarks.common.load.calls import make_search_calls, read_items
-from benchmarks.common.load.lost_events import count_lost_events
 from benchmarks.common.steps import open_repository
 from benchmarks.common.targets import Result, format_table
 
@@ -45,12 +41,12 @@ def measure(repository: Path, seconds: float, seed: int) -> tuple[list[Result], 
     )  # each of words that nobody used before: none is answered without the models
     with tempfile.TemporaryDirectory() as name, run_gateway(repository, Path(name)) as harmed:
         authority = harmed.certificates.authority.read_bytes()
-        running = load.start_load(harmed.address, authority, reads, item_ids, seconds)
+        running = load.start_load(load.MixedLoad(harmed.address, authority, reads, item_ids, seconds))
         done = _inject_faults(harmed, rng, time.monotonic() + seconds)
         outcomes = running.get()
         harmed.set_clock(0.0)
         alive = harmed.process.poll() is None
-        lost = asyncio.run(_count_lost_events(harmed.address, authority, verdict.count_accepted_events(outcomes)))
+        lost = load.count_lost_events(harmed.address, authority, verdict.count_accepted_events(outcomes))
         logged = Counter(str(line.get("event")) for line in read_log_lines(Path(name)))
     seen = {"faults": dict(done), "codes": verdict.count_codes(outcomes), "log_lines": dict(logged.most_common(20))}
     of = f"{len(outcomes):,} calls, {done.total()} faults"
@@ -82,13 +78,6 @@ def _inject_faults(harmed: GatewayUnderTest, rng: random.Random, end: float) -> 
         sys.stderr.write(json.dumps({"fault": name, "done": told, "left_s": round(end - time.monotonic())}) + "\n")
         time.sleep(rng.uniform(*_PAUSES))
     return done
-
-
-async def _count_lost_events(address: str, root_certificates: bytes, accepted: Counter[str]) -> int:
-    """Count the events that were accepted and that the profiles do not count."""
-    credentials = grpc.ssl_channel_credentials(root_certificates)
-    async with grpc.aio.secure_channel(address, credentials) as channel:
-        return await count_lost_events(channel, accepted)
 
 
 def main(arguments: list[str]) -> int:

@@ -103,3 +103,14 @@ def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> dict[str, o
                 return dict(line)
     sys.stderr.write(log.read_text(errors="replace", encoding="utf-8"))
     raise RuntimeError("the gateway was not ready")
+
+
+def run_release_command(metrics_url: str, repository: Path, *words: str) -> None:
+    """Run `portrait release …` as an operator does; it returns when the gateway has switched.
+
+    Raises:
+        CalledProcessError: it has not.
+    """
+    program = str(Path(sys.executable).parent / "portrait")
+    options = ("--repository", str(repository), "--gateway", metrics_url)
+    subprocess.run([program, "release", *words, *options], check=True, stdout=subprocess.DEVNULL)

@@ -11,7 +11,6 @@ import os
 import random
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,14 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.cli import run_part
-from benchmarks.common.gateway import Gateway, run_gateway
+from benchmarks.common.gateway import run_gateway, run_release_command
 from benchmarks.common.load.calls import PROFILE_PATH, make_mixed_calls, make_search_calls
 from benchmarks.common.load.generator import Call
 from benchmarks.common.load.lost_events import count_lost_events
+from benchmarks.common.release_variants import copy_with_variants
 from benchmarks.common.targets import Result
 from benchmarks.serving.callers import OK, CallerAnswer, CallerGroup, start_callers
 from benchmarks.serving.parts import PARTS
-from benchmarks.serving.variants import copy_with_variants
 from portrait.client.channels import proxy_options
 from portrait.features.release import layout as release_layout
 from portrait.server.rollout.traffic import Traffic
@@ -83,7 +82,7 @@ def _measure_swaps(repository: Path, releases: list[int], seconds: float, swaps:
     with run_gateway(repository, "--text-cache-mib", "1", "--response-cache-ttl-seconds", "0.2") as gateway:
         said: ReleaseAnswers = {}
         for release in (three, two, one):
-            _run_release_command(gateway, repository, "promote", str(release))
+            run_release_command(gateway.metrics_url, repository, "promote", str(release))
             said[release] = asyncio.run(_collect_answers(gateway.address, calls, release))
         steady = start_callers(gateway.address, callers, 10.0, DEADLINE).get()
         # `two` served before `one` and is kept: a swap is a switch.
@@ -91,7 +90,7 @@ def _measure_swaps(repository: Path, releases: list[int], seconds: float, swaps:
         time.sleep(_SETTLING)
         began = time.monotonic()
         for place in range(1, swaps + 1):
-            _run_release_command(gateway, repository, "rollback")
+            run_release_command(gateway.metrics_url, repository, "rollback")
             time.sleep(max(0.0, began + place * seconds / swaps - time.monotonic()))
         took = time.monotonic() - began
         swapped = running.get()
@@ -99,7 +98,7 @@ def _measure_swaps(repository: Path, releases: list[int], seconds: float, swaps:
         running = start_callers(gateway.address, callers, seconds, DEADLINE)
         began, loads = time.monotonic(), 0
         while time.monotonic() < began + 0.8 * seconds:
-            _run_release_command(gateway, repository, "promote", str((three, two, one)[loads % 3]))
+            run_release_command(gateway.metrics_url, repository, "promote", str((three, two, one)[loads % 3]))
             loads += 1
         loaded = running.get()
     told = {"steady load": steady, "swaps": swapped, f"swaps that load and unload ({loads})": loaded}
@@ -201,7 +200,7 @@ def _measure_kills(repository: Path, releases: list[int], kills: int) -> list[Re
     ]
     Traffic(one).write(repository)
     with run_gateway(repository) as gateway:
-        _run_release_command(gateway, repository, "promote", str(two))
+        run_release_command(gateway.metrics_url, repository, "promote", str(two))
         running = start_callers(gateway.address, callers, (kills + 1) * _KILL_SECONDS, DEADLINE)
         time.sleep(_SETTLING + 2.0)
         killed = []
@@ -211,7 +210,7 @@ def _measure_kills(repository: Path, releases: list[int], kills: int) -> list[Re
             time.sleep(_KILL_SECONDS)
         answers = running.get()
         # The release that did not serve is back too.
-        _run_release_command(gateway, repository, "rollback")
+        run_release_command(gateway.metrics_url, repository, "rollback")
         lost = asyncio.run(_count_lost(gateway.address, answers, records))
     probes = [answer for answer in answers if answer.callers == "prober" and answer.code == OK]
     recovered = [min(each.sent + each.seconds for each in probes if each.sent > death) - death for death in killed]
@@ -237,7 +236,7 @@ async def _measure_start(repository: Path, release: int) -> float:
 
 
 async def _count_lost(address: str, answers: Iterable[CallerAnswer], records: Sequence[Call]) -> int:
-    """Count the events that were accepted and that the profiles do not count."""
+    """Count the events that were accepted and that the exports do not have."""
     accepted = Counter[str]()
     for answer in answers:
         if answer.callers == "writers" and answer.code == OK:
@@ -249,17 +248,6 @@ async def _count_lost(address: str, answers: Iterable[CallerAnswer], records: Se
         lost = await count_lost_events(channel, accepted)
     _log("events", accepted=accepted.total(), lost=lost)
     return lost
-
-
-def _run_release_command(gateway: Gateway, repository: Path, *words: str) -> None:
-    """Run `portrait release …` as an operator does; it returns when the gateway has switched.
-
-    Raises:
-        CalledProcessError: it has not.
-    """
-    program = str(Path(sys.executable).parent / "portrait")
-    options = ("--repository", str(repository), "--gateway", gateway.metrics_url)
-    subprocess.run([program, "release", *words, *options], check=True, stdout=subprocess.DEVNULL)
 
 
 def _summarise(answers: Sequence[CallerAnswer]) -> dict[str, object]:

@@ -15,7 +15,7 @@ from portrait.features.release.manifest import ReleaseError
 from portrait.server import gateway, jobs
 from portrait.server.access.rules import AccessError, load_access
 from portrait.server.admission.costs import UnlistedMethod
-from portrait.server.audiences.table_builder import TableBuildError
+from portrait.server.audiences.build_plan import Shard, TableBuildError
 from portrait.server.backends import load_rollout, open_backends
 from portrait.server.doctor.configuration import check_configuration
 from portrait.server.doctor.findings import Finding, Level
@@ -75,15 +75,16 @@ def run_worker(settings: Settings, *, supervised: bool) -> int:
     return _run(_run_process(settings, shared=True, supervised=supervised), settings, shared=True)
 
 
-def run_audience_table_build(settings: Settings, *, full: bool, as_of: datetime | None) -> int:
+def run_audience_table_build(settings: Settings, *, full: bool, as_of: datetime | None, shard: Shard) -> int:
     """Build or update the audience table of the serving release. Returns the exit code.
 
     Args:
         settings: the settings of the gateway.
         full: compute all rows, also of shoppers without new events.
         as_of: the moment of the profiles; None means now.
+        shard: of the shoppers, that this process computes.
     """
-    return _run(jobs.build_audience_table(settings, full, as_of), settings)
+    return _run(jobs.build_audience_table(settings, full, as_of, shard), settings)
 
 
 def run_deletion_export(settings: Settings) -> int:

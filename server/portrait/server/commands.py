@@ -135,17 +135,32 @@ def build_audience_table(
     as_of: Annotated[
         datetime | None, typer.Option(help="Time of all profiles, in UTC; later events are ignored. Default: now.")
     ] = None,
+    shard: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBER/COUNT",
+            help="Compute one of COUNT parts of the shoppers, by a hash of their ids. Give each part, from 1/COUNT to "
+            "COUNT/COUNT, to a process of its own; the last that is ready makes the table.",
+        ),
+    ] = "1/1",
 ) -> None:
     """Build or update the audience table, in which audiences are found.
 
     Computes the profile of every shopper in the state file with the serving release, as GetProfile does, and replaces
     the previous table atomically. The next run resumes an interrupted one. Settings are read as by `portrait serve`.
-    Writes JSON lines to stderr; the last has "event": "audience_table_built".
+    Writes JSON lines to stderr; the last has "event": "audience_table_built", or "audience_table_shard_built" while
+    other shards are not ready.
     """
     _in_environment()
     from portrait.server.app import run_audience_table_build
+    from portrait.server.audiences.build_plan import Shard
 
-    exit_at_once(run_audience_table_build(settings, full=full, as_of=as_of and as_of.replace(tzinfo=UTC)))
+    try:
+        chosen = Shard.parse(shard)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--shard") from None
+    moment = as_of and as_of.replace(tzinfo=UTC)
+    exit_at_once(run_audience_table_build(settings, full=full, as_of=moment, shard=chosen))
 
 
 @_with_settings(("settings_file", "state", "state_url"))

@@ -16,8 +16,9 @@ import structlog
 from portrait.features.release.layout import list_releases, release_folder
 from portrait.features.release.manifest import Manifest, ReleaseError
 from portrait.features.search.base import ItemIndex
+from portrait.server.audiences.build_plan import Shard
 from portrait.server.audiences.snapshots import TableSnapshots
-from portrait.server.audiences.table_builder import BuildProgress, build_table
+from portrait.server.audiences.table_builder import BuildProgress, build_shard
 from portrait.server.backends import load_rollout, open_backends
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.release.release import Release
@@ -40,13 +41,14 @@ _PROGRESS_SECONDS = 5.0
 _log = structlog.get_logger(__name__)
 
 
-async def build_audience_table(settings: Settings, full: bool, as_of: datetime | None) -> None:
+async def build_audience_table(settings: Settings, full: bool, as_of: datetime | None, shard: Shard) -> None:
     """Build or update the table of shoppers with the serving release.
 
     Args:
         settings: name the repository, the state file and the folder of tables.
         full: whether to compute every row, not only those of shoppers with new events.
         as_of: the time of all profiles; None means now.
+        shard: of the shoppers; the process that finishes the last one makes the table.
     """
     cancel_on_signals()
     started = time.monotonic()
@@ -55,7 +57,12 @@ async def build_audience_table(settings: Settings, full: bool, as_of: datetime |
         rollout = await load_rollout(settings, backends, closing)
         engine, snapshots = rollout.registry.routes.serving, TableSnapshots(settings.audiences, backends.store.identity)
         may = partial(Permissions(backends.store, settings.consent_rules).filter_allowing, {Purpose.PERSONALISATION})
-        table = await build_table(engine, backends.store, snapshots, may, full=full, as_of=as_of, tell=_log_progress)
+        table = await build_shard(
+            engine, backends.store, snapshots, may, shard, full=full, as_of=as_of, tell=_log_progress
+        )
+        if table is None:
+            _log.info("audience_table_shard_built", shard=str(shard), seconds=round(time.monotonic() - started, 1))
+            return
         _log.info(
             "audience_table_built",
             release=table.description.release,

@@ -1,5 +1,6 @@
 """The audience table, by the real engine: what GetProfile says, made in parts, gone on with, and brought up to date."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,9 +10,10 @@ import pytest
 
 from portrait.features.events import Event, EventType
 from portrait.server.audiences import table_builder
+from portrait.server.audiences.build_plan import Shard, TableBuildError
 from portrait.server.audiences.snapshots import TableSnapshots
-from portrait.server.audiences.table import AudienceTable
-from portrait.server.audiences.table_builder import TableBuildError, build_table
+from portrait.server.audiences.table import AudienceTable, list_columns
+from portrait.server.audiences.table_builder import build_shard, build_table
 from portrait.server.engine import Engine
 from portrait.server.profiles.compute import compute_profile
 from portrait.server.storage.sqlite import open_store
@@ -149,7 +151,11 @@ async def test_a_run_that_was_cut_short_is_gone_on_with(
     assert computed == [6, 8]
     assert len(names(table)) == 20
     folder = snapshots.release_folder(engine.release.identity)
-    assert sorted(path.name for path in folder.iterdir()) == [".lock", str(table.description.snapshot)]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".lock",
+        ".lock-1-of-1",
+        str(table.description.snapshot),
+    ]
 
 
 async def test_a_run_that_was_killed_while_it_wrote_is_begun_again(
@@ -190,6 +196,51 @@ async def test_one_run_at_a_time(engine: Engine, store: Store, snapshots: TableS
         return set(shopper_ids)
 
     await build_table(engine, store, snapshots, another)
+
+
+async def test_shards_make_the_table_of_one_run_row_for_row(
+    engine_with_traits: Engine, store: Store, snapshots: TableSnapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_builder, "PART_SHOPPERS", 3)
+    engine, later = engine_with_traits, NOW + timedelta(days=1)
+
+    async def failing(shopper_ids: Sequence[str]) -> Set[str]:
+        raise ConnectionError
+
+    async def build(number: int, as_of: datetime) -> AudienceTable | None:
+        return await build_shard(engine, store, snapshots, everybody, Shard(number, 3), as_of=as_of)
+
+    with pytest.raises(ConnectionError):
+        await build_shard(engine, store, snapshots, failing, Shard(2, 3), as_of=NOW)
+    assert [*await asyncio.gather(build(1, NOW), build(3, NOW))] == [None, None]
+    assert await build(1, NOW) is None  # once more does no harm
+    sharded = await build(2, NOW)
+    whole = await build_table(engine, store, snapshots, everybody, full=True, as_of=NOW)
+    assert sharded is not None
+    assert sharded.description.paths == whole.description.paths
+    for name in list_columns(whole.description, 1):
+        if whole[name].dtype.kind == "f":
+            np.testing.assert_allclose(sharded[name], whole[name], atol=1e-3)
+        else:
+            np.testing.assert_array_equal(sharded[name], whole[name])
+    await store.record([bought(shopper, 9, ITEMS[0]) for shopper in ("s05", "s11")])
+    [renewed] = [each for each in await asyncio.gather(*(build(number, later) for number in (1, 2, 3))) if each]
+    assert names(renewed) == names(whole)
+    assert renewed.shopper_ids(np.flatnonzero(renewed["as_of"] != whole["as_of"])) == ["s05", "s11"]
+
+
+async def test_no_shard_is_computed_twice_at_a_time_nor_by_two_plans(
+    engine: Engine, store: Store, snapshots: TableSnapshots
+) -> None:
+    async def another(shopper_ids: Sequence[str]) -> Set[str]:
+        for shard in (Shard(1, 2), Shard(1, 3)):
+            with pytest.raises(TableBuildError):
+                await build_shard(engine, store, snapshots, everybody, shard)
+        return set(shopper_ids)
+
+    assert await build_shard(engine, store, snapshots, another, Shard(1, 2)) is None
+    # Nobody is at work now: another plan may begin.
+    assert len(await build_table(engine, store, snapshots, everybody)) == 20
 
 
 async def test_a_shop_without_shoppers(engine: Engine, tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.chaos.load import DEADLINE, HEALTH, NOT_SERVING, OK, READ, SERVING, WRITE, Outcome
-from benchmarks.chaos.verdict import count_accepted_events, count_late_calls, find_longest_unnoticed
+from benchmarks.common.faults.load import DEADLINE, HEALTH, NOT_SERVING, OK, READ, SERVING, WRITE, Outcome
+from benchmarks.common.faults.verdict import count_accepted_events, count_late_calls, find_longest_unnoticed
 
 FAILED = "UNAVAILABLE"
 

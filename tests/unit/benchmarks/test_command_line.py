@@ -42,6 +42,7 @@ def test_every_benchmark_has_a_module_and_extras_that_exist(name: str, capsys: p
         (["precisions", "/"], "holds no trained model"),
         (["applications", "recommendation", "sales"], "there is no application sales"),
         (["applications", "risk"], "risk needs --shop"),
+        (["soak", "/", "--hours", "1000"], "--hours 1000 is not within 0.05 to 168"),
     ],
 )
 def test_wrong_names_and_paths_are_reported(

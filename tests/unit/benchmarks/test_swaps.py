@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from support import tiny_release
 
+from benchmarks.common.release_variants import copy_with_variants
 from benchmarks.serving.swaps import MAX_RELATIVE_DISTANCE, relative_distance
-from benchmarks.serving.variants import copy_with_variants
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import MODELS
 from portrait.features.release.manifest import read_verified_manifest

@@ -6,13 +6,15 @@ The data of a message is JSON. Dead letters go to the subject `portrait.dead.STR
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import nats
 from nats.errors import Error as NatsError
 from nats.js.api import ConsumerConfig, StreamConfig
+from nats.js.errors import NotFoundError
 
+from portrait.client.ingest.nats_pull import PullSubscription
 from portrait.client.ingest.streams import Message, StreamError, parse_stream_url
 
 if TYPE_CHECKING:
@@ -37,14 +39,18 @@ class NatsStream:
     def __init__(self, connection: "Client", name: str, group: str) -> None:
         self._connection, self._name, self._group = connection, name, group
         self._jetstream: JetStreamContext = connection.jetstream()
-        self._subscription: JetStreamContext.PullSubscription | None = None
+        self._pull = PullSubscription(connection, name, group)
 
     async def begin(self) -> None:
         """Make the consumer and the stream of dead letters, if there are none; raises an error of NATS."""
-        configuration = ConsumerConfig(ack_wait=_ACK_SECONDS, max_ack_pending=_MAX_PENDING)
-        self._subscription = await self._jetstream.pull_subscribe(
-            "", durable=self._group, stream=self._name, config=configuration
-        )
+        try:
+            await self._jetstream.consumer_info(self._name, self._group)
+        except NotFoundError:
+            configuration = ConsumerConfig(
+                durable_name=self._group, ack_wait=_ACK_SECONDS, max_ack_pending=_MAX_PENDING
+            )
+            await self._jetstream.add_consumer(self._name, configuration)
+        await self._pull.begin()
         try:
             await self._jetstream.stream_info(self._dead)
         except NatsError:
@@ -56,12 +62,8 @@ class NatsStream:
 
     async def read(self, limit: int, seconds: float) -> list[Message]:
         """Read the next messages."""
-        assert self._subscription is not None
         with _typed_errors():
-            try:
-                fetched = await self._subscription.fetch(limit, timeout=max(seconds, 0.05))
-            except TimeoutError:  # that of NATS is one too
-                return []
+            fetched = await self._pull.fetch(limit, seconds)
         return [Message(each.data, each) for each in fetched]
 
     async def acknowledge(self, messages: Sequence[Message]) -> None:
@@ -84,7 +86,10 @@ class NatsStream:
         return int(information.num_pending or 0) + int(information.num_ack_pending or 0)
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; what was not read goes to other consumers."""
+        if self._connection.is_connected:
+            with suppress(NatsError, OSError):  # the server delivers it later by itself
+                await self._pull.close()
         await self._connection.close()
 
 

@@ -1,18 +1,17 @@
 """Build the audience table of a release: the profile of every recorded shopper, by the engine that serves profiles.
 
 A build writes parts of `PART_SHOPPERS` shoppers and then merges them into one table, which replaces the last table
-atomically. The next build resumes one that was cut short.
+atomically. The next build resumes one that was cut short. Several processes may share a build, each with a shard of the
+shoppers; the last that is ready merges.
 """
 
 import asyncio
-import dataclasses
-import fcntl
 import json
 import shutil
 import time
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from portrait.features.files.atomic_write import atomic_write
+from portrait.server.audiences.build_plan import WHOLE, BuildPlan, Shard, hold_plan, hold_shard, require_alone
 from portrait.server.audiences.search import ShopperFilter
 from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.audiences.table import (
@@ -43,16 +42,12 @@ from portrait.server.storage.private_files import make_private_folder
 from portrait.server.storage.store import Store
 
 PART_SHOPPERS = 2_048
-"""Shoppers of a part: as many profiles are in memory at one time, and so many are computed again at most."""
+"""Shoppers of a part, in a shard less than twice as many: so many are in memory, and computed again at most."""
 _MAX_CONCURRENT_PROFILES = 128
 """Profiles that are computed at one time, so that models get full batches."""
 
 _FIELDS = frozenset({"interests", "customer_value", "embedding", "traits"})
-_BUILD_FOLDER, _PLAN_FILE, _LAST_SHOPPER_FILE, _LOCK_FILE = ".building", "plan.json", "through.json", ".lock"
-
-
-class TableBuildError(Exception):
-    """The table cannot be built now."""
+_BUILD_FOLDER, _LAST_SHOPPER_FILE, _READY_FILE = ".building", "through.json", "ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,43 +57,6 @@ class BuildProgress:
     shoppers: int
     """Number of profiles computed in this build."""
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _BuildPlan:
-    """The plan of a build. A build that finds an equal plan on the disk resumes it."""
-
-    base: int | None
-    """The snapshot whose rows stay, except of shoppers with events since; None to compute all."""
-    first_arrival: int
-    last_arrival: int
-    """The events that the shoppers of the run have, by arrival: after the first, up to the last."""
-    as_of: str | None
-    """ISO 8601; None for the moment at which each profile is computed."""
-    state: str
-    """Identity of the store."""
-    policy: str = ""
-    """Identity of the sensitive topics."""
-    last_forgotten: int = 0
-    """Number of the last deletion before the build, which may have read events of shoppers forgotten later."""
-
-    def is_continued_by(self, other: "_BuildPlan") -> bool:
-        """Tell whether the parts written under the other plan are parts of this one."""
-        mine = (self.base, self.as_of, self.state, self.policy)
-        return mine == (other.base, other.as_of, other.state, other.policy)
-
-    def write(self, path: Path) -> None:
-        """Write as JSON."""
-        with atomic_write(path) as temporary:
-            temporary.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
-
-    @classmethod
-    def read(cls, path: Path) -> "_BuildPlan | None":
-        """The inverse of `write_table`; None if there is none, or one that an earlier version has left half written."""
-        try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
 
 
 async def build_table(
@@ -123,33 +81,53 @@ async def build_table(
         tell: is told after each part.
 
     Raises:
-        TabulationError: another run makes a table of the release.
+        TableBuildError: another run makes a table of the release.
+        PortraitError: the models do not answer; what was computed is kept for the next run.
+    """
+    table = await build_shard(engine, store, snapshots, permitted, WHOLE, full=full, as_of=as_of, tell=tell)
+    assert table is not None
+    return table
+
+
+async def build_shard(
+    engine: Engine,
+    store: Store,
+    snapshots: TableSnapshots,
+    permitted: ShopperFilter,
+    shard: Shard,
+    *,
+    full: bool = False,
+    as_of: datetime | None = None,
+    tell: Callable[[BuildProgress], None] = lambda _: None,
+) -> AudienceTable | None:
+    """Compute a shard of a table; if all others are ready, make the table of them. See `build_table`.
+
+    Returns:
+        the table; None if other shards are not ready.
+
+    Raises:
+        TableBuildError: another run computes the shard, or builds a table of the release by another plan.
         PortraitError: the models do not answer; what was computed is kept for the next run.
     """
     folder = snapshots.release_folder(engine.release.identity)
     for private in (folder.parent, folder):
         make_private_folder(private)
-    with _lock_folder(folder):
-        base = None if full else snapshots.open_newest(engine.release.identity)
-        if base is not None and base.description.policy != engine.topics.policy.identity:
-            base = None  # its rows tell what may not be told now, or lack what may
-        last_snapshot = max(snapshots.list_numbers(engine.release.identity), default=0)
-        run = _TableBuild(engine, store, permitted, base, last_snapshot, folder / _BUILD_FOLDER)
-        return await run.run(snapshots, as_of, tell)
-
-
-@contextmanager
-def _lock_folder(folder: Path) -> Iterator[None]:
-    with (folder / _LOCK_FILE).open("w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TableBuildError(f"another run makes a table in {folder}") from None
-        yield
+    with ExitStack() as holding:
+        async with hold_plan(folder):
+            holding.enter_context(hold_shard(folder, shard))
+            base = None if full else snapshots.open_newest(engine.release.identity)
+            if base is not None and base.description.policy != engine.topics.policy.identity:
+                base = None  # its rows tell what may not be told now, or lack what may
+            last_snapshot = max(snapshots.list_numbers(engine.release.identity), default=0)
+            build = _TableBuild(engine, store, permitted, base, last_snapshot, shard, folder)
+            plan, changed = await build.begin(as_of)
+        await build.write_parts(plan, changed, tell)
+        async with hold_plan(folder):
+            return await build.publish(snapshots, plan, changed) if build.is_complete() else None
 
 
 class _TableBuild:
-    """One build of a table; if it is cut short, the next one resumes it."""
+    """One process's share of a build of a table; if it is cut short, the next one resumes it."""
 
     def __init__(
         self,
@@ -158,32 +136,52 @@ class _TableBuild:
         permitted: ShopperFilter,
         base: AudienceTable | None,
         last_snapshot: int,
-        folder: Path,
+        shard: Shard,
+        release_folder: Path,
     ) -> None:
         self._engine, self._store, self._permitted = engine, store, permitted
-        self._base, self._last_snapshot, self._folder = base, last_snapshot, folder
+        self._base, self._last_snapshot, self._shard = base, last_snapshot, shard
+        self._release_folder, self._folder = release_folder, release_folder / _BUILD_FOLDER
 
-    async def run(
-        self, snapshots: TableSnapshots, as_of: datetime | None, tell: Callable[[BuildProgress], None]
-    ) -> AudienceTable:
-        plan = self._start_or_resume(
-            _BuildPlan(
-                base=self._base.description.snapshot if self._base else None,
-                first_arrival=self._base.description.last_arrival if self._base else 0,
-                last_arrival=await self._store.last_arrival(),
-                as_of=as_of.isoformat() if as_of else None,
-                state=self._store.identity,
-                policy=self._engine.topics.policy.identity,
-                last_forgotten=await self._store.last_forgotten(),
-            )
+    async def begin(self, as_of: datetime | None) -> tuple[BuildPlan, list[str] | None]:
+        """Begin the build or go on with the one that was begun, within `hold_plan`.
+
+        Returns:
+            its plan, and the shoppers whose rows it computes, ascending; None for all shoppers.
+        """
+        plan = BuildPlan(
+            base=self._base.description.snapshot if self._base else None,
+            first_arrival=self._base.description.last_arrival if self._base else 0,
+            last_arrival=await self._store.last_arrival(),
+            as_of=as_of.isoformat() if as_of else None,
+            state=self._store.identity,
+            policy=self._engine.topics.policy.identity,
+            last_forgotten=await self._store.last_forgotten(),
+            shards=self._shard.count,
         )
+        before = BuildPlan.read(self._folder)
+        if before is not None and plan.is_continued_by(before[0]):
+            return before
+        require_alone(self._release_folder, self._shard)
+        self._clear()
+        self._folder.mkdir()
         changed = None
         if self._base is not None:
             arrived = await self._store.shoppers_with_arrivals(plan.first_arrival, plan.last_arrival)
             identities = await self._store.identities(arrived)
             # The row of a login has the events of all ids; a linked id has no row, and loses one that it had.
             changed = sorted({*arrived, *(each.login_id for each in identities.values())}, key=str.encode)
-        parts = [AudienceTable.open(part) async for part in self._write_parts(plan, changed, tell)]
+        plan.write(self._folder, changed)
+        return plan, changed
+
+    def is_complete(self) -> bool:
+        """Tell whether all shards are ready."""
+        return all((folder / _READY_FILE).exists() for folder in self._list_shard_folders())
+
+    async def publish(self, snapshots: TableSnapshots, plan: BuildPlan, changed: list[str] | None) -> AudienceTable:
+        """Make the table of all parts of all shards, within `hold_plan`."""
+        folders = [part for folder in self._list_shard_folders() for part in sorted(folder.glob("[0-9]*"))]
+        parts = [AudienceTable.open(part) for part in folders if (part / DESCRIPTION_FILE).exists()]
         sources = [MergeSource(part, np.arange(len(part))) for part in parts]
         if self._base is not None:
             sources.append(MergeSource(self._base, await self._find_unchanged(self._base, changed or [])))
@@ -199,48 +197,51 @@ class _TableBuild:
         assert made is not None
         return made
 
-    def _start_or_resume(self, plan: _BuildPlan) -> _BuildPlan:
-        """Return the plan of the build that was cut short if it equals this one; otherwise start this one."""
-        before = _BuildPlan.read(self._folder / _PLAN_FILE)
-        if before is not None and plan.is_continued_by(before):
-            return before
-        self._clear()
-        self._folder.mkdir()
-        plan.write(self._folder / _PLAN_FILE)
-        return plan
+    def _list_shard_folders(self) -> list[Path]:
+        count = self._shard.count
+        return [self._folder / Shard(number, count).file_name for number in range(1, count + 1)]
 
     def _clear(self) -> None:
         """Remove the files of builds; the plan first, so that no build resumes from an incomplete folder."""
-        (self._folder / _PLAN_FILE).unlink(missing_ok=True)
+        BuildPlan.remove(self._folder)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    async def _write_parts(
-        self, plan: _BuildPlan, changed: list[str] | None, tell: Callable[[BuildProgress], None]
-    ) -> AsyncIterator[Path]:
-        """Yield the folders of all parts, and write the missing ones."""
+    async def write_parts(
+        self, plan: BuildPlan, changed: list[str] | None, tell: Callable[[BuildProgress], None]
+    ) -> None:
+        """Write the missing parts of the shard, and say that it is ready."""
+        folder = self._folder / self._shard.file_name
+        folder.mkdir(exist_ok=True)
         through, done, begun = "", 0, time.monotonic()
         as_of = datetime.fromisoformat(plan.as_of) if plan.as_of else None
+        mine = None if changed is None else [*filter(self._shard.holds, changed)]
         for number in count():
-            part = self._folder / f"{number:06}"
-            if not (part / DESCRIPTION_FILE).exists():
-                shoppers = await self._list_next(through, changed)
-                if not shoppers:
-                    return
-                shutil.rmtree(part, ignore_errors=True)
-                part.mkdir()
-                (part / _LAST_SHOPPER_FILE).write_text(json.dumps(shoppers[-1]), encoding="utf-8")
-                await self._write_part(shoppers, as_of, part)
-                done += len(shoppers)
-                tell(BuildProgress(done, time.monotonic() - begun))
-            through = json.loads((part / _LAST_SHOPPER_FILE).read_text(encoding="utf-8"))
-            yield part
+            part = folder / f"{number:06}"
+            if (part / DESCRIPTION_FILE).exists():
+                through = json.loads((part / _LAST_SHOPPER_FILE).read_text(encoding="utf-8"))
+                continue
+            shoppers, through = await self._list_next(through, mine)
+            if not shoppers:
+                break
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            (part / _LAST_SHOPPER_FILE).write_text(json.dumps(through), encoding="utf-8")
+            await self._write_part(shoppers, as_of, part)
+            done += len(shoppers)
+            tell(BuildProgress(done, time.monotonic() - begun))
+        (folder / _READY_FILE).touch()
 
-    async def _list_next(self, through: str, changed: list[str] | None) -> list[str]:
-        """List the next shoppers to compute, in the order of their ids."""
-        if changed is None:
-            return await self._store.shoppers(through, PART_SHOPPERS)
-        begin = bisect_right(changed, through.encode(), key=str.encode)
-        return changed[begin : begin + PART_SHOPPERS]
+    async def _list_next(self, through: str, mine: list[str] | None) -> tuple[list[str], str]:
+        """List the next shoppers to compute, in the order of their ids; and the last that was looked at."""
+        if mine is not None:
+            begin = bisect_right(mine, through.encode(), key=str.encode)
+            found = mine[begin : begin + PART_SHOPPERS]
+            return found, found[-1] if found else through
+        found = []
+        while len(found) < PART_SHOPPERS and (page := await self._store.shoppers(through, PART_SHOPPERS)):
+            found += filter(self._shard.holds, page)
+            through = page[-1]
+        return found, through
 
     async def _write_part(self, shoppers: list[str], as_of: datetime | None, folder: Path) -> None:
         identities = await self._store.identities(shoppers)

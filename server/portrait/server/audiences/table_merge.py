@@ -2,7 +2,7 @@
 
 import dataclasses
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,10 @@ def merge_tables(sources: Sequence[MergeSource], description: TableDescription, 
         folder: exists.
     """
     source, row = _order_rows(sources)
-    paths: dict[tuple[str, ...], int] = {}
-    renamed = [_remap_paths(each.table, paths) for each in sources]
+    # Sorted, so that a table does not depend on how its shoppers were shared out.
+    paths = sorted({tuple(path) for each in sources for path in each.table.description.paths})
+    places = {path: place for place, path in enumerate(paths, start=1)}
+    renamed = [_remap_paths(each.table, places) for each in sources]
     width = max((each.table["shopper"].dtype.itemsize for each in sources), default=1)
     oldest, newest = [], []
     for name, (dtype, shape) in list_columns(description, width).items():
@@ -82,10 +84,9 @@ def _read_keys(source: MergeSource, number: int) -> Iterator[tuple[bytes, int, i
             yield key, number, row
 
 
-def _remap_paths(table: AudienceTable, paths: dict[tuple[str, ...], int]) -> NDArray[np.uint32]:
-    """`[paths + 1]`: places in all paths by places in the table's own; those that are new are added."""
-    places = [paths.setdefault(tuple(path), len(paths) + 1) for path in table.description.paths]
-    return np.array([0, *places], dtype=np.uint32)
+def _remap_paths(table: AudienceTable, places: Mapping[tuple[str, ...], int]) -> NDArray[np.uint32]:
+    """`[paths + 1]`: places in all paths by places in the table's own."""
+    return np.array([0, *(places[tuple(path)] for path in table.description.paths)], dtype=np.uint32)
 
 
 def _create_column(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:

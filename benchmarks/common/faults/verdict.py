@@ -4,7 +4,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from benchmarks.chaos.load import DEADLINE, HEALTH, NOT_SERVING, OK, READ, WITHDRAWAL_LOST, WRITE, Outcome
+from benchmarks.common.faults.load import DEADLINE, HEALTH, NOT_SERVING, OK, READ, WITHDRAWAL_LOST, WRITE, Outcome
 
 TOLERANCE_SECONDS = 0.5
 """Seconds that the load generator itself may be late: it shares two cores with all that it measures."""

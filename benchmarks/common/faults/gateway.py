@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.chaos.certificates import Certificates
+from benchmarks.common.faults.certificates import Certificates
 from benchmarks.common.gateway import wait_until_ready
 
 PROCESSES = 2
@@ -26,6 +26,7 @@ class GatewayUnderTest:
     process: subprocess.Popen[bytes]
     folder: Path
     address: str
+    metrics_url: str
     certificates: Certificates
     reader: subprocess.Popen[bytes]
     """Takes the gateway's log from a named pipe into a file."""
@@ -63,8 +64,14 @@ class GatewayUnderTest:
 
 
 @contextmanager
-def run_gateway(repository: Path, folder: Path) -> Iterator[GatewayUnderTest]:
-    """Run the gateway until the end of the block; its files are in the folder."""
+def run_gateway(repository: Path, folder: Path, *arguments: str) -> Iterator[GatewayUnderTest]:
+    """Run the gateway until the end of the block; its files are in the folder.
+
+    Args:
+        repository: the model repository.
+        folder: an empty folder.
+        *arguments: more options of `portrait serve`.
+    """
     certificates = Certificates.make(folder)
     os.mkfifo(_pipe_path(folder))
     set_clock(folder, 0.0)
@@ -72,11 +79,11 @@ def run_gateway(repository: Path, folder: Path) -> Iterator[GatewayUnderTest]:
     reader = start_reader(folder)
     with _pipe_path(folder).open("wb") as log:
         process = subprocess.Popen(
-            _make_command(repository, folder, certificates), stderr=log, env=_make_environment(folder)
+            [*_make_command(repository, folder, certificates), *arguments], stderr=log, env=_make_environment(folder)
         )
     try:
         ready = wait_until_ready(process, log_path(folder))
-        harmed = GatewayUnderTest(process, folder, str(ready["address"]), certificates, reader)
+        harmed = GatewayUnderTest(process, folder, str(ready["address"]), str(ready["metrics"]), certificates, reader)
         yield harmed
         reader = harmed.reader
     finally:

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
-from benchmarks.chaos.gateway import GatewayUnderTest
+from benchmarks.common.faults.gateway import GatewayUnderTest
 
 MAX_LOCK_SECONDS = 8.0
 """Maximum seconds of a lock: longer than the gateway waits, so that writes fail for some seconds."""

@@ -12,10 +12,11 @@ from portrait.features.events import Event
 from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.identities import MAX_LINKS, Identity, Link, LinkOutcome
-from portrait.server.storage.store import EventPosition, Forgotten, ItemChange, Recorded, RecordedEvent
+from portrait.server.storage.store import EventPosition, EventSelection, Forgotten, ItemChange, Recorded, RecordedEvent
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 from portrait.server.timestamps import to_microseconds
 
+_ALL_EVENTS = 2**31
 _TOLERANCE = timedelta(seconds=1)
 
 
@@ -100,6 +101,16 @@ class MemoryStore:
         timed = ((arrival, event, event.time) for arrival, event in stored if event.time)
         known = [(EventPosition(to_microseconds(time), arrival), event) for arrival, event, time in timed]
         return sorted((each for each in known if after is None or each[0] > after), key=lambda each: each[0])[:limit]
+
+    async def latest_events(
+        self, shopper_id: str, selection: EventSelection, before: EventPosition, limit: int
+    ) -> list[tuple[EventPosition, Event]]:
+        listed = await self.list_events(shopper_id, None, _ALL_EVENTS)
+        return [
+            (position, event)
+            for position, event in reversed(listed)
+            if position < before and position.time >= selection.since and event.type in selection.types
+        ][:limit]
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
         return {each: len(await self.history(each, as_of, limit)) for each in shopper_ids}

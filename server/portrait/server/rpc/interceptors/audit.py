@@ -22,6 +22,7 @@ AUDITED_METHODS = frozenset(
         "portrait.v1.ConsentService/SetDemographics",
         "portrait.v1.ConsentService/ExportShopper",
         "portrait.v1.ConsentService/ForgetShopper",
+        "portrait.v1.EventService/ListEvents",
         "portrait.v1.IdentityService/LinkShoppers",
         "portrait.v1.IdentityService/UnlinkShoppers",
     }
@@ -31,7 +32,7 @@ _RETRY_SECONDS = 5.0
 
 
 def audit_calls(log: AuditLog) -> Interceptor:
-    """Write a line before each call that exports, deletes or changes what is recorded of a shopper, and one after it.
+    """Write a line before each call that shows, deletes or changes what is recorded of a shopper, and one after it.
 
     The first has caller, method, hash of the shopper's id, of a link that of the anonymous id as well, and reason; the
     second the outcome. A call whose first line can't be written is refused. It stands inside of `parse_request`: only

@@ -31,7 +31,15 @@ from portrait.server.storage.redis.schema import begin_state
 from portrait.server.storage.redis.sweep import sweep_due_buckets
 from portrait.server.storage.retention import KEEP_ALL, Retention, record_kept
 from portrait.server.storage.rows import EVENT_ID, TIME, consent_of, consent_row, event_row, item_json
-from portrait.server.storage.store import EventPosition, Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
+from portrait.server.storage.store import (
+    EventPosition,
+    EventSelection,
+    Forgotten,
+    ItemChange,
+    Recorded,
+    RecordedEvent,
+    StoreError,
+)
 from portrait.server.storage.tombstones import Tombstone, shopper_sha256
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
@@ -173,6 +181,12 @@ class RedisStore:
     ) -> list[tuple[EventPosition, Event]]:
         """The next events of a shopper, oldest first."""
         return await self._events.list_events(shopper_id, after, limit)
+
+    async def latest_events(
+        self, shopper_id: str, selection: EventSelection, before: EventPosition, limit: int
+    ) -> list[tuple[EventPosition, Event]]:
+        """The last events of a selection before a position, newest first."""
+        return await self._events.latest_events(shopper_id, selection, before, limit)
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
         """Count the events that `history` would return for each shopper."""

@@ -2,12 +2,11 @@
 
 import asyncio
 import contextlib
-import re
 from typing import Any
 
 import structlog
 
-from portrait.server.audit.log import AuditError, AuditLog
+from portrait.server.audit.log import REASON_WORDS, AuditError, AuditLog, is_reason
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, PortraitError, Unavailable, Violation
 from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response
@@ -27,7 +26,6 @@ AUDITED_METHODS = frozenset(
         "portrait.v1.IdentityService/UnlinkShoppers",
     }
 )
-_ACCEPTED = re.compile(r"[ -~]{1,200}")
 _RETRY_SECONDS = 5.0
 
 
@@ -94,9 +92,9 @@ async def _append(log: AuditLog, **fields: object) -> int:
 def _read_reason(context: Context) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == REASON:
-            if not isinstance(value, str) or not _ACCEPTED.fullmatch(value):
+            if not isinstance(value, str) or not is_reason(value):
                 raise InvalidRequest(
-                    [Violation(REASON, "metadata; the limit is 1 to 200 printable ASCII characters")],
+                    [Violation(REASON, f"metadata; the limit is {REASON_WORDS}")],
                     ErrorReason.METADATA_INVALID,
                 )
             return value

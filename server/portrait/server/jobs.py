@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from portrait.features.logs.pseudonym_keys import KeyFileError
+from portrait.features.logs.shopper_hashes import read_shopper_hasher
 from portrait.features.release.layout import list_releases, release_folder
 from portrait.features.release.manifest import Manifest, ReleaseError
 from portrait.features.search.base import ItemIndex
@@ -139,7 +141,7 @@ async def export_deletions(settings: Settings) -> None:
             f"{settings.state} does not exist"
         )  # a new, empty one would look like a list without deletions
     async with AsyncExitStack() as closing:
-        store = await open_state(settings.state, settings.state_url, settings.state_replicas)
+        store = await open_state(settings.state, settings.state_url, settings.state_replicas, settings.shopper_keys)
         closing.push_async_callback(store.close)
         write_tombstones(await store.tombstones(), sys.stdout)
 
@@ -159,7 +161,7 @@ async def restore_state(settings: Settings, backup: Path, deletions: Path | None
     """Put a backup in the place of the state file, without the shoppers who were forgotten since.
 
     Args:
-        settings: name the state file, whose own tombstones count if they can be read.
+        settings: name the state file, whose own tombstones count if they can be read, and the keys of tombstones.
         backup: the backup.
         deletions: a list of forgotten shoppers, as `export_deletions` writes it.
         without_deletions: whether to go on if there is no list and the state file has none.
@@ -173,7 +175,12 @@ async def restore_state(settings: Settings, backup: Path, deletions: Path | None
             f"{settings.state} can't tell who was forgotten since the backup, and they would come back: give the list "
             "that `portrait export-deletions` wrote with --deletions, or say --without-deletions"
         )
-    restored = restore(backup, settings.state, [*(known or ()), *(_read_deletions(deletions) if deletions else ())])
+    try:
+        hasher = read_shopper_hasher(settings.shopper_keys)
+    except KeyFileError as error:
+        raise StoreError(f"shopper_keys: {error}") from error
+    tombstones = [*(known or ()), *(_read_deletions(deletions) if deletions else ())]
+    restored = restore(backup, settings.state, tombstones, hasher)
     replaced = restored.replaced and restored.replaced.name
     _log.info("state_restored", events=restored.events, forgotten=restored.forgotten, replaced=replaced)
 

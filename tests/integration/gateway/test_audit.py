@@ -8,8 +8,8 @@ from support.command_line import run_portrait
 from support.gateway import run_gateway
 
 from portrait.client import Client, Consent, InvalidRequestError, Purpose, UnavailableError
+from portrait.features.logs.shopper_hashes import sha256_of
 from portrait.server.audit.log import read_lines
-from portrait.server.storage.tombstones import shopper_sha256
 
 
 def test_rights_are_exercised_on_record(repository: Path, tmp_path: Path) -> None:
@@ -37,8 +37,8 @@ def test_rights_are_exercised_on_record(repository: Path, tmp_path: Path) -> Non
             "UnlinkShoppers",
         ]
         assert [line["reason"] for line in begun] == ["ticket 1", "", "ticket 2", "", "login", ""]
-        assert {line["anonymous_sha256"] for line in begun[4:]} == {shopper_sha256("web-of-eve")}
-        assert {line["shopper_sha256"] for line in begun[:3]} == {shopper_sha256("ann")}
+        assert {line["anonymous_sha256"] for line in begun[4:]} == {sha256_of("web-of-eve")}
+        assert {line["shopper_sha256"] for line in begun[:3]} == {sha256_of("ann")}
         assert begun[1]["request_id"] == "export-of-ann"
         assert {line["caller"] for line in begun} == {"peer ipv4:127.0.0.1"}
         outcomes = {line["of"]: line["outcome"] for line in read_lines(path) if "of" in line}

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import structlog
 
 from portrait.features.events import Event
+from portrait.features.logs.shopper_hashes import PLAIN, ShopperHasher
 from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.errors import DiskFull, PortraitError
@@ -38,7 +39,8 @@ from portrait.server.storage.store import (
     RecordedEvent,
     StoreError,
 )
-from portrait.server.storage.tombstones import Tombstone, shopper_sha256
+from portrait.server.storage.tombstone_keys import read_tombstone_keys
+from portrait.server.storage.tombstones import Tombstone, UnknownKeys, require_keys
 from portrait.server.storage.writer import LOCK_POLL_SECONDS, LOCK_SECONDS, Writer
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
@@ -111,6 +113,7 @@ class SqliteStore:
         arrivals: ShopperVersions,
         failures: FailureTranslator,
         retention: Retention,
+        hasher: ShopperHasher,
     ) -> None:
         [[self._identity]] = writing.execute(_IDENTITY).fetchall()
         self._path = path
@@ -118,7 +121,7 @@ class SqliteStore:
         self._reserve = DiskReserve(path)
         self._writer = Writer(writing, failures)
         self._reader = reading
-        self._retention = retention
+        self._retention, self._hasher = retention, hasher
         self._events, self._links = EventReads(reading, retention), links.LinkReads(reading)
         self._versions = arrivals
         self._name = secrets.token_hex(8)
@@ -146,7 +149,7 @@ class SqliteStore:
         return await record_kept(self._retention, events, self._record)
 
     async def _record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
-        return await self._writer.write(record, event_rows(events), rows=len(events)) if events else []
+        return await self._writer.write(record, event_rows(events, self._hasher), rows=len(events)) if events else []
 
     async def delete_expired(self) -> int:
         """Delete the events whose retention is over; others write in between."""
@@ -163,10 +166,16 @@ class SqliteStore:
     async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
         """Remove all that is known of a shopper, under all linked ids."""
         try:
-            forgotten = await self._write(deletion.forget_shopper, shopper_id, now)
+            forgotten = await self._write(deletion.forget_shopper, shopper_id, now, self._hasher)
         except DiskFull:
             _log.warning("deletion_on_full_disk")
-            in_steps = partial(deletion.forget_on_full_disk, reserve=self._reserve, shopper_id=shopper_id, now=now)
+            in_steps = partial(
+                deletion.forget_on_full_disk,
+                reserve=self._reserve,
+                shopper_id=shopper_id,
+                now=now,
+                hasher=self._hasher,
+            )
             forgotten = await self._writer.run_alone(in_steps)
         await self._return_space(rewrite=True)
         return forgotten
@@ -182,7 +191,7 @@ class SqliteStore:
             return set()
         found: set[str] = set()
         for part in split_ids(shopper_ids):
-            hashes = {shopper_sha256(shopper_id): shopper_id for shopper_id in part}
+            hashes = {each: shopper_id for shopper_id in part for each in self._hasher.list_hashes(shopper_id)}
             query, values = expand_placeholders(_FORGOTTEN_AFTER, [*hashes])
             rows = await self._reader.fetch_rows(query, (after, *values))
             found.update(hashes[each] for (each,) in rows)
@@ -237,7 +246,7 @@ class SqliteStore:
 
     async def link(self, login_id: str, link: Link) -> LinkOutcome:
         """Link an anonymous id to a login."""
-        return await self._write(links.link, login_id, link)
+        return await self._write(links.link, login_id, link, self._hasher)
 
     async def unlink(self, login_id: str, anonymous_id: str) -> None:
         """Remove the link of an anonymous id to a login."""
@@ -356,30 +365,31 @@ def _record_consents(connection: sqlite3.Connection, shopper_id: str, rows: Sequ
     connection.execute(_ERASE_WITHDRAWN, (shopper_id,))
 
 
-async def open_store(path: Path, retention: Retention = KEEP_ALL) -> SqliteStore:
+async def open_store(path: Path, retention: Retention = KEEP_ALL, hasher: ShopperHasher = PLAIN) -> SqliteStore:
     """Open the store of a file, or begin it.
 
     Args:
         path: the file.
         retention: how long events are kept.
+        hasher: hashes the ids of forgotten shoppers.
 
     Raises:
         StoreError: the file can't be used: it is locked, damaged, no store, or one that a later version of Portrait
-            wrote; or its disk is full.
+            wrote; its disk is full; or the hasher lacks a key by which it knows forgotten shoppers.
     """
     failures = FailureTranslator(path)
-    connections = await asyncio.to_thread(_open, path, retention)
+    connections = await asyncio.to_thread(_open, path, retention, hasher)
     writing, reading, inline, watching = connections
     try:
         reader, versions = Reader(reading, inline, failures), ShopperVersions(watching, failures)
-        return SqliteStore(path, writing, reader, versions, failures, retention)
+        return SqliteStore(path, writing, reader, versions, failures, retention, hasher)
     except sqlite3.Error as error:
         for connection in connections:
             connection.close()
         raise StoreError(describe_error(error, path)) from error
 
 
-def _open(path: Path, retention: Retention) -> list[sqlite3.Connection]:
+def _open(path: Path, retention: Retention, hasher: ShopperHasher) -> list[sqlite3.Connection]:
     """Connections for writing, reading in a thread, reading on the event loop, and watching."""
     with contextlib.ExitStack() as opened:
         try:
@@ -387,12 +397,15 @@ def _open(path: Path, retention: Retention) -> list[sqlite3.Connection]:
             make_private_file(path)
             connections = [opened.enter_context(contextlib.closing(connect(path, LOCK_SECONDS))) for _ in range(4)]
             prepare(connections[0], path)
+            require_keys(read_tombstone_keys(connections[0]), hasher, str(path))
             if not retention.keeps_all:
                 expiry.create_index(connections[0])
             tighten_files(path)  # not before it is known to be ours
             for connection in connections:
                 connection.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_POLL_SECONDS)}")
             DiskReserve(path).fill()
+        except UnknownKeys as error:
+            raise StoreError(str(error)) from error
         except OSError as error:
             raise StoreError(f"{path} can't be opened: {error.strerror}") from error
         except sqlite3.Error as error:

@@ -11,13 +11,13 @@ from support.memory_store import MemoryStore
 from support.redis_server import RedisServer, run_redis
 
 from portrait.features.events import Event, EventType, Item
+from portrait.features.logs.shopper_hashes import sha256_of
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.storage.event_lists import END, EventPlace, read_latest_events
 from portrait.server.storage.redis.store import open_redis_store
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import EventSelection, ItemChange, Recorded, RecordedEvent, Store
-from portrait.server.storage.tombstones import shopper_sha256
 from portrait.server.timestamps import to_microseconds
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -193,7 +193,7 @@ async def test_a_shopper_who_is_forgotten_stays_forgotten(store: Store) -> None:
     assert await store.forgotten_since(number - 1, ["ann", "bob"]) == {"ann"}
     assert await store.forgotten_since(number, ["ann", "bob"]) == set()
     [tombstone] = await store.tombstones()
-    assert (tombstone.shopper_sha256, tombstone.forgotten_at) == (shopper_sha256("ann"), NOON + 2 * HOUR)
+    assert (tombstone.shopper_sha256, tombstone.forgotten_at) == (sha256_of("ann"), NOON + 2 * HOUR)
 
 
 async def test_a_version_changes_with_what_is_known(store: Store) -> None:

@@ -9,6 +9,7 @@ import pytest
 from support.prepared_data import WriteLog
 
 from portrait.features.logs.identifiers import MAX_ID_CHARACTERS
+from portrait.features.logs.pseudonym_keys import PseudonymKey
 from portrait.training.dataset.readers import parquet_relation
 from portrait.training.errors import TrainingError
 from portrait.training.prepare import currencies, deletions
@@ -16,7 +17,7 @@ from portrait.training.prepare.cleanup import CleanupLimits
 from portrait.training.prepare.engine import copy_to_parquet, open_engine
 from portrait.training.prepare.parts import Part
 from portrait.training.prepare.pipeline import prepare_data_set
-from portrait.training.prepare.pseudonyms import PseudonymKey, read_key
+from portrait.training.prepare.pseudonyms import read_key
 from portrait.training.prepare.report import Report
 from portrait.training.prepare.sources import SOURCES
 from portrait.training.prepare.spark.tasks import Scratch, clean_shard, read_part

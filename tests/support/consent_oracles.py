@@ -1,4 +1,4 @@
-"""What each method that reads about shoppers may answer: an oracle a method, given what is held and allowed.
+"""Oracles of the methods that read about shoppers: what each may answer, given what is held and allowed.
 
 Three rules stand behind them. What is made of events needs the purpose `personalisation`, membership in an audience
 `advertising` as well, declared demographics `demographics`; each under all linked ids. What only shows what is kept

@@ -1,4 +1,4 @@
-"""What is held of some shoppers and what they allow, told from what was done to a gateway, without its help."""
+"""A model of some shoppers: what is held and allowed, told from what was done to a gateway, without its help."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta

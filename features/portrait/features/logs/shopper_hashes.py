@@ -2,7 +2,7 @@
 
 Without a key it is the SHA-256 of the id's UTF-8, 64 hexadecimal digits: who has the id can look for it, and whoever
 can guess ids can try them. With keys it is `FINGERPRINT:DIGITS`: the fingerprint of the key, then the first two digits
-of that SHA-256, then the pseudonym of the id. Without the key, the two digits say only that an id is one of 256.
+of that SHA-256, then an HMAC-SHA256 of it. Without the key, the two digits say only that an id is one of 256.
 """
 
 import hashlib
@@ -15,7 +15,8 @@ from portrait.features.logs.pseudonym_keys import FINGERPRINT_DIGITS, PseudonymK
 BUCKET_DIGITS = 2
 """First digits of a SHA-256 that keyed hashes keep: a store finds the place of an id by them."""
 SHOPPER_HASH = re.compile(rf"[0-9a-f]{{64}}|[0-9a-f]{{{FINGERPRINT_DIGITS}}}:[0-9a-f]{{66}}")
-_COLUMN = "shopper_id"
+_COLUMN = "known shopper"
+"""No column of a log: a hash is not the pseudonym that a data set by the same key has."""
 
 
 class ShopperHasher:

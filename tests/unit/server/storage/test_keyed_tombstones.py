@@ -76,7 +76,8 @@ async def forget(place: Path | str, hasher: ShopperHasher, shopper_id: str) -> N
 def test_hashes_by_hand() -> None:
     digest = sha256_of(ANN)
     assert PLAIN.list_hashes(ANN) == (digest,)
-    keyed = f"{NEW.fingerprint}:{digest[:2]}{NEW.make_pseudonym(ANN)}"
+    keyed = f"{NEW.fingerprint}:{digest[:2]}{NEW.make_pseudonym(ANN, 'known shopper')}"
+    assert NEW.make_pseudonym(ANN) not in keyed  # what a data set by the same key has
     assert ROTATED.list_hashes(ANN) == (keyed, BY_OLD.hash(ANN), digest)
     assert (fingerprint_of(keyed), bucket_digits_of(keyed)) == (NEW.fingerprint, digest[:2])
     assert (fingerprint_of(digest), bucket_digits_of(digest)) == (None, digest[:2])

@@ -16,7 +16,7 @@ import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from portrait.features.logs.shopper_hashes import ShopperHasher, read_shopper_hasher
+from portrait.features.logs.shopper_hashes import ShopperHasher
 from portrait.server.access.rules import AccessRules
 from portrait.server.admission.costs import Workload
 from portrait.server.admission.gate import Gate
@@ -70,6 +70,7 @@ from portrait.server.runtime.live_file import POLL_SECONDS as FILE_POLL_SECONDS
 from portrait.server.runtime.live_file import LiveFile
 from portrait.server.runtime.signals import handle_signals
 from portrait.server.settings import Settings
+from portrait.server.storage.open import open_hasher
 from portrait.server.storage.retention import POLL_SECONDS as RETENTION_POLL_SECONDS
 from portrait.server.storage.retention import delete_expired
 from portrait.server.storage.store import Store
@@ -224,7 +225,7 @@ def _create_parts(
         ),
         rules=rules,
         access=access,
-        hasher=read_shopper_hasher(settings.shopper_keys),
+        hasher=open_hasher(settings.shopper_keys),
         draining=asyncio.Event(),
     )
 

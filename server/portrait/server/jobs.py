@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from portrait.features.logs.pseudonym_keys import KeyFileError
-from portrait.features.logs.shopper_hashes import read_shopper_hasher
 from portrait.features.release.layout import list_releases, release_folder
 from portrait.features.release.manifest import Manifest, ReleaseError
 from portrait.features.search.base import ItemIndex
@@ -30,7 +28,7 @@ from portrait.server.search.open import open_collections
 from portrait.server.settings import Settings
 from portrait.server.storage.backup import back_up, read_tombstones_of, restore
 from portrait.server.storage.migration.migrate import migrate_state as migrate
-from portrait.server.storage.open import open_state
+from portrait.server.storage.open import open_hasher, open_state
 from portrait.server.storage.store import StoreError
 from portrait.server.storage.tombstones import Tombstone, read_tombstones, write_tombstones
 
@@ -175,10 +173,7 @@ async def restore_state(settings: Settings, backup: Path, deletions: Path | None
             f"{settings.state} can't tell who was forgotten since the backup, and they would come back: give the list "
             "that `portrait export-deletions` wrote with --deletions, or say --without-deletions"
         )
-    try:
-        hasher = read_shopper_hasher(settings.shopper_keys)
-    except KeyFileError as error:
-        raise StoreError(f"shopper_keys: {error}") from error
+    hasher = open_hasher(settings.shopper_keys)
     tombstones = [*(known or ()), *(_read_deletions(deletions) if deletions else ())]
     restored = restore(backup, settings.state, tombstones, hasher)
     replaced = restored.replaced and restored.replaced.name

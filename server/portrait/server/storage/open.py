@@ -4,7 +4,7 @@ from pathlib import Path
 
 from portrait.features.installation import explain_install
 from portrait.features.logs.pseudonym_keys import KeyFileError
-from portrait.features.logs.shopper_hashes import read_shopper_hasher
+from portrait.features.logs.shopper_hashes import ShopperHasher, read_shopper_hasher
 from portrait.server.storage.retention import KEEP_ALL, Retention
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import Store, StoreError
@@ -29,10 +29,7 @@ async def open_state(
     Raises:
         StoreError: it can't be used, or a package for it is missing.
     """
-    try:
-        hasher = read_shopper_hasher(shopper_keys)
-    except KeyFileError as error:
-        raise StoreError(f"shopper_keys: {error}") from error
+    hasher = open_hasher(shopper_keys)
     if state_url is None:
         return await open_store(state, retention, hasher)
     try:
@@ -40,3 +37,15 @@ async def open_state(
     except ModuleNotFoundError as error:
         raise StoreError(f"state_url needs {error.name}: {explain_install('redis')}") from error
     return await open_redis_store(state_url, state_replicas, retention, hasher)
+
+
+def open_hasher(shopper_keys: Path | None) -> ShopperHasher:
+    """Read the keys by which ids of shoppers are hashed; None for plain hashes.
+
+    Raises:
+        StoreError: the file is missing or malformed.
+    """
+    try:
+        return read_shopper_hasher(shopper_keys)
+    except KeyFileError as error:
+        raise StoreError(f"shopper_keys: {error}") from error

@@ -18,7 +18,7 @@ from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.errors import DiskFull, PortraitError
 from portrait.server.identities import Identity, Link, LinkOutcome
-from portrait.server.storage import deletion, expiry, links
+from portrait.server.storage import consent_writes, deletion, expiry, links
 from portrait.server.storage.disk_reserve import DiskReserve
 from portrait.server.storage.event_reads import EventReads
 from portrait.server.storage.event_writes import LAST_ARRIVAL, event_rows, record
@@ -57,32 +57,11 @@ _SHOPPERS_OF = (
     "UNION SELECT shopper_id FROM identity_changes WHERE arrival > ?1 AND arrival <= ?2"
 )
 _CONSENT_COLUMN_LIST = ", ".join(CONSENT_COLUMNS)
-_KEEP_CONSENT = f"INSERT INTO consent_records (shopper_id, {_CONSENT_COLUMN_LIST}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-_COUNT_CONSENT = (
-    "INSERT INTO consents (shopper_id, purpose, granted, time, withdrawn_at) "
-    "VALUES (?1, ?2, ?3, ?4, iif(?3, NULL, ?4)) "
-    "ON CONFLICT DO UPDATE SET granted = excluded.granted, time = excluded.time, "
-    "withdrawn_at = max(coalesce(withdrawn_at, excluded.withdrawn_at), coalesce(excluded.withdrawn_at, withdrawn_at)) "
-    "WHERE NOT excluded.granted OR withdrawn_at IS NULL OR ?4 = ?5 OR ?4 / 1000000 >= withdrawn_at / 1000000"
-)
-"""A withdrawal counts whenever it arrives; a grant does unless its own time is before that of a known withdrawal.
-
-In whole seconds, as many clocks tell no less. A grant whose time is that of its recording has none of its own: it
-counts by its arrival, as clocks of several machines, or of one that was set, can't order it.
-"""
 _CONSENT_RECORDS = (
     f"SELECT {_CONSENT_COLUMN_LIST} FROM consent_records "  # noqa: S608 - names of a module
     "WHERE shopper_id = ? ORDER BY number DESC LIMIT ?"
 )
 _WHO_SAID = "SELECT shopper_id FROM consents WHERE purpose = ? AND granted = ? AND shopper_id IN ({})"
-_WITHDREW_DEMOGRAPHICS = (
-    "EXISTS (SELECT 1 FROM consents WHERE shopper_id = ?1 AND purpose = 'demographics' AND NOT granted)"
-)
-_ERASE_WITHDRAWN = f"DELETE FROM demographics WHERE shopper_id = ?1 AND {_WITHDREW_DEMOGRAPHICS}"  # noqa: S608
-_DECLARE = (
-    "REPLACE INTO demographics (shopper_id, age_band, gender, region, declared_at, source) "
-    f"SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT {_WITHDREW_DEMOGRAPHICS}"
-)
 _DEMOGRAPHICS = "SELECT age_band, gender, region, declared_at, source FROM demographics WHERE shopper_id = ?"
 _REGIONS = "SELECT shopper_id, region FROM demographics WHERE region <> '' AND shopper_id IN ({})"
 _CHANGE = (
@@ -242,7 +221,7 @@ class SqliteStore:
     async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:
         """Keep what a shopper said beside all that they said before."""
         rows = [(shopper_id, *consent_row(consent)) for consent in consents]
-        await self._write(_record_consents, shopper_id, rows)
+        await self._write(consent_writes.record_consents, shopper_id, rows)
 
     async def link(self, login_id: str, link: Link) -> LinkOutcome:
         """Link an anonymous id to a login."""
@@ -279,7 +258,7 @@ class SqliteStore:
         declared_at = to_microseconds(demographics.declared_at)
         bands = (demographics.age_band, demographics.gender, demographics.region)
         values = (shopper_id, *bands, declared_at, demographics.source)
-        return await self._write(lambda connection: connection.execute(_DECLARE, values).rowcount > 0)
+        return await self._write(consent_writes.declare, values)
 
     async def demographics(self, shopper_id: str) -> Demographics | None:
         """Return the demographics that a shopper declared."""
@@ -357,12 +336,6 @@ class SqliteStore:
         for part in split_ids(shopper_ids):
             statement, values = expand_placeholders(query, part)
             yield await self._reader.fetch_rows(statement, (*before, *values))
-
-
-def _record_consents(connection: sqlite3.Connection, shopper_id: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    connection.executemany(_KEEP_CONSENT, rows)
-    connection.executemany(_COUNT_CONSENT, [row[:5] for row in rows])
-    connection.execute(_ERASE_WITHDRAWN, (shopper_id,))
 
 
 async def open_store(path: Path, retention: Retention = KEEP_ALL, hasher: ShopperHasher = PLAIN) -> SqliteStore:

@@ -122,6 +122,35 @@ async def test_a_state_does_not_open_without_its_keys(place: Path | str) -> None
         assert await store.record([viewed(ANN)]) == [Recorded.FORGOTTEN]
 
 
+async def test_keys_that_made_no_tombstone_are_not_needed(place: Path | str) -> None:
+    """Whoever only reads, such as `portrait export-deletions`, binds nobody to its keys."""
+    for hasher in (BY_OLD, BY_NEW, PLAIN):
+        async with opened(place, hasher) as store:
+            assert await store.record([viewed(hasher.hash(ANN))]) == [Recorded.NEW]
+
+
+async def test_a_state_in_redis_says_that_earlier_versions_cant_read_it(server: RedisServer) -> None:
+    server.clear()
+
+    def head() -> list[str | None]:
+        with redis.Redis.from_url(server.url, decode_responses=True) as client:
+            return [client.hget("portrait:{meta}:state", name) for name in ("schema", "linked")]
+
+    async with opened(server.url, BY_NEW) as store:
+        assert head() == ["2", None]
+        await store.forget(ANN, NOON)
+        assert head() == ["5", None]
+        assert await store.link("login", Link("web", NOON, NOON, "login", 1.0)) is LinkOutcome.LINKED
+        assert head() == ["5", "1"]
+        assert set(await store.identities(["login", "web", "other"])) == {"login", "web"}
+    server.clear()
+    async with opened(server.url, BY_NEW) as store:
+        await store.link("login", Link("web", NOON, NOON, "login", 1.0))
+        await store.forget(ANN, NOON)
+        assert head() == ["5", "1"]
+        assert set(await store.identities(["login", "web", "other"])) == {"login", "web"}
+
+
 async def test_nothing_that_is_kept_can_be_compared_with_a_guess(place: Path | str) -> None:
     await forget(place, BY_NEW, ANN)
     if isinstance(place, Path):

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import structlog
 
+from portrait.server.admission.charges import add_units
+from portrait.server.admission.request_units import history_units
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import AlreadyExists, FailedPrecondition
 from portrait.server.identities import list_ids
@@ -22,6 +24,7 @@ from portrait.server.rpc.services.messages import (
 from portrait.server.rpc.services.page_tokens import EventPageToken, fingerprint
 from portrait.server.rpc.services.valid_events import read_valid_event
 from portrait.server.storage.event_lists import END, EventPlace, read_latest_events
+from portrait.server.storage.histories import MAX_HISTORY_EVENTS, visible_until
 from portrait.server.storage.store import EventSelection, Recorded, RecordedEvent, Store
 from portrait.server.timestamps import to_microseconds
 from portrait.v1 import event_service_pb2, event_service_pb2_grpc
@@ -108,6 +111,9 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         shopper_ids = list_ids(identities, request.shopper_id)
         if request.HasField("before"):
             place = min(place, EventPlace(to_microseconds(datetime_from_message(request.before)), b"", 0))
+        if request.types:  # the events of other types are looked through
+            counts = await self._store.count_events(shopper_ids, visible_until(None), MAX_HISTORY_EVENTS)
+            await add_units(history_units(sum(counts.values())))
         # One more than the page tells whether there is another one.
         found = await read_latest_events(self._store, shopper_ids, _read_selection(request), place, size + 1)
         page, more = found[:size], len(found) > size

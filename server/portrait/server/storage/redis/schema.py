@@ -60,7 +60,7 @@ async def begin_state(connection: RedisConnection, hasher: ShopperHasher, *, lim
 
     Args:
         connection: of Redis.
-        hasher: hashes the ids of shoppers who are forgotten from now on.
+        hasher: must have the keys of all tombstones.
         limited: whether events may expire in it from now on.
 
     Raises:
@@ -75,21 +75,22 @@ async def begin_state(connection: RedisConnection, hasher: ShopperHasher, *, lim
     if limited and not head.is_limited:
         await raise_schema(connection, LIMITED, limited=True)
         head = head._replace(is_limited=True)
-    await _begin_keys(connection, hasher)
+    [known] = await connection.read([("SMEMBERS", keys.TOMBSTONE_KEYS)])
+    try:
+        require_keys([each.decode() for each in known], hasher, "the state in Redis")
+    except UnknownKeys as error:
+        raise StoreError(str(error)) from error
     return head
 
 
-async def _begin_keys(connection: RedisConnection, hasher: ShopperHasher) -> None:
-    """Require the keys of all tombstones, and note the current one before a tombstone is made by it."""
-    [known] = await connection.read([("SMEMBERS", keys.TOMBSTONE_KEYS)])
-    fingerprints = {each.decode() for each in known}
-    try:
-        require_keys(fingerprints, hasher, "the state in Redis")
-    except UnknownKeys as error:
-        raise StoreError(str(error)) from error
-    if hasher.current is not None and hasher.current not in fingerprints:
-        await raise_schema(connection, KEYED)
-        await connection.write(("SADD", keys.TOMBSTONE_KEYS, hasher.current))
+async def note_key(connection: RedisConnection, fingerprint: str) -> None:
+    """Note a key before a tombstone is made by it: from now on, nobody opens the state without the key.
+
+    Raises:
+        PortraitError: Redis does not answer.
+    """
+    used = (keys.STATE, keys.TOMBSTONE_KEYS)
+    await connection.evaluate([Evaluation(scripts.NOTE_KEY, used, (KEYED, 0, fingerprint))])
 
 
 async def raise_schema(connection: RedisConnection, version: int, *, limited: bool = False) -> None:

@@ -251,6 +251,9 @@ if tonumber(ARGV[1]) > schema then redis.call('HSET', KEYS[1], 'schema', ARGV[1]
 """
 """ARGV: the least schema from now on, 1 if events may expire."""
 
+_NOTE_KEY = ON_FULL_MEMORY + _RAISE_SCHEMA + "redis.call('SADD', KEYS[2], ARGV[3])"
+"""Runs before the first tombstone by a key. ARGV: the least schema from now on, 0, the fingerprint of the key."""
+
 _BEGIN_MIGRATION = """
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HSET', KEYS[1], 'migrating', ARGV[1]) end
 return redis.call('HGET', KEYS[1], 'migrating')
@@ -366,7 +369,7 @@ class Script:
 
 RECORD, FORGET, NUMBER_DELETION = Script(_RECORD), Script(_FORGET), Script(_NUMBER_DELETION)
 COUNT_DELETION, READ_COUNTER = Script(_COUNT_DELETION), Script(_READ_COUNTER)
-RAISE_SCHEMA = Script(_RAISE_SCHEMA)
+RAISE_SCHEMA, NOTE_KEY = Script(_RAISE_SCHEMA), Script(_NOTE_KEY)
 BEGIN_MIGRATION, END_MIGRATION = Script(_BEGIN_MIGRATION), Script(_END_MIGRATION)
 LOAD_EVENTS, LOAD_SHOPPER, LOAD_ITEMS = Script(_LOAD_EVENTS), Script(_LOAD_SHOPPER), Script(_LOAD_ITEMS)
 CLAIM_SWEEPS, EXPIRE = Script(_CLAIM_SWEEPS), Script(_EXPIRE)

@@ -28,7 +28,7 @@ from portrait.server.storage.redis.rows import (
     parse_tombstone,
     to_json,
 )
-from portrait.server.storage.redis.schema import begin_state
+from portrait.server.storage.redis.schema import begin_state, note_key
 from portrait.server.storage.redis.sweep import sweep_due_buckets
 from portrait.server.storage.retention import KEEP_ALL, Retention, record_kept
 from portrait.server.storage.rows import EVENT_ID, TIME, consent_of, consent_row, event_row, item_json
@@ -76,6 +76,7 @@ class RedisStore:
         self._redis, self._identity, self._hasher = connection, identity, hasher
         self._retention, self._is_limited = retention, is_limited
         self._events, self._links = EventReads(connection, retention), Links(connection, hasher)
+        self._is_key_noted = False
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
 
@@ -135,6 +136,9 @@ class RedisStore:
 
         The named id goes last, and the login last of the others: until then, a call for it finds all that are left.
         """
+        if self._hasher.current is not None and not self._is_key_noted:
+            await note_key(self._redis, self._hasher.current)
+            self._is_key_noted = True
         while True:
             login_id = find_identity(await self._links.read_known([shopper_id]), shopper_id).login_id
             async with self._links.locked(login_id):

@@ -273,6 +273,13 @@ def _record(world: World) -> Message:
     return next(make_history_requests(world, "dearest-recorded"))
 
 
+def _list_rare_events(world: World) -> Message:
+    """Make a request for events of a type that the shopper has none of: all others are looked through."""
+    return event_service_pb2.ListEventsRequest(
+        shopper_id=world.shoppers[0], types=[event_pb2.EVENT_TYPE_RATE], page_size=1_000
+    )
+
+
 def _consents(world: World) -> Message:
     consent = consent_service_pb2.Consent(
         purpose=consent_service_pb2.PURPOSE_ADVERTISING,
@@ -314,6 +321,7 @@ WORST_CASE_REQUESTS: dict[str, dict[str, RequestFactory]] = {
         "": lambda world: audience_service_pb2.EstimateAudienceRequest(audience=_audience(world))
     },
     "portrait.v1.EventService/RecordEvents": {"": _record},
+    "portrait.v1.EventService/ListEvents": {"rare type": _list_rare_events},
     "portrait.v1.ConsentService/SetConsents": {"": _consents},
     "portrait.v1.ConsentService/GetConsents": {
         "": lambda world: consent_service_pb2.GetConsentsRequest(shopper_id=world.shoppers[0])

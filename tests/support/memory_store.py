@@ -9,13 +9,15 @@ from collections.abc import AsyncIterator, Hashable, Sequence
 from datetime import datetime, timedelta
 
 from portrait.features.events import Event
+from portrait.features.logs.shopper_hashes import sha256_of
 from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.identities import MAX_LINKS, Identity, Link, LinkOutcome
-from portrait.server.storage.store import EventPosition, Forgotten, ItemChange, Recorded, RecordedEvent
-from portrait.server.storage.tombstones import Tombstone, shopper_sha256
+from portrait.server.storage.store import EventPosition, EventSelection, Forgotten, ItemChange, Recorded, RecordedEvent
+from portrait.server.storage.tombstones import Tombstone
 from portrait.server.timestamps import to_microseconds
 
+_ALL_EVENTS = 2**31
 _TOLERANCE = timedelta(seconds=1)
 
 
@@ -51,7 +53,7 @@ class MemoryStore:
         if event.event_id in self._events[shopper_id]:
             stored = self._events[shopper_id][event.event_id][1]
             return Recorded.KNOWN if stored == event else Recorded.CONFLICT
-        tombstone = self._tombstones.get(shopper_sha256(shopper_id))
+        tombstone = self._tombstones.get(sha256_of(shopper_id))
         if tombstone is not None and event.time <= tombstone[1]:
             return Recorded.FORGOTTEN
         self._arrivals += 1
@@ -71,7 +73,7 @@ class MemoryStore:
         self._relinked.pop(shopper_id, None)
         self._links = {each: link for each, link in self._links.items() if shopper_id not in (each, link[0])}
         self._deletions += 1
-        self._tombstones[shopper_sha256(shopper_id)] = self._deletions, at
+        self._tombstones[sha256_of(shopper_id)] = self._deletions, at
         return Forgotten(len(removed), at)
 
     async def delete_expired(self) -> int:
@@ -81,7 +83,7 @@ class MemoryStore:
         return self._deletions
 
     async def forgotten_since(self, after: int, shopper_ids: Sequence[str]) -> set[str]:
-        numbers = {each: self._tombstones.get(shopper_sha256(each), (0, None))[0] for each in shopper_ids}
+        numbers = {each: self._tombstones.get(sha256_of(each), (0, None))[0] for each in shopper_ids}
         return {each for each, number in numbers.items() if number > after}
 
     async def tombstones(self) -> list[Tombstone]:
@@ -100,6 +102,16 @@ class MemoryStore:
         timed = ((arrival, event, event.time) for arrival, event in stored if event.time)
         known = [(EventPosition(to_microseconds(time), arrival), event) for arrival, event, time in timed]
         return sorted((each for each in known if after is None or each[0] > after), key=lambda each: each[0])[:limit]
+
+    async def latest_events(
+        self, shopper_id: str, selection: EventSelection, before: EventPosition, limit: int
+    ) -> list[tuple[EventPosition, Event]]:
+        listed = await self.list_events(shopper_id, None, _ALL_EVENTS)
+        return [
+            (position, event)
+            for position, event in reversed(listed)
+            if position < before and position.time >= selection.since and event.type in selection.types
+        ][:limit]
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
         return {each: len(await self.history(each, as_of, limit)) for each in shopper_ids}
@@ -144,7 +156,7 @@ class MemoryStore:
         others = {*self._identity(login_id).shopper_ids} - {login_id, anonymous_id}
         if len(others) >= MAX_LINKS:
             return LinkOutcome.FULL
-        tombstones = [self._tombstones.get(shopper_sha256(each)) for each in (login_id, anonymous_id)]
+        tombstones = [self._tombstones.get(sha256_of(each)) for each in (login_id, anonymous_id)]
         if any(each is not None and link.time <= each[1] for each in tombstones):
             return LinkOutcome.FORGOTTEN
         self._links[anonymous_id] = login_id, link

@@ -10,10 +10,11 @@ from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.identities import Link
-from portrait.server.storage.store import ItemChange, RecordedEvent, Store
+from portrait.server.storage.store import EventPosition, EventSelection, ItemChange, RecordedEvent, Store
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVER = NOON + timedelta(days=999)
+LAST = EventPosition(2**60, 0)
 SHOPPERS = ("ann", "bob", "zoë", "灯\0{x}")
 
 
@@ -90,6 +91,10 @@ async def everything(store: Store) -> dict[str, Any]:
         "histories": {each: await store.history(each, EVER, 100) for each in everybody},
         "parts": {each: await store.history(each, at(3), 2) for each in everybody},
         "lists": {each: [event for _, event in await store.list_events(each, None, 100)] for each in everybody},
+        "latest": {
+            each: [event for _, event in await store.latest_events(each, EventSelection(), LAST, 3)]
+            for each in everybody
+        },
         "counts": await store.count_events(everybody, at(3), 2),
         "shoppers": [await store.shoppers(after, 2) for after in ("", "ann", "zoë")],
         "arrived": [each for each in await list_arrived(store) if await store.history(each, EVER, 1)],

@@ -41,6 +41,8 @@ from portrait.client.results import (
     Consents,
     Embeddings,
     Event,
+    EventPage,
+    EventType,
     Filter,
     ForgetSummary,
     Identity,
@@ -154,6 +156,20 @@ def sum_record_summaries(parts: Sequence[RecordSummary]) -> RecordSummary:
 
 def _mask(fields: Sequence[str] | None) -> FieldMask | None:
     return None if fields is None else FieldMask(paths=fields)
+
+
+@_checked
+def list_events(
+    shopper_id: str,
+    types: Sequence[EventType],
+    since: datetime | None,
+    before: datetime | None,
+    page_size: int,
+    page_token: str,
+) -> Call[EventPage]:
+    """List recorded events of a shopper."""
+    request = messages.build_list_request(shopper_id, types, since, before, page_size, page_token)
+    return Call("ListEvents", request, messages.read_event_page)
 
 
 @_checked

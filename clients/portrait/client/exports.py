@@ -51,7 +51,7 @@ def _write_id(head: dict[str, Any], first: ShopperRecords, reading: Iterator[Sho
     separator = "\n"
     while events:
         for event in events:
-            file.write(separator + to_json(_row(event)))
+            file.write(separator + to_json(event_row(event)))
             separator = ",\n"
         events = next((part.events for part in reading), ())
     file.write("\n]")
@@ -64,14 +64,14 @@ def write_csv(shopper_id: str, parts: Iterable[ShopperRecords], file: TextIO) ->
     lines.writeheader()
     for part in parts:
         for event in part.events:
-            row = _row(event)
+            row = event_row(event)
             lines.writerow(
                 {"shopper_id": part.shopper_id or shopper_id, **row, "type": event.type.value, "time": _iso(event.time)}
             )
 
 
-def _row(event: Event) -> dict[str, Any]:
-    """The fields of an event that are set."""
+def event_row(event: Event) -> dict[str, Any]:
+    """Return the fields of an event that are set."""
     return {name: value for name, value in asdict(event).items() if value not in (None, "")}
 
 

@@ -3,7 +3,7 @@
 import re
 import sys
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from google.protobuf.message import Message
@@ -17,6 +17,7 @@ from portrait.client.results import (
     Embeddings,
     Event,
     EventEffect,
+    EventPage,
     EventType,
     Filter,
     ForgetSummary,
@@ -197,6 +198,31 @@ def read_event(message: event_pb2.Event) -> Event | None:
         query=message.query,
         **numbers,
     )
+
+
+def build_list_request(
+    shopper_id: str,
+    types: Sequence[EventType],
+    since: datetime | None,
+    before: datetime | None,
+    page_size: int,
+    page_token: str,
+) -> event_service_pb2.ListEventsRequest:
+    """Build the request for a page of a shopper's events."""
+    return event_service_pb2.ListEventsRequest(
+        shopper_id=shopper_id,
+        types=[_TYPE_NAMES[kind] for kind in types],
+        since=build_timestamp(since),
+        before=build_timestamp(before),
+        page_size=page_size,
+        page_token=page_token,
+    )
+
+
+def read_event_page(response: event_service_pb2.ListEventsResponse) -> EventPage:
+    """Read a page of a shopper's events; those of a type of a later contract are left out."""
+    events = ((each.shopper_id, read_event(each.event)) for each in response.events)
+    return EventPage(tuple((name, event) for name, event in events if event is not None), response.next_page_token)
 
 
 def build_link_request(

@@ -1,4 +1,4 @@
-"""Commands about a shopper's rights: consents, declared demographics, export and deletion."""
+"""Commands about a shopper's rights: consents, declared demographics, lists, export and deletion."""
 
 import sys
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from portrait.client.connection import calling
-from portrait.client.enums import Purpose
+from portrait.client.enums import EventType, Purpose
 from portrait.client.options import Metadata
 from portrait.client.shared_options import AsJson, ShopperId, in_utc
 
@@ -115,6 +115,33 @@ def identity(
         outputs.print_json(found)
     elif found is not None:
         tables.print_identity(Console(), found)
+
+
+@calling()
+def events(
+    client: "Client",
+    shopper_id: ShopperId,
+    event_type: Annotated[
+        list[EventType] | None, typer.Option("--type", help="Only events of this type; may be repeated.")
+    ] = None,
+    since: Annotated[
+        datetime | None, typer.Option(callback=in_utc, help="Only events at this time or later, UTC.")
+    ] = None,
+    before: Annotated[datetime | None, typer.Option(callback=in_utc, help="Only events before this time, UTC.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of events.")] = 100,
+    reason: Reason = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, an event a line.")] = False,
+) -> None:
+    """List a shopper's recorded events under all linked ids, the newest first."""
+    from rich.console import Console
+
+    from portrait.client import event_lists
+
+    listed = event_lists.read_events(client, shopper_id, event_type or (), since, before, limit, _say(reason))
+    if as_json:
+        event_lists.print_lines(listed)
+    else:
+        event_lists.print_table(Console(), listed)
 
 
 @calling(_EXPORT_TIMEOUT)

@@ -150,6 +150,16 @@ class RecordSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class EventPage:
+    """A page of a shopper's recorded events, the newest first."""
+
+    events: tuple[tuple[str, Event], ...]
+    """Pairs of the id under which an event is recorded, and the event."""
+    next_page_token: str
+    """Token of the next page; empty on the last page."""
+
+
+@dataclass(frozen=True, slots=True)
 class UpsertSummary:
     """Result of upserting items."""
 

@@ -14,6 +14,8 @@ from portrait.client.results import (
     Consents,
     Embeddings,
     Event,
+    EventPage,
+    EventType,
     Filter,
     ForgetSummary,
     Identity,
@@ -72,6 +74,30 @@ class Client(SyncChannel):
             PortraitError: a call failed; the events of the calls before it are stored.
         """
         return calls.sum_record_summaries([self._run(call, options) for call in calls.record_events(events)])
+
+    def list_events(
+        self,
+        shopper_id: str,
+        *,
+        types: Sequence[EventType] = (),
+        since: datetime | None = None,
+        before: datetime | None = None,
+        page_size: int = 0,
+        page_token: str = "",
+        **options: Unpack[CallOptions],
+    ) -> EventPage:
+        """List recorded events of a shopper under all linked ids, the newest first; for any id, known or not.
+
+        Args:
+            shopper_id: the shopper.
+            types: only events of these types; empty for all.
+            since: only events at this time or later.
+            before: only events before this time.
+            page_size: events of a page, up to 1,000; 0 for 100.
+            page_token: `next_page_token` of the page before; empty for the first page.
+            **options: see `CallOptions`.
+        """
+        return self._run(calls.list_events(shopper_id, types, since, before, page_size, page_token), options)
 
     def get_profile(
         self,

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from portrait.v1 import entry_error_pb2 as portrait_dot_v1_dot_entry__error__pb2
 from portrait.v1 import event_pb2 as portrait_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fportrait/v1/event_service.proto\x12\x0bportrait.v1\x1a\x1dportrait/v1/entry_error.proto\x1a\x17portrait/v1/event.proto\"E\n\x0cShopperEvent\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12!\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x12.portrait.v1.Event\"@\n\x13RecordEventsRequest\x12)\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x19.portrait.v1.ShopperEvent\"s\n\x0cRecordResult\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12)\n\x06status\x18\x02 \x01(\x0e\x32\x19.portrait.v1.RecordStatus\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.portrait.v1.EntryError\"z\n\x14RecordEventsResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.portrait.v1.RecordResult\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x05\x12\x12\n\nduplicates\x18\x03 \x01(\x05\x12\x10\n\x08rejected\x18\x04 \x01(\x05*\x82\x01\n\x0cRecordStatus\x12\x1d\n\x19RECORD_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECORD_STATUS_ACCEPTED\x10\x01\x12\x1b\n\x17RECORD_STATUS_DUPLICATE\x10\x02\x12\x1a\n\x16RECORD_STATUS_REJECTED\x10\x03\x32\x63\n\x0c\x45ventService\x12S\n\x0cRecordEvents\x12 .portrait.v1.RecordEventsRequest\x1a!.portrait.v1.RecordEventsResponseBH\n\x0bportrait.v1B\x11\x45ventServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fportrait/v1/event_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dportrait/v1/entry_error.proto\x1a\x17portrait/v1/event.proto\"E\n\x0cShopperEvent\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12!\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x12.portrait.v1.Event\"@\n\x13RecordEventsRequest\x12)\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x19.portrait.v1.ShopperEvent\"s\n\x0cRecordResult\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12)\n\x06status\x18\x02 \x01(\x0e\x32\x19.portrait.v1.RecordStatus\x12&\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x17.portrait.v1.EntryError\"z\n\x14RecordEventsResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.portrait.v1.RecordResult\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x05\x12\x12\n\nduplicates\x18\x03 \x01(\x05\x12\x10\n\x08rejected\x18\x04 \x01(\x05\"\xcc\x01\n\x11ListEventsRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12%\n\x05types\x18\x02 \x03(\x0e\x32\x16.portrait.v1.EventType\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x62\x65\x66ore\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"X\n\x12ListEventsResponse\x12)\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x19.portrait.v1.ShopperEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x82\x01\n\x0cRecordStatus\x12\x1d\n\x19RECORD_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16RECORD_STATUS_ACCEPTED\x10\x01\x12\x1b\n\x17RECORD_STATUS_DUPLICATE\x10\x02\x12\x1a\n\x16RECORD_STATUS_REJECTED\x10\x03\x32\xb2\x01\n\x0c\x45ventService\x12S\n\x0cRecordEvents\x12 .portrait.v1.RecordEventsRequest\x1a!.portrait.v1.RecordEventsResponse\x12M\n\nListEvents\x12\x1e.portrait.v1.ListEventsRequest\x1a\x1f.portrait.v1.ListEventsResponseBH\n\x0bportrait.v1B\x11\x45ventServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,16 +35,20 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.event_service_p
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\021EventServiceProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
-  _globals['_RECORDSTATUS']._serialized_start=483
-  _globals['_RECORDSTATUS']._serialized_end=613
-  _globals['_SHOPPEREVENT']._serialized_start=104
-  _globals['_SHOPPEREVENT']._serialized_end=173
-  _globals['_RECORDEVENTSREQUEST']._serialized_start=175
-  _globals['_RECORDEVENTSREQUEST']._serialized_end=239
-  _globals['_RECORDRESULT']._serialized_start=241
-  _globals['_RECORDRESULT']._serialized_end=356
-  _globals['_RECORDEVENTSRESPONSE']._serialized_start=358
-  _globals['_RECORDEVENTSRESPONSE']._serialized_end=480
-  _globals['_EVENTSERVICE']._serialized_start=615
-  _globals['_EVENTSERVICE']._serialized_end=714
+  _globals['_RECORDSTATUS']._serialized_start=813
+  _globals['_RECORDSTATUS']._serialized_end=943
+  _globals['_SHOPPEREVENT']._serialized_start=137
+  _globals['_SHOPPEREVENT']._serialized_end=206
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=208
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=272
+  _globals['_RECORDRESULT']._serialized_start=274
+  _globals['_RECORDRESULT']._serialized_end=389
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=391
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=513
+  _globals['_LISTEVENTSREQUEST']._serialized_start=516
+  _globals['_LISTEVENTSREQUEST']._serialized_end=720
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=722
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=810
+  _globals['_EVENTSERVICE']._serialized_start=946
+  _globals['_EVENTSERVICE']._serialized_end=1124
 # @@protoc_insertion_point(module_scope)

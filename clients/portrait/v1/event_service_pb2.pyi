@@ -1,3 +1,6 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from portrait.v1 import entry_error_pb2 as _entry_error_pb2
 from portrait.v1 import event_pb2 as _event_pb2
 from google.protobuf.internal import containers as _containers
@@ -55,3 +58,27 @@ class RecordEventsResponse(_message.Message):
     duplicates: int
     rejected: int
     def __init__(self, results: _Optional[_Iterable[_Union[RecordResult, _Mapping]]] = ..., accepted: _Optional[int] = ..., duplicates: _Optional[int] = ..., rejected: _Optional[int] = ...) -> None: ...
+
+class ListEventsRequest(_message.Message):
+    __slots__ = ("shopper_id", "types", "since", "before", "page_size", "page_token")
+    SHOPPER_ID_FIELD_NUMBER: _ClassVar[int]
+    TYPES_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    shopper_id: str
+    types: _containers.RepeatedScalarFieldContainer[_event_pb2.EventType]
+    since: _timestamp_pb2.Timestamp
+    before: _timestamp_pb2.Timestamp
+    page_size: int
+    page_token: str
+    def __init__(self, shopper_id: _Optional[str] = ..., types: _Optional[_Iterable[_Union[_event_pb2.EventType, str]]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListEventsResponse(_message.Message):
+    __slots__ = ("events", "next_page_token")
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[ShopperEvent]
+    next_page_token: str
+    def __init__(self, events: _Optional[_Iterable[_Union[ShopperEvent, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EventServiceStub:
-    """Records shopper events, one at a time or in bulk.
+    """Records shopper events, one at a time or in bulk, and lists them.
     """
 
     def __init__(self, channel):
@@ -40,15 +40,29 @@ class EventServiceStub:
                 request_serializer=portrait_dot_v1_dot_event__service__pb2.RecordEventsRequest.SerializeToString,
                 response_deserializer=portrait_dot_v1_dot_event__service__pb2.RecordEventsResponse.FromString,
                 _registered_method=True)
+        self.ListEvents = channel.unary_unary(
+                '/portrait.v1.EventService/ListEvents',
+                request_serializer=portrait_dot_v1_dot_event__service__pb2.ListEventsRequest.SerializeToString,
+                response_deserializer=portrait_dot_v1_dot_event__service__pb2.ListEventsResponse.FromString,
+                _registered_method=True)
 
 
 class EventServiceServicer:
-    """Records shopper events, one at a time or in bulk.
+    """Records shopper events, one at a time or in bulk, and lists them.
     """
 
     def RecordEvents(self, request, context):
         """Stores events. An event is effective once the call returns: the shopper's next profile includes it.
         An invalid event does not fail the others. Safe to retry: the server stores an event id once per shopper.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEvents(self, request, context):
+        """Lists the recorded events of a shopper under all linked ids, the newest first, in pages. It asks for no consent, as
+        ExportShopper asks for none: both show what is kept, and nothing is concluded from it. Answers for every id, known or
+        not. Events that are recorded between two pages are in the second one if their time is before the first one's end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -62,6 +76,11 @@ def add_EventServiceServicer_to_server(servicer, server):
                     request_deserializer=portrait_dot_v1_dot_event__service__pb2.RecordEventsRequest.FromString,
                     response_serializer=portrait_dot_v1_dot_event__service__pb2.RecordEventsResponse.SerializeToString,
             ),
+            'ListEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvents,
+                    request_deserializer=portrait_dot_v1_dot_event__service__pb2.ListEventsRequest.FromString,
+                    response_serializer=portrait_dot_v1_dot_event__service__pb2.ListEventsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'portrait.v1.EventService', rpc_method_handlers)
@@ -71,7 +90,7 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """Records shopper events, one at a time or in bulk.
+    """Records shopper events, one at a time or in bulk, and lists them.
     """
 
     @staticmethod
@@ -91,6 +110,33 @@ class EventService:
             '/portrait.v1.EventService/RecordEvents',
             portrait_dot_v1_dot_event__service__pb2.RecordEventsRequest.SerializeToString,
             portrait_dot_v1_dot_event__service__pb2.RecordEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portrait.v1.EventService/ListEvents',
+            portrait_dot_v1_dot_event__service__pb2.ListEventsRequest.SerializeToString,
+            portrait_dot_v1_dot_event__service__pb2.ListEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -75,7 +75,9 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
     traffic = fleet or FileTraffic(settings.repository)
     if settings.release is None:
         await traffic.read_first()  # fails before anything is started
-    store = await open_state(settings.state, settings.state_url, settings.state_replicas, settings.retention)
+    store = await open_state(
+        settings.state, settings.state_url, settings.state_replicas, settings.shopper_keys, settings.retention
+    )
     closing.push_async_callback(store.close)
     archive = open_archived_releases(settings)
     open_index = await _open_index(settings, closing)

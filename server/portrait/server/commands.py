@@ -117,6 +117,7 @@ def serve(
         "state",
         "state_url",
         "state_replicas",
+        "shopper_keys",
         "retain",
         "index_url",
         "audiences",
@@ -163,11 +164,12 @@ def build_audience_table(
     exit_at_once(run_audience_table_build(settings, full=full, as_of=moment, shard=chosen))
 
 
-@_with_settings(("settings_file", "state", "state_url"))
+@_with_settings(("settings_file", "state", "state_url", "shopper_keys"))
 def export_deletions(settings: Settings) -> None:
     """Print the forgotten shoppers, for `portrait prepare --deletions`.
 
-    Writes CSV: the SHA-256 of each shopper's id, and the time. A gateway may use the state meanwhile.
+    Writes CSV: a hash of each shopper's id, by SHA-256 or by a key of --shopper-keys, and the time. A gateway may use
+    the state meanwhile.
     """
     from portrait.server.app import run_deletion_export
 
@@ -189,7 +191,7 @@ def backup(
     sys.exit(run_backup(settings, file))
 
 
-@_with_settings(("settings_file", "state"))
+@_with_settings(("settings_file", "state", "shopper_keys"))
 def restore(
     settings: Settings,
     file: Annotated[Path, typer.Argument(help="The backup.", show_default=False)],

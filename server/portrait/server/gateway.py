@@ -16,6 +16,7 @@ import grpc
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from portrait.features.logs.shopper_hashes import ShopperHasher
 from portrait.server.access.rules import AccessRules
 from portrait.server.admission.costs import Workload
 from portrait.server.admission.gate import Gate
@@ -69,6 +70,7 @@ from portrait.server.runtime.live_file import POLL_SECONDS as FILE_POLL_SECONDS
 from portrait.server.runtime.live_file import LiveFile
 from portrait.server.runtime.signals import handle_signals
 from portrait.server.settings import Settings
+from portrait.server.storage.open import open_hasher
 from portrait.server.storage.retention import POLL_SECONDS as RETENTION_POLL_SECONDS
 from portrait.server.storage.retention import delete_expired
 from portrait.server.storage.store import Store
@@ -104,6 +106,8 @@ class _Parts:
     """The shop's rules for recommendations; None without any."""
     access: LiveFile[AccessRules] | None
     """Rights of the callers; None if everybody may call everything."""
+    hasher: ShopperHasher
+    """Hashes the ids of shoppers for the audit log."""
     draining: asyncio.Event
     """Set when the gateway begins to drain; ends the streams."""
 
@@ -143,7 +147,7 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
         admit_calls(parts.gates, parts.scheduler),
         parse_request,
         read_request_streams(parts.draining),
-        *([audit_calls(AuditLog(settings.audit_log))] if settings.audit_log else []),
+        *([audit_calls(AuditLog(settings.audit_log), parts.hasher)] if settings.audit_log else []),
     ]
 
 
@@ -221,6 +225,7 @@ def _create_parts(
         ),
         rules=rules,
         access=access,
+        hasher=open_hasher(settings.shopper_keys),
         draining=asyncio.Event(),
     )
 

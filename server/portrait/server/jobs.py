@@ -29,7 +29,7 @@ from portrait.server.search.open import open_collections
 from portrait.server.settings import Settings
 from portrait.server.storage.backup import back_up, read_tombstones_of, restore
 from portrait.server.storage.migration.migrate import migrate_state as migrate
-from portrait.server.storage.open import open_state
+from portrait.server.storage.open import open_hasher, open_state
 from portrait.server.storage.store import StoreError
 from portrait.server.storage.tombstones import Tombstone, read_tombstones, write_tombstones
 
@@ -146,7 +146,7 @@ async def export_deletions(settings: Settings) -> None:
             f"{settings.state} does not exist"
         )  # a new, empty one would look like a list without deletions
     async with AsyncExitStack() as closing:
-        store = await open_state(settings.state, settings.state_url, settings.state_replicas)
+        store = await open_state(settings.state, settings.state_url, settings.state_replicas, settings.shopper_keys)
         closing.push_async_callback(store.close)
         write_tombstones(await store.tombstones(), sys.stdout)
 
@@ -166,7 +166,7 @@ async def restore_state(settings: Settings, backup: Path, deletions: Path | None
     """Put a backup in the place of the state file, without the shoppers who were forgotten since.
 
     Args:
-        settings: name the state file, whose own tombstones count if they can be read.
+        settings: name the state file, whose own tombstones count if they can be read, and the keys of tombstones.
         backup: the backup.
         deletions: a list of forgotten shoppers, as `export_deletions` writes it.
         without_deletions: whether to go on if there is no list and the state file has none.
@@ -180,7 +180,9 @@ async def restore_state(settings: Settings, backup: Path, deletions: Path | None
             f"{settings.state} can't tell who was forgotten since the backup, and they would come back: give the list "
             "that `portrait export-deletions` wrote with --deletions, or say --without-deletions"
         )
-    restored = restore(backup, settings.state, [*(known or ()), *(_read_deletions(deletions) if deletions else ())])
+    hasher = open_hasher(settings.shopper_keys)
+    tombstones = [*(known or ()), *(_read_deletions(deletions) if deletions else ())]
+    restored = restore(backup, settings.state, tombstones, hasher)
     replaced = restored.replaced and restored.replaced.name
     _log.info("state_restored", events=restored.events, forgotten=restored.forgotten, replaced=replaced)
 

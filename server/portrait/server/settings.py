@@ -195,6 +195,11 @@ class Settings(BaseSettings):
         description="File that gets a line before and after each change, export or deletion of what is recorded of a "
         "shopper. Unset means none.",
     )
+    shopper_keys: Path | None = Field(
+        None,
+        description="TOML file of the keys by which the ids of forgotten shoppers, and of those in the audit log, are "
+        "hashed, as of `portrait prepare --pseudonymise`. Unset means by SHA-256 without a key.",
+    )
     otlp_endpoint: str | None = Field(
         None,
         pattern=r"^https?://\S+$",

@@ -8,13 +8,15 @@ from support.command_line import run_portrait
 from support.gateway import run_gateway
 
 from portrait.client import Client, Consent, InvalidRequestError, Purpose, UnavailableError
-from portrait.server.audit.log import read_lines
-from portrait.server.storage.tombstones import shopper_sha256
+from portrait.features.logs.shopper_hashes import read_shopper_hasher, sha256_of
+from portrait.server.audit.log import AuditLog, read_lines
 
 
 def test_rights_are_exercised_on_record(repository: Path, tmp_path: Path) -> None:
-    path = tmp_path / "audit.jsonl"
-    with run_gateway(repository, tmp_path, "--audit-log", str(path)) as gateway, Client(gateway.address) as client:
+    path, keys = tmp_path / "audit.jsonl", tmp_path / "keys.toml"
+    keys.write_text(f"current = 'new'\n[keys]\nnew = '{'02' * 32}'\nold = '{'01' * 32}'\n", encoding="utf-8")
+    hasher, options = read_shopper_hasher(keys), ("--audit-log", str(path), "--shopper-keys", str(keys))
+    with run_gateway(repository, tmp_path, *options) as gateway, Client(gateway.address) as client:
         client.set_consents("ann", [Consent(Purpose.ADVERTISING, granted=True)], metadata={"x-reason": "ticket 1"})
         list(client.export_shopper("ann", request_id="export-of-ann"))
         with pytest.raises(InvalidRequestError, match="x-reason"):
@@ -37,19 +39,32 @@ def test_rights_are_exercised_on_record(repository: Path, tmp_path: Path) -> Non
             "UnlinkShoppers",
         ]
         assert [line["reason"] for line in begun] == ["ticket 1", "", "ticket 2", "", "login", ""]
-        assert {line["anonymous_sha256"] for line in begun[4:]} == {shopper_sha256("web-of-eve")}
-        assert {line["shopper_sha256"] for line in begun[:3]} == {shopper_sha256("ann")}
+        assert {line["anonymous_sha256"] for line in begun[4:]} == {hasher.hash("web-of-eve")}
+        assert {line["shopper_sha256"] for line in begun[:3]} == {hasher.hash("ann")}
         assert begun[1]["request_id"] == "export-of-ann"
         assert {line["caller"] for line in begun} == {"peer ipv4:127.0.0.1"}
         outcomes = {line["of"]: line["outcome"] for line in read_lines(path) if "of" in line}
         assert outcomes == {line["number"]: "OK" for line in begun}
         assert b"ann" not in path.read_bytes().replace(b"export-of-ann", b"")
+        assert sha256_of("ann")[2:].encode() not in path.read_bytes()
+        state = ("--state", gateway.argument("--state"))
+        deletions = run_portrait("export-deletions", *state, "--shopper-keys", keys)
+        assert [line.partition(",")[0] for line in deletions.stdout.splitlines()[1:]] == [hasher.hash("ann")]
+        without = run_portrait("export-deletions", *state)
+        assert (without.code, "give the file that has them with shopper_keys" in without.stderr) == (1, True)
 
-        listed = run_portrait("audit", "list", path, "--shopper", "bob")
+        AuditLog(path).append(method="before keys", shopper_sha256=sha256_of("zoe"))
+        AuditLog(path).append(method="by the old key", shopper_sha256=hasher.list_hashes("zoe")[1])
+        listed = run_portrait("audit", "list", path, "--shopper", "zoe", "--shopper-keys", keys)
+        assert [json.loads(line)["method"] for line in listed.stdout.splitlines()] == ["before keys", "by the old key"]
+        assert run_portrait("audit", "list", path, "--shopper", "bob").stdout == ""
+        wrong = run_portrait("audit", "list", path, "--shopper", "bob", "--shopper-keys", path)
+        assert (wrong.code, "can't be read as TOML" in wrong.stderr) == (2, True)
+        listed = run_portrait("audit", "list", path, "--shopper", "bob", "--shopper-keys", keys)
         assert [json.loads(line).get("outcome") for line in listed.stdout.splitlines()] == [None, "OK"]
-        listed = run_portrait("audit", "list", path, "--shopper", "web-of-eve")
+        listed = run_portrait("audit", "list", path, "--shopper", "web-of-eve", "--shopper-keys", keys)
         assert [json.loads(line).get("outcome") for line in listed.stdout.splitlines()] == [None, "OK"] * 2
-        assert run_portrait("audit", "verify", path).stdout.startswith("12 lines, as they were written")
+        assert run_portrait("audit", "verify", path).stdout.startswith("14 lines, as they were written")
 
         # Nothing is done that can't be written down.
         path.rename(tmp_path / "kept")

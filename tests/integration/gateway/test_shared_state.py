@@ -1,19 +1,23 @@
 """Two gateways over one Redis, as on two machines: each sees at once what the other was told."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import redis
 from support.command_line import run_portrait
 from support.gateway import RunningGateway, run_gateway
 from support.redis_server import RedisServer, run_redis
 
-from portrait.client import Client, Consent, Event, EventType, Item, NotFoundError, Purpose
+from portrait.client import Client, Consent, Event, EventType, Item, NotFoundError, Purpose, ShelfKind
 
 NOW = datetime.now(UTC)
+READS = ("hget", "hmget", "lrange", "zcount", "zrevrangebyscore")
+"""Commands of Redis by which calls read of a shopper; no background task of these gateways uses them."""
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +109,34 @@ def test_the_list_of_deletions_comes_from_redis(clients: list[Client], redis_ser
     clients[0].forget_shopper("shopper-of-the-list")
     listed = run_portrait("export-deletions", "--state-url", redis_server.url)
     assert (listed.code, listed.stdout.count("\n") >= 2) == (0, True), listed
+
+
+def count_commands(server: RedisServer) -> Counter[str]:
+    """Count the commands by which calls have read of shoppers."""
+    with redis.Redis.from_url(server.url) as connection:
+        found = connection.info("commandstats")
+    return Counter({name: found.get(f"cmdstat_{name}", {}).get("calls", 0) for name in READS})
+
+
+def test_a_call_reads_of_a_shopper_once(clients: list[Client], redis_server: RedisServer) -> None:
+    """The version for the cache, consents, and events; of declared demographics only what may be used."""
+    shopper_id, client = f"shopper-{uuid4().hex}", clients[0]
+    client.record_events([bought(shopper_id, number) for number in (1, 2)])
+    cached, explained = Counter(hmget=2, zrevrangebyscore=1), Counter(hmget=1, zrevrangebyscore=1)
+    calls: list[tuple[Callable[[], object], Counter[str]]] = [
+        (lambda: client.recommend(shopper_id), cached),
+        (lambda: client.rank(shopper_id, ["desk-lamp-red", "wool-rug-blue"]), cached),
+        (lambda: client.get_shelf(shopper_id, ShelfKind.TRENDING), cached),
+        (lambda: client.get_profile(shopper_id), cached + Counter(zcount=1)),
+        (lambda: client.explain_recommendation(shopper_id, "desk-lamp-red"), explained),
+        (lambda: client.explain_profile(shopper_id), explained + Counter(zcount=1)),
+    ]
+    for call, wanted in calls:
+        before = count_commands(redis_server)
+        call()
+        assert count_commands(redis_server) - before == wanted
+    client.set_consents(shopper_id, [Consent(Purpose.DEMOGRAPHICS, True)])
+    client.set_demographics(shopper_id, age=30)
+    before = count_commands(redis_server)
+    client.recommend(shopper_id)
+    assert count_commands(redis_server) - before == cached + Counter(hget=1)

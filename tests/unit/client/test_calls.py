@@ -21,7 +21,7 @@ PUBLIC = [
     ),
     *("AudienceSummary", "Aversion", "BrandAffinity", "CallOptions", "Client", "Consent", "ConsentRecord"),
     *("Consents", "CustomerValue", "CustomerValueCriterion", "DeadlineExceededError", "Demographics"),
-    *("DiscountSensitivity", "DueEvidence", "Embeddings", "Event", "EventEffect", "EventType"),
+    *("DiscountSensitivity", "DueEvidence", "Embeddings", "Event", "EventEffect", "EventPage", "EventType"),
     "FailedPreconditionError",
     *("FieldViolation", "Filter", "ForgetSummary", "Identity", "Interest", "InterestCriterion"),
     *("InvalidRequestError", "Item", "ItemEffect", "Keyword", "LabelInterest", "Link", "LookAlike", "Metadata"),

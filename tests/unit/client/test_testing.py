@@ -113,6 +113,9 @@ def test_every_other_method_answers(fake: FakeClient) -> None:
     [part] = fake.export_shopper("ann")
     assert (len(part.consents), part.demographics) == (1, fake.set_demographics("ann", age=30))
     assert [event.item_id for event in part.events] == ["lamp", "rug"]
+    fake.link_shoppers("ann", "web", source="login")
+    page = fake.list_events("web", types=[part.events[0].type], page_size=1)
+    assert [(shopper_id, event.item_id) for shopper_id, event in page.events] == [("ann", "lamp")]
 
 
 def test_calls_are_written_down_with_their_arguments(fake: FakeClient) -> None:

@@ -71,6 +71,12 @@ def prepare(
         Path | None,
         typer.Option(help="CSV that `portrait export-deletions` wrote: the rows of these shoppers are left out."),
     ] = None,
+    deletion_keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="KEYFILE", help="For --deletions: TOML file of the keys of `portrait serve --shopper-keys`."
+        ),
+    ] = None,
     pseudonymise: Annotated[
         Path | None,
         typer.Option(
@@ -85,7 +91,7 @@ def prepare(
 ) -> None:
     """Clean a log and write it as a data set for training."""
     from portrait.training.prepare.pipeline import prepare_data_set as write
-    from portrait.training.prepare.pseudonyms import read_key
+    from portrait.training.prepare.pseudonyms import read_hasher, read_key
     from portrait.training.prepare.sources import SOURCES, complete_journey, detect_source
     from portrait.training.prepare.spark.cleaner import SparkCleaner
 
@@ -99,13 +105,19 @@ def prepare(
         if name not in SOURCES:
             raise TrainingError(f"there is no source {name!r}; there are {', '.join(SOURCES)}")
         key = read_key(pseudonymise) if pseudonymise else None
+        hasher = read_hasher(deletion_keys)
         if engine is PrepareEngine.DUCKDB:
             report = write(
-                name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions, key=key
+                name,
+                lambda connection: SOURCES[name].load(connection, path),
+                paths[-1],
+                without=deletions,
+                key=key,
+                hasher=hasher,
             )
         elif name == "events":
             spark = SparkCleaner(path, key)
-            report = write(name, spark.load, paths[-1], without=deletions, cleaner=spark, key=key)
+            report = write(name, spark.load, paths[-1], without=deletions, cleaner=spark, key=key, hasher=hasher)
         else:
             raise TrainingError(f"the engine spark reads the source events alone, not {name}; leave --engine out")
     for warning in report.warnings():

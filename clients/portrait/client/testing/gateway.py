@@ -28,6 +28,8 @@ from portrait.client.results import (
     Embeddings,
     Event,
     EventEffect,
+    EventPage,
+    EventType,
     ForgetSummary,
     Identity,
     Item,
@@ -49,7 +51,7 @@ from portrait.client.testing.rules import NOW, RELEASE
 
 R = TypeVar("R")
 
-_PAGE = 1_000
+_PAGE, _EVENT_PAGE = 1_000, 100
 _DEFAULT_K, _MAX_K = 10, 1_000
 
 
@@ -318,6 +320,30 @@ class FakeGateway:
         login = next((login for login, links in self._links.items() if shopper_id in links), shopper_id)
         links = self._links.get(login, {})
         return Identity(login, tuple(links[each] for each in sorted(links)))
+
+    def _list_events(
+        self,
+        shopper_id: str,
+        types: Sequence[EventType],
+        since: datetime | None,
+        before: datetime | None,
+        page_size: int,
+        page_token: str,
+    ) -> EventPage:
+        identity = self._get_identity(shopper_id)
+        ids = [identity.shopper_id, *(link.anonymous_id for link in identity.links)]
+        listed = [
+            (each, event)
+            for each in ids
+            for event in self._events.get(each, {}).values()
+            if (not types or event.type in types)
+            and (since is None or (event.time or NOW) >= since)
+            and (before is None or (event.time or NOW) < before)
+        ]
+        listed.sort(key=lambda each: each[1].time or NOW, reverse=True)
+        first, size = int(page_token or 0), page_size or _EVENT_PAGE
+        following = str(first + size) if first + size < len(listed) else ""
+        return EventPage(tuple(listed[first : first + size]), following)
 
     def _export_shopper(self, shopper_id: str) -> list[ShopperRecords]:
         events = tuple(self._events.get(shopper_id, {}).values())

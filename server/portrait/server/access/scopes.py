@@ -8,6 +8,7 @@ from portrait.server.admission.costs import find_entry
 class Scope(StrEnum):
     """A right, as access files and tokens name it."""
 
+    READ_EVENT = "read:event"
     READ_PROFILE = "read:profile"
     READ_RECOMMENDATION = "read:recommendation"
     READ_AUDIENCE = "read:audience"
@@ -38,6 +39,7 @@ _SCOPES = {
     "CatalogueService/DeleteItems": Scope.WRITE_ITEM,
     "TextService/EncodeTexts": Scope.ENCODE_TEXT,
     "TextService/EncodeTextStream": Scope.ENCODE_TEXT,
+    "EventService/ListEvents": Scope.READ_EVENT,
     "EventService/RecordEvents": Scope.WRITE_EVENT,
     "IdentityService/GetIdentity": Scope.READ_IDENTITY,
     "IdentityService/LinkShoppers": Scope.WRITE_IDENTITY,

@@ -67,6 +67,7 @@ _COSTS = {
     "AudienceService/FindAudience": Cost(Workload.AUDIENCES, 16_384, 4, background=True),
     "AudienceService/EstimateAudience": Cost(Workload.AUDIENCES, 16_384, 4, background=True),
     "EventService/RecordEvents": Cost(Workload.STORE, 16_384),
+    "EventService/ListEvents": Cost(Workload.STORE, 16_384),
     "IdentityService/LinkShoppers": Cost(Workload.STORE, 16_384),
     "IdentityService/UnlinkShoppers": Cost(Workload.STORE, 16_384),
     "IdentityService/GetIdentity": Cost(Workload.STORE, 16_384),

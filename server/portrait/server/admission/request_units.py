@@ -141,6 +141,8 @@ _UNITS: dict[str, Callable[[Any], int]] = {
     "portrait.v1.EncodeTextStreamRequest": _encode,
     "portrait.v1.FindAudienceRequest": _audience,
     "portrait.v1.EstimateAudienceRequest": _audience,
+    # An event is read of each linked id, of which a page takes the newest.
+    "portrait.v1.ListEventsRequest": lambda request: 1 + history_units(request.page_size),
     "portrait.v1.RecordEventsRequest": lambda request: 1 + len(request.events) // _EVENTS_PER_WRITE,
 }
 _OF_LONG_TEXTS = {

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from portrait.features.logs.pseudonym_keys import KeyFileError
+from portrait.features.logs.shopper_hashes import read_shopper_hasher
 from portrait.server.audit.log import AuditError, read_lines, verify
-from portrait.server.storage.tombstones import shopper_sha256
 
 audit = typer.Typer(
     no_args_is_help=True, help="Check an audit log, or print its lines: who did what for which shopper, and why."
@@ -36,21 +37,28 @@ def verify_(
 
 @audit.command("list")
 def list_(
-    file: File, shopper: Annotated[str | None, typer.Option(help="Only lines about the shopper with this id.")] = None
+    file: File,
+    shopper: Annotated[str | None, typer.Option(help="Only lines about the shopper with this id.")] = None,
+    shopper_keys: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="PORTRAIT_SHOPPER_KEYS", help="For --shopper: TOML file of the keys by which the log has ids."
+        ),
+    ] = None,
 ) -> None:
     """Print the lines as JSON, each after it was checked."""
-    hashed = None if shopper is None else shopper_sha256(shopper)
     chosen: set[int] = set()
     try:
+        hashes = None if shopper is None else {*read_shopper_hasher(shopper_keys).list_hashes(shopper)}
         for line in read_lines(file):
             about = (line.get("shopper_sha256"), line.get("anonymous_sha256"))
-            if hashed is None or hashed in about or line.get("of") in chosen:
+            if hashes is None or not hashes.isdisjoint(about) or line.get("of") in chosen:
                 chosen.add(line["number"])
                 typer.echo(json.dumps(line))
-    except AuditError as error:
+    except (AuditError, KeyFileError) as error:
         raise _fail(error) from error
 
 
-def _fail(error: AuditError) -> typer.Exit:
+def _fail(error: Exception) -> typer.Exit:
     typer.echo(f"error: {' '.join(str(error).split())}", err=True)
     return typer.Exit(2)

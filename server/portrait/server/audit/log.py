@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import Any
 
 FIRST = "0" * 64
 """Stands in the first line in place of the hash of the line before."""
+REASON_WORDS = "1 to 200 printable ASCII characters"
+_REASON = re.compile(r"[ -~]{1,200}")
 _BLOCK = 65_536
 """Bytes at the end of the file that are looked through for the last line; longer than any line."""
 
@@ -65,6 +68,11 @@ class AuditLog:
         except (OSError, ValueError) as error:
             raise AuditError(f"the audit log {self._path} can't be written: {error}") from error
         return number + 1
+
+
+def is_reason(text: str) -> bool:
+    """Tell whether a line may have a text as its reason, by `REASON_WORDS`."""
+    return _REASON.fullmatch(text) is not None
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -118,13 +118,16 @@ class Permissions:
         said = decisions.by_purpose
         return frozenset(purpose for purpose, rule in self._rules.items() if rule.allows(said.get(purpose)))
 
-    async def list_allowing_ids(self, shopper_id: str, purpose: Purpose) -> tuple[str, ...]:
-        """List all ids of a shopper, the login first; none unless the shopper allows a purpose under each of them."""
-        decisions = await self._decisions.consents(shopper_id)
+    def select_ids(self, decisions: Decisions, purpose: Purpose) -> tuple[str, ...]:
+        """List all ids of a shopper, the login first, if decisions allow a purpose; none if not, which is counted."""
         if purpose in self.list_allowed(decisions):
             return decisions.shopper_ids
         self.refused[purpose] += 1
         return ()
+
+    async def list_allowing_ids(self, shopper_id: str, purpose: Purpose) -> tuple[str, ...]:
+        """List all ids of a shopper, the login first; none unless the shopper allows a purpose under each of them."""
+        return self.select_ids(await self._decisions.consents(shopper_id), purpose)
 
     async def allows(self, shopper_id: str, purpose: Purpose) -> bool:
         """Tell whether a shopper allows a purpose."""

@@ -119,7 +119,7 @@ def _check_index(settings: Settings, url: str, releases: Sequence[int]) -> Findi
 async def _check_state(settings: Settings) -> Finding:
     if settings.state_url is not None:
         try:
-            store = await open_state(settings.state, settings.state_url, settings.state_replicas)
+            store = await open_state(settings.state, settings.state_url, settings.state_replicas, settings.shopper_keys)
             try:
                 await store.check()
             finally:

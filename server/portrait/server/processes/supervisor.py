@@ -43,7 +43,9 @@ async def supervise(settings: Settings) -> None:
         held_port = closing.enter_context(reserve_port(settings.host, settings.port))
         own = {"port": held_port.getsockname()[1], "metrics_host": "127.0.0.1", "metrics_port": 0}
         # Brings a file up to date before they all open it.
-        store = await open_state(settings.state, settings.state_url, settings.state_replicas, settings.retention)
+        store = await open_state(
+            settings.state, settings.state_url, settings.state_replicas, settings.shopper_keys, settings.retention
+        )
         await store.close()
         background = Background()
         triton = None

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from portrait.features.release.manifest import ReleaseError
+from portrait.server.audit.log import REASON_WORDS, AuditError, is_reason
 from portrait.server.errors import PortraitError
+from portrait.server.rollout.audited_choice import AuditNote, choose_audited
 from portrait.server.rollout.control import Control, open_control
 from portrait.server.rollout.extras import open_release_archive
 from portrait.server.rollout.gateway_status import Gateway, GatewayError
@@ -18,7 +20,7 @@ from portrait.server.storage.store import StoreError
 _POLL_SECONDS = 0.2
 _SETTLED_SECONDS = 1.0
 """A refusal that a gateway shows this soon after a change may be of the time before it."""
-_ERRORS = (OSError, GatewayError, PortraitError, ReleaseError, StoreError, TrafficError)
+_ERRORS = (AuditError, OSError, GatewayError, PortraitError, ReleaseError, StoreError, TrafficError)
 
 release = typer.Typer(
     no_args_is_help=True,
@@ -60,6 +62,23 @@ Gateways = Annotated[
     typer.Option("--gateway", help="A gateway's metrics, http://HOST:PORT/metrics; give it once for each gateway."),
 ]
 Wait = Annotated[float, typer.Option(min=0, help="How long to wait for the gateways, in seconds.")]
+AuditFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--audit-log",
+        envvar="PORTRAIT_AUDIT_LOG",
+        help="File that gets a line before and after the change, as of `portrait serve --audit-log`.",
+    ),
+]
+
+
+def _check_reason(reason: str) -> str:
+    if reason and not is_reason(reason):
+        raise typer.BadParameter(f"the limit is {REASON_WORDS}")
+    return reason
+
+
+Reason = Annotated[str, typer.Option(callback=_check_reason, help=f"Why, for the audit log: {REASON_WORDS}.")]
 Number = Annotated[int, typer.Argument(min=1, metavar="RELEASE", help="Number of the release.")]
 
 _REPOSITORY = Path("model_repository")
@@ -100,6 +119,8 @@ def promote(
     state_url: StateUrl = None,
     gateway: Gateways = None,
     wait_seconds: Wait = 120.0,
+    audit_log: AuditFile = None,
+    reason: Reason = "",
 ) -> None:
     """Have a release serve all shoppers. A canary ends; the release that served before is kept for a rollback."""
 
@@ -108,7 +129,7 @@ def promote(
         return Traffic(number) if traffic is None else traffic.promoted(number)
 
     control = _open(repository, releases_url, verify_key, state_url)
-    _change(control, change, gateway or [], wait_seconds, beside=number)
+    _change(control, change, gateway or [], wait_seconds, _note(audit_log, "release promote", reason), beside=number)
 
 
 @release.command()
@@ -119,6 +140,8 @@ def rollback(
     state_url: StateUrl = None,
     gateway: Gateways = None,
     wait_seconds: Wait = 120.0,
+    audit_log: AuditFile = None,
+    reason: Reason = "",
 ) -> None:
     """Have the release serve all shoppers that did so before the last promotion. A canary ends."""
 
@@ -128,7 +151,7 @@ def rollback(
         return wanted
 
     control = _open(repository, releases_url, verify_key, state_url)
-    _change(control, change, gateway or [], wait_seconds)
+    _change(control, change, gateway or [], wait_seconds, _note(audit_log, "release rollback", reason))
 
 
 @release.command()
@@ -141,6 +164,8 @@ def canary(
     state_url: StateUrl = None,
     gateway: Gateways = None,
     wait_seconds: Wait = 120.0,
+    audit_log: AuditFile = None,
+    reason: Reason = "",
 ) -> None:
     """Try a release on some of the shoppers, chosen by their id; histories without an id stay where they are."""
 
@@ -153,7 +178,7 @@ def canary(
         return serving.with_canary(number, percent)
 
     control = _open(repository, releases_url, verify_key, state_url)
-    _change(control, change, gateway or [], wait_seconds, beside=number)
+    _change(control, change, gateway or [], wait_seconds, _note(audit_log, "release canary", reason), beside=number)
 
 
 @release.command()
@@ -197,6 +222,10 @@ def pull(
     typer.echo(f"{repository} {'holds' if is_new else 'held'} release {number}")
 
 
+def _note(audit_log: Path | None, command: str, reason: str) -> AuditNote | None:
+    return None if audit_log is None else AuditNote(audit_log, command, reason)
+
+
 def _open(repository: Path, releases_url: str | None, verify_key: Path | None, state_url: str | None) -> Control:
     try:
         archive = open_release_archive(releases_url, verify_key) if releases_url else None
@@ -230,14 +259,16 @@ def _change(
     change: Callable[[Traffic | None, Control], Traffic],
     gateways: list[str],
     wait_seconds: float,
+    note: AuditNote | None,
     beside: int | None = None,
 ) -> None:
     """Choose other traffic and say so; wait for the gateways that are given or report by themselves."""
     try:
         for url in gateways:
             Gateway.ask(url)
-        wanted = change(control.read(beside), control)
-        control.choose(wanted)
+        before = control.read(beside)
+        wanted = change(before, control)
+        choose_audited(control, before, wanted, note)
     except _ERRORS as error:
         raise _wrong(error) from error
     typer.echo(f"wanted: {_words(wanted.serving, wanted.canary, wanted.percent)}; before: {wanted.previous or 'none'}")

@@ -23,6 +23,11 @@ _POLL_SECONDS = 0.2
 class Control(Protocol):
     """The releases that can be chosen, and the choice."""
 
+    @property
+    def place(self) -> str:
+        """The repository, or the URL of the Redis without user and password."""
+        ...
+
     def list_releases(self) -> list[int]:
         """The releases, oldest first; raises ReleaseError."""
         ...
@@ -77,6 +82,11 @@ class FileControl:
 
     def __init__(self, repository: Path, archive: "ReleaseArchive | None") -> None:
         self._repository, self._archive = repository, archive
+
+    @property
+    def place(self) -> str:
+        """The path of the repository."""
+        return str(self._repository.resolve())
 
     def list_releases(self) -> list[int]:
         """The releases of the repository, and those of the archive."""
@@ -144,6 +154,12 @@ class FleetControl:
         self._url, self._archive = url, archive
         self._stamp: str | None = None
         self._traffic: Traffic | None = None
+
+    @property
+    def place(self) -> str:
+        """The URL of the Redis without user and password."""
+        scheme, _, rest = self._url.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
 
     def list_releases(self) -> list[int]:
         """The releases of the archive."""

@@ -3,11 +3,12 @@
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from portrait.features.logs.shopper_hashes import PLAIN, ShopperHasher
 from portrait.server.storage.database_files import LOG_SUFFIXES, move_into_place, remove_database, require_unused
 from portrait.server.storage.event_writes import LAST_ARRIVAL
 from portrait.server.storage.failures import describe_error, require_sound
@@ -15,7 +16,8 @@ from portrait.server.storage.private_files import make_private_file
 from portrait.server.storage.queries import transaction
 from portrait.server.storage.schema import connect, prepare, read_version
 from portrait.server.storage.store import StoreError
-from portrait.server.storage.tombstones import Tombstone, shopper_sha256
+from portrait.server.storage.tombstone_keys import note_tombstone_keys, read_tombstone_keys
+from portrait.server.storage.tombstones import Tombstone, UnknownKeys, find_keys, require_keys
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
 _LOCK_SECONDS = 5.0
@@ -37,8 +39,9 @@ _MARK_SHOPPERS = (
     "SELECT shopper_id FROM events UNION SELECT shopper_id FROM consent_records UNION "
     "SELECT shopper_id FROM consents UNION SELECT shopper_id FROM demographics UNION "
     "SELECT shopper_id FROM links UNION SELECT login_id FROM links UNION SELECT shopper_id FROM identity_changes"
-    ") JOIN listed ON shopper_sha256 = sha256_of(shopper_id)"
+    ") JOIN listed ON shopper_sha256 IN ({})"
 )
+"""With all hashes of an id in the list."""
 _DELETE_RETURNED = (
     "DELETE FROM events WHERE EXISTS (SELECT 1 FROM returned "
     "WHERE returned.shopper_id = events.shopper_id AND time <= forgotten_at)",
@@ -124,7 +127,7 @@ def read_tombstones_of(state: Path) -> Sequence[Tombstone] | None:
     return [Tombstone(hashed, from_microseconds(forgotten_at)) for hashed, forgotten_at in rows]
 
 
-def restore(backup: Path, state: Path, tombstones: Sequence[Tombstone]) -> Restored:
+def restore(backup: Path, state: Path, tombstones: Sequence[Tombstone], hasher: ShopperHasher = PLAIN) -> Restored:
     """Put a backup in the place of a state file, without the shoppers who were forgotten since it was made.
 
     The state file of before is kept beside it, with the time in its name: delete it once it is not needed.
@@ -133,10 +136,13 @@ def restore(backup: Path, state: Path, tombstones: Sequence[Tombstone]) -> Resto
         backup: what `back_up` wrote.
         state: the state file, which no process uses; need not exist.
         tombstones: of all shoppers who were forgotten, for example those of the state file of before.
+        hasher: has the keys of all tombstones.
 
     Raises:
-        StoreError: the backup is none, or damaged; or there is no room. The state file is as it was.
+        StoreError: the backup is none, or damaged; the hasher lacks a key; or there is no room. The state file is as it
+            was.
     """
+    _require_keys(find_keys(tombstones), hasher, "the list of deletions, or the state file,")
     try:
         state.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -145,16 +151,27 @@ def restore(backup: Path, state: Path, tombstones: Sequence[Tombstone]) -> Resto
         with _opened(copy) as connection:
             require_sound(connection, backup)
             prepare(connection, copy)
-            forgotten = _apply_tombstones(connection, tombstones)
+            _require_keys(read_tombstone_keys(connection), hasher, "the backup")
+            forgotten = _apply_tombstones(connection, tombstones, hasher)
             [[events, _]] = connection.execute(_COUNTS).fetchall()
         replaced = _set_aside(state) if state.exists() else None
         move_into_place(copy, state)
     return Restored(events, forgotten, replaced)
 
 
-def _apply_tombstones(connection: sqlite3.Connection, tombstones: Sequence[Tombstone]) -> int:
+def _require_keys(fingerprints: Iterable[str], hasher: ShopperHasher, holder: str) -> None:
+    try:
+        require_keys(fingerprints, hasher, holder)
+    except UnknownKeys as error:
+        raise StoreError(str(error)) from error
+
+
+def _apply_tombstones(connection: sqlite3.Connection, tombstones: Sequence[Tombstone], hasher: ShopperHasher) -> int:
     """Forget shoppers once more, give the state another identity, and write it anew; returns how many were in it."""
-    connection.create_function("sha256_of", 1, shopper_sha256, deterministic=True)
+    connection.create_function(
+        "hash_of", 2, lambda shopper_id, place: hasher.list_hashes(shopper_id)[place], deterministic=True
+    )
+    hashes = ", ".join(f"hash_of(shopper_id, {place})" for place in range(len(hasher.list_hashes(""))))
     connection.execute("PRAGMA temp_store = MEMORY")
     with transaction(connection):
         connection.execute(_LISTED)
@@ -162,12 +179,13 @@ def _apply_tombstones(connection: sqlite3.Connection, tombstones: Sequence[Tombs
             _LIST, [(each.shopper_sha256, to_microseconds(each.forgotten_at)) for each in tombstones]
         )
         connection.execute(_FORGET_KNOWN)
-        connection.execute(_MARK_SHOPPERS)
+        connection.execute(_MARK_SHOPPERS.format(hashes))
+        note_tombstone_keys(connection, find_keys(tombstones))
         connection.execute(_KEEP_TOMBSTONES)  # the highest arrival is that of before the events go
         for statement in _DELETE_RETURNED:
             connection.execute(statement)
         connection.execute(_RENEW_IDENTITY)
-        [[forgotten]] = connection.execute("SELECT count(*) FROM returned").fetchall()
+        [[forgotten]] = connection.execute("SELECT count(DISTINCT shopper_id) FROM returned").fetchall()
     connection.execute("VACUUM")
     return int(forgotten)
 

@@ -5,16 +5,18 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
+from portrait.features.logs.shopper_hashes import ShopperHasher
 from portrait.server.storage.disk_reserve import DiskReserve
 from portrait.server.storage.event_writes import LAST_ARRIVAL
 from portrait.server.storage.links import delete_links, list_linked_ids
-from portrait.server.storage.queries import transaction
+from portrait.server.storage.queries import expand_placeholders, transaction
 from portrait.server.storage.store import Forgotten
-from portrait.server.storage.tombstones import shopper_sha256
+from portrait.server.storage.tombstone_keys import note_tombstone_keys
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
 _LATEST_EVENT = "SELECT max(time) FROM events WHERE shopper_id = ?"
-_TOMBSTONE = "SELECT max(forgotten_at) FROM tombstones WHERE shopper_sha256 = ?"
+_TOMBSTONE = "SELECT max(forgotten_at) FROM tombstones WHERE shopper_sha256 IN ({})"
+_DELETE_TOMBSTONES = "DELETE FROM tombstones WHERE shopper_sha256 IN ({})"
 _SET_TOMBSTONE = (
     "REPLACE INTO tombstones (shopper_sha256, forgotten_at, arrival) "  # noqa: S608 - of a module
     f"VALUES (?, ?, ({LAST_ARRIVAL}))"
@@ -28,14 +30,14 @@ _PAGES_AT_A_TIME = 256
 _MAX_REWRITTEN_BYTES = 8 << 20
 
 
-def forget_shopper(connection: sqlite3.Connection, shopper_id: str, now: datetime) -> Forgotten:
+def forget_shopper(connection: sqlite3.Connection, shopper_id: str, now: datetime, hasher: ShopperHasher) -> Forgotten:
     """Remove a shopper, under all linked ids, within a transaction that runs.
 
     Events up to the moment are refused from now on. The moment is `now`, or the latest that was told of the id: an
     event may be dated ahead of our clock, and its repetition must not bring the shopper back.
     """
     shopper_ids = list_linked_ids(connection, shopper_id)
-    moments = _set_tombstones(connection, shopper_ids, now)
+    moments = _set_tombstones(connection, shopper_ids, now, hasher)
     removed = sum(
         connection.execute("DELETE FROM events WHERE shopper_id = ?", (each,)).rowcount for each in shopper_ids
     )
@@ -44,7 +46,7 @@ def forget_shopper(connection: sqlite3.Connection, shopper_id: str, now: datetim
 
 
 def forget_on_full_disk(
-    connection: sqlite3.Connection, reserve: DiskReserve, shopper_id: str, now: datetime
+    connection: sqlite3.Connection, reserve: DiskReserve, shopper_id: str, now: datetime, hasher: ShopperHasher
 ) -> Forgotten:
     """Remove a shopper, under all linked ids, in small steps, in the room that was kept for this.
 
@@ -59,7 +61,7 @@ def forget_on_full_disk(
     _restart_log(connection)
     with transaction(connection):
         shopper_ids = list_linked_ids(connection, shopper_id)
-        moments = _set_tombstones(connection, shopper_ids, now)
+        moments = _set_tombstones(connection, shopper_ids, now, hasher)
     for each in shopper_ids:
         step = _EVENTS_AT_A_TIME
         while step == _EVENTS_AT_A_TIME:
@@ -103,20 +105,25 @@ def truncate_log(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
-def _set_tombstones(connection: sqlite3.Connection, shopper_ids: Sequence[str], now: datetime) -> dict[str, datetime]:
+def _set_tombstones(
+    connection: sqlite3.Connection, shopper_ids: Sequence[str], now: datetime, hasher: ShopperHasher
+) -> dict[str, datetime]:
     """Refuse what is dated up to a moment from now on; returns the moment of each id."""
-    return {each: _set_tombstone(connection, each, now) for each in shopper_ids}
+    if hasher.current is not None:
+        note_tombstone_keys(connection, [hasher.current])
+    return {each: _set_tombstone(connection, each, now, hasher.list_hashes(each)) for each in shopper_ids}
 
 
-def _set_tombstone(connection: sqlite3.Connection, shopper_id: str, now: datetime) -> datetime:
-    """Set the tombstone of one id. The events tell its moment before they go."""
-    hashed = shopper_sha256(shopper_id)
+def _set_tombstone(connection: sqlite3.Connection, shopper_id: str, now: datetime, hashes: Sequence[str]) -> datetime:
+    """Set the tombstone of one id, in place of those by older keys. The events tell its moment before they go."""
     told = [
-        connection.execute(query, (value,)).fetchone()[0]
-        for query, value in ((_LATEST_EVENT, shopper_id), (_TOMBSTONE, hashed))
+        connection.execute(query, values).fetchone()[0]
+        for query, values in ((_LATEST_EVENT, (shopper_id,)), expand_placeholders(_TOMBSTONE, hashes))
     ]
     forgotten_at = max(to_microseconds(now), *(each for each in told if each is not None), 0)
-    connection.execute(_SET_TOMBSTONE, (hashed, forgotten_at))
+    connection.execute(_SET_TOMBSTONE, (hashes[0], forgotten_at))
+    if len(hashes) > 1:  # after the new one, which has the highest number of arrival from them
+        connection.execute(*expand_placeholders(_DELETE_TOMBSTONES, hashes[1:]))
     return from_microseconds(forgotten_at)
 
 

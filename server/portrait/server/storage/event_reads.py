@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from portrait.features.events import Event, EventType
 from portrait.server.storage.reader import Reader
 from portrait.server.storage.retention import Retention
 from portrait.server.storage.rows import EVENT_COLUMNS, event_of
-from portrait.server.storage.store import EventPosition
+from portrait.server.storage.store import EventPosition, EventSelection
 from portrait.server.timestamps import to_microseconds
 
 _COLUMN_LIST = ", ".join(EVENT_COLUMNS)
@@ -23,6 +24,11 @@ _COUNT_EVENTS = (
 _LIST_EVENTS = (
     f"SELECT time, arrival, {_COLUMN_LIST} FROM events "  # noqa: S608 - names of a tuple's fields
     "WHERE shopper_id = ? AND (time, arrival) > (?, ?){kept} ORDER BY time, arrival LIMIT ?"
+)
+_LATEST_EVENTS = (
+    f"SELECT time, arrival, {_COLUMN_LIST} FROM events "  # noqa: S608 - names of a tuple's fields
+    "WHERE shopper_id = ? AND (time, arrival) < (?, ?) AND time >= ? "
+    f"AND type IN ({', '.join('?' * len(EventType))}){{kept}} ORDER BY time DESC, arrival DESC LIMIT ?"
 )
 _BEGINNING = EventPosition(-(2**62), 0)
 _ROWS_AT_A_TIME = 500
@@ -43,6 +49,7 @@ class EventReads:
         self._reader, self._retention = reader, retention
         kept = _kept_condition([*retention.periods])
         self._history, self._list = _HISTORY.format(kept=kept), _LIST_EVENTS.format(kept=kept)
+        self._latest = _LATEST_EVENTS.format(kept=kept)
         self._count = _COUNT_EVENTS.format(shoppers="{}", kept=kept)
 
     async def history(self, shopper_id: str, as_of: datetime, limit: int) -> list[Event]:
@@ -65,7 +72,15 @@ class EventReads:
         """The next events of a shopper, oldest first."""
         values = (shopper_id, *(after or _BEGINNING), *self._cutoffs(), limit)
         rows = await self._reader.fetch_rows(self._list, values)
-        return [(EventPosition(time, arrival), event_of(row)) for time, arrival, *row in rows]
+        return _locate(rows)
+
+    async def latest_events(
+        self, shopper_id: str, selection: EventSelection, before: EventPosition, limit: int
+    ) -> list[tuple[EventPosition, Event]]:
+        """The last events of a selection before a position, newest first."""
+        types = [kind.value if kind in selection.types else None for kind in EventType]
+        values = (shopper_id, *before, selection.since, *types, *self._cutoffs(), limit)
+        return _locate(await self._reader.fetch_rows(self._latest, values))
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
         """Count the events that `history` would return for each shopper."""
@@ -82,6 +97,11 @@ class EventReads:
             return []
         cutoffs = self._retention.cutoffs()
         return [cutoffs.latest, *cutoffs.by_type.values()]
+
+
+def _locate(rows: Sequence[Sequence[Any]]) -> list[tuple[EventPosition, Event]]:
+    """Events with their positions, of rows of time, arrival and the columns of an event."""
+    return [(EventPosition(time, arrival), event_of(row)) for time, arrival, *row in rows]
 
 
 def _kept_condition(types: Sequence[EventType]) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Collection, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
+from portrait.features.logs.shopper_hashes import ShopperHasher
 from portrait.server.storage.queries import expand_placeholders
 from portrait.server.storage.rows import EVENT_COLUMNS, EVENT_ID, SHOPPER_ID, TIME, event_row
 from portrait.server.storage.store import Recorded, RecordedEvent
-from portrait.server.storage.tombstones import shopper_sha256
 
 LAST_ARRIVAL = (
     "SELECT max((SELECT coalesce(max(arrival), 0) FROM events), (SELECT arrival FROM state), "
@@ -35,14 +35,15 @@ _NEVER = -1
 class EventRow(NamedTuple):
     """An event to store."""
 
-    shopper_hash: str
+    shopper_hashes: tuple[str, ...]
+    """By which a tombstone may know the shopper."""
     values: tuple[Any, ...]
     """As `event_row` gives them."""
 
 
-def event_rows(events: Sequence[RecordedEvent]) -> list[EventRow]:
+def event_rows(events: Sequence[RecordedEvent], hasher: ShopperHasher) -> list[EventRow]:
     """Events as `record` takes them."""
-    hashes = {shopper_id: shopper_sha256(shopper_id) for shopper_id in {each.shopper_id for each in events}}
+    hashes = {shopper_id: hasher.list_hashes(shopper_id) for shopper_id in {each.shopper_id for each in events}}
     return [EventRow(hashes[each.shopper_id], event_row(each)) for each in events]
 
 
@@ -55,15 +56,14 @@ def record(connection: sqlite3.Connection, calls: Sequence[Sequence[EventRow]]) 
     """
     events = [event for call in calls for event in call]
     known = _find_known(connection, {_key(event.values) for event in events})
-    forgotten = dict(
-        connection.execute(*expand_placeholders(_TOMBSTONES_OF, [each.shopper_hash for each in events])).fetchall()
-    )
+    hashes = [each for event in events for each in event.shopper_hashes]
+    forgotten = dict(connection.execute(*expand_placeholders(_TOMBSTONES_OF, hashes)).fetchall())
     became, new = [], []
     for event in events:
         stored = known.get(_key(event.values))
         if stored is not None:
             became.append(Recorded.KNOWN if stored == event.values else Recorded.CONFLICT)
-        elif event.values[TIME] <= forgotten.get(event.shopper_hash, _NEVER):
+        elif event.values[TIME] <= max(forgotten.get(each, _NEVER) for each in event.shopper_hashes):
             became.append(Recorded.FORGOTTEN)
         else:
             became.append(Recorded.NEW)

@@ -4,17 +4,17 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from portrait.features.logs.shopper_hashes import ShopperHasher
 from portrait.server.consent.consents import Decisions, Purpose
 from portrait.server.identities import MAX_LINKS, Identity, Link, LinkOutcome
 from portrait.server.storage.event_writes import LAST_ARRIVAL
 from portrait.server.storage.queries import expand_placeholders, split_ids
 from portrait.server.storage.reader import Reader
 from portrait.server.storage.rows import LINK_COLUMNS, link_of, link_row
-from portrait.server.storage.tombstones import shopper_sha256
 
 _LOGIN_OF = "SELECT login_id FROM links WHERE shopper_id = ?"
 _COUNT_LINKS = "SELECT count(*) FROM links WHERE login_id = ? AND shopper_id <> ?"
-_FORGOTTEN_AT = "SELECT forgotten_at FROM tombstones WHERE shopper_sha256 = ?"
+_FORGOTTEN_AT = "SELECT forgotten_at FROM tombstones WHERE shopper_sha256 IN ({})"
 _LINK = f"REPLACE INTO links (login_id, {', '.join(LINK_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - own names
 _UNLINK = "DELETE FROM links WHERE shopper_id = ? AND login_id = ?"
 _DELETE_LINKS = "DELETE FROM links WHERE shopper_id = ?1 OR login_id = ?1"
@@ -37,10 +37,10 @@ _CONSENTS = (
 """At least a row for each id, the login first."""
 
 
-def link(connection: sqlite3.Connection, login_id: str, new: Link) -> LinkOutcome:
+def link(connection: sqlite3.Connection, login_id: str, new: Link, hasher: ShopperHasher) -> LinkOutcome:
     """Link an anonymous id to a login, in a transaction that runs."""
     row = link_row(new)
-    refusal = _find_refusal(connection, login_id, row)
+    refusal = _find_refusal(connection, login_id, row, hasher)
     if refusal is not None:
         return refusal
     connection.execute(_LINK, (login_id, *row))
@@ -109,7 +109,9 @@ class LinkReads:
         return Decisions.combine(by_id)
 
 
-def _find_refusal(connection: sqlite3.Connection, login_id: str, row: Sequence[Any]) -> LinkOutcome | None:
+def _find_refusal(
+    connection: sqlite3.Connection, login_id: str, row: Sequence[Any], hasher: ShopperHasher
+) -> LinkOutcome | None:
     """Find out why an anonymous id can't be linked; None if it can."""
     anonymous_id, time, *_ = row
     logins = [connection.execute(_LOGIN_OF, (each,)).fetchone() for each in (login_id, anonymous_id)]
@@ -125,7 +127,7 @@ def _find_refusal(connection: sqlite3.Connection, login_id: str, row: Sequence[A
     if links >= MAX_LINKS:
         return LinkOutcome.FULL
     for each in (login_id, anonymous_id):
-        for (forgotten_at,) in connection.execute(_FORGOTTEN_AT, (shopper_sha256(each),)):
+        for (forgotten_at,) in connection.execute(*expand_placeholders(_FORGOTTEN_AT, hasher.list_hashes(each))):
             if time <= forgotten_at:
                 return LinkOutcome.FORGOTTEN
     return None

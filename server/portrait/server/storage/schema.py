@@ -152,6 +152,10 @@ CREATE TABLE identity_changes ( -- the last time that a link of a shopper was ma
     arrival INTEGER NOT NULL UNIQUE -- among those of events
 ) WITHOUT ROWID;
 """,
+    """
+-- fingerprints of the keys by which tombstones were hashed, with blanks between
+ALTER TABLE state ADD COLUMN tombstone_keys TEXT NOT NULL DEFAULT '';
+""",
 )
 """Migrations: each brings a file from its version, counted from 0, to the next."""
 SCHEMA_VERSION = len(_MIGRATIONS)

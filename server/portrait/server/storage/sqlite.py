@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import structlog
 
 from portrait.features.events import Event
+from portrait.features.logs.shopper_hashes import PLAIN, ShopperHasher
 from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.errors import DiskFull, PortraitError
 from portrait.server.identities import Identity, Link, LinkOutcome
-from portrait.server.storage import deletion, expiry, links
+from portrait.server.storage import consent_writes, deletion, expiry, links
 from portrait.server.storage.disk_reserve import DiskReserve
 from portrait.server.storage.event_reads import EventReads
 from portrait.server.storage.event_writes import LAST_ARRIVAL, event_rows, record
@@ -29,8 +30,17 @@ from portrait.server.storage.retention import KEEP_ALL, Retention, record_kept
 from portrait.server.storage.rows import CONSENT_COLUMNS, change_of, consent_of, consent_row, item_json
 from portrait.server.storage.schema import connect, prepare
 from portrait.server.storage.shopper_versions import ShopperVersions
-from portrait.server.storage.store import EventPosition, Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
-from portrait.server.storage.tombstones import Tombstone, shopper_sha256
+from portrait.server.storage.store import (
+    EventPosition,
+    EventSelection,
+    Forgotten,
+    ItemChange,
+    Recorded,
+    RecordedEvent,
+    StoreError,
+)
+from portrait.server.storage.tombstone_keys import read_tombstone_keys
+from portrait.server.storage.tombstones import Tombstone, UnknownKeys, require_keys
 from portrait.server.storage.writer import LOCK_POLL_SECONDS, LOCK_SECONDS, Writer
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
@@ -47,32 +57,11 @@ _SHOPPERS_OF = (
     "UNION SELECT shopper_id FROM identity_changes WHERE arrival > ?1 AND arrival <= ?2"
 )
 _CONSENT_COLUMN_LIST = ", ".join(CONSENT_COLUMNS)
-_KEEP_CONSENT = f"INSERT INTO consent_records (shopper_id, {_CONSENT_COLUMN_LIST}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-_COUNT_CONSENT = (
-    "INSERT INTO consents (shopper_id, purpose, granted, time, withdrawn_at) "
-    "VALUES (?1, ?2, ?3, ?4, iif(?3, NULL, ?4)) "
-    "ON CONFLICT DO UPDATE SET granted = excluded.granted, time = excluded.time, "
-    "withdrawn_at = max(coalesce(withdrawn_at, excluded.withdrawn_at), coalesce(excluded.withdrawn_at, withdrawn_at)) "
-    "WHERE NOT excluded.granted OR withdrawn_at IS NULL OR ?4 = ?5 OR ?4 / 1000000 >= withdrawn_at / 1000000"
-)
-"""A withdrawal counts whenever it arrives; a grant does unless its own time is before that of a known withdrawal.
-
-In whole seconds, as many clocks tell no less. A grant whose time is that of its recording has none of its own: it
-counts by its arrival, as clocks of several machines, or of one that was set, can't order it.
-"""
 _CONSENT_RECORDS = (
     f"SELECT {_CONSENT_COLUMN_LIST} FROM consent_records "  # noqa: S608 - names of a module
     "WHERE shopper_id = ? ORDER BY number DESC LIMIT ?"
 )
 _WHO_SAID = "SELECT shopper_id FROM consents WHERE purpose = ? AND granted = ? AND shopper_id IN ({})"
-_WITHDREW_DEMOGRAPHICS = (
-    "EXISTS (SELECT 1 FROM consents WHERE shopper_id = ?1 AND purpose = 'demographics' AND NOT granted)"
-)
-_ERASE_WITHDRAWN = f"DELETE FROM demographics WHERE shopper_id = ?1 AND {_WITHDREW_DEMOGRAPHICS}"  # noqa: S608
-_DECLARE = (
-    "REPLACE INTO demographics (shopper_id, age_band, gender, region, declared_at, source) "
-    f"SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT {_WITHDREW_DEMOGRAPHICS}"
-)
 _DEMOGRAPHICS = "SELECT age_band, gender, region, declared_at, source FROM demographics WHERE shopper_id = ?"
 _REGIONS = "SELECT shopper_id, region FROM demographics WHERE region <> '' AND shopper_id IN ({})"
 _CHANGE = (
@@ -103,6 +92,7 @@ class SqliteStore:
         arrivals: ShopperVersions,
         failures: FailureTranslator,
         retention: Retention,
+        hasher: ShopperHasher,
     ) -> None:
         [[self._identity]] = writing.execute(_IDENTITY).fetchall()
         self._path = path
@@ -110,7 +100,7 @@ class SqliteStore:
         self._reserve = DiskReserve(path)
         self._writer = Writer(writing, failures)
         self._reader = reading
-        self._retention = retention
+        self._retention, self._hasher = retention, hasher
         self._events, self._links = EventReads(reading, retention), links.LinkReads(reading)
         self._versions = arrivals
         self._name = secrets.token_hex(8)
@@ -138,7 +128,7 @@ class SqliteStore:
         return await record_kept(self._retention, events, self._record)
 
     async def _record(self, events: Sequence[RecordedEvent]) -> list[Recorded]:
-        return await self._writer.write(record, event_rows(events), rows=len(events)) if events else []
+        return await self._writer.write(record, event_rows(events, self._hasher), rows=len(events)) if events else []
 
     async def delete_expired(self) -> int:
         """Delete the events whose retention is over; others write in between."""
@@ -155,10 +145,16 @@ class SqliteStore:
     async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
         """Remove all that is known of a shopper, under all linked ids."""
         try:
-            forgotten = await self._write(deletion.forget_shopper, shopper_id, now)
+            forgotten = await self._write(deletion.forget_shopper, shopper_id, now, self._hasher)
         except DiskFull:
             _log.warning("deletion_on_full_disk")
-            in_steps = partial(deletion.forget_on_full_disk, reserve=self._reserve, shopper_id=shopper_id, now=now)
+            in_steps = partial(
+                deletion.forget_on_full_disk,
+                reserve=self._reserve,
+                shopper_id=shopper_id,
+                now=now,
+                hasher=self._hasher,
+            )
             forgotten = await self._writer.run_alone(in_steps)
         await self._return_space(rewrite=True)
         return forgotten
@@ -174,7 +170,7 @@ class SqliteStore:
             return set()
         found: set[str] = set()
         for part in split_ids(shopper_ids):
-            hashes = {shopper_sha256(shopper_id): shopper_id for shopper_id in part}
+            hashes = {each: shopper_id for shopper_id in part for each in self._hasher.list_hashes(shopper_id)}
             query, values = expand_placeholders(_FORGOTTEN_AFTER, [*hashes])
             rows = await self._reader.fetch_rows(query, (after, *values))
             found.update(hashes[each] for (each,) in rows)
@@ -194,6 +190,12 @@ class SqliteStore:
     ) -> list[tuple[EventPosition, Event]]:
         """The next events of a shopper, oldest first."""
         return await self._events.list_events(shopper_id, after, limit)
+
+    async def latest_events(
+        self, shopper_id: str, selection: EventSelection, before: EventPosition, limit: int
+    ) -> list[tuple[EventPosition, Event]]:
+        """The last events of a selection before a position, newest first."""
+        return await self._events.latest_events(shopper_id, selection, before, limit)
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
         """Count the events that `history` would return for each shopper."""
@@ -219,11 +221,11 @@ class SqliteStore:
     async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:
         """Keep what a shopper said beside all that they said before."""
         rows = [(shopper_id, *consent_row(consent)) for consent in consents]
-        await self._write(_record_consents, shopper_id, rows)
+        await self._write(consent_writes.record_consents, shopper_id, rows)
 
     async def link(self, login_id: str, link: Link) -> LinkOutcome:
         """Link an anonymous id to a login."""
-        return await self._write(links.link, login_id, link)
+        return await self._write(links.link, login_id, link, self._hasher)
 
     async def unlink(self, login_id: str, anonymous_id: str) -> None:
         """Remove the link of an anonymous id to a login."""
@@ -256,7 +258,7 @@ class SqliteStore:
         declared_at = to_microseconds(demographics.declared_at)
         bands = (demographics.age_band, demographics.gender, demographics.region)
         values = (shopper_id, *bands, declared_at, demographics.source)
-        return await self._write(lambda connection: connection.execute(_DECLARE, values).rowcount > 0)
+        return await self._write(consent_writes.declare, values)
 
     async def demographics(self, shopper_id: str) -> Demographics | None:
         """Return the demographics that a shopper declared."""
@@ -336,36 +338,31 @@ class SqliteStore:
             yield await self._reader.fetch_rows(statement, (*before, *values))
 
 
-def _record_consents(connection: sqlite3.Connection, shopper_id: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    connection.executemany(_KEEP_CONSENT, rows)
-    connection.executemany(_COUNT_CONSENT, [row[:5] for row in rows])
-    connection.execute(_ERASE_WITHDRAWN, (shopper_id,))
-
-
-async def open_store(path: Path, retention: Retention = KEEP_ALL) -> SqliteStore:
+async def open_store(path: Path, retention: Retention = KEEP_ALL, hasher: ShopperHasher = PLAIN) -> SqliteStore:
     """Open the store of a file, or begin it.
 
     Args:
         path: the file.
         retention: how long events are kept.
+        hasher: hashes the ids of forgotten shoppers.
 
     Raises:
         StoreError: the file can't be used: it is locked, damaged, no store, or one that a later version of Portrait
-            wrote; or its disk is full.
+            wrote; its disk is full; or the hasher lacks a key by which it knows forgotten shoppers.
     """
     failures = FailureTranslator(path)
-    connections = await asyncio.to_thread(_open, path, retention)
+    connections = await asyncio.to_thread(_open, path, retention, hasher)
     writing, reading, inline, watching = connections
     try:
         reader, versions = Reader(reading, inline, failures), ShopperVersions(watching, failures)
-        return SqliteStore(path, writing, reader, versions, failures, retention)
+        return SqliteStore(path, writing, reader, versions, failures, retention, hasher)
     except sqlite3.Error as error:
         for connection in connections:
             connection.close()
         raise StoreError(describe_error(error, path)) from error
 
 
-def _open(path: Path, retention: Retention) -> list[sqlite3.Connection]:
+def _open(path: Path, retention: Retention, hasher: ShopperHasher) -> list[sqlite3.Connection]:
     """Connections for writing, reading in a thread, reading on the event loop, and watching."""
     with contextlib.ExitStack() as opened:
         try:
@@ -373,12 +370,15 @@ def _open(path: Path, retention: Retention) -> list[sqlite3.Connection]:
             make_private_file(path)
             connections = [opened.enter_context(contextlib.closing(connect(path, LOCK_SECONDS))) for _ in range(4)]
             prepare(connections[0], path)
+            require_keys(read_tombstone_keys(connections[0]), hasher, str(path))
             if not retention.keeps_all:
                 expiry.create_index(connections[0])
             tighten_files(path)  # not before it is known to be ours
             for connection in connections:
                 connection.execute(f"PRAGMA busy_timeout = {round(1000 * LOCK_POLL_SECONDS)}")
             DiskReserve(path).fill()
+        except UnknownKeys as error:
+            raise StoreError(str(error)) from error
         except OSError as error:
             raise StoreError(f"{path} can't be opened: {error.strerror}") from error
         except sqlite3.Error as error:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from portrait.features.events import Event, Item
+from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.identities import Identity, Link, LinkOutcome
@@ -45,6 +45,15 @@ class EventPosition(NamedTuple):
     time: int
     """Microseconds since 1970."""
     arrival: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventSelection:
+    """The events of a shopper that a list is of."""
+
+    types: frozenset[EventType] = frozenset(EventType)
+    since: int = -(2**62)
+    """Microseconds since 1970: no earlier events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,15 @@ class Store(Protocol):
         """The first `limit` events of a shopper behind a position, oldest first; None for the beginning.
 
         Events of one time come in the order in which they arrived.
+        """
+        ...
+
+    async def latest_events(
+        self, shopper_id: str, selection: EventSelection, before: "EventPosition", limit: int
+    ) -> list[tuple["EventPosition", Event]]:
+        """The last `limit` events of a selection before a position, newest first.
+
+        Events of one time come in the reverse of the order in which they arrived.
         """
         ...
 

@@ -1,19 +1,17 @@
-"""Tombstones of deleted shoppers: a hash of the id and the time of deletion.
+"""Tombstones of deleted shoppers: a hash of the id, keyed or plain (`shopper_hashes`), and the time of deletion.
 
 So a log that is sent, or trained on, again does not bring them back.
 """
 
 import csv
 import dataclasses
-import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-_SHA256 = re.compile("[0-9a-f]{64}")
+from portrait.features.logs.shopper_hashes import SHOPPER_HASH, ShopperHasher, fingerprint_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +19,7 @@ class Tombstone:
     """One shopper who was forgotten."""
 
     shopper_sha256: str
+    """By a `ShopperHasher`; its name in lists is of the time before there were keys."""
     forgotten_at: datetime
     """UTC; what they did up to it is forgotten. The time of their latest event, where that was dated ahead."""
 
@@ -28,13 +27,31 @@ class Tombstone:
 _COLUMNS = tuple(field.name for field in dataclasses.fields(Tombstone))
 
 
-def shopper_sha256(shopper_id: str) -> str:
-    """SHA-256 of the id's UTF-8, in hexadecimal: who has the id can look for it, and nobody can read it off.
+class UnknownKeys(Exception):
+    """Tombstones were made by keys that the process does not have: it would not know who was forgotten."""
 
-    It has no key, so that whoever prepares a log for training needs the list and nothing else. Ids that can be guessed,
-    such as telephone numbers, can be found out from it by trying them all.
+
+def require_keys(fingerprints: Iterable[str], hasher: ShopperHasher, holder: str) -> None:
+    """Require that a hasher recognises what was hashed by some keys.
+
+    Args:
+        fingerprints: of the keys.
+        hasher: has the keys of this process.
+        holder: what holds the hashes, for the message.
+
+    Raises:
+        UnknownKeys: it lacks one of the keys.
     """
-    return hashlib.sha256(shopper_id.encode()).hexdigest()
+    if unknown := hasher.find_unknown(fingerprints):
+        raise UnknownKeys(
+            f"{holder} knows forgotten shoppers by keys with the fingerprints {', '.join(unknown)}: give the file that "
+            "has them with shopper_keys"
+        )
+
+
+def find_keys(tombstones: Iterable[Tombstone]) -> set[str]:
+    """Find the fingerprints of the keys by which tombstones were made."""
+    return {fingerprint for each in tombstones if (fingerprint := fingerprint_of(each.shopper_sha256))}
 
 
 def write_tombstones(tombstones: Iterable[Tombstone], file: TextIO) -> None:
@@ -63,8 +80,8 @@ def read_tombstones(path: Path) -> Sequence[Tombstone]:
 
 
 def _parse_row(path: Path, line: int, row: Sequence[str]) -> Tombstone:
-    if len(row) != len(_COLUMNS) or not _SHA256.fullmatch(row[0]):
-        raise ValueError(f"{path}, line {line}: {_COLUMNS[0]} is not 64 hexadecimal digits")
+    if len(row) != len(_COLUMNS) or not SHOPPER_HASH.fullmatch(row[0]):
+        raise ValueError(f"{path}, line {line}: {_COLUMNS[0]} is not 64 hexadecimal digits, nor a keyed hash")
     try:
         forgotten_at = datetime.fromisoformat(row[1])
     except ValueError:

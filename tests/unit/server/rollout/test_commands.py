@@ -1,4 +1,5 @@
 import math
+import re
 import socketserver
 import threading
 from pathlib import Path
@@ -9,7 +10,10 @@ from support import tiny_release
 from typer.testing import CliRunner, Result
 
 from portrait.features.release import layout as release_layout
+from portrait.server.audit.log import read_lines, verify
+from portrait.server.rollout.audited_choice import AuditNote, choose_audited
 from portrait.server.rollout.commands import release
+from portrait.server.rollout.control import FileControl
 from portrait.server.rollout.gateway_status import CANARY, PERCENT, SERVING
 from portrait.server.rollout.traffic import Traffic, file_of
 
@@ -138,3 +142,47 @@ def test_the_port_of_calls_is_not_that_of_metrics(repository: Path) -> None:
     assert done.exit_code == 2, done.output
     assert "does not answer" in done.output
     assert not file_of(repository).exists()
+
+
+def test_changes_are_written_down_before_they_are_made(repository: Path, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    audit = ("--audit-log", str(path))
+    assert run(repository, "promote", "2", *audit, "--reason", "ticket 7").exit_code == 0
+    assert run(repository, "canary", "1", "--percent", "5", *audit).exit_code == 0
+    assert run(repository, "rollback", *audit, "--reason", "worse clicks").exit_code == 0
+    assert run(repository, "promote", "9", *audit).exit_code == 2  # refused before it began
+    assert verify(path).lines == 6
+    begun = [line for line in read_lines(path) if "method" in line]
+    assert [(line["method"], line["reason"]) for line in begun] == [
+        ("release promote", "ticket 7"),
+        ("release canary", ""),
+        ("release rollback", "worse clicks"),
+    ]
+    assert [(line["before"]["serving"], line["wanted"]["serving"]) for line in begun] == [(3, 2), (2, 2), (2, 3)]
+    assert begun[1]["wanted"] == {"serving": 2, "previous": 3, "canary": 1, "percent": 5.0}
+    [caller] = {line["caller"] for line in begun}
+    assert re.fullmatch(r"user [^@]+@.+", caller)
+    assert {line["place"] for line in begun} == {str(repository.resolve())}
+    outcomes = {line["of"]: line["outcome"] for line in read_lines(path) if "of" in line}
+    assert outcomes == {line["number"]: "OK" for line in begun}
+
+
+def test_what_cant_be_written_down_is_not_done(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    done = run(repository, "promote", "2", "--audit-log", str(tmp_path / "folder"))
+    assert (done.exit_code, "can't be written" in done.output) == (2, True)
+    for reason in ("line\nend", "x" * 201, "名"):
+        done = run(repository, "promote", "2", "--reason", reason)
+        assert (done.exit_code, "1 to 200 printable ASCII" in done.output) == (2, True)
+    assert Traffic.read(repository) is None
+
+
+def test_a_change_that_fails_is_written_down_as_one(repository: Path, tmp_path: Path) -> None:
+    Traffic(1).write(repository)
+    file_of(repository).unlink()
+    file_of(repository).mkdir()  # nothing can be put in its place
+    path = tmp_path / "audit.jsonl"
+    control = FileControl(repository, None)
+    with pytest.raises(OSError, match="directory"):
+        choose_audited(control, Traffic(1), Traffic(2), AuditNote(path, "release promote", ""))
+    assert [line.get("outcome") for line in read_lines(path)] == [None, "IsADirectoryError"]

@@ -13,6 +13,7 @@ from support.signing_keys import make_keys
 from typer.testing import CliRunner, Result
 
 from portrait.features.release.manifest import ReleaseError
+from portrait.server.audit.log import read_lines
 from portrait.server.rollout.commands import release
 from portrait.server.rollout.fleet import Fleet, open_fleet
 from portrait.server.rollout.rollout import Refusal
@@ -103,10 +104,15 @@ def test_one_command_moves_all(command: Callable[..., Result], redis_url: str, t
         (("promote", "2"), Traffic(2, 1)),
         (("rollback",), Traffic(1, 2)),
     ):
-        done = command(*arguments, "--repository", str(tmp_path))
+        done = command(*arguments, "--repository", str(tmp_path), "--audit-log", str(tmp_path / "audit.jsonl"))
         assert done.exit_code == 0, done.output
         assert asyncio.run(traffic()) == wanted
     assert not file_of(tmp_path).exists()
+    begun = [line for line in read_lines(tmp_path / "audit.jsonl") if "method" in line]
+    assert [line["method"] for line in begun] == [
+        "release promote", "release canary", "release promote", "release rollback"
+    ]  # fmt: skip
+    assert {line["place"] for line in begun} == {redis_url}
 
 
 def test_what_gateways_could_not_use_is_refused_before_they_are_told(

@@ -11,12 +11,14 @@ from support.memory_store import MemoryStore
 from support.redis_server import RedisServer, run_redis
 
 from portrait.features.events import Event, EventType, Item
+from portrait.features.logs.shopper_hashes import sha256_of
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
+from portrait.server.storage.event_lists import END, EventPlace, read_latest_events
 from portrait.server.storage.redis.store import open_redis_store
 from portrait.server.storage.sqlite import open_store
-from portrait.server.storage.store import ItemChange, Recorded, RecordedEvent, Store
-from portrait.server.storage.tombstones import shopper_sha256
+from portrait.server.storage.store import EventSelection, ItemChange, Recorded, RecordedEvent, Store
+from portrait.server.timestamps import to_microseconds
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -128,6 +130,42 @@ async def test_all_events_are_listed_page_by_page(store: Store) -> None:
     assert await store.list_events("nobody", None, 10) == []
 
 
+async def test_the_newest_events_of_all_ids_are_listed_page_by_page(store: Store) -> None:
+    sent = {
+        each: [viewed(f"{each}-{number}", hours=number // 3) for number in range(count)]  # some have one time
+        for each, count in {"ann": 8, "web": 7, "app": 1}.items()
+    }
+    for each, events in sent.items():
+        await record(store, each, *events)
+    await record(store, "web", Event("q", EventType.SEARCH, NOON + HOUR, query="lamp"))
+    await record(store, "bob", viewed("b1", hours=2))
+    since = to_microseconds(NOON + HOUR)
+    views = EventSelection(frozenset({EventType.VIEW, EventType.RATE}), since)
+    for selection, wanted in (
+        (EventSelection(), [event for events in sent.values() for event in events]),
+        (views, [event for events in sent.values() for event in events[3:]]),
+    ):
+        for size in (1, 2, 5, 100):
+            listed, place = [], END
+            while page := await read_latest_events(store, ["ann", "web", "app"], selection, place, size):
+                assert len(page) <= size
+                listed += [each.event for _, each in page]
+                place = page[-1][0]
+            times = [event.time for event in listed]
+            assert times == sorted(times, key=lambda time: time or NOON, reverse=True)
+            assert sorted(event.event_id for event in listed if event.query is None) == sorted(
+                event.event_id for event in wanted
+            )
+            assert sum(event.query is not None for event in listed) == (selection is not views)
+            of_ann = [event for event in listed if event.event_id.startswith("ann")]
+            assert of_ann == [event for event in reversed(sent["ann"]) if event in wanted]
+    until = EventPlace(to_microseconds(NOON + HOUR), b"", 0)
+    early = await read_latest_events(store, ["ann", "app"], EventSelection(), until, 100)
+    assert {each.event.time for _, each in early} == {NOON}
+    assert len(early) == 4
+    assert await read_latest_events(store, ["nobody"], EventSelection(), END, 10) == []
+
+
 async def test_arrivals_have_rising_numbers(store: Store) -> None:
     assert await store.last_arrival() == 0
     await record(store, "ann", viewed("e1"))
@@ -155,7 +193,7 @@ async def test_a_shopper_who_is_forgotten_stays_forgotten(store: Store) -> None:
     assert await store.forgotten_since(number - 1, ["ann", "bob"]) == {"ann"}
     assert await store.forgotten_since(number, ["ann", "bob"]) == set()
     [tombstone] = await store.tombstones()
-    assert (tombstone.shopper_sha256, tombstone.forgotten_at) == (shopper_sha256("ann"), NOON + 2 * HOUR)
+    assert (tombstone.shopper_sha256, tombstone.forgotten_at) == (sha256_of("ann"), NOON + 2 * HOUR)
 
 
 async def test_a_version_changes_with_what_is_known(store: Store) -> None:

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from support.small_disk import fill_disk, small_disk
 
 from portrait.features.events import Event, EventType, Item
+from portrait.features.logs.shopper_hashes import sha256_of
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.storage.backup import back_up, read_tombstones_of, restore
 from portrait.server.storage.sqlite import SqliteStore, open_store
 from portrait.server.storage.store import ItemChange, Recorded, RecordedEvent, StoreError
-from portrait.server.storage.tombstones import Tombstone, read_tombstones, shopper_sha256, write_tombstones
+from portrait.server.storage.tombstones import Tombstone, read_tombstones, write_tombstones
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVER = NOON + timedelta(days=999)
@@ -126,7 +127,7 @@ async def test_who_was_forgotten_since_does_not_come_back(tmp_path: Path) -> Non
     assert (await after.consents("ann")).by_purpose == {}
     assert await after.demographics("ann") is None
     assert await after.record([view("ann", 0), view("bob", 0)]) == [Recorded.FORGOTTEN, Recorded.KNOWN]
-    assert await after.tombstones() == [Tombstone(shopper_sha256("ann"), forgotten.at)]
+    assert await after.tombstones() == [Tombstone(sha256_of("ann"), forgotten.at)]
     last = await after.last_arrival()
     assert await after.record([view("bob", 9)]) == [Recorded.NEW]
     assert await after.last_arrival() > last >= 2
@@ -247,7 +248,7 @@ async def test_a_full_disk_leaves_neither_half_a_backup_nor_half_a_state(tmp_pat
 
 
 def test_lists_of_deletions_are_read_as_they_were_written(tmp_path: Path) -> None:
-    written = [Tombstone(shopper_sha256("ann"), NOON), Tombstone(shopper_sha256("bob"), NOON + MINUTE)]
+    written = [Tombstone(sha256_of("ann"), NOON), Tombstone(sha256_of("bob"), NOON + MINUTE)]
     with (tmp_path / "list.csv").open("w", encoding="utf-8") as file:
         write_tombstones(written, file)
     assert read_tombstones(tmp_path / "list.csv") == written

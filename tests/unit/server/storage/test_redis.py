@@ -13,6 +13,8 @@ from support.redis_server import RedisServer, run_redis, run_redis_cluster
 from support.store_steps import STEPS, Step, do, everything, link_changes
 
 from portrait.features.events import Event, EventType, Item
+from portrait.features.logs.pseudonym_keys import PseudonymKey
+from portrait.features.logs.shopper_hashes import ShopperHasher
 from portrait.server.errors import DiskFull, PortraitError, Unavailable
 from portrait.server.storage.redis.connection import MAX_WAIT_SECONDS
 from portrait.server.storage.redis.store import RedisStore, open_redis_store
@@ -94,7 +96,8 @@ async def test_a_write_wants_its_replicas(server: RedisServer, monkeypatch: pyte
 
 async def test_a_full_memory_is_told(tmp_path: Path) -> None:
     with run_redis(tmp_path / "redis", "--maxmemory", "3mb") as small:
-        store = await open_redis_store(small.url)
+        hasher = ShopperHasher([PseudonymKey("key", bytes(32))])  # is noted when the first shopper is forgotten
+        store = await open_redis_store(small.url, hasher=hasher)
         event = Event("e", EventType.SEARCH, NOON, query="x" * 900)
 
         async def fill() -> None:

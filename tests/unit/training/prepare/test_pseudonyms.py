@@ -9,6 +9,8 @@ import pytest
 from support.prepared_data import WriteLog
 
 from portrait.features.logs.identifiers import MAX_ID_CHARACTERS
+from portrait.features.logs.pseudonym_keys import PseudonymKey
+from portrait.features.logs.shopper_hashes import PLAIN, ShopperHasher
 from portrait.training.dataset.readers import parquet_relation
 from portrait.training.errors import TrainingError
 from portrait.training.prepare import currencies, deletions
@@ -16,7 +18,7 @@ from portrait.training.prepare.cleanup import CleanupLimits
 from portrait.training.prepare.engine import copy_to_parquet, open_engine
 from portrait.training.prepare.parts import Part
 from portrait.training.prepare.pipeline import prepare_data_set
-from portrait.training.prepare.pseudonyms import PseudonymKey, read_key
+from portrait.training.prepare.pseudonyms import read_key
 from portrait.training.prepare.report import Report
 from portrait.training.prepare.sources import SOURCES
 from portrait.training.prepare.spark.tasks import Scratch, clean_shard, read_part
@@ -39,9 +41,20 @@ SHOPPERS = "shopper_id,region\nann,US-CA\n灯 o'ann,US-NY\nbob,US-TX\n"
 RAW_IDS = ("ann", "bob", "灯", "much-too-long", "long-1")
 
 
-def prepare(log: Path, output: Path, key: PseudonymKey | None, without: Path | None = None) -> Report:
+def prepare(
+    log: Path,
+    output: Path,
+    key: PseudonymKey | None,
+    without: Path | None = None,
+    hasher: ShopperHasher = PLAIN,
+) -> Report:
     return prepare_data_set(
-        "events", lambda connection: SOURCES["events"].load(connection, log), output, without=without, key=key
+        "events",
+        lambda connection: SOURCES["events"].load(connection, log),
+        output,
+        without=without,
+        key=key,
+        hasher=hasher,
     )
 
 
@@ -149,3 +162,27 @@ def test_an_old_key_is_read_by_its_id(tmp_path: Path) -> None:
     file.write_text(f'current = "new"\n[keys]\nnew = "{SECRET}"\n"2025-1" = "{OTHER_SECRET}"\n', encoding="utf-8")
     assert read_key(file) == PseudonymKey("new", bytes.fromhex(SECRET))
     assert read_key(file, "2025-1") == PseudonymKey("2025-1", bytes.fromhex(OTHER_SECRET))
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_a_list_of_keyed_hashes_is_as_good_as_a_plain_one(
+    write_log: WriteLog, tmp_path: Path, key: PseudonymKey | None
+) -> None:
+    """By the keys of the gateway, whether the data set has pseudonyms by another key or none."""
+    log = write_log(events_csv=LOG + "eve-1,eve,view,2026-01-01T10:00:00Z,rug,\n", shoppers_csv=SHOPPERS)
+    old, new = (PseudonymKey(name, bytes([number]) * 32) for name, number in (("old", 8), ("new", 9)))
+    hasher = ShopperHasher([new, old])
+    known = {"ann": 0, "灯 o'ann": 1, "nobody": 0, "eve": 2}  # by the new key, the old one, or none
+    forgotten = [hasher.list_hashes(shopper)[place] for shopper, place in known.items()]
+    file = tmp_path / "keyed.csv"
+    rows = [f"{each},2026-02-01T00:00:00Z" for each in forgotten]
+    file.write_text("\n".join(["shopper_sha256,forgotten_at", *rows]) + "\n", encoding="utf-8")
+    by_keys = prepare(log, tmp_path / "keyed", key, file, hasher)
+    plain = prepare(log, tmp_path / "plain", key, write_list(tmp_path, *known))
+    assert by_keys.rejected == plain.rejected
+    assert by_keys.forgotten == plain.forgotten > 0
+    for name in ("events.parquet", "shoppers.parquet", "rejected.parquet"):
+        assert pl.read_parquet(tmp_path / "keyed" / name).equals(pl.read_parquet(tmp_path / "plain" / name))
+    for lacking in (PLAIN, ShopperHasher([new])):
+        with pytest.raises(TrainingError, match=rf"{old.fingerprint}.*--deletion-keys"):
+            prepare(log, tmp_path / "lacking", key, file, lacking)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import duckdb
 
+from portrait.features.logs.pseudonym_keys import PseudonymKey
+from portrait.features.logs.shopper_hashes import PLAIN, ShopperHasher
 from portrait.training.dataset.data_set import REPORT_FILE
 from portrait.training.dataset.identity import read_identity
 from portrait.training.dataset.readers import parquet_relation
@@ -15,7 +17,7 @@ from portrait.training.prepare import deletions, joins, report
 from portrait.training.prepare.cleaners import Cleaner, LocalCleaner
 from portrait.training.prepare.cleanup import CleanupLimits
 from portrait.training.prepare.engine import copy_to_parquet, open_engine
-from portrait.training.prepare.pseudonyms import PseudonymKey, register_pseudonyms, replace_ids
+from portrait.training.prepare.pseudonyms import register_pseudonyms, replace_ids
 
 DATA_SET_FILES = {"events.parquet", "items.parquet", "shoppers.parquet", "rejected.parquet", REPORT_FILE}
 
@@ -28,6 +30,7 @@ def prepare_data_set(
     without: Path | None = None,
     cleaner: Cleaner | None = None,
     key: PseudonymKey | None = None,
+    hasher: ShopperHasher = PLAIN,
 ) -> report.Report:
     """Clean a source and write it to a folder; a data set that stands there is replaced.
 
@@ -40,6 +43,7 @@ def prepare_data_set(
         cleaner: cleans the events; in this process if None.
         key: makes pseudonyms of the ids of shoppers and events; None leaves the ids as they are. A cleaner that reads
             the events itself has the same.
+        hasher: has the keys of `without`.
 
     Raises:
         DataError: the source is malformed.
@@ -60,8 +64,9 @@ def prepare_data_set(
                 load(connection)
                 if key:
                     register_pseudonyms(connection, key)
+                deletions.load_deletions(connection, without, pseudonymous=key is not None, hasher=hasher)
+                if key:
                     replace_ids(connection)
-                deletions.load_deletions(connection, without, pseudonymous=key is not None)
                 written = _write_tables(connection, source, folder, limits or CleanupLimits(), cleaner, key)
         except (duckdb.Error, OSError) as error:
             raise TrainingError(f"{source} can't be prepared: {str(error).splitlines()[0]}") from error

@@ -2,17 +2,16 @@
 
 import asyncio
 import contextlib
-import re
 from typing import Any
 
 import structlog
 
-from portrait.server.audit.log import AuditError, AuditLog
+from portrait.features.logs.shopper_hashes import ShopperHasher
+from portrait.server.audit.log import REASON_WORDS, AuditError, AuditLog, is_reason
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, PortraitError, Unavailable, Violation
 from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response
 from portrait.server.rpc.interceptors.identity import verified_caller
-from portrait.server.storage.tombstones import shopper_sha256
 
 REASON = "x-reason"
 """Metadata with which a caller says why it makes the call."""
@@ -22,16 +21,16 @@ AUDITED_METHODS = frozenset(
         "portrait.v1.ConsentService/SetDemographics",
         "portrait.v1.ConsentService/ExportShopper",
         "portrait.v1.ConsentService/ForgetShopper",
+        "portrait.v1.EventService/ListEvents",
         "portrait.v1.IdentityService/LinkShoppers",
         "portrait.v1.IdentityService/UnlinkShoppers",
     }
 )
-_ACCEPTED = re.compile(r"[ -~]{1,200}")
 _RETRY_SECONDS = 5.0
 
 
-def audit_calls(log: AuditLog) -> Interceptor:
-    """Write a line before each call that exports, deletes or changes what is recorded of a shopper, and one after it.
+def audit_calls(log: AuditLog, hasher: ShopperHasher) -> Interceptor:
+    """Write a line before each call that shows, deletes or changes what is recorded of a shopper, and one after it.
 
     The first has caller, method, hash of the shopper's id, of a link that of the anonymous id as well, and reason; the
     second the outcome. A call whose first line can't be written is refused. It stands inside of `parse_request`: only
@@ -39,6 +38,7 @@ def audit_calls(log: AuditLog) -> Interceptor:
 
     Args:
         log: the audit log.
+        hasher: hashes the ids.
     """
 
     def intercept(method: Method, call_next: Handler) -> Handler:
@@ -51,8 +51,8 @@ def audit_calls(log: AuditLog) -> Interceptor:
                 log,
                 caller=known.get("caller") or verified_caller(context),
                 method=method.name,
-                shopper_sha256=shopper_sha256(request.shopper_id),
-                **_hash_anonymous_id(request),
+                shopper_sha256=hasher.hash(request.shopper_id),
+                **_hash_anonymous_id(request, hasher),
                 reason=_read_reason(context),
                 request_id=known.get("request_id", ""),
             )
@@ -77,9 +77,9 @@ def audit_calls(log: AuditLog) -> Interceptor:
     return intercept
 
 
-def _hash_anonymous_id(request: Any) -> dict[str, str]:
+def _hash_anonymous_id(request: Any, hasher: ShopperHasher) -> dict[str, str]:
     anonymous_id: str | None = getattr(request, "anonymous_id", None)
-    return {} if anonymous_id is None else {"anonymous_sha256": shopper_sha256(anonymous_id)}
+    return {} if anonymous_id is None else {"anonymous_sha256": hasher.hash(anonymous_id)}
 
 
 async def _append(log: AuditLog, **fields: object) -> int:
@@ -93,9 +93,9 @@ async def _append(log: AuditLog, **fields: object) -> int:
 def _read_reason(context: Context) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == REASON:
-            if not isinstance(value, str) or not _ACCEPTED.fullmatch(value):
+            if not isinstance(value, str) or not is_reason(value):
                 raise InvalidRequest(
-                    [Violation(REASON, "metadata; the limit is 1 to 200 printable ASCII characters")],
+                    [Violation(REASON, f"metadata; the limit is {REASON_WORDS}")],
                     ErrorReason.METADATA_INVALID,
                 )
             return value

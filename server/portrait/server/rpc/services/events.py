@@ -1,17 +1,32 @@
-"""EventService: records the events of shoppers."""
+"""EventService: records and lists the events of shoppers."""
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import structlog
 
+from portrait.server.admission.charges import add_units
+from portrait.server.admission.request_units import history_units
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import AlreadyExists, FailedPrecondition
+from portrait.server.identities import list_ids
 from portrait.server.rpc.context import Context
 from portrait.server.rpc.contract.validation import find_violations
-from portrait.server.rpc.services.messages import error_to_message, event_from_message, violations_to_message
+from portrait.server.rpc.services.messages import (
+    EVENT_TYPES,
+    datetime_from_message,
+    error_to_message,
+    event_from_message,
+    event_to_message,
+    violations_to_message,
+)
+from portrait.server.rpc.services.page_tokens import EventPageToken, fingerprint
 from portrait.server.rpc.services.valid_events import read_valid_event
-from portrait.server.storage.store import Recorded, RecordedEvent, Store
+from portrait.server.storage.event_lists import END, EventPlace, read_latest_events
+from portrait.server.storage.histories import MAX_HISTORY_EVENTS, visible_until
+from portrait.server.storage.store import EventSelection, Recorded, RecordedEvent, Store
+from portrait.server.timestamps import to_microseconds
 from portrait.v1 import event_service_pb2, event_service_pb2_grpc
 from portrait.v1.event_service_pb2 import (
     RECORD_STATUS_ACCEPTED,
@@ -37,11 +52,13 @@ _REFUSALS = {
 """Errors of events whose shopper or age is why they are not stored."""
 _TOGETHER = 100
 """Events that are validated before the event loop serves other calls."""
+_PAGE = 100
+"""Events of a page if the request sets no `page_size`."""
 _CONFLICT = "this shopper has another event of the same id; an event that differs needs an id of its own"
 
 
 class EventService(event_service_pb2_grpc.EventServiceServicer):
-    """Stores events; each is accepted or rejected on its own.
+    """Stores events, each accepted or rejected on its own, and lists what is stored.
 
     Args:
         store: keeps the events.
@@ -83,3 +100,46 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
             accepted=response.accepted, duplicates=response.duplicates, rejected=response.rejected
         )
         return response
+
+    async def ListEvents(  # noqa: N802 - the contract's name
+        self, request: event_service_pb2.ListEventsRequest, context: Context
+    ) -> event_service_pb2.ListEventsResponse:
+        """Return a page of the events of a shopper under all linked ids, the newest first."""
+        size, question = request.page_size or _PAGE, _fingerprint(request)
+        place = EventPageToken.read(request.page_token, question).place if request.page_token else END
+        identities = await self._store.identities([request.shopper_id])
+        shopper_ids = list_ids(identities, request.shopper_id)
+        if request.HasField("before"):
+            place = min(place, EventPlace(to_microseconds(datetime_from_message(request.before)), b"", 0))
+        if request.types:  # the events of other types are looked through
+            counts = await self._store.count_events(shopper_ids, visible_until(None), MAX_HISTORY_EVENTS)
+            await add_units(history_units(sum(counts.values())))
+        # One more than the page tells whether there is another one.
+        found = await read_latest_events(self._store, shopper_ids, _read_selection(request), place, size + 1)
+        page, more = found[:size], len(found) > size
+        structlog.contextvars.bind_contextvars(events=len(page))
+        return event_service_pb2.ListEventsResponse(
+            events=[
+                event_service_pb2.ShopperEvent(shopper_id=each.shopper_id, event=event_to_message(each.event))
+                for _, each in page
+            ],
+            next_page_token=str(EventPageToken(page[-1][0], question)) if more else "",
+        )
+
+
+def _read_selection(request: event_service_pb2.ListEventsRequest) -> EventSelection:
+    selection = EventSelection()
+    if request.types:
+        selection = replace(selection, types=frozenset(EVENT_TYPES[kind] for kind in request.types))
+    if request.HasField("since"):
+        selection = replace(selection, since=to_microseconds(datetime_from_message(request.since)))
+    return selection
+
+
+def _fingerprint(request: event_service_pb2.ListEventsRequest) -> bytes:
+    """Hash what a request asks for, whatever page of it."""
+    question = event_service_pb2.ListEventsRequest()
+    question.CopyFrom(request)
+    question.ClearField("page_size")
+    question.ClearField("page_token")
+    return fingerprint(question)

@@ -28,7 +28,13 @@ from portrait.server.rpc.services.messages import (
     ranked_item_to_message,
     requested_as_of,
 )
-from portrait.server.rpc.services.shoppers import charge_searches, load_history, load_min_age, require_history
+from portrait.server.rpc.services.shoppers import (
+    charge_searches,
+    load_history,
+    load_min_age,
+    read_decisions,
+    require_history,
+)
 from portrait.server.storage.store import Store
 from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
 
@@ -51,9 +57,11 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         self, request: explanation_service_pb2.ExplainRecommendationRequest, context: Context
     ) -> explanation_service_pb2.ExplainRecommendationResponse:
         """Explain the score of an item."""
+        decisions = await read_decisions(self._store, request.shopper)
         history = await load_history(
             self._store,
             self._permissions,
+            decisions,
             request.shopper,
             requested_as_of(request),
             # Up to EXPLAINED_EVENTS events are left out; older ones take their places, so that the models read as many.
@@ -71,7 +79,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
                     history.as_of,
                     catalogue,
                     request.query,
-                    min_age=await load_min_age(self._store, self._permissions, request.shopper),
+                    min_age=await load_min_age(self._store, self._permissions, decisions),
                 ),
                 engine.get_item(catalogue, request.item_id),
                 deadline=current_deadline(),
@@ -91,7 +99,8 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
     ) -> explanation_service_pb2.ExplainProfileResponse:
         """Explain an interest, a trait or the embedding of a profile."""
         as_of = requested_as_of(request)
-        history = await require_history(self._store, self._permissions, request.shopper, as_of)
+        decisions = await read_decisions(self._store, request.shopper)
+        history = await require_history(self._store, self._permissions, decisions, request.shopper, as_of)
         with self._registry.routes as routes:
             engine = routes.engine_for(request.shopper.shopper_id)
             await add_units(count_histories(history.events))
@@ -106,7 +115,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
                 history.as_of,
                 ProfilePart(interest=tuple(request.interest.names), trait=request.trait),
                 deadline=current_deadline(),
-                min_age=await load_min_age(self._store, self._permissions, request.shopper),
+                min_age=await load_min_age(self._store, self._permissions, decisions),
             )
         structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
         return explanation_service_pb2.ExplainProfileResponse(

@@ -11,7 +11,7 @@ from portrait.features.histories.history_arrays import MAX_REMEMBERED_EVENTS
 from portrait.features.profiles.absence import Absence
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, shopper_key
-from portrait.server.consent.consents import Permissions, Purpose
+from portrait.server.consent.consents import Decisions, Permissions, Purpose
 from portrait.server.demographics import Demographics, select_demographics
 from portrait.server.engine import Engine
 from portrait.server.errors import InvalidRequest, PortraitError
@@ -28,6 +28,7 @@ from portrait.server.rpc.services.shoppers import (
     charge_searches,
     count_stored_events,
     load_min_age,
+    read_decisions,
     read_declaration,
     require_history,
 )
@@ -118,8 +119,9 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
                 key = shopper_key(shopper)
                 if key not in read:
                     path = f"label_examples[{place}].shoppers[{nth}]"
+                    decisions = await read_decisions(self._store, shopper)
                     history = await require_history(
-                        self._store, self._permissions, shopper, as_of, path, MAX_REMEMBERED_EVENTS
+                        self._store, self._permissions, decisions, shopper, as_of, path, MAX_REMEMBERED_EVENTS
                     )
                     await charge_searches(history.events)
                     read[key] = history.events, history.as_of
@@ -140,13 +142,14 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         charge: bool = True,
     ) -> profile_pb2.Profile:
         fields, shopper_id = select_fields(paths), shopper.shopper_id
-        if shopper_id and not await self._permissions.allows(shopper_id, Purpose.PERSONALISATION):
+        decisions = await read_decisions(self._store, shopper)
+        if shopper_id and not self._permissions.select_ids(decisions, Purpose.PERSONALISATION):
             moment = as_of or datetime.now(UTC)
-            declared = await self._declared(shopper_id, as_of, fields)
+            declared = await self._declared(decisions, as_of, fields)
             return profile_to_message(
                 build_denied_profile(engine.release.number, moment, fields, declared), shopper_id, fields
             )
-        history = await require_history(self._store, self._permissions, shopper, as_of, path, charge=charge)
+        history = await require_history(self._store, self._permissions, decisions, shopper, as_of, path, charge=charge)
         await charge_searches(history.events)
         profile = await compute_profile(
             engine,
@@ -156,21 +159,21 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             deadline=current_deadline(),
             labels=labels or LabelQueries(),
             allow_degraded=allow_degraded,
-            declared=await self._declared(shopper_id, as_of, fields),
-            min_age=await load_min_age(self._store, self._permissions, shopper),
+            declared=await self._declared(decisions, as_of, fields),
+            min_age=await load_min_age(self._store, self._permissions, decisions),
         )
         return profile_to_message(profile, shopper_id, fields)
 
     async def _declared(
-        self, shopper_id: str, as_of: datetime | None, fields: frozenset[str]
+        self, decisions: Decisions, as_of: datetime | None, fields: frozenset[str]
     ) -> Demographics | Absence:
         """Load the demographics that a shopper declared, or the reason why they are absent.
 
         Of linked ids, those of the first that declared some, in the order of the identity.
         """
-        if "demographics" not in fields or not shopper_id:
+        if "demographics" not in fields or not decisions.shopper_ids:
             return DEMOGRAPHICS_DENIED
-        shopper_ids = await self._permissions.list_allowing_ids(shopper_id, Purpose.DEMOGRAPHICS)
+        shopper_ids = self._permissions.select_ids(decisions, Purpose.DEMOGRAPHICS)
         if not shopper_ids:
             return DEMOGRAPHICS_DENIED
         return select_demographics(await read_declaration(self._store, shopper_ids), as_of)

@@ -19,7 +19,7 @@ from portrait.server.rpc.services.messages import (
     requested_as_of,
 )
 from portrait.server.rpc.services.shelf_messages import SHELF_KINDS, shelf_items_to_messages
-from portrait.server.rpc.services.shoppers import charge_searches, load_history, load_min_age
+from portrait.server.rpc.services.shoppers import charge_searches, load_history, load_min_age, read_decisions
 from portrait.server.rules.file import Placement
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.server.storage.store import Store
@@ -58,7 +58,8 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             as_of = requested_as_of(request)
             # To exclude seen items, the whole history is read, and not only the events that the models remember.
             limit = MAX_HISTORY_EVENTS if request.exclude_seen else MAX_REMEMBERED_EVENTS
-            history = await load_history(self._store, self._permissions, request.shopper, as_of, limit)
+            decisions = await read_decisions(self._store, request.shopper)
+            history = await load_history(self._store, self._permissions, decisions, request.shopper, as_of, limit)
             await charge_searches(history.events)
             ranked = await ranking.recommend(
                 routes.engine_for(request.shopper.shopper_id),
@@ -71,7 +72,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     filter=filter_from_message(request.filter),
                     exclude_seen=request.exclude_seen,
                     max_per_category=request.max_per_category,
-                    min_age=await load_min_age(self._store, self._permissions, request.shopper),
+                    min_age=await load_min_age(self._store, self._permissions, decisions),
                     rules=self._get_rules(),
                     allow_degraded=request.allow_degraded,
                 ),
@@ -91,7 +92,10 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
         """Order the candidates of the caller."""
         with self._registry.routes as routes:
             as_of = requested_as_of(request)
-            history = await load_history(self._store, self._permissions, request.shopper, as_of, MAX_REMEMBERED_EVENTS)
+            decisions = await read_decisions(self._store, request.shopper)
+            history = await load_history(
+                self._store, self._permissions, decisions, request.shopper, as_of, MAX_REMEMBERED_EVENTS
+            )
             await charge_searches(history.events)
             catalogue = catalogue_name(request.catalogue)
             ranked = await ranking.rank(
@@ -104,7 +108,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     candidates=await items_from_messages(
                         [candidate.item for candidate in request.candidates], catalogue
                     ),
-                    min_age=await load_min_age(self._store, self._permissions, request.shopper),
+                    min_age=await load_min_age(self._store, self._permissions, decisions),
                     allow_degraded=request.allow_degraded,
                 ),
                 deadline=current_deadline(),
@@ -126,7 +130,8 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             as_of = requested_as_of(request)
             reads_all = request.exclude_seen or kind is Placement.BUY_AGAIN
             limit = MAX_HISTORY_EVENTS if reads_all else MAX_REMEMBERED_EVENTS
-            history = await load_history(self._store, self._permissions, request.shopper, as_of, limit)
+            decisions = await read_decisions(self._store, request.shopper)
+            history = await load_history(self._store, self._permissions, decisions, request.shopper, as_of, limit)
             shelf = await fill_shelf(
                 routes.engine_for(request.shopper.shopper_id),
                 ShelfRequest(
@@ -139,7 +144,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     filter=filter_from_message(request.filter),
                     exclude_seen=request.exclude_seen,
                     rules=self._get_rules(),
-                    min_age=await load_min_age(self._store, self._permissions, request.shopper),
+                    min_age=await load_min_age(self._store, self._permissions, decisions),
                 ),
             )
         structlog.contextvars.bind_contextvars(

@@ -13,7 +13,7 @@ from portrait.features.generators import run_to_completion
 from portrait.features.profiles.keywords import MAX_KEYWORD_EVENTS
 from portrait.server.admission.charges import add_units
 from portrait.server.admission.request_units import history_units, search_units
-from portrait.server.consent.consents import Permissions, Purpose
+from portrait.server.consent.consents import Decisions, Permissions, Purpose
 from portrait.server.demographics import Demographics, find_first_age
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, NotFound
@@ -25,10 +25,18 @@ from portrait.server.storage.histories import MAX_HISTORY_EVENTS, History, read_
 from portrait.server.storage.store import Store
 from portrait.v1 import shopper_pb2
 
+_NOBODY = Decisions((), {})
+
+
+async def read_decisions(store: Store, shopper: shopper_pb2.ShopperRef) -> Decisions:
+    """Read all ids of a shopper and the decisions in force, once for a whole call; of an inline history nobody's."""
+    return await store.consents(shopper.shopper_id) if shopper.shopper_id else _NOBODY
+
 
 async def load_history(
     store: Store,
     permissions: Permissions,
+    decisions: Decisions,
     shopper: shopper_pb2.ShopperRef,
     as_of: datetime | None,
     limit: int = MAX_HISTORY_EVENTS,
@@ -40,6 +48,7 @@ async def load_history(
     Args:
         store: holds the histories of recorded shoppers.
         permissions: decides whether recorded events may be used. For an inline history the caller is responsible.
+        decisions: the shopper's, of `read_decisions`.
         shopper: a valid reference: an inline history, or the id of a shopper.
         as_of: the moment up to which events count. None means now, and then events of clocks that run ahead of this
             server's count too, so that an event counts as soon as it is recorded.
@@ -55,7 +64,7 @@ async def load_history(
         reading = _inline_events(shopper.history, visible_until(as_of))
         short = len(shopper.history.events) <= MAX_INLINE_EVENTS
         return History.up_to(run_to_completion(reading) if short else await run_in_steps(reading), as_of)
-    shopper_ids = await permissions.list_allowing_ids(shopper.shopper_id, Purpose.PERSONALISATION)
+    shopper_ids = permissions.select_ids(decisions, Purpose.PERSONALISATION)
     if not shopper_ids:
         return History.up_to((), as_of)
     if charge and (limit == MAX_HISTORY_EVENTS or len(shopper_ids) > 1):
@@ -64,12 +73,9 @@ async def load_history(
     return await read_history(store, shopper_ids, as_of, limit)
 
 
-async def load_min_age(store: Store, permissions: Permissions, shopper: shopper_pb2.ShopperRef) -> int:
+async def load_min_age(store: Store, permissions: Permissions, decisions: Decisions) -> int:
     """Load the age that a shopper is at least, by the declared band; 0 if none is declared, or may be used."""
-    if not shopper.shopper_id:
-        return 0
-    decisions = await store.consents(shopper.shopper_id)
-    if Purpose.DEMOGRAPHICS not in permissions.list_allowed(decisions):
+    if not decisions.shopper_ids or Purpose.DEMOGRAPHICS not in permissions.list_allowed(decisions):
         return 0
     declared = await read_declaration(store, decisions.shopper_ids)
     return 0 if declared is None else find_first_age(declared.age_band)
@@ -107,6 +113,7 @@ async def charge_searches(history: Sequence[Event]) -> None:
 async def require_history(
     store: Store,
     permissions: Permissions,
+    decisions: Decisions,
     shopper: shopper_pb2.ShopperRef,
     as_of: datetime | None,
     path: str = "shopper",
@@ -119,6 +126,7 @@ async def require_history(
     Args:
         store: see `load_history`.
         permissions: see `load_history`.
+        decisions: see `load_history`.
         shopper: see `load_history`.
         as_of: see `load_history`.
         path: the path of `shopper` in the request, for error messages.
@@ -130,9 +138,9 @@ async def require_history(
         FailedPrecondition: the named shopper does not allow personalisation, or no call may have so many units.
         Overloaded: the gate has no room for so many units now.
     """
-    history = await load_history(store, permissions, shopper, as_of, limit, charge=charge)
+    history = await load_history(store, permissions, decisions, shopper, as_of, limit, charge=charge)
     if not history.events and shopper.shopper_id:
-        if Purpose.PERSONALISATION not in permissions.list_allowed(await store.consents(shopper.shopper_id)):
+        if Purpose.PERSONALISATION not in permissions.list_allowed(decisions):
             raise FailedPrecondition(
                 "the shopper does not allow the purpose `personalisation`",
                 ErrorReason.CONSENT_MISSING,

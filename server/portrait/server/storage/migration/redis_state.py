@@ -8,6 +8,7 @@ from typing import Any
 
 from redis.exceptions import RedisClusterException, RedisError
 
+from portrait.features.logs.shopper_hashes import PLAIN, fingerprint_of
 from portrait.server.errors import PortraitError
 from portrait.server.identities import Identity
 from portrait.server.storage.migration.states import BATCH, ItemState, ShopperState, StateReader, TombstoneState
@@ -24,7 +25,7 @@ from portrait.server.storage.redis.rows import (
     split_change,
     to_json,
 )
-from portrait.server.storage.redis.schema import LINKED, UNLIMITED, read_head
+from portrait.server.storage.redis.schema import KEYED, LINKED, UNLIMITED, read_head
 from portrait.server.storage.redis.walk import walk_shoppers
 from portrait.server.storage.rows import link_row
 from portrait.server.storage.store import StoreError
@@ -86,7 +87,7 @@ class RedisState:
             asked += [("ZRANGE", each.history, 0, -1), ("HGETALL", each.events)]
             asked += [("HGETALL", each.known), ("LRANGE", each.consents, 0, -1)]
         answers = await self._redis.read(asked)
-        identities = await Links(self._redis).identities(shopper_ids)
+        identities = await Links(self._redis, PLAIN).identities(shopper_ids)
         self.has_links = self.has_links or bool(identities)
         read = [
             _shopper(each, identities.get(each, Identity(each)), *answers[4 * at : 4 * at + 4])
@@ -210,6 +211,7 @@ class RedisTarget:
     def __init__(self, connection: RedisConnection) -> None:
         self._redis = connection
         self._reader = RedisState(connection, "")
+        self._is_keyed = False
 
     async def missing(self, shopper_ids: Sequence[str]) -> list[str]:
         """Those of some shoppers who are not written yet."""
@@ -226,9 +228,12 @@ class RedisTarget:
 
     async def write_tombstones(self, tombstones: Sequence[TombstoneState]) -> None:
         """Write some tombstones."""
-        commands = [
+        commands: list[tuple[str, ...]] = [
             ("HSET", bucket_of_hash(hashed).tombstones, hashed, f"{number}:{at}") for number, hashed, at in tombstones
         ]
+        if used := {each for _, hashed, _ in tombstones if (each := fingerprint_of(hashed))}:
+            self._is_keyed = True
+            commands.append(("SADD", keys.TOMBSTONE_KEYS, *sorted(used)))
         await self._redis.write_all(commands)
 
     async def write_items(self, items: Sequence[ItemState]) -> None:
@@ -249,7 +254,10 @@ class RedisTarget:
     async def publish(self) -> None:
         """Make it a state with an identity of its own."""
         await self._redis.write_all([("DEL", bucket.migrated) for bucket in ALL_BUCKETS])
-        values = (LINKED if self._reader.has_links else UNLIMITED, secrets.token_hex(16))
+        if self._reader.has_links:
+            await self._redis.write(("HSET", keys.STATE, "linked", 1))
+        linked = LINKED if self._reader.has_links else UNLIMITED
+        values = (KEYED if self._is_keyed else linked, secrets.token_hex(16))
         await self._redis.evaluate([Evaluation(scripts.END_MIGRATION, (keys.STATE,), values)])
 
     async def discard(self) -> None:

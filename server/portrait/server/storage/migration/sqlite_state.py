@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from portrait.features.logs.shopper_hashes import fingerprint_of
 from portrait.server.storage.database_files import move_into_place, remove_database, require_unused
 from portrait.server.storage.failures import describe_error, require_sound
 from portrait.server.storage.migration.states import BATCH, ItemState, ShopperState, StateReader, TombstoneState
@@ -15,6 +16,7 @@ from portrait.server.storage.redis.rows import digest_event
 from portrait.server.storage.rows import CONSENT_COLUMNS, EVENT_COLUMNS
 from portrait.server.storage.schema import connect, prepare
 from portrait.server.storage.store import StoreError
+from portrait.server.storage.tombstone_keys import note_tombstone_keys
 
 _SECONDS = 5.0
 _SUFFIX = ".partial"
@@ -246,6 +248,8 @@ class SqliteTarget:
         """Write some tombstones."""
         with transaction(self._connection):
             self._connection.executemany(_WRITE_TOMBSTONE, tombstones)
+            used = {each for _, hashed, _ in tombstones if (each := fingerprint_of(hashed))}
+            note_tombstone_keys(self._connection, used)
 
     async def write_items(self, items: Sequence[ItemState]) -> None:
         """Write the last changes of some items."""

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 
-from portrait.server.storage.tombstones import shopper_sha256
+from portrait.features.logs.shopper_hashes import bucket_digits_of, sha256_of
 
 BUCKETS = 256
 """Groups of shoppers. More spread the load over more slots; each is asked when all shoppers are listed."""
 META = "portrait:{meta}"
 STATE = f"{META}:state"
-"""Hash: `schema`, `identity`; while a migration fills the state only `migrating`, the identity of its source."""
+"""Hash: `schema`, `identity`, and `limited` and `linked` where events may expire and ids are linked. While a migration
+fills the state, it has `migrating`, the identity of its source, in place of the first two."""
 DELETIONS = f"{META}:deletions"
 """Number of the last deletion of all."""
+TOMBSTONE_KEYS = f"{META}:tombstone-keys"
+"""Set: fingerprints of the keys by which tombstones were hashed."""
 SWEEPS = f"{META}:sweeps"
 """Sorted set: numbers of buckets, by the time when expired events were last looked for."""
 TRAFFIC = f"{META}:traffic"
@@ -56,7 +59,7 @@ class Bucket:
 
     @property
     def tombstones(self) -> str:
-        """Hash: SHA-256 of a forgotten shopper's id, to number and time of the deletion."""
+        """Hash: hash of a forgotten shopper's id, keyed or plain, to number and time of the deletion."""
         return f"{self.prefix}:tombstones"
 
     @property
@@ -70,7 +73,7 @@ ALL_BUCKETS = tuple(Bucket(number) for number in range(BUCKETS))
 
 def bucket_of_hash(shopper_hash: str) -> Bucket:
     """Find the bucket of a shopper by the hash of the id: a tombstone has nothing else."""
-    return ALL_BUCKETS[int(shopper_hash[:2], 16)]
+    return ALL_BUCKETS[int(bucket_digits_of(shopper_hash), 16)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class ShopperKeys:
     @classmethod
     def of(cls, shopper_id: str) -> "ShopperKeys":
         """Find the keys of a shopper."""
-        return cls(bucket_of_hash(shopper_sha256(shopper_id)), shopper_id)
+        return cls(bucket_of_hash(sha256_of(shopper_id)), shopper_id)
 
     @property
     def history(self) -> str:

@@ -1,6 +1,6 @@
 """The scripts that change links: each on the keys of one of the two ids, or of the lock of a login."""
 
-from portrait.server.storage.redis.scripts import NEXT_NUMBER, ON_FULL_MEMORY, Script
+from portrait.server.storage.redis.scripts import FORGOTTEN_AT, NEXT_NUMBER, ON_FULL_MEMORY, Script
 
 _LOCK = (
     ON_FULL_MEMORY
@@ -23,10 +23,10 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 
 _IDENTITY_CHANGES = (
     NEXT_NUMBER
+    + FORGOTTEN_AT
     + """
-local function is_forgotten(tombstones, hash, time)
-    local tombstone = redis.call('HGET', tombstones, hash)
-    return tombstone and tonumber(time) <= tonumber(string.match(tombstone, ':(%d+)$'))
+local function is_forgotten(tombstones, hashes, time)
+    return tonumber(time) <= (forgotten_at(tombstones, hashes) or -1)
 end
 local function note_change(known, arrivals, counter, shopper)
     local number = string.format('%.0f', next_number(counter))
@@ -49,7 +49,7 @@ note_change(known, arrivals, counter, ARGV[1])
 return 'LINKED'
 """
 )
-"""At the login. ARGV: shopper id, its SHA-256, the time of the link, JSON of all anonymous ids, and what is left of a
+"""At the login. ARGV: shopper id, its hashes, the time of the link, JSON of all anonymous ids, and what is left of a
 link of its own that was cut short, empty for nothing. Returns the outcome."""
 
 _REMOVE_LINK = (
@@ -79,7 +79,7 @@ note_change(known, arrivals, counter, ARGV[1])
 return 'LINKED'
 """
 )
-"""At the anonymous id. ARGV: shopper id, its SHA-256, the time of the link, the JSON of the link of before, empty for
+"""At the anonymous id. ARGV: shopper id, its hashes, the time of the link, the JSON of the link of before, empty for
 none, and that of the new one. Returns the outcome."""
 
 _CLEAR_LOGIN = (

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from portrait.features.logs.shopper_hashes import ShopperHasher
 from portrait.server.consent.consents import Decisions, Purpose
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
@@ -25,7 +26,6 @@ from portrait.server.storage.redis.rows import parse_tombstone, to_json
 from portrait.server.storage.redis.schema import LINKED, raise_schema
 from portrait.server.storage.redis.scripts import Script
 from portrait.server.storage.rows import link_of, link_row
-from portrait.server.storage.tombstones import shopper_sha256
 from portrait.server.timestamps import to_microseconds
 
 _SIDES = ("login", "links")
@@ -44,10 +44,11 @@ class Links:
 
     Args:
         connection: of Redis.
+        hasher: hashes the ids of forgotten shoppers.
     """
 
-    def __init__(self, connection: RedisConnection) -> None:
-        self._redis = connection
+    def __init__(self, connection: RedisConnection, hasher: ShopperHasher) -> None:
+        self._redis, self._hasher = connection, hasher
         self._is_marked = False
 
     async def read_known(self, shopper_ids: Sequence[str], *fields: str) -> Known:
@@ -82,8 +83,8 @@ class Links:
 
     async def has_links(self) -> bool:
         """Tell whether there has ever been a link: one look spares one at each of many shoppers."""
-        [schema] = await self._redis.read([("HGET", keys.STATE, "schema")])
-        return schema is None or int(schema) >= LINKED  # without a schema, a migration fills the state
+        [(schema, linked)] = await self._redis.read([("HMGET", keys.STATE, "schema", "linked")])
+        return schema is None or int(schema) == LINKED or linked is not None  # without a schema, a migration fills it
 
     async def consents(self, shopper_id: str) -> Decisions:
         """All ids of a shopper, and the strictest decision on each purpose."""
@@ -145,7 +146,7 @@ class Links:
             await asyncio.shield(self._evaluate(scripts.UNLOCK, (key,), (token,)))
 
     async def _is_forgotten(self, shopper_ids: Sequence[str], at: int) -> bool:
-        hashes = map(shopper_sha256, shopper_ids)
+        hashes = [hashed for each in shopper_ids for hashed in self._hasher.list_hashes(each)]
         tombstones = await self._redis.read([("HGET", bucket_of_hash(each).tombstones, each) for each in hashes])
         return any(each and at <= parse_tombstone(each)[1] for each in tombstones)
 
@@ -153,13 +154,14 @@ class Links:
         self, login_id: str, links: Sequence[str], at: int, before: Sequence[bytes | None]
     ) -> LinkOutcome:
         used = _keys(login_id, "known", "shoppers", "arrivals", "counter", "tombstones")
-        values = (login_id, shopper_sha256(login_id), at, to_json(links), before[0] or "")
+        values = (login_id, ",".join(self._hasher.list_hashes(login_id)), at, to_json(links), before[0] or "")
         return LinkOutcome[(await self._evaluate(scripts.ADD_LINK, used, values)).decode()]
 
     async def _set_login(self, login_id: str, link: Link, before: Sequence[bytes | None]) -> LinkOutcome:
         anonymous_id, *row = link_row(link)
         used = _keys(anonymous_id, "known", "arrivals", "counter", "tombstones")
-        values = (anonymous_id, shopper_sha256(anonymous_id), row[0], before[0] or "", to_json((login_id, *row)))
+        hashes = ",".join(self._hasher.list_hashes(anonymous_id))
+        values = (anonymous_id, hashes, row[0], before[0] or "", to_json((login_id, *row)))
         return LinkOutcome[(await self._evaluate(scripts.SET_LOGIN, used, values)).decode()]
 
     async def _remove_link(self, login_id: str, left: Sequence[str]) -> None:

@@ -3,17 +3,21 @@
 import secrets
 from typing import NamedTuple
 
+from portrait.features.logs.shopper_hashes import ShopperHasher
 from portrait.server.storage.redis import keys, scripts
 from portrait.server.storage.redis.connection import Evaluation, RedisConnection
 from portrait.server.storage.store import StoreError
+from portrait.server.storage.tombstones import UnknownKeys, require_keys
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 UNLIMITED = 2
 """Version of a state in which no event has ever expired: keys have no time to live, which writers of 3 prolong."""
 LIMITED = 3
 """Version of a state in which events may have expired."""
 LINKED = 4
 """Version of a state in which ids may be linked; `limited` says whether events may have expired."""
+KEYED = 5
+"""Version of a state with tombstones by keys; `linked` says whether ids may be linked."""
 
 
 class StateHead(NamedTuple):
@@ -51,15 +55,16 @@ async def read_head(connection: RedisConnection) -> StateHead | None:
     return StateHead(version, identity.decode(), version == LIMITED or limited is not None)
 
 
-async def begin_state(connection: RedisConnection, *, limited: bool) -> StateHead:
+async def begin_state(connection: RedisConnection, hasher: ShopperHasher, *, limited: bool) -> StateHead:
     """Read the head of a state, or begin one.
 
     Args:
         connection: of Redis.
+        hasher: must have the keys of all tombstones.
         limited: whether events may expire in it from now on.
 
     Raises:
-        StoreError, PortraitError: as `read_head`.
+        StoreError, PortraitError: as `read_head`; StoreError also if the hasher lacks a key of a tombstone.
     """
     head = await read_head(connection)
     if head is None:
@@ -70,7 +75,22 @@ async def begin_state(connection: RedisConnection, *, limited: bool) -> StateHea
     if limited and not head.is_limited:
         await raise_schema(connection, LIMITED, limited=True)
         head = head._replace(is_limited=True)
+    [known] = await connection.read([("SMEMBERS", keys.TOMBSTONE_KEYS)])
+    try:
+        require_keys([each.decode() for each in known], hasher, "the state in Redis")
+    except UnknownKeys as error:
+        raise StoreError(str(error)) from error
     return head
+
+
+async def note_key(connection: RedisConnection, fingerprint: str) -> None:
+    """Note a key before a tombstone is made by it: from now on, nobody opens the state without the key.
+
+    Raises:
+        PortraitError: Redis does not answer.
+    """
+    used = (keys.STATE, keys.TOMBSTONE_KEYS)
+    await connection.evaluate([Evaluation(scripts.NOTE_KEY, used, (KEYED, 0, fingerprint))])
 
 
 async def raise_schema(connection: RedisConnection, version: int, *, limited: bool = False) -> None:

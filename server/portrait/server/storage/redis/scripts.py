@@ -14,25 +14,37 @@ local function next_number(key)
 end
 """
 """Numbers of a bucket: microseconds since 1970 by the clock of its server, but each higher than the one before."""
+FORGOTTEN_AT = """
+local function forgotten_at(tombstones, hashes)
+    local latest = nil
+    for hash in string.gmatch(hashes, '[^,]+') do
+        local tombstone = redis.call('HGET', tombstones, hash)
+        local at = tombstone and tonumber(string.match(tombstone, ':(%d+)$'))
+        if at and (not latest or at > latest) then latest = at end
+    end
+    return latest
+end
+"""
+"""The moment of the tombstones that any of some hashes has; commas stand between the hashes."""
 _TOUCH = "local function touch(key) redis.call('INCRBY', key, 0) end"
 """A write that changes nothing. WAIT waits for the writes of its connection alone: where a call is repeated, and all is
 done already, it would not wait for what the first one wrote."""
 
 _RECORD = (
     NEXT_NUMBER
+    + FORGOTTEN_AT
     + _TOUCH
     + """
 local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
 local fresh = redis.call('EXISTS', history) == 0
-local tombstone = redis.call('HGET', tombstones, ARGV[2])
-local forgotten_at = tombstone and tonumber(string.match(tombstone, ':(%d+)$')) or -1
+local refused_until = forgotten_at(tombstones, ARGV[2]) or -1
 local outcomes, arrival = {}, nil
 for place = 4, #ARGV, 4 do
     local id, time, digest, event = unpack(ARGV, place, place + 3)
     local stored = redis.call('HGET', events, id)
     if stored then
         outcomes[#outcomes + 1] = stored == digest and 'KNOWN' or 'CONFLICT'
-    elseif tonumber(time) <= forgotten_at then
+    elseif tonumber(time) <= refused_until then
         outcomes[#outcomes + 1] = 'FORGOTTEN'
     else
         arrival = next_number(counter)
@@ -60,7 +72,7 @@ end
 return outcomes
 """
 )
-"""ARGV: shopper id, its SHA-256, the milliseconds until the last of the events expires, empty for never, then for each
+"""ARGV: shopper id, its hashes, the milliseconds until the last of the events expires, empty for never, then for each
 event its id, time, digest and JSON. Returns the outcome of each."""
 
 ON_FULL_MEMORY = "#!lua flags=allow-oom"
@@ -68,22 +80,27 @@ ON_FULL_MEMORY = "#!lua flags=allow-oom"
 
 _FORGET = (
     ON_FULL_MEMORY
+    + FORGOTTEN_AT
     + """
 local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
 local at = tonumber(ARGV[3])
 local last = redis.call('ZREVRANGE', history, 0, 0, 'WITHSCORES')
 if last[2] then at = math.max(at, tonumber(last[2])) end
-local before = redis.call('HGET', tombstones, ARGV[2])
-if before then at = math.max(at, tonumber(string.match(before, ':(%d+)$'))) end
+at = math.max(at, forgotten_at(tombstones, ARGV[2]) or at)
 local removed = redis.call('ZCARD', history)
 redis.call('DEL', history, events, known, consents)
 redis.call('ZREM', shoppers, ARGV[1])
 redis.call('ZREM', arrivals, ARGV[1])
-redis.call('HSET', tombstones, ARGV[2], ARGV[4] .. ':' .. string.format('%.0f', at))
+local current = string.match(ARGV[2], '^[^,]+')
+for hash in string.gmatch(ARGV[2], '[^,]+') do
+    if hash ~= current then redis.call('HDEL', tombstones, hash) end
+end
+redis.call('HSET', tombstones, current, ARGV[4] .. ':' .. string.format('%.0f', at))
 return {removed, string.format('%.0f', at)}
 """
 )
-"""ARGV: shopper id, its SHA-256, the moment, the deletion's number. Returns the removed events and the moment."""
+"""ARGV: shopper id, its hashes, that of now first, the moment, the deletion's number. Returns how many events went,
+and the moment."""
 
 _COUNT_DELETION = ON_FULL_MEMORY + "\nreturn redis.call('INCR', KEYS[1])"
 
@@ -96,7 +113,7 @@ if found == ARGV[2] .. ':' .. ARGV[4] then
 end
 """
 )
-"""ARGV: SHA-256, the number until now and from now on, the moment. Changes nothing if it is another deletion."""
+"""ARGV: the hash, the number until now and from now on, the moment. Changes nothing if it is another deletion."""
 
 _RECORD_CONSENTS = (
     NEXT_NUMBER
@@ -229,9 +246,13 @@ last of all expires, Redis keeps them: the next sweeps delete them.
 _RAISE_SCHEMA = """
 local schema = tonumber(redis.call('HGET', KEYS[1], 'schema'))
 if schema == 3 or ARGV[2] == '1' then redis.call('HSET', KEYS[1], 'limited', '1') end
+if schema == 4 or ARGV[1] == '4' then redis.call('HSET', KEYS[1], 'linked', '1') end
 if tonumber(ARGV[1]) > schema then redis.call('HSET', KEYS[1], 'schema', ARGV[1]) end
 """
 """ARGV: the least schema from now on, 1 if events may expire."""
+
+_NOTE_KEY = ON_FULL_MEMORY + _RAISE_SCHEMA + "redis.call('SADD', KEYS[2], ARGV[3])"
+"""Runs before the first tombstone by a key. ARGV: the least schema from now on, 0, the fingerprint of the key."""
 
 _BEGIN_MIGRATION = """
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HSET', KEYS[1], 'migrating', ARGV[1]) end
@@ -348,7 +369,7 @@ class Script:
 
 RECORD, FORGET, NUMBER_DELETION = Script(_RECORD), Script(_FORGET), Script(_NUMBER_DELETION)
 COUNT_DELETION, READ_COUNTER = Script(_COUNT_DELETION), Script(_READ_COUNTER)
-RAISE_SCHEMA = Script(_RAISE_SCHEMA)
+RAISE_SCHEMA, NOTE_KEY = Script(_RAISE_SCHEMA), Script(_NOTE_KEY)
 BEGIN_MIGRATION, END_MIGRATION = Script(_BEGIN_MIGRATION), Script(_END_MIGRATION)
 LOAD_EVENTS, LOAD_SHOPPER, LOAD_ITEMS = Script(_LOAD_EVENTS), Script(_LOAD_SHOPPER), Script(_LOAD_ITEMS)
 CLAIM_SWEEPS, EXPIRE = Script(_CLAIM_SWEEPS), Script(_EXPIRE)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from portrait.features.events import Event
+from portrait.features.logs.shopper_hashes import PLAIN, ShopperHasher
 from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.identities import Identity, Link, LinkOutcome
@@ -27,12 +28,20 @@ from portrait.server.storage.redis.rows import (
     parse_tombstone,
     to_json,
 )
-from portrait.server.storage.redis.schema import begin_state
+from portrait.server.storage.redis.schema import begin_state, note_key
 from portrait.server.storage.redis.sweep import sweep_due_buckets
 from portrait.server.storage.retention import KEEP_ALL, Retention, record_kept
 from portrait.server.storage.rows import EVENT_ID, TIME, consent_of, consent_row, event_row, item_json
-from portrait.server.storage.store import EventPosition, Forgotten, ItemChange, Recorded, RecordedEvent, StoreError
-from portrait.server.storage.tombstones import Tombstone, shopper_sha256
+from portrait.server.storage.store import (
+    EventPosition,
+    EventSelection,
+    Forgotten,
+    ItemChange,
+    Recorded,
+    RecordedEvent,
+    StoreError,
+)
+from portrait.server.storage.tombstones import Tombstone
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
 _SCAN_ROWS = 1_000
@@ -51,15 +60,23 @@ class RedisStore:
         connection: from `connect`.
         identity: of the state.
         retention: how long events are kept.
+        hasher: hashes the ids of forgotten shoppers.
         is_limited: whether events expire, or have expired under an earlier retention.
     """
 
     def __init__(
-        self, connection: RedisConnection, identity: str, retention: Retention = KEEP_ALL, *, is_limited: bool = False
+        self,
+        connection: RedisConnection,
+        identity: str,
+        retention: Retention = KEEP_ALL,
+        hasher: ShopperHasher = PLAIN,
+        *,
+        is_limited: bool = False,
     ) -> None:
-        self._redis, self._identity = connection, identity
+        self._redis, self._identity, self._hasher = connection, identity, hasher
         self._retention, self._is_limited = retention, is_limited
-        self._events, self._links = EventReads(connection, retention), Links(connection)
+        self._events, self._links = EventReads(connection, retention), Links(connection, hasher)
+        self._is_key_noted = False
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
 
@@ -87,7 +104,8 @@ class RedisStore:
             places.setdefault(recorded.shopper_id, []).append(place)
         evaluations = []
         for shopper_id, of_shopper in places.items():
-            values: list[Any] = [shopper_id, shopper_sha256(shopper_id), self._remaining(events, of_shopper)]
+            hashes = ",".join(self._hasher.list_hashes(shopper_id))
+            values: list[Any] = [shopper_id, hashes, self._remaining(events, of_shopper)]
             for place in of_shopper:
                 row = event_row(events[place])
                 digest, text = digest_event(row[1:])
@@ -118,6 +136,9 @@ class RedisStore:
 
         The named id goes last, and the login last of the others: until then, a call for it finds all that are left.
         """
+        if self._hasher.current is not None and not self._is_key_noted:
+            await note_key(self._redis, self._hasher.current)
+            self._is_key_noted = True
         while True:
             login_id = find_identity(await self._links.read_known([shopper_id]), shopper_id).login_id
             async with self._links.locked(login_id):
@@ -129,12 +150,12 @@ class RedisStore:
                 return Forgotten(sum(each.events for each in forgotten), forgotten[-1].at)
 
     async def _forget_id(self, shopper_id: str, now: datetime) -> Forgotten:
-        hashed, tombstones = shopper_sha256(shopper_id), ShopperKeys.of(shopper_id).bucket.tombstones
-        values = (shopper_id, hashed, to_microseconds(now), UNNUMBERED)
+        hashes, tombstones = self._hasher.list_hashes(shopper_id), ShopperKeys.of(shopper_id).bucket.tombstones
+        values = (shopper_id, ",".join(hashes), to_microseconds(now), UNNUMBERED)
         removed, at = await self._evaluate(scripts.FORGET, _shopper_and_bucket(shopper_id), values)
         # Numbered last: whoever reads the number of the last deletion sees what that deletion left.
         number = await self._evaluate(scripts.COUNT_DELETION, (keys.DELETIONS,), ())
-        await self._evaluate(scripts.NUMBER_DELETION, (tombstones,), (hashed, UNNUMBERED, number, at))
+        await self._evaluate(scripts.NUMBER_DELETION, (tombstones,), (hashes[0], UNNUMBERED, number, at))
         return Forgotten(removed, from_microseconds(int(at)))
 
     async def last_forgotten(self) -> int:
@@ -146,12 +167,14 @@ class RedisStore:
         """Those of any number of shoppers who were forgotten after a time."""
         found: set[str] = set()
         for part in split_ids(shopper_ids):
-            asked = [("HGET", ShopperKeys.of(each).bucket.tombstones, shopper_sha256(each)) for each in part]
+            asked = [
+                ("HMGET", ShopperKeys.of(each).bucket.tombstones, *self._hasher.list_hashes(each)) for each in part
+            ]
             answers = await self._redis.read(asked)
             found |= {
                 each
                 for each, answer in zip(part, answers, strict=True)
-                if answer and parse_tombstone(answer)[0] > after
+                if any(stored and parse_tombstone(stored)[0] > after for stored in answer)
             }
         return found
 
@@ -173,6 +196,12 @@ class RedisStore:
     ) -> list[tuple[EventPosition, Event]]:
         """The next events of a shopper, oldest first."""
         return await self._events.list_events(shopper_id, after, limit)
+
+    async def latest_events(
+        self, shopper_id: str, selection: EventSelection, before: EventPosition, limit: int
+    ) -> list[tuple[EventPosition, Event]]:
+        """The last events of a selection before a position, newest first."""
+        return await self._events.latest_events(shopper_id, selection, before, limit)
 
     async def count_events(self, shopper_ids: Sequence[str], as_of: datetime, limit: int) -> dict[str, int]:
         """Count the events that `history` would return for each shopper."""
@@ -331,27 +360,30 @@ class RedisStore:
         return (await self._redis.evaluate([Evaluation(script, used, values)]))[0]
 
 
-async def open_redis_store(url: str, replicas: int = 0, retention: Retention = KEEP_ALL) -> RedisStore:
+async def open_redis_store(
+    url: str, replicas: int = 0, retention: Retention = KEEP_ALL, hasher: ShopperHasher = PLAIN
+) -> RedisStore:
     """Open the store of a Redis server or cluster, or begin it.
 
     Args:
         url: redis://HOST:PORT, rediss:// for TLS, or unix://PATH; of a cluster that of any node.
         replicas: replicas of Redis that must have a write before it is acknowledged.
         retention: how long events are kept.
+        hasher: hashes the ids of forgotten shoppers.
 
     Raises:
-        StoreError: it can't be used: nobody answers there, another version of Portrait wrote it, or a migration is
-            filling it.
+        StoreError: it can't be used: nobody answers there, another version of Portrait wrote it, a migration is filling
+            it, or the hasher lacks a key by which it knows forgotten shoppers.
     """
     connection = await connect(url, replicas)
     try:
-        head = await begin_state(connection, limited=not retention.keeps_all)
+        head = await begin_state(connection, hasher, limited=not retention.keeps_all)
     except Exception as error:
         await connection.close()
         if isinstance(error, StoreError):
             raise
         raise StoreError(f"the state in Redis can't be opened: {error}") from error
-    return RedisStore(connection, head.identity, retention, is_limited=head.is_limited)
+    return RedisStore(connection, head.identity, retention, hasher, is_limited=head.is_limited)
 
 
 def _shopper_and_bucket(shopper_id: str) -> tuple[str, ...]:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, TypeVar
 import duckdb
 
 from portrait.features.files.path_names import utf8_path
+from portrait.features.logs.pseudonym_keys import PseudonymKey
 from portrait.training.dataset.readers import list_shards, parquet_relation
 from portrait.training.errors import DataError, TrainingError
 from portrait.training.prepare import currencies
 from portrait.training.prepare.cleanup import CleanupLimits, create_views
 from portrait.training.prepare.engine import copy_to_parquet, fetch_one
 from portrait.training.prepare.parts import Part
-from portrait.training.prepare.pseudonyms import PseudonymKey
 from portrait.training.prepare.sources import events
 from portrait.training.prepare.spark.session import open_session
 from portrait.training.prepare.spark.tasks import Scratch, clean_shard, read_part

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import duckdb
 
+from portrait.features.logs.pseudonym_keys import PseudonymKey
 from portrait.training.dataset.readers import parquet_relation
 from portrait.training.errors import TrainingError
 from portrait.training.prepare import currencies
 from portrait.training.prepare.cleanup import SORTED_EVENTS_SQL, CleanupLimits, clean_events
 from portrait.training.prepare.engine import copy_to_parquet, open_engine
 from portrait.training.prepare.parts import Part
-from portrait.training.prepare.pseudonyms import PseudonymKey, register_pseudonyms, replace_ids_sql
+from portrait.training.prepare.pseudonyms import register_pseudonyms, replace_ids_sql
 from portrait.training.prepare.sources import events
 
 

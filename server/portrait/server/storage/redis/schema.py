@@ -7,13 +7,15 @@ from portrait.server.storage.redis import keys, scripts
 from portrait.server.storage.redis.connection import Evaluation, RedisConnection
 from portrait.server.storage.store import StoreError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 UNLIMITED = 2
 """Version of a state in which no event has ever expired: keys have no time to live, which writers of 3 prolong."""
 LIMITED = 3
 """Version of a state in which events may have expired."""
 LINKED = 4
 """Version of a state in which ids may be linked; `limited` says whether events may have expired."""
+REVIEWED = 5
+"""Version of a state in which there may be reviews as well."""
 
 
 class StateHead(NamedTuple):

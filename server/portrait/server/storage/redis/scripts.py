@@ -14,13 +14,13 @@ local function next_number(key)
 end
 """
 """Numbers of a bucket: microseconds since 1970 by the clock of its server, but each higher than the one before."""
-_TOUCH = "local function touch(key) redis.call('INCRBY', key, 0) end"
+TOUCH = "local function touch(key) redis.call('INCRBY', key, 0) end"
 """A write that changes nothing. WAIT waits for the writes of its connection alone: where a call is repeated, and all is
 done already, it would not wait for what the first one wrote."""
 
 _RECORD = (
     NEXT_NUMBER
-    + _TOUCH
+    + TOUCH
     + """
 local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
 local fresh = redis.call('EXISTS', history) == 0
@@ -69,15 +69,16 @@ ON_FULL_MEMORY = "#!lua flags=allow-oom"
 _FORGET = (
     ON_FULL_MEMORY
     + """
-local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
+local history, events, known, consents, shoppers, arrivals, counter, tombstones, reviews, reviewed = unpack(KEYS)
 local at = tonumber(ARGV[3])
 local last = redis.call('ZREVRANGE', history, 0, 0, 'WITHSCORES')
 if last[2] then at = math.max(at, tonumber(last[2])) end
 local before = redis.call('HGET', tombstones, ARGV[2])
 if before then at = math.max(at, tonumber(string.match(before, ':(%d+)$'))) end
 local removed = redis.call('ZCARD', history)
-redis.call('DEL', history, events, known, consents)
+redis.call('DEL', history, events, known, consents, reviews)
 redis.call('ZREM', shoppers, ARGV[1])
+redis.call('ZREM', reviewed, ARGV[1])
 redis.call('ZREM', arrivals, ARGV[1])
 redis.call('HSET', tombstones, ARGV[2], ARGV[4] .. ':' .. string.format('%.0f', at))
 return {removed, string.format('%.0f', at)}
@@ -100,7 +101,7 @@ end
 
 _RECORD_CONSENTS = (
     NEXT_NUMBER
-    + _TOUCH
+    + TOUCH
     + """
 local known, consents, counter = unpack(KEYS)
 if redis.call('HGET', known, 'token') == ARGV[1] then

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import structlog
+from google.protobuf.json_format import MessageToDict
 
 from portrait.server.audit.log import AuditError, AuditLog
 from portrait.server.error_reasons import ErrorReason
@@ -13,6 +14,7 @@ from portrait.server.errors import InvalidRequest, PortraitError, Unavailable, V
 from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response
 from portrait.server.rpc.interceptors.identity import verified_caller
 from portrait.server.storage.tombstones import shopper_sha256
+from portrait.v1 import review_pb2, review_service_pb2
 
 REASON = "x-reason"
 """Metadata with which a caller says why it makes the call."""
@@ -24,8 +26,11 @@ AUDITED_METHODS = frozenset(
         "portrait.v1.ConsentService/ForgetShopper",
         "portrait.v1.IdentityService/LinkShoppers",
         "portrait.v1.IdentityService/UnlinkShoppers",
+        "portrait.v1.ReviewService/SetReview",
+        "portrait.v1.ReviewService/RemoveReview",
     }
 )
+_ACTION_PREFIX = "REVIEW_ACTION_"
 _ACCEPTED = re.compile(r"[ -~]{1,200}")
 _RETRY_SECONDS = 5.0
 
@@ -51,8 +56,7 @@ def audit_calls(log: AuditLog) -> Interceptor:
                 log,
                 caller=known.get("caller") or verified_caller(context),
                 method=method.name,
-                shopper_sha256=shopper_sha256(request.shopper_id),
-                **_hash_anonymous_id(request),
+                **_describe_subject(request),
                 reason=_read_reason(context),
                 request_id=known.get("request_id", ""),
             )
@@ -77,9 +81,28 @@ def audit_calls(log: AuditLog) -> Interceptor:
     return intercept
 
 
-def _hash_anonymous_id(request: Any) -> dict[str, str]:
+def _describe_subject(request: Any) -> dict[str, object]:
+    """Describe whom and what a call is about, without anything that tells who a shopper is."""
+    if isinstance(request, review_service_pb2.SetReviewRequest | review_service_pb2.RemoveReviewRequest):
+        return _describe_review(request)
     anonymous_id: str | None = getattr(request, "anonymous_id", None)
-    return {} if anonymous_id is None else {"anonymous_sha256": shopper_sha256(anonymous_id)}
+    other = {} if anonymous_id is None else {"anonymous_sha256": shopper_sha256(anonymous_id)}
+    return {"shopper_sha256": shopper_sha256(request.shopper_id), **other}
+
+
+def _describe_review(
+    request: review_service_pb2.SetReviewRequest | review_service_pb2.RemoveReviewRequest,
+) -> dict[str, object]:
+    """Describe a review: of one for a single shopper only the kind of its subject, as an interest is theirs."""
+    is_set = isinstance(request, review_service_pb2.SetReviewRequest)
+    target = request.review.target if is_set else request.target
+    said: dict[str, object] = {"subject": target.WhichOneof("subject")}
+    if is_set:
+        said["action"] = review_pb2.ReviewAction.Name(request.review.action).removeprefix(_ACTION_PREFIX).lower()
+        said["reviewed_by"] = request.review.reviewed_by
+    if target.WhichOneof("scope") == "shopper_id":
+        return {"shopper_sha256": shopper_sha256(target.shopper_id), **said}
+    return {**said, "target": MessageToDict(target, preserving_proto_field_name=True)}
 
 
 async def _append(log: AuditLog, **fields: object) -> int:

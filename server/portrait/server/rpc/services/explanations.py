@@ -28,7 +28,7 @@ from portrait.server.rpc.services.messages import (
     ranked_item_to_message,
     requested_as_of,
 )
-from portrait.server.rpc.services.shoppers import charge_searches, load_history, load_min_age, require_history
+from portrait.server.rpc.services.shoppers import charge_searches, load_history, load_terms, require_history
 from portrait.server.storage.store import Store
 from portrait.v1 import explanation_service_pb2, explanation_service_pb2_grpc
 
@@ -62,6 +62,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         await charge_searches(history.events)
         await add_units(count_histories(history.events) + MAX_WORDS // TEXTS_PER_UNIT)
         catalogue = catalogue_name(request.catalogue)
+        terms = await load_terms(self._store, self._permissions, request.shopper)
         with self._registry.routes as routes:
             engine = routes.engine_for(request.shopper.shopper_id)
             explained = await explain_recommendation(
@@ -71,7 +72,8 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
                     history.as_of,
                     catalogue,
                     request.query,
-                    min_age=await load_min_age(self._store, self._permissions, request.shopper),
+                    min_age=terms.min_age,
+                    reviews=terms.reviews,
                 ),
                 engine.get_item(catalogue, request.item_id),
                 deadline=current_deadline(),
@@ -92,6 +94,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         """Explain an interest, a trait or the embedding of a profile."""
         as_of = requested_as_of(request)
         history = await require_history(self._store, self._permissions, request.shopper, as_of)
+        terms = await load_terms(self._store, self._permissions, request.shopper)
         with self._registry.routes as routes:
             engine = routes.engine_for(request.shopper.shopper_id)
             await add_units(count_histories(history.events))
@@ -106,7 +109,8 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
                 history.as_of,
                 ProfilePart(interest=tuple(request.interest.names), trait=request.trait),
                 deadline=current_deadline(),
-                min_age=await load_min_age(self._store, self._permissions, request.shopper),
+                min_age=terms.min_age,
+                reviews=terms.reviews,
             )
         structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
         return explanation_service_pb2.ExplainProfileResponse(
@@ -116,6 +120,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             probability=explained.probability,
             release=explained.release,
             event_count=explained.event_count,
+            reviewed_by=explained.reviewed_by,
         )
 
 

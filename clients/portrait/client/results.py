@@ -176,6 +176,8 @@ class RankedItem:
     purchase_probability: float
     rules: tuple[str, ...] = ()
     """Names of the shop's rules that moved the item."""
+    reviewed_by: str = ""
+    """Who reviewed the item for this shopper; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +234,8 @@ class ProfileExplanation:
     probability: float | None = None
     """Probability of the explained trait or inferred interest; None for any other part."""
     items: tuple[ItemEffect, ...] = ()
+    reviewed_by: str = ""
+    """Who reviewed the interest or trait: profiles state the reviewed value, and this explains it without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,3 +248,5 @@ class Ranking:
     """Number of the shopper's events that the ranking used; 0 means that it is not personal."""
     degraded: bool = False
     """True if the ranking was computed without the models; then all probabilities are 0."""
+    reviewed_by: tuple[str, ...] = ()
+    """Everybody whose review of an interest, an item or a rule holds for this shopper, by name."""

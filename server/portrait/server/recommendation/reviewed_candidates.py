@@ -28,8 +28,9 @@ def place_reviewed(items: Sequence[Item], catalogue: str, reviews: ReviewSet) ->
     """
     if not reviews.list_of(SubjectKind.ITEM):
         return range(len(items))
-    pins = {}
-    blocked, order = [], []
+    pins: dict[int, float] = {}
+    blocked: list[int] = []
+    order: list[int] = []
     for place, item in enumerate(items):
         if pin := _find(item, catalogue, reviews, ReviewAction.PIN):
             pins[place] = pin.value or 1.0

@@ -94,12 +94,13 @@ def _describe_review(
     request: review_service_pb2.SetReviewRequest | review_service_pb2.RemoveReviewRequest,
 ) -> dict[str, object]:
     """Describe a review: of one for a single shopper only the kind of its subject, as an interest is theirs."""
-    is_set = isinstance(request, review_service_pb2.SetReviewRequest)
-    target = request.review.target if is_set else request.target
-    said: dict[str, object] = {"subject": target.WhichOneof("subject")}
-    if is_set:
+    said: dict[str, object] = {}
+    if isinstance(request, review_service_pb2.RemoveReviewRequest):
+        target = request.target
+    else:
+        target, said["reviewed_by"] = request.review.target, request.review.reviewed_by
         said["action"] = review_pb2.ReviewAction.Name(request.review.action).removeprefix(_ACTION_PREFIX).lower()
-        said["reviewed_by"] = request.review.reviewed_by
+    said["subject"] = target.WhichOneof("subject")
     if target.WhichOneof("scope") == "shopper_id":
         return {"shopper_sha256": shopper_sha256(target.shopper_id), **said}
     return {**said, "target": MessageToDict(target, preserving_proto_field_name=True)}

@@ -17,10 +17,8 @@ from portrait.server.reviews.review import (
 from portrait.server.rpc.services.messages import catalogue_name, timestamp_to_message
 from portrait.v1 import item_pb2, review_pb2
 
-_ACTIONS: Mapping[int, ReviewAction] = {
-    review_pb2.ReviewAction.Value(f"REVIEW_ACTION_{action.name}"): action for action in ReviewAction
-}
-_NUMBERS = {action: number for number, action in _ACTIONS.items()}
+_NAMES = {action: f"REVIEW_ACTION_{action.name}" for action in ReviewAction}
+_ACTIONS: Mapping[int, ReviewAction] = {review_pb2.ReviewAction.Value(name): each for each, name in _NAMES.items()}
 
 
 def review_from_message(message: review_pb2.Review, path: str, now: datetime) -> Review:
@@ -46,7 +44,7 @@ def review_to_message(review: Review) -> review_pb2.Review:
     """Convert a review for a response."""
     return review_pb2.Review(
         target=_target_to_message(review.target),
-        action=_NUMBERS[review.action],
+        action=_NAMES[review.action],
         value=review.value,
         reviewed_by=review.reviewed_by,
         note=review.note,

@@ -81,7 +81,7 @@ async def do(store: Store, step: Step) -> object:
 
 
 def reviewed(step: Step) -> ReviewTarget:
-    """What a step reviews: something of one shopper, of a segment, or of all."""
+    """The target of a step: something of one shopper, of a segment, or of all."""
     subject = Subject(SubjectKind.INTEREST, ("Home", "Lamps")) if step.other % 2 else Subject(SubjectKind.TRAIT, ("t",))
     if step.other < 3:
         return ReviewTarget(subject, step.shopper_id)

@@ -39,7 +39,7 @@ class ShelfKind(StrEnum):
 
 
 class ReviewAction(StrEnum):
-    """What a review does with an interest, a trait, an item or a rule."""
+    """The effect of a review on an interest, a trait, an item or a rule."""
 
     BLOCK = "block"
     CORRECT = "correct"

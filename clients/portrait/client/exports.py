@@ -13,8 +13,7 @@ from portrait.client.shopper_records import ShopperRecords
 
 
 def write_json(shopper_id: str, parts: Iterable[ShopperRecords], file: TextIO) -> None:
-    """Write one JSON object: `shopper_id`, `exported_at`, `links`, `demographics`, `reviews`,
-    `consents`, `events`.
+    """Write one JSON object: `shopper_id`, `exported_at`, `links`, `demographics`, `reviews`, `consents`, `events`.
 
     Of a shopper with linked ids, `shopper_id` is the login, and `linked_shoppers` has an object for each of the others.
 

@@ -29,7 +29,7 @@ class Interest:
     evidence_count: int = 0
     """Number of supporting events; `evidence_event_ids` names the first 10 of them."""
     reviewed_by: str = ""
-    """Who set the weight in a review; empty if nobody did."""
+    """Name of the person who set the weight in a review; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ class Trait:
     calibration_error: float | None
     """Both on a hold-out period after the training period; None if the release could not learn the trait."""
     reviewed_by: str = ""
-    """Who set the probability in a review, or took it away; empty if nobody did."""
+    """Name of the person who set the probability in a review, or took it away; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,7 @@ class RankedItem:
     rules: tuple[str, ...] = ()
     """Names of the shop's rules that moved the item."""
     reviewed_by: str = ""
-    """Who reviewed the item for this shopper; empty if nobody did."""
+    """Name of the person who reviewed the item for this shopper; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +235,8 @@ class ProfileExplanation:
     """Probability of the explained trait or inferred interest; None for any other part."""
     items: tuple[ItemEffect, ...] = ()
     reviewed_by: str = ""
-    """Who reviewed the interest or trait: profiles state the reviewed value, and this explains it without."""
+    """Name of the person who reviewed the interest or trait: profiles state the reviewed value; this explains it
+    without."""
 
 
 @dataclass(frozen=True, slots=True)

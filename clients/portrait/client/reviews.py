@@ -20,7 +20,7 @@ class ReviewSegment:
 
 @dataclass(frozen=True, slots=True)
 class ReviewTarget:
-    """What is reviewed, and for whom: one of the first four fields, and one of the last three."""
+    """Subject and scope of a review: one of the first four fields, and one of the last three."""
 
     interest: Sequence[str] = ()
     """A category, from the broadest name down."""
@@ -28,7 +28,7 @@ class ReviewTarget:
     item_id: str = ""
     rule: str = ""
     catalogue: str = ""
-    """Of the item; empty for `products`."""
+    """Catalogue of the item; empty for `products`."""
     shopper_id: str = ""
     segment: ReviewSegment | None = None
     all_shoppers: bool = False
@@ -43,7 +43,7 @@ class Review:
     value: float | None = None
     """A weight or probability; of an item, nats to add, or its place. None to block."""
     reviewed_by: str = ""
-    """Who decided; shown in responses."""
+    """Name of the person who decided; shown in responses."""
     note: str = ""
     reviewed_at: datetime | None = None
     """Set by the gateway."""
@@ -66,7 +66,7 @@ def build_target(target: ReviewTarget) -> review_pb2.ReviewTarget:
         item=review_pb2.ReviewedItem(catalogue=target.catalogue, item_id=target.item_id) if target.item_id else None,
         rule=target.rule or None,
         shopper_id=target.shopper_id or None,
-        segment=segment and review_pb2.ReviewSegment(category=_build_category(segment.category), brand=segment.brand),
+        segment=None if segment is None else _build_segment(segment),
         all_shoppers=review_pb2.AllShoppers() if target.all_shoppers else None,
     )
 
@@ -121,6 +121,10 @@ def _read_target(message: review_pb2.ReviewTarget) -> ReviewTarget:
         ReviewSegment(tuple(segment.category.names), segment.brand) if message.HasField("segment") else None,
         message.HasField("all_shoppers"),
     )
+
+
+def _build_segment(segment: ReviewSegment) -> review_pb2.ReviewSegment:
+    return review_pb2.ReviewSegment(category=_build_category(segment.category), brand=segment.brand)
 
 
 def _build_category(names: Sequence[str]) -> item_pb2.CategoryPath | None:

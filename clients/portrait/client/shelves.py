@@ -105,7 +105,7 @@ class ShelfItem:
     rules: tuple[str, ...] = ()
     """Names of the shop's rules that put the item there or moved it."""
     reviewed_by: str = ""
-    """Who reviewed the item for this shopper; empty if nobody did."""
+    """Name of the person who reviewed the item for this shopper; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)

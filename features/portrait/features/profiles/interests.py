@@ -44,7 +44,7 @@ class Interest:
     evidence_count: int = 0
     """Number of events that support the interest."""
     reviewed_by: str = ""
-    """Who set the weight; empty if nobody did."""
+    """Name of the person who set the weight; empty if nobody did."""
 
     @property
     def lift(self) -> float:

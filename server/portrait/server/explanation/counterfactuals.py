@@ -106,7 +106,7 @@ class ProfileExplanation:
     release: int
     event_count: int
     reviewed_by: str = ""
-    """Who reviewed the part: the profile states the reviewed value, and this explains what it would be without."""
+    """Name of the person who reviewed the part: the profile states the reviewed value; this explains it without."""
 
 
 async def explain_recommendation(

@@ -86,7 +86,7 @@ class RankedItem:
     rules: tuple[str, ...] = ()
     """Names of the shop's rules that moved it."""
     reviewed_by: str = ""
-    """Who reviewed it for the shopper; empty if nobody did."""
+    """Name of the person who reviewed it for the shopper; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class ShelfItem:
     rules: tuple[str, ...]
     """Names of the shop's rules that put it there or moved it."""
     reviewed_by: str = ""
-    """Who reviewed it for the shopper; empty if nobody did."""
+    """Name of the person who reviewed it for the shopper; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class TraitValue:
     absent: str
     """Why it is absent; empty if it is not."""
     reviewed_by: str = ""
-    """Who set the probability, or took it away; empty if nobody did."""
+    """Name of the person who set the probability, or took it away; empty if nobody did."""
 
 
 def declared(manifest: Manifest) -> list[Trait]:

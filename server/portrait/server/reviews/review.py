@@ -17,7 +17,7 @@ MAX_PLACE = 1_000
 
 
 class SubjectKind(StrEnum):
-    """What may be reviewed."""
+    """A kind of subject."""
 
     INTEREST = "interest"
     TRAIT = "trait"
@@ -26,7 +26,7 @@ class SubjectKind(StrEnum):
 
 
 class ReviewAction(StrEnum):
-    """What a review does."""
+    """The effect of a review."""
 
     BLOCK = "block"
     CORRECT = "correct"
@@ -34,11 +34,11 @@ class ReviewAction(StrEnum):
 
 
 class Subject(NamedTuple):
-    """What is reviewed."""
+    """A statement, an item or a rule that people review."""
 
     kind: SubjectKind
     names: tuple[str, ...]
-    """Of an interest its category path; of an item catalogue and id; of a trait or a rule its name."""
+    """Category path of an interest; catalogue and id of an item; name of a trait or a rule."""
 
 
 class Segment(NamedTuple):
@@ -51,7 +51,7 @@ class Segment(NamedTuple):
 
 
 class ReviewTarget(NamedTuple):
-    """What is reviewed, and for whom; there is one review of it at most."""
+    """Subject and scope of a review; there is one review of each target at most."""
 
     subject: Subject
     shopper_id: str = SHARED

@@ -11,9 +11,9 @@ from portrait.server.runtime.cooperation import run_in_steps
 _MAX_INLINE_EVENTS = 512
 """So many events are looked at within a few milliseconds."""
 STATED = (SubjectKind.INTEREST, SubjectKind.TRAIT, SubjectKind.ITEM)
-"""What profiles depend on."""
+"""Kinds of subjects that profiles depend on."""
 SHOWN = (SubjectKind.INTEREST, SubjectKind.ITEM, SubjectKind.RULE)
-"""What lists of items depend on."""
+"""Kinds of subjects that lists of items depend on."""
 
 FindItem = Callable[[Event], Item | None]
 
@@ -97,7 +97,7 @@ class SharedReviews:
             segment = review.target.segment
             (self.for_all if segment is None else self.by_segment.setdefault(segment, [])).append(review)
         self.alone = ReviewSet(self.for_all)
-        """What holds for a shopper of no segment who has no review."""
+        """The reviews that hold for a shopper of no segment and without own ones."""
 
 
 class Reviews:

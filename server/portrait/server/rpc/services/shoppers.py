@@ -67,7 +67,7 @@ async def load_history(
 
 
 class ServingTerms(NamedTuple):
-    """What holds for a shopper besides the events."""
+    """The terms that hold for a shopper besides the events."""
 
     min_age: int
     """The shopper is at least so old, by the declared band; 0 if none is declared, or may be used."""

@@ -71,6 +71,13 @@ def prepare(
         Path | None,
         typer.Option(help="CSV that `portrait export-deletions` wrote: the rows of these shoppers are left out."),
     ] = None,
+    reviews: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON lines of `portrait review list --json`: events of blocked items, and in blocked interests, are "
+            "left out."
+        ),
+    ] = None,
     pseudonymise: Annotated[
         Path | None,
         typer.Option(
@@ -101,8 +108,11 @@ def prepare(
         key = read_key(pseudonymise) if pseudonymise else None
         if engine is PrepareEngine.DUCKDB:
             report = write(
-                name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions, key=key
-            )
+                name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions, key=key,
+                reviews=reviews,
+            )  # fmt: skip
+        elif reviews is not None:
+            raise TrainingError("the engine spark takes no --reviews; leave --engine out")
         elif name == "events":
             spark = SparkCleaner(path, key)
             report = write(name, spark.load, paths[-1], without=deletions, cleaner=spark, key=key)

@@ -271,6 +271,13 @@ def train_traits(
             help="Time in UTC up to which the log is complete; by default its last event.",
         ),
     ] = None,
+    reviews: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON lines of `portrait review list --json`: a trait learns nothing of shoppers of whom somebody "
+            "reviewed it."
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the traits and their metrics as JSON.")] = False,
 ) -> None:
@@ -285,7 +292,7 @@ def train_traits(
         declarations.read_declarations(file)  # report errors in the file before the run is loaded
         until = complete_until.replace(tzinfo=UTC) if complete_until else None
         trained = load_run(run, choose_device(device))
-        found = fit_traits(trained, file, until, lambda name: status.update(f"learning {name}"))
+        found = fit_traits(trained, file, until, lambda name: status.update(f"learning {name}"), reviews)
     if as_json:
         typer.echo(json.dumps(found.declared))
     else:

@@ -95,8 +95,9 @@ class RulePlan:
         total = np.zeros(len(rows), dtype=np.float32)
         for _, items, amount in self.boosts:
             total += np.float32(amount) * items.holds(catalogue, rows)
-        for row, amount in self.moved:
-            total[rows == row] += np.float32(amount)
+        if self.moved:
+            moved = dict(self.moved)
+            total += np.array([moved.get(row, 0.0) for row in rows.tolist()], dtype=np.float32)
         return total
 
     def arrange(self, catalogue: Snapshot, rows: NDArray[np.int64], k: int) -> list[int]:

@@ -1,11 +1,11 @@
 """Reviews of the gateway are honoured by the data set: what people blocked is not learnt from."""
 
-import json
 from pathlib import Path
 
 import polars as pl
 import pytest
 from support.prepared_data import WriteLog
+from support.review_lines import review_line
 
 from portrait.training.errors import DataError
 from portrait.training.prepare.pipeline import prepare_data_set
@@ -26,24 +26,9 @@ LOG = "shopper_id,type,time,item_id\n" + "".join(
 ALL = {"ann": {"desk", "floor", "rug"}, "bob": {"desk", "pan"}, "cyd": {"pan", "rug"}}
 
 
-def review(action: str = "block", **target: object) -> dict[str, object]:
-    unset = {"interest": [], "trait": "", "item_id": "", "rule": "", "catalogue": "", "shopper_id": ""}
-    scope = {"segment": None, "all_shoppers": False}
-    return {
-        "target": unset | scope | target,
-        "action": action,
-        "value": None if action == "block" else 0.5,
-        "reviewed_by": "eve",
-        "note": "",
-        "reviewed_at": "2026-02-01T00:00:00+00:00",
-    }
-
-
-def kept(
-    write_log: WriteLog, tmp_path: Path, *reviews: dict[str, object], key: PseudonymKey | None = None
-) -> dict[str, set[str]]:
+def kept(write_log: WriteLog, tmp_path: Path, *reviews: str, key: PseudonymKey | None = None) -> dict[str, set[str]]:
     folder, output, file = write_log(events_csv=LOG, items_csv=ITEMS), tmp_path / "data", tmp_path / "reviews.jsonl"
-    file.write_text("".join(json.dumps(each) + "\n" for each in reviews), encoding="utf-8")
+    file.write_text("".join(f"{each}\n" for each in reviews), encoding="utf-8")
     report = prepare_data_set(
         "events", lambda connection: events.load(connection, folder), output, key=key, reviews=file
     )
@@ -55,21 +40,21 @@ def kept(
 @pytest.mark.parametrize(
     ("reviews", "left_out"),
     [
-        ([review(interest=["Home", "Lamps"], shopper_id="ann")], {"ann": {"desk", "floor"}}),
-        ([review(item_id="desk", shopper_id="ann")], {"ann": {"desk"}}),
-        ([review(item_id="desk", all_shoppers=True)], {"ann": {"desk"}, "bob": {"desk"}}),
-        ([review(item_id="desk", catalogue="ads", all_shoppers=True)], {}),
-        ([review(item_id="pan", segment={"category": ["Home", "Lamps"], "brand": ""})], {"bob": {"pan"}}),
-        ([review(item_id="pan", segment={"category": ["Home"], "brand": "acme"})], {"cyd": {"pan"}}),
+        ([review_line(interest=["Home", "Lamps"], shopper_id="ann")], {"ann": {"desk", "floor"}}),
+        ([review_line(item_id="desk", shopper_id="ann")], {"ann": {"desk"}}),
+        ([review_line(item_id="desk", all_shoppers=True)], {"ann": {"desk"}, "bob": {"desk"}}),
+        ([review_line(item_id="desk", catalogue="ads", all_shoppers=True)], {}),
+        ([review_line(item_id="pan", segment={"category": ["Home", "Lamps"], "brand": ""})], {"bob": {"pan"}}),
+        ([review_line(item_id="pan", segment={"category": ["Home"], "brand": "acme"})], {"cyd": {"pan"}}),
         (
-            [review(item_id="desk", all_shoppers=True), review("correct", item_id="desk", shopper_id="ann")],
+            [review_line(item_id="desk", all_shoppers=True), review_line("correct", item_id="desk", shopper_id="ann")],
             {"bob": {"desk"}},
         ),
-        ([review("pin", item_id="desk", all_shoppers=True), review(trait="buyer", shopper_id="ann")], {}),
+        ([review_line("pin", item_id="desk", all_shoppers=True), review_line(trait="buyer", shopper_id="ann")], {}),
     ],
 )
 def test_what_is_blocked_is_not_learnt_from(
-    write_log: WriteLog, tmp_path: Path, reviews: list[dict[str, object]], left_out: dict[str, set[str]]
+    write_log: WriteLog, tmp_path: Path, reviews: list[str], left_out: dict[str, set[str]]
 ) -> None:
     found = kept(write_log, tmp_path, *reviews)
     assert found == {shopper: items - left_out.get(shopper, set()) for shopper, items in ALL.items()}
@@ -77,17 +62,15 @@ def test_what_is_blocked_is_not_learnt_from(
 
 def test_reviews_meet_pseudonyms(write_log: WriteLog, tmp_path: Path) -> None:
     key = PseudonymKey("one", b"k" * 32)
-    found = kept(write_log, tmp_path, review(interest=["Home"], shopper_id="cyd"), key=key)
+    found = kept(write_log, tmp_path, review_line(interest=["Home"], shopper_id="cyd"), key=key)
     assert sorted(map(len, found.values())) == [1, 2, 3]
     assert not ALL.keys() & found.keys()
 
 
-@pytest.mark.parametrize(
-    "line", ["", "[]", "{}", json.dumps(review()), json.dumps(review("praise", all_shoppers=True))]
-)
+@pytest.mark.parametrize("line", ["", "[]", "{}", review_line(), review_line("praise", all_shoppers=True)])
 def test_a_line_that_is_no_review_is_named(write_log: WriteLog, tmp_path: Path, line: str) -> None:
     file = tmp_path / "reviews.jsonl"
-    file.write_text(json.dumps(review(item_id="desk", all_shoppers=True)) + "\n" + line + "\n", encoding="utf-8")
+    file.write_text(review_line(item_id="desk", all_shoppers=True) + "\n" + line + "\n", encoding="utf-8")
     folder = write_log(events_csv=LOG)
     with pytest.raises(DataError, match="row 2"):
         prepare_data_set("events", lambda connection: events.load(connection, folder), tmp_path / "data", reviews=file)

@@ -6,8 +6,9 @@ counts, and else the latest.
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 
@@ -15,6 +16,8 @@ from portrait.features.events import DEFAULT_CATALOGUE, EventType
 from portrait.training.dataset.sql import literal
 from portrait.training.errors import DataError
 from portrait.training.prepare.deletions import SHOPPER_HASH_SQL
+
+T = TypeVar("T")
 
 REASON = "blocked"
 _ACTIONS = {"block", "correct", "pin"}
@@ -113,6 +116,23 @@ def read_reviews(file: Path) -> list[_Row]:
     Raises:
         DataError: the file is missing, or a line is no review.
     """
+    return [row for row in _read_lines(file, _read_row) if row is not None]
+
+
+def read_reviewed_traits(file: Path) -> dict[str, set[str]]:
+    """Read of which shoppers each trait was reviewed one by one, whatever the review does.
+
+    Raises:
+        DataError: the file is missing, or a line is no review.
+    """
+    found: dict[str, set[str]] = {}
+    for trait, shopper_id in _read_lines(file, _read_trait):
+        if trait and shopper_id:
+            found.setdefault(trait, set()).add(shopper_id)
+    return found
+
+
+def _read_lines(file: Path, read: Callable[[dict[str, Any]], T]) -> list[T]:
     try:
         lines = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeError) as error:
@@ -120,21 +140,30 @@ def read_reviews(file: Path) -> list[_Row]:
     rows = []
     for number, line in enumerate(lines if lines != [""] else [], start=1):
         try:
-            row = _read_row(json.loads(line))
+            review = json.loads(line)
+            _require_review(review)
+            rows.append(read(review))
         except (ValueError, KeyError, TypeError, RecursionError):
             raise DataError(
                 str(file), number, None, "it is no review as `portrait review list --json` prints it"
             ) from None
-        if row is not None:
-            rows.append(row)
     return rows
+
+
+def _require_review(review: dict[str, Any]) -> None:
+    target = review["target"]
+    scopes = bool(target["shopper_id"]) + bool(target["segment"]) + bool(target["all_shoppers"])
+    if review["action"] not in _ACTIONS or scopes != 1:
+        raise ValueError("no review")
+
+
+def _read_trait(review: dict[str, Any]) -> tuple[str, str]:
+    return str(review["target"]["trait"]), str(review["target"]["shopper_id"])
 
 
 def _read_row(review: dict[str, Any]) -> _Row | None:
     target, action = review["target"], review["action"]
     category, item_id, segment = list(map(str, target["interest"])), str(target["item_id"]), target["segment"]
-    if action not in _ACTIONS or bool(target["shopper_id"]) + bool(segment) + bool(target["all_shoppers"]) != 1:
-        raise ValueError("no review")
     if not category and not item_id:
         return None
     catalogue = str(target["catalogue"]) or DEFAULT_CATALOGUE

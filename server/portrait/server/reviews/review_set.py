@@ -137,16 +137,20 @@ class Reviews:
 
     def _choose(self, items: Sequence[Item]) -> ReviewSet:
         """Choose the review that counts of each subject: the later ones of the list replace the earlier."""
-        kinds = {(node, brand) for item in items for node in _list_nodes(item.category_path) for brand in _brands(item)}
-        joined = [
-            review
-            for segment, reviews in (self._shared.by_segment.items() if kinds else ())
-            if (segment.category, segment.brand.casefold()) in kinds
-            for review in reviews
-        ]
+        joined = self._list_joined(items) if self._shared.by_segment else []
         if not joined and not self._own:
             return self._shared.alone
         return ReviewSet([*self._shared.for_all, *_sort_by_precedence(joined), *_sort_by_precedence(self._own)])
+
+    def _list_joined(self, items: Sequence[Item]) -> list[Review]:
+        """List the reviews for the segments that the items of a history make the shopper a member of."""
+        kinds = {(node, brand) for item in items for node in _list_nodes(item.category_path) for brand in _brands(item)}
+        return [
+            review
+            for segment, reviews in self._shared.by_segment.items()
+            if (segment.category, segment.brand.casefold()) in kinds
+            for review in reviews
+        ]
 
 
 def _sort_by_precedence(reviews: Iterable[Review]) -> list[Review]:

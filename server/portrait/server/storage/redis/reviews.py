@@ -67,8 +67,9 @@ class StoredReviews:
     async def applied_reviews(self, shopper_ids: Sequence[str]) -> Reviews:
         """The reviews for all ids of a shopper, and the shared ones, which are read when they have changed."""
         asked = [("HVALS", ShopperKeys.of(each).reviews) for each in shopper_ids]
-        version, *found = await self._redis.read([("GET", keys.REVIEW_CHANGES), *asked])
-        if (version or b"0") != self._shared_version:
+        changes, *found = await self._redis.read([("GET", keys.REVIEW_CHANGES), *asked])
+        version = changes or b"0"
+        if version != self._shared_version:
             self._shared, self._shared_version = SharedReviews(await self.reviews(SHARED)), version
         own = [review_of(each, text) for each, texts in zip(shopper_ids, found, strict=True) for text in texts]
         return Reviews(own, self._shared)

@@ -74,3 +74,11 @@ def test_a_line_that_is_no_review_is_named(write_log: WriteLog, tmp_path: Path, 
     folder = write_log(events_csv=LOG)
     with pytest.raises(DataError, match="row 2"):
         prepare_data_set("events", lambda connection: events.load(connection, folder), tmp_path / "data", reviews=file)
+
+
+def test_a_file_without_a_review_is_refused(write_log: WriteLog, tmp_path: Path) -> None:
+    file = tmp_path / "reviews.jsonl"
+    file.touch()
+    folder = write_log(events_csv=LOG)
+    with pytest.raises(DataError, match="holds no review"):
+        prepare_data_set("events", lambda connection: events.load(connection, folder), tmp_path / "data", reviews=file)

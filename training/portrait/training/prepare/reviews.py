@@ -137,8 +137,10 @@ def _read_lines(file: Path, read: Callable[[dict[str, Any]], T]) -> list[T]:
         lines = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
     except (OSError, UnicodeError) as error:
         raise DataError(str(file), None, None, f"can't be read: {error}") from None
+    if lines == [""]:  # what a failed export leaves
+        raise DataError(str(file), None, None, "holds no review; without any, leave --reviews out")
     rows = []
-    for number, line in enumerate(lines if lines != [""] else [], start=1):
+    for number, line in enumerate(lines, start=1):
         try:
             review = json.loads(line)
             _require_review(review)

@@ -23,6 +23,8 @@ from portrait.v1 import (
     profile_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
+    review_pb2,
+    review_service_pb2,
     shelf_pb2,
     shopper_pb2,
     text_service_pb2,
@@ -293,6 +295,13 @@ def _consents(world: World) -> Message:
 
 RequestFactory = Callable[[World], Message]
 
+
+def _review_target() -> review_pb2.ReviewTarget:
+    names = item_pb2.CategoryPath(names=["n" * 200] * 10)
+    segment = review_pb2.ReviewSegment(category=names, brand="b" * 200)
+    return review_pb2.ReviewTarget(segment=segment, interest=names)
+
+
 WORST_CASE_REQUESTS: dict[str, dict[str, RequestFactory]] = {
     "portrait.v1.ProfileService/GetProfile": {
         "examples": _get_profile, "history": _get_profile_of_history,
@@ -341,6 +350,17 @@ WORST_CASE_REQUESTS: dict[str, dict[str, RequestFactory]] = {
     },
     "portrait.v1.IdentityService/GetIdentity": {
         "": lambda world: identity_service_pb2.GetIdentityRequest(shopper_id="dearest-login")
+    },
+    "portrait.v1.ReviewService/SetReview": {
+        "": lambda world: review_service_pb2.SetReviewRequest(
+            review=review_pb2.Review(
+                target=_review_target(), action="REVIEW_ACTION_BLOCK", reviewed_by="r" * 200, note="n" * 200
+            )
+        )
+    },
+    "portrait.v1.ReviewService/ListReviews": {"": lambda world: review_service_pb2.ListReviewsRequest()},
+    "portrait.v1.ReviewService/RemoveReview": {
+        "": lambda world: review_service_pb2.RemoveReviewRequest(target=_review_target())
     },
     "portrait.v1.ConsentService/ExportShopper": {
         "": lambda world: consent_service_pb2.ExportShopperRequest(shopper_id=world.shoppers[-1])

@@ -23,6 +23,7 @@ from portrait.server.rpc.services.identities import IdentityService
 from portrait.server.rpc.services.profiles import ProfileService
 from portrait.server.rpc.services.recommendations import RecommendationService
 from portrait.server.rpc.services.registry import METHODS, require_costs, require_scopes, require_served
+from portrait.server.rpc.services.reviews import ReviewService
 from portrait.server.rpc.services.texts import TextService
 
 REPOSITORY = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ GATEWAY_PAGE = (REPOSITORY / "docs" / "operations" / "gateway.md").read_text(enc
 CLIENTS_PAGE = (REPOSITORY / "docs" / "clients.md").read_text(encoding="utf-8")
 SERVICERS = (
     AudienceService, CatalogueService, ConsentService, EventService, ExplanationService, IdentityService,
-    ProfileService, RecommendationService, TextService,
+    ProfileService, RecommendationService, ReviewService, TextService,
 )  # fmt: skip
 
 

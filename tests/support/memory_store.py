@@ -13,6 +13,9 @@ from portrait.features.logs.shopper_hashes import sha256_of
 from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.identities import MAX_LINKS, Identity, Link, LinkOutcome
+from portrait.server.reviews.review import MAX_SHARED_REVIEWS, MAX_SHOPPER_REVIEWS, SHARED, Review, ReviewTarget
+from portrait.server.reviews.review_set import Reviews, SharedReviews
+from portrait.server.storage.rows import review_key
 from portrait.server.storage.store import EventPosition, EventSelection, Forgotten, ItemChange, Recorded, RecordedEvent
 from portrait.server.storage.tombstones import Tombstone
 from portrait.server.timestamps import to_microseconds
@@ -41,6 +44,8 @@ class MemoryStore:
         self._links: dict[str, tuple[str, Link]] = {}
         """By anonymous id: the login and the link."""
         self._relinked: dict[str, int] = {}
+        self._reviews: dict[str, dict[str, Review]] = defaultdict(dict)
+        """By shopper id and target."""
 
     async def check(self) -> None:
         """Find nothing damaged."""
@@ -71,6 +76,7 @@ class MemoryStore:
         self._consents.pop(shopper_id, None)
         self._demographics.pop(shopper_id, None)
         self._relinked.pop(shopper_id, None)
+        self._reviews.pop(shopper_id, None)
         self._links = {each: link for each, link in self._links.items() if shopper_id not in (each, link[0])}
         self._deletions += 1
         self._tombstones[sha256_of(shopper_id)] = self._deletions, at
@@ -118,7 +124,7 @@ class MemoryStore:
 
     async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
         linked = {other: None for each in shopper_ids for other in self._identity(each).shopper_ids}
-        return tuple(self._versions[each] for each in linked), self._deletions
+        return tuple(self._versions[each] for each in (*linked, SHARED)), self._deletions
 
     async def shoppers(self, after: str, limit: int) -> list[str]:
         logins = {login for login, _ in self._links.values()}
@@ -220,6 +226,31 @@ class MemoryStore:
     async def regions(self, shopper_ids: Sequence[str]) -> dict[str, str]:
         declared = {each: self._demographics[each].region for each in shopper_ids if each in self._demographics}
         return {each: region for each, region in declared.items() if region}
+
+    async def set_review(self, review: Review) -> bool:
+        shopper_id, key = review.target.shopper_id, review_key(review.target)
+        others = len(self._reviews[shopper_id].keys() - {key})
+        if others >= (MAX_SHARED_REVIEWS if shopper_id == SHARED else MAX_SHOPPER_REVIEWS):
+            return False
+        self._reviews[shopper_id][key] = review
+        self._versions[shopper_id] += 1
+        return True
+
+    async def remove_review(self, target: ReviewTarget) -> bool:
+        was_there = self._reviews[target.shopper_id].pop(review_key(target), None) is not None
+        self._versions[target.shopper_id] += was_there
+        return was_there
+
+    async def reviews(self, shopper_id: str) -> list[Review]:
+        return [review for _, review in sorted(self._reviews[shopper_id].items())]
+
+    async def reviewed_shoppers(self, after: str, limit: int) -> list[str]:
+        known = sorted((each for each, reviews in self._reviews.items() if each and reviews), key=str.encode)
+        return [each for each in known if each.encode() > after.encode()][:limit]
+
+    async def applied_reviews(self, shopper_ids: Sequence[str]) -> Reviews:
+        own = [review for each in shopper_ids for review in await self.reviews(each)]
+        return Reviews(own, SharedReviews(await self.reviews(SHARED)))
 
     async def change_items(self, changes: Sequence[ItemChange], *, since: float | None = None) -> None:
         for change in changes:

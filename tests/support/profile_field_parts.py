@@ -18,7 +18,7 @@ FOLDERS = ("unit/server", "integration/engine", "integration/gateway")
 HEADER_FIELDS = frozenset(
     {
         "shopper_id", "event_count", "first_event_time", "last_event_time", "release", "as_of", "computed_at",
-        "degraded", "absent",
+        "degraded", "absent", "reviewed_by",
     }
 )  # fmt: skip
 """Fields of Profile that state how it was computed; no function computes them."""

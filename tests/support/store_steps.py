@@ -10,6 +10,7 @@ from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.identities import Link
+from portrait.server.reviews.review import SHARED, Review, ReviewAction, ReviewTarget, Segment, Subject, SubjectKind
 from portrait.server.storage.store import EventPosition, EventSelection, ItemChange, RecordedEvent, Store
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -36,7 +37,7 @@ TIMES = st.integers(0, 5)
 STEPS = st.lists(
     st.builds(
         Step,
-        st.sampled_from(["record", "consent", "declare", "forget", "item", "link", "unlink"]),
+        st.sampled_from(["record", "consent", "declare", "forget", "item", "link", "unlink", "review", "unreview"]),
         st.sampled_from(SHOPPERS),
         TIMES,
         TIMES,
@@ -68,10 +69,24 @@ async def do(store: Store, step: Step) -> object:
         return None if link.anonymous_id == step.shopper_id else await store.link(step.shopper_id, link)
     if step.deed == "unlink":
         return await store.unlink(step.shopper_id, SHOPPERS[other % 4])
+    if step.deed == "review":
+        action = ReviewAction.BLOCK if number % 2 else ReviewAction.CORRECT
+        value = None if action is ReviewAction.BLOCK else other / 8
+        return await store.set_review(Review(reviewed(step), action, value, f"eve \u706f {number}", "note", at(number)))
+    if step.deed == "unreview":
+        return await store.remove_review(reviewed(step))
     if step.deed == "forget":
         return await store.forget(step.shopper_id, at(number))
     item = None if other == 0 else Item(f"i{number}", f"Lamp {other}", category_path=("Home", "Lamps"), price=1.5)
     return await store.change_items([ItemChange("ads", f"i{number}", item), ItemChange("products", "x", None)])
+
+
+def reviewed(step: Step) -> ReviewTarget:
+    """The target of a step: something of one shopper, of a segment, or of all."""
+    subject = Subject(SubjectKind.INTEREST, ("Home", "Lamps")) if step.other % 2 else Subject(SubjectKind.TRAIT, ("t",))
+    if step.other < 3:
+        return ReviewTarget(subject, step.shopper_id)
+    return ReviewTarget(subject, SHARED, Segment(("Home",), "Ikea") if step.other == 3 else None)
 
 
 async def list_arrived(store: Store) -> list[str]:
@@ -111,4 +126,6 @@ async def everything(store: Store) -> dict[str, Any]:
         "items": sorted([change async for change in store.item_changes()], key=lambda each: each.number),
         "numbers": sorted([change.number async for change in store.item_changes()]),
         "last change": await store.last_item_change(),
+        "reviews": {each: await store.reviews(each) for each in (SHARED, *everybody)},
+        "reviewed": [await store.reviewed_shoppers(after, 2) for after in ("", "ann", "zo\u00eb")],
     }

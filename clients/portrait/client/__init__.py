@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         TraitCriterion,
     )
     from portrait.client.channels import Tls
-    from portrait.client.enums import EventType, Priority, Purpose, ShelfKind
+    from portrait.client.enums import EventType, Priority, Purpose, ReviewAction, ShelfKind
     from portrait.client.errors import (
         AccessDeniedError,
         DeadlineExceededError,
@@ -84,6 +84,7 @@ if TYPE_CHECKING:
         UpsertSummary,
         WordEffect,
     )
+    from portrait.client.reviews import Review, ReviewSegment, ReviewTarget
     from portrait.client.shelves import (
         DueEvidence,
         PairEvidence,
@@ -159,6 +160,10 @@ __all__ = [
     "RecordSummary",
     "RegionCriterion",
     "Rejection",
+    "Review",
+    "ReviewAction",
+    "ReviewSegment",
+    "ReviewTarget",
     "ServerError",
     "SessionCategory",
     "SessionIntent",
@@ -179,7 +184,19 @@ __all__ = [
     "WordEffect",
 ]
 
-_MODULES = ("enums", "results", "channels", "options", "errors", "profiles", "audiences", "shelves", "sync", "aio")
+_MODULES = (
+    "enums",
+    "results",
+    "channels",
+    "options",
+    "errors",
+    "profiles",
+    "audiences",
+    "shelves",
+    "reviews",
+    "sync",
+    "aio",
+)
 """Modules with public names, the fast ones first: the command line starts before gRPC is imported."""
 
 # The core of gRPC logs to stderr. It reads these variables when it is first imported.

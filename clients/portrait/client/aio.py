@@ -30,6 +30,7 @@ from portrait.client.results import (
     Shopper,
     UpsertSummary,
 )
+from portrait.client.reviews import Review, ReviewTarget
 from portrait.client.shelves import Shelf
 from portrait.client.shopper_records import ShopperRecords
 
@@ -408,6 +409,25 @@ class AsyncClient(AsyncChannel):
     async def get_identity(self, shopper_id: str, **options: Unpack[CallOptions]) -> Identity:
         """Get all ids of a shopper, by a login or by an anonymous id, known or not."""
         return await self._run(calls.get_identity(shopper_id), options)
+
+    async def set_review(self, review: Review, **options: Unpack[CallOptions]) -> Review:
+        """Keep a review in place of that of the same target. It counts at once, in every process. Safe to repeat.
+
+        Returns:
+            the review with its time.
+
+        Raises:
+            FailedPreconditionError: there is no room for another one.
+        """
+        return await self._run(calls.set_review(review), options)
+
+    async def remove_review(self, target: ReviewTarget, **options: Unpack[CallOptions]) -> bool:
+        """Remove a review; returns whether there was one."""
+        return await self._run(calls.remove_review(target), options)
+
+    def list_reviews(self, shopper_id: str = "", **options: Unpack[CallOptions]) -> AsyncIterator[tuple[Review, ...]]:
+        """List the reviews for a shopper, or all reviews, part by part; `timeout` applies to all parts together."""
+        return self._stream(calls.list_reviews(shopper_id), options)
 
     def export_shopper(self, shopper_id: str, **options: Unpack[CallOptions]) -> AsyncIterator[ShopperRecords]:
         """Export everything that is recorded of a shopper, part by part: what `forget_shopper` would delete.

@@ -56,6 +56,7 @@ from portrait.client.results import (
     Shopper,
     UpsertSummary,
 )
+from portrait.client.reviews import Review, ReviewTarget, build_review, build_target, read_review, read_review_list
 from portrait.client.shelves import Shelf, read_shelf
 from portrait.client.shopper_records import ShopperRecords, read_shopper_records
 from portrait.v1 import (
@@ -68,6 +69,7 @@ from portrait.v1 import (
     item_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
+    review_service_pb2,
     text_service_pb2,
 )
 
@@ -415,6 +417,26 @@ def get_identity(shopper_id: str) -> Call[Identity]:
     """Get all ids of a shopper."""
     request = identity_service_pb2.GetIdentityRequest(shopper_id=shopper_id)
     return Call("GetIdentity", request, messages.read_identity)
+
+
+@_checked
+def set_review(review: Review) -> Call[Review]:
+    """Keep a review."""
+    request = review_service_pb2.SetReviewRequest(review=build_review(review))
+    return Call("SetReview", request, lambda response: read_review(response.review))
+
+
+@_checked
+def remove_review(target: ReviewTarget) -> Call[bool]:
+    """Remove a review."""
+    request = review_service_pb2.RemoveReviewRequest(target=build_target(target))
+    return Call("RemoveReview", request, lambda response: bool(response.removed))
+
+
+@_checked
+def list_reviews(shopper_id: str) -> Call[tuple[Review, ...]]:
+    """List reviews; the response is a stream of parts."""
+    return Call("ListReviews", review_service_pb2.ListReviewsRequest(shopper_id=shopper_id), read_review_list)
 
 
 @_checked

@@ -38,6 +38,14 @@ class ShelfKind(StrEnum):
     RECENTLY_VIEWED = "recently_viewed"
 
 
+class ReviewAction(StrEnum):
+    """The effect of a review on an interest, a trait, an item or a rule."""
+
+    BLOCK = "block"
+    CORRECT = "correct"
+    PIN = "pin"
+
+
 class Priority(StrEnum):
     """Priority of calls at an overloaded gateway."""
 

@@ -310,6 +310,7 @@ def read_ranking(
         message.release,
         message.event_count,
         message.degraded,
+        tuple(message.reviewed_by),
     )
 
 
@@ -320,6 +321,7 @@ def _read_ranked_item(message: item_pb2.RankedItem) -> RankedItem:
         message.click_probability,
         message.purchase_probability,
         tuple(message.rules),
+        message.reviewed_by,
     )
 
 
@@ -344,6 +346,7 @@ def read_profile_explanation(message: explanation_service_pb2.ExplainProfileResp
         message.event_count,
         message.probability if message.HasField("probability") else None,
         _read_item_effects(message.items),
+        message.reviewed_by,
     )
 
 

@@ -50,7 +50,7 @@ def consent(
         raise typer.BadParameter("--time, --notice and --source need --grant or --withdraw", param_hint="--grant")
     if decisions:
         consents = [Consent(purpose, granted, time, notice, source) for purpose, granted in decisions]
-        client.set_consents(shopper_id, consents, metadata=_say(reason))
+        client.set_consents(shopper_id, consents, metadata=say(reason))
     found = client.get_consents(shopper_id)
     if as_json:
         outputs.print_json(found)
@@ -75,7 +75,7 @@ def set_demographics(
     from portrait.client import outputs, tables
 
     declared = client.set_demographics(
-        shopper_id, age=age, gender=gender, region=region, source=source, metadata=_say(reason)
+        shopper_id, age=age, gender=gender, region=region, source=source, metadata=say(reason)
     )
     if as_json:
         outputs.print_json(declared)
@@ -108,9 +108,9 @@ def identity(
         raise typer.BadParameter("--link and --source need each other", param_hint="--source")
     found = None if link or unlink else client.get_identity(shopper_id)
     for each in unlink or ():
-        found = client.unlink_shoppers(shopper_id, each, metadata=_say(reason))
+        found = client.unlink_shoppers(shopper_id, each, metadata=say(reason))
     for each in link or ():
-        found = client.link_shoppers(shopper_id, each, source=source, confidence=confidence, metadata=_say(reason))
+        found = client.link_shoppers(shopper_id, each, source=source, confidence=confidence, metadata=say(reason))
     if as_json:
         outputs.print_json(found)
     elif found is not None:
@@ -137,7 +137,7 @@ def events(
 
     from portrait.client import event_lists
 
-    listed = event_lists.read_events(client, shopper_id, event_type or (), since, before, limit, _say(reason))
+    listed = event_lists.read_events(client, shopper_id, event_type or (), since, before, limit, say(reason))
     if as_json:
         event_lists.print_lines(listed)
     else:
@@ -156,7 +156,7 @@ def export_shopper(
     """Print everything that is recorded of a shopper, as one JSON document."""
     from portrait.client import exports
 
-    parts = client.export_shopper(shopper_id, metadata=_say(reason))
+    parts = client.export_shopper(shopper_id, metadata=say(reason))
     if as_csv:
         exports.write_csv(shopper_id, parts, sys.stdout)
     else:
@@ -168,13 +168,13 @@ def forget(client: "Client", shopper_id: ShopperId, reason: Reason = "", as_json
     """Delete everything that is recorded of a shopper, for good. Earlier events that are sent again are rejected."""
     from portrait.client import outputs, tables
 
-    forgotten = client.forget_shopper(shopper_id, metadata=_say(reason))
+    forgotten = client.forget_shopper(shopper_id, metadata=say(reason))
     if as_json:
         outputs.print_json(forgotten)
     else:
         typer.echo(f"forgotten: {tables.format_count(forgotten.event_count, 'event')}, consents and demographics")
 
 
-def _say(reason: str) -> Metadata:
+def say(reason: str) -> Metadata:
     """Return the metadata by which the audit log gets the reason."""
     return {"x-reason": reason} if reason else {}

@@ -28,6 +28,8 @@ class Interest:
     expires_at: datetime | None = None
     evidence_count: int = 0
     """Number of supporting events; `evidence_event_ids` names the first 10 of them."""
+    reviewed_by: str = ""
+    """Name of the person who set the weight in a review; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +253,8 @@ class Trait:
     auc: float | None
     calibration_error: float | None
     """Both on a hold-out period after the training period; None if the release could not learn the trait."""
+    reviewed_by: str = ""
+    """Name of the person who set the probability in a review, or took it away; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +288,8 @@ class Profile:
     summary: tuple[SummarySentence, ...] = ()
     absent: tuple[AbsentField, ...] = ()
     traits: tuple[Trait, ...] = ()
+    reviewed_by: tuple[str, ...] = ()
+    """Everybody whose review of an interest, a trait or an item holds for this shopper, by name."""
     """Empty unless they were requested."""
 
 

@@ -186,6 +186,8 @@ class RankedItem:
     purchase_probability: float
     rules: tuple[str, ...] = ()
     """Names of the shop's rules that moved the item."""
+    reviewed_by: str = ""
+    """Name of the person who reviewed the item for this shopper; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +244,9 @@ class ProfileExplanation:
     probability: float | None = None
     """Probability of the explained trait or inferred interest; None for any other part."""
     items: tuple[ItemEffect, ...] = ()
+    reviewed_by: str = ""
+    """Name of the person who reviewed the interest or trait: profiles state the reviewed value; this explains it
+    without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,3 +259,5 @@ class Ranking:
     """Number of the shopper's events that the ranking used; 0 means that it is not personal."""
     degraded: bool = False
     """True if the ranking was computed without the models; then all probabilities are 0."""
+    reviewed_by: tuple[str, ...] = ()
+    """Everybody whose review of an interest, an item or a rule holds for this shopper, by name."""

@@ -104,6 +104,8 @@ class ShelfItem:
     evidence: ShelfEvidence
     rules: tuple[str, ...] = ()
     """Names of the shop's rules that put the item there or moved it."""
+    reviewed_by: str = ""
+    """Name of the person who reviewed the item for this shopper; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +116,14 @@ class Shelf:
     release: int
     event_count: int
     """Number of the shopper's events that were read; 0 means that the shelf depends on no shopper."""
+    reviewed_by: tuple[str, ...] = ()
+    """Everybody whose review of an interest, an item or a rule holds for this shopper, by name."""
 
 
 def read_shelf(message: recommendation_service_pb2.GetShelfResponse) -> Shelf:
     """Read a shelf of a response."""
     items = (
-        ShelfItem(read_item(each.item), each.score, read_message(each.evidence), tuple(each.rules))
+        ShelfItem(read_item(each.item), each.score, read_message(each.evidence), tuple(each.rules), each.reviewed_by)
         for each in message.items
     )
-    return Shelf(tuple(items), message.release, message.event_count)
+    return Shelf(tuple(items), message.release, message.event_count, tuple(message.reviewed_by))

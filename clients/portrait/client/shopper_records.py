@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from portrait.client.messages import read_consent_records, read_event, read_links
 from portrait.client.profiles import Demographics, read_demographics
 from portrait.client.results import ConsentRecord, Event, Link
+from portrait.client.reviews import Review, read_reviews
 from portrait.v1 import consent_service_pb2
 
 
@@ -21,6 +22,8 @@ class ShopperRecords:
     """The id under which all of the part is recorded, except for the links."""
     links: tuple[Link, ...] = ()
     """The links of anonymous ids to the shopper's login; in the first part."""
+    reviews: tuple[Review, ...] = ()
+    """The reviews for the id; in its first part."""
 
 
 def read_shopper_records(message: consent_service_pb2.ExportShopperResponse) -> ShopperRecords:
@@ -31,4 +34,5 @@ def read_shopper_records(message: consent_service_pb2.ExportShopperResponse) -> 
         tuple(event for each in message.events if (event := read_event(each)) is not None),
         message.shopper_id,
         read_links(message.links),
+        read_reviews(message.reviews),
     )

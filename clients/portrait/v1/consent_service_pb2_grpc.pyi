@@ -53,7 +53,8 @@ class ConsentServiceStub:
     order of their time. Answers for every id, known or not, with at least one response for each id.
     """
     ForgetShopper: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.ForgetShopperRequest, _consent_service_pb2.ForgetShopperResponse]
-    """Deletes everything that is recorded of a shopper: events, demographics, consents and links; of all ids that are
+    """Deletes everything that is recorded of a shopper: events, demographics, consents, links and reviews; of all
+    ids that are
     linked to the id that it names, as GetIdentity lists them, and of each as if it had been named. Once it returns, the
     shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
     was built earlier. Events up to `forgotten_at` are rejected from then on; later events are recorded as those of a
@@ -85,7 +86,8 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     order of their time. Answers for every id, known or not, with at least one response for each id.
     """
     ForgetShopper: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.ForgetShopperRequest, _consent_service_pb2.ForgetShopperResponse]  # type: ignore[assignment]
-    """Deletes everything that is recorded of a shopper: events, demographics, consents and links; of all ids that are
+    """Deletes everything that is recorded of a shopper: events, demographics, consents, links and reviews; of all
+    ids that are
     linked to the id that it names, as GetIdentity lists them, and of each as if it had been named. Once it returns, the
     shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
     was built earlier. Events up to `forgotten_at` are rejected from then on; later events are recorded as those of a
@@ -144,7 +146,8 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_service_pb2.ForgetShopperRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_service_pb2.ForgetShopperResponse, _abc.Awaitable[_consent_service_pb2.ForgetShopperResponse]]:
-        """Deletes everything that is recorded of a shopper: events, demographics, consents and links; of all ids that are
+        """Deletes everything that is recorded of a shopper: events, demographics, consents, links and reviews; of all
+        ids that are
         linked to the id that it names, as GetIdentity lists them, and of each as if it had been named. Once it returns, the
         shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
         was built earlier. Events up to `forgotten_at` are rejected from then on; later events are recorded as those of a

@@ -87,17 +87,19 @@ class ExplainProfileRequest(_message.Message):
     def __init__(self, shopper: _Optional[_Union[_shopper_pb2.ShopperRef, _Mapping]] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., interest: _Optional[_Union[_item_pb2.CategoryPath, _Mapping]] = ..., trait: _Optional[str] = ...) -> None: ...
 
 class ExplainProfileResponse(_message.Message):
-    __slots__ = ("events", "weight", "release", "event_count", "probability", "items")
+    __slots__ = ("events", "weight", "release", "event_count", "probability", "items", "reviewed_by")
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
+    REVIEWED_BY_FIELD_NUMBER: _ClassVar[int]
     events: _containers.RepeatedCompositeFieldContainer[EventEffect]
     weight: float
     release: int
     event_count: int
     probability: float
     items: _containers.RepeatedCompositeFieldContainer[ItemEffect]
-    def __init__(self, events: _Optional[_Iterable[_Union[EventEffect, _Mapping]]] = ..., weight: _Optional[float] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ..., probability: _Optional[float] = ..., items: _Optional[_Iterable[_Union[ItemEffect, _Mapping]]] = ...) -> None: ...
+    reviewed_by: str
+    def __init__(self, events: _Optional[_Iterable[_Union[EventEffect, _Mapping]]] = ..., weight: _Optional[float] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ..., probability: _Optional[float] = ..., items: _Optional[_Iterable[_Union[ItemEffect, _Mapping]]] = ..., reviewed_by: _Optional[str] = ...) -> None: ...

@@ -50,15 +50,17 @@ class ItemFilter(_message.Message):
     def __init__(self, categories: _Optional[_Iterable[_Union[CategoryPath, _Mapping]]] = ..., brands: _Optional[_Iterable[str]] = ..., min_price: _Optional[float] = ..., max_price: _Optional[float] = ..., exclude_item_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RankedItem(_message.Message):
-    __slots__ = ("item", "score", "click_probability", "purchase_probability", "rules")
+    __slots__ = ("item", "score", "click_probability", "purchase_probability", "rules", "reviewed_by")
     ITEM_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     CLICK_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     PURCHASE_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
+    REVIEWED_BY_FIELD_NUMBER: _ClassVar[int]
     item: Item
     score: float
     click_probability: float
     purchase_probability: float
     rules: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, item: _Optional[_Union[Item, _Mapping]] = ..., score: _Optional[float] = ..., click_probability: _Optional[float] = ..., purchase_probability: _Optional[float] = ..., rules: _Optional[_Iterable[str]] = ...) -> None: ...
+    reviewed_by: str
+    def __init__(self, item: _Optional[_Union[Item, _Mapping]] = ..., score: _Optional[float] = ..., click_probability: _Optional[float] = ..., purchase_probability: _Optional[float] = ..., rules: _Optional[_Iterable[str]] = ..., reviewed_by: _Optional[str] = ...) -> None: ...

@@ -53,7 +53,7 @@ ABSENCE_REASON_NO_STATISTICS: AbsenceReason
 ABSENCE_REASON_NO_CONSENT: AbsenceReason
 
 class Profile(_message.Message):
-    __slots__ = ("shopper_id", "interests", "keywords", "price_bands", "embedding", "event_count", "first_event_time", "last_event_time", "release", "as_of", "computed_at", "degraded", "aversions", "brands", "discount_sensitivity", "session", "recent_queries", "purchase_cycles", "customer_value", "activity_pattern", "demographics", "label_interests", "summary", "absent", "traits")
+    __slots__ = ("shopper_id", "interests", "keywords", "price_bands", "embedding", "event_count", "first_event_time", "last_event_time", "release", "as_of", "computed_at", "degraded", "aversions", "brands", "discount_sensitivity", "session", "recent_queries", "purchase_cycles", "customer_value", "activity_pattern", "demographics", "label_interests", "summary", "absent", "traits", "reviewed_by")
     SHOPPER_ID_FIELD_NUMBER: _ClassVar[int]
     INTERESTS_FIELD_NUMBER: _ClassVar[int]
     KEYWORDS_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +79,7 @@ class Profile(_message.Message):
     SUMMARY_FIELD_NUMBER: _ClassVar[int]
     ABSENT_FIELD_NUMBER: _ClassVar[int]
     TRAITS_FIELD_NUMBER: _ClassVar[int]
+    REVIEWED_BY_FIELD_NUMBER: _ClassVar[int]
     shopper_id: str
     interests: _containers.RepeatedCompositeFieldContainer[Interest]
     keywords: _containers.RepeatedCompositeFieldContainer[Keyword]
@@ -104,7 +105,8 @@ class Profile(_message.Message):
     summary: _containers.RepeatedCompositeFieldContainer[SummarySentence]
     absent: _containers.RepeatedCompositeFieldContainer[AbsentField]
     traits: _containers.RepeatedCompositeFieldContainer[_trait_pb2.Trait]
-    def __init__(self, shopper_id: _Optional[str] = ..., interests: _Optional[_Iterable[_Union[Interest, _Mapping]]] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., price_bands: _Optional[_Iterable[_Union[PriceBand, _Mapping]]] = ..., embedding: _Optional[_Union[Vector, _Mapping]] = ..., event_count: _Optional[int] = ..., first_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., release: _Optional[int] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., computed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., degraded: _Optional[bool] = ..., aversions: _Optional[_Iterable[_Union[Aversion, _Mapping]]] = ..., brands: _Optional[_Iterable[_Union[BrandAffinity, _Mapping]]] = ..., discount_sensitivity: _Optional[_Union[DiscountSensitivity, _Mapping]] = ..., session: _Optional[_Union[SessionIntent, _Mapping]] = ..., recent_queries: _Optional[_Iterable[_Union[QueryIntent, _Mapping]]] = ..., purchase_cycles: _Optional[_Iterable[_Union[PurchaseCycle, _Mapping]]] = ..., customer_value: _Optional[_Union[_customer_value_pb2.CustomerValue, _Mapping]] = ..., activity_pattern: _Optional[_Union[ActivityPattern, _Mapping]] = ..., demographics: _Optional[_Union[_demographics_pb2.Demographics, _Mapping]] = ..., label_interests: _Optional[_Iterable[_Union[LabelInterest, _Mapping]]] = ..., summary: _Optional[_Iterable[_Union[SummarySentence, _Mapping]]] = ..., absent: _Optional[_Iterable[_Union[AbsentField, _Mapping]]] = ..., traits: _Optional[_Iterable[_Union[_trait_pb2.Trait, _Mapping]]] = ...) -> None: ...
+    reviewed_by: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, shopper_id: _Optional[str] = ..., interests: _Optional[_Iterable[_Union[Interest, _Mapping]]] = ..., keywords: _Optional[_Iterable[_Union[Keyword, _Mapping]]] = ..., price_bands: _Optional[_Iterable[_Union[PriceBand, _Mapping]]] = ..., embedding: _Optional[_Union[Vector, _Mapping]] = ..., event_count: _Optional[int] = ..., first_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., release: _Optional[int] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., computed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., degraded: _Optional[bool] = ..., aversions: _Optional[_Iterable[_Union[Aversion, _Mapping]]] = ..., brands: _Optional[_Iterable[_Union[BrandAffinity, _Mapping]]] = ..., discount_sensitivity: _Optional[_Union[DiscountSensitivity, _Mapping]] = ..., session: _Optional[_Union[SessionIntent, _Mapping]] = ..., recent_queries: _Optional[_Iterable[_Union[QueryIntent, _Mapping]]] = ..., purchase_cycles: _Optional[_Iterable[_Union[PurchaseCycle, _Mapping]]] = ..., customer_value: _Optional[_Union[_customer_value_pb2.CustomerValue, _Mapping]] = ..., activity_pattern: _Optional[_Union[ActivityPattern, _Mapping]] = ..., demographics: _Optional[_Union[_demographics_pb2.Demographics, _Mapping]] = ..., label_interests: _Optional[_Iterable[_Union[LabelInterest, _Mapping]]] = ..., summary: _Optional[_Iterable[_Union[SummarySentence, _Mapping]]] = ..., absent: _Optional[_Iterable[_Union[AbsentField, _Mapping]]] = ..., traits: _Optional[_Iterable[_Union[_trait_pb2.Trait, _Mapping]]] = ..., reviewed_by: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Vector(_message.Message):
     __slots__ = ("values",)
@@ -113,7 +115,7 @@ class Vector(_message.Message):
     def __init__(self, values: _Optional[_Iterable[float]] = ...) -> None: ...
 
 class Interest(_message.Message):
-    __slots__ = ("category_path", "weight", "confidence", "evidence_event_ids", "short_term_weight", "long_term_weight", "trend", "next_event_probability", "population_weight", "inferred", "expires_at", "evidence_count")
+    __slots__ = ("category_path", "weight", "confidence", "evidence_event_ids", "short_term_weight", "long_term_weight", "trend", "next_event_probability", "population_weight", "inferred", "expires_at", "evidence_count", "reviewed_by")
     CATEGORY_PATH_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
     CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +128,7 @@ class Interest(_message.Message):
     INFERRED_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REVIEWED_BY_FIELD_NUMBER: _ClassVar[int]
     category_path: _containers.RepeatedScalarFieldContainer[str]
     weight: float
     confidence: float
@@ -138,7 +141,8 @@ class Interest(_message.Message):
     inferred: bool
     expires_at: _timestamp_pb2.Timestamp
     evidence_count: int
-    def __init__(self, category_path: _Optional[_Iterable[str]] = ..., weight: _Optional[float] = ..., confidence: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., short_term_weight: _Optional[float] = ..., long_term_weight: _Optional[float] = ..., trend: _Optional[float] = ..., next_event_probability: _Optional[float] = ..., population_weight: _Optional[float] = ..., inferred: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., evidence_count: _Optional[int] = ...) -> None: ...
+    reviewed_by: str
+    def __init__(self, category_path: _Optional[_Iterable[str]] = ..., weight: _Optional[float] = ..., confidence: _Optional[float] = ..., evidence_event_ids: _Optional[_Iterable[str]] = ..., short_term_weight: _Optional[float] = ..., long_term_weight: _Optional[float] = ..., trend: _Optional[float] = ..., next_event_probability: _Optional[float] = ..., population_weight: _Optional[float] = ..., inferred: _Optional[bool] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., evidence_count: _Optional[int] = ..., reviewed_by: _Optional[str] = ...) -> None: ...
 
 class Keyword(_message.Message):
     __slots__ = ("word", "weight", "evidence_event_ids", "confidence", "expires_at", "evidence_count")

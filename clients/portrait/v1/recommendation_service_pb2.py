@@ -28,7 +28,7 @@ from portrait.v1 import shelf_pb2 as portrait_dot_v1_dot_shelf__pb2
 from portrait.v1 import shopper_pb2 as portrait_dot_v1_dot_shopper__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(portrait/v1/recommendation_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16portrait/v1/item.proto\x1a\x17portrait/v1/shelf.proto\x1a\x19portrait/v1/shopper.proto\"\x85\x02\n\x10RecommendRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12\x11\n\tcatalogue\x18\x02 \x01(\t\x12\r\n\x05query\x18\x03 \x01(\t\x12\t\n\x01k\x18\x04 \x01(\x05\x12\'\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x17.portrait.v1.ItemFilter\x12\x14\n\x0c\x65xclude_seen\x18\x06 \x01(\x08\x12)\n\x05\x61s_of\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61llow_degraded\x18\x08 \x01(\x08\x12\x18\n\x10max_per_category\x18\t \x01(\x05\"s\n\x11RecommendResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.portrait.v1.RankedItem\x12\x0f\n\x07release\x18\x02 \x01(\x05\x12\x13\n\x0b\x65vent_count\x18\x03 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\"\xcc\x01\n\x0bRankRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12\x11\n\tcatalogue\x18\x02 \x01(\t\x12\r\n\x05query\x18\x03 \x01(\t\x12.\n\ncandidates\x18\x04 \x03(\x0b\x32\x1a.portrait.v1.RankCandidate\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61llow_degraded\x18\x06 \x01(\x08\"0\n\rRankCandidate\x12\x1f\n\x04item\x18\x01 \x01(\x0b\x32\x11.portrait.v1.Item\"n\n\x0cRankResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.portrait.v1.RankedItem\x12\x0f\n\x07release\x18\x02 \x01(\x05\x12\x13\n\x0b\x65vent_count\x18\x03 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\"\xfb\x01\n\x0fGetShelfRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.portrait.v1.ShelfKind\x12\x10\n\x08item_ids\x18\x03 \x03(\t\x12\x11\n\tcatalogue\x18\x04 \x01(\t\x12\t\n\x01k\x18\x05 \x01(\x05\x12\'\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x17.portrait.v1.ItemFilter\x12\x14\n\x0c\x65xclude_seen\x18\x07 \x01(\x08\x12)\n\x05\x61s_of\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"_\n\x10GetShelfResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.portrait.v1.ShelfItem\x12\x0f\n\x07release\x18\x02 \x01(\x05\x12\x13\n\x0b\x65vent_count\x18\x03 \x01(\x05\x32\xe9\x01\n\x15RecommendationService\x12J\n\tRecommend\x12\x1d.portrait.v1.RecommendRequest\x1a\x1e.portrait.v1.RecommendResponse\x12;\n\x04Rank\x12\x18.portrait.v1.RankRequest\x1a\x19.portrait.v1.RankResponse\x12G\n\x08GetShelf\x12\x1c.portrait.v1.GetShelfRequest\x1a\x1d.portrait.v1.GetShelfResponseBQ\n\x0bportrait.v1B\x1aRecommendationServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(portrait/v1/recommendation_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16portrait/v1/item.proto\x1a\x17portrait/v1/shelf.proto\x1a\x19portrait/v1/shopper.proto\"\x85\x02\n\x10RecommendRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12\x11\n\tcatalogue\x18\x02 \x01(\t\x12\r\n\x05query\x18\x03 \x01(\t\x12\t\n\x01k\x18\x04 \x01(\x05\x12\'\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x17.portrait.v1.ItemFilter\x12\x14\n\x0c\x65xclude_seen\x18\x06 \x01(\x08\x12)\n\x05\x61s_of\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61llow_degraded\x18\x08 \x01(\x08\x12\x18\n\x10max_per_category\x18\t \x01(\x05\"\x88\x01\n\x11RecommendResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.portrait.v1.RankedItem\x12\x0f\n\x07release\x18\x02 \x01(\x05\x12\x13\n\x0b\x65vent_count\x18\x03 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\x12\x13\n\x0breviewed_by\x18\x05 \x03(\t\"\xcc\x01\n\x0bRankRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12\x11\n\tcatalogue\x18\x02 \x01(\t\x12\r\n\x05query\x18\x03 \x01(\t\x12.\n\ncandidates\x18\x04 \x03(\x0b\x32\x1a.portrait.v1.RankCandidate\x12)\n\x05\x61s_of\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x61llow_degraded\x18\x06 \x01(\x08\"0\n\rRankCandidate\x12\x1f\n\x04item\x18\x01 \x01(\x0b\x32\x11.portrait.v1.Item\"\x83\x01\n\x0cRankResponse\x12&\n\x05items\x18\x01 \x03(\x0b\x32\x17.portrait.v1.RankedItem\x12\x0f\n\x07release\x18\x02 \x01(\x05\x12\x13\n\x0b\x65vent_count\x18\x03 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\x12\x13\n\x0breviewed_by\x18\x05 \x03(\t\"\xfb\x01\n\x0fGetShelfRequest\x12(\n\x07shopper\x18\x01 \x01(\x0b\x32\x17.portrait.v1.ShopperRef\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.portrait.v1.ShelfKind\x12\x10\n\x08item_ids\x18\x03 \x03(\t\x12\x11\n\tcatalogue\x18\x04 \x01(\t\x12\t\n\x01k\x18\x05 \x01(\x05\x12\'\n\x06\x66ilter\x18\x06 \x01(\x0b\x32\x17.portrait.v1.ItemFilter\x12\x14\n\x0c\x65xclude_seen\x18\x07 \x01(\x08\x12)\n\x05\x61s_of\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"t\n\x10GetShelfResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.portrait.v1.ShelfItem\x12\x0f\n\x07release\x18\x02 \x01(\x05\x12\x13\n\x0b\x65vent_count\x18\x03 \x01(\x05\x12\x13\n\x0breviewed_by\x18\x04 \x03(\t2\xe9\x01\n\x15RecommendationService\x12J\n\tRecommend\x12\x1d.portrait.v1.RecommendRequest\x1a\x1e.portrait.v1.RecommendResponse\x12;\n\x04Rank\x12\x18.portrait.v1.RankRequest\x1a\x19.portrait.v1.RankResponse\x12G\n\x08GetShelf\x12\x1c.portrait.v1.GetShelfRequest\x1a\x1d.portrait.v1.GetShelfResponseBQ\n\x0bportrait.v1B\x1aRecommendationServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,18 +38,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\032RecommendationServiceProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
   _globals['_RECOMMENDREQUEST']._serialized_start=167
   _globals['_RECOMMENDREQUEST']._serialized_end=428
-  _globals['_RECOMMENDRESPONSE']._serialized_start=430
-  _globals['_RECOMMENDRESPONSE']._serialized_end=545
-  _globals['_RANKREQUEST']._serialized_start=548
-  _globals['_RANKREQUEST']._serialized_end=752
-  _globals['_RANKCANDIDATE']._serialized_start=754
-  _globals['_RANKCANDIDATE']._serialized_end=802
-  _globals['_RANKRESPONSE']._serialized_start=804
-  _globals['_RANKRESPONSE']._serialized_end=914
-  _globals['_GETSHELFREQUEST']._serialized_start=917
-  _globals['_GETSHELFREQUEST']._serialized_end=1168
-  _globals['_GETSHELFRESPONSE']._serialized_start=1170
-  _globals['_GETSHELFRESPONSE']._serialized_end=1265
-  _globals['_RECOMMENDATIONSERVICE']._serialized_start=1268
-  _globals['_RECOMMENDATIONSERVICE']._serialized_end=1501
+  _globals['_RECOMMENDRESPONSE']._serialized_start=431
+  _globals['_RECOMMENDRESPONSE']._serialized_end=567
+  _globals['_RANKREQUEST']._serialized_start=570
+  _globals['_RANKREQUEST']._serialized_end=774
+  _globals['_RANKCANDIDATE']._serialized_start=776
+  _globals['_RANKCANDIDATE']._serialized_end=824
+  _globals['_RANKRESPONSE']._serialized_start=827
+  _globals['_RANKRESPONSE']._serialized_end=958
+  _globals['_GETSHELFREQUEST']._serialized_start=961
+  _globals['_GETSHELFREQUEST']._serialized_end=1212
+  _globals['_GETSHELFRESPONSE']._serialized_start=1214
+  _globals['_GETSHELFRESPONSE']._serialized_end=1330
+  _globals['_RECOMMENDATIONSERVICE']._serialized_start=1333
+  _globals['_RECOMMENDATIONSERVICE']._serialized_end=1566
 # @@protoc_insertion_point(module_scope)

@@ -35,16 +35,18 @@ class RecommendRequest(_message.Message):
     def __init__(self, shopper: _Optional[_Union[_shopper_pb2.ShopperRef, _Mapping]] = ..., catalogue: _Optional[str] = ..., query: _Optional[str] = ..., k: _Optional[int] = ..., filter: _Optional[_Union[_item_pb2.ItemFilter, _Mapping]] = ..., exclude_seen: _Optional[bool] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., allow_degraded: _Optional[bool] = ..., max_per_category: _Optional[int] = ...) -> None: ...
 
 class RecommendResponse(_message.Message):
-    __slots__ = ("items", "release", "event_count", "degraded")
+    __slots__ = ("items", "release", "event_count", "degraded", "reviewed_by")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    REVIEWED_BY_FIELD_NUMBER: _ClassVar[int]
     items: _containers.RepeatedCompositeFieldContainer[_item_pb2.RankedItem]
     release: int
     event_count: int
     degraded: bool
-    def __init__(self, items: _Optional[_Iterable[_Union[_item_pb2.RankedItem, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ..., degraded: _Optional[bool] = ...) -> None: ...
+    reviewed_by: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, items: _Optional[_Iterable[_Union[_item_pb2.RankedItem, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ..., degraded: _Optional[bool] = ..., reviewed_by: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RankRequest(_message.Message):
     __slots__ = ("shopper", "catalogue", "query", "candidates", "as_of", "allow_degraded")
@@ -69,16 +71,18 @@ class RankCandidate(_message.Message):
     def __init__(self, item: _Optional[_Union[_item_pb2.Item, _Mapping]] = ...) -> None: ...
 
 class RankResponse(_message.Message):
-    __slots__ = ("items", "release", "event_count", "degraded")
+    __slots__ = ("items", "release", "event_count", "degraded", "reviewed_by")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    REVIEWED_BY_FIELD_NUMBER: _ClassVar[int]
     items: _containers.RepeatedCompositeFieldContainer[_item_pb2.RankedItem]
     release: int
     event_count: int
     degraded: bool
-    def __init__(self, items: _Optional[_Iterable[_Union[_item_pb2.RankedItem, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ..., degraded: _Optional[bool] = ...) -> None: ...
+    reviewed_by: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, items: _Optional[_Iterable[_Union[_item_pb2.RankedItem, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ..., degraded: _Optional[bool] = ..., reviewed_by: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetShelfRequest(_message.Message):
     __slots__ = ("shopper", "kind", "item_ids", "catalogue", "k", "filter", "exclude_seen", "as_of")
@@ -101,11 +105,13 @@ class GetShelfRequest(_message.Message):
     def __init__(self, shopper: _Optional[_Union[_shopper_pb2.ShopperRef, _Mapping]] = ..., kind: _Optional[_Union[_shelf_pb2.ShelfKind, str]] = ..., item_ids: _Optional[_Iterable[str]] = ..., catalogue: _Optional[str] = ..., k: _Optional[int] = ..., filter: _Optional[_Union[_item_pb2.ItemFilter, _Mapping]] = ..., exclude_seen: _Optional[bool] = ..., as_of: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class GetShelfResponse(_message.Message):
-    __slots__ = ("items", "release", "event_count")
+    __slots__ = ("items", "release", "event_count", "reviewed_by")
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
     EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REVIEWED_BY_FIELD_NUMBER: _ClassVar[int]
     items: _containers.RepeatedCompositeFieldContainer[_shelf_pb2.ShelfItem]
     release: int
     event_count: int
-    def __init__(self, items: _Optional[_Iterable[_Union[_shelf_pb2.ShelfItem, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ...) -> None: ...
+    reviewed_by: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, items: _Optional[_Iterable[_Union[_shelf_pb2.ShelfItem, _Mapping]]] = ..., release: _Optional[int] = ..., event_count: _Optional[int] = ..., reviewed_by: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from portrait.v1 import item_pb2 as portrait_dot_v1_dot_item__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17portrait/v1/shelf.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16portrait/v1/item.proto\"x\n\tShelfItem\x12\x1f\n\x04item\x18\x01 \x01(\x0b\x32\x11.portrait.v1.Item\x12\r\n\x05score\x18\x02 \x01(\x01\x12,\n\x08\x65vidence\x18\x03 \x01(\x0b\x32\x1a.portrait.v1.ShelfEvidence\x12\r\n\x05rules\x18\x04 \x03(\t\"\xf4\x01\n\rShelfEvidence\x12\'\n\x04pair\x18\x01 \x01(\x0b\x32\x19.portrait.v1.PairEvidence\x12\x33\n\nsimilarity\x18\x02 \x01(\x0b\x32\x1f.portrait.v1.SimilarityEvidence\x12\x30\n\tpurchases\x18\x03 \x01(\x0b\x32\x1d.portrait.v1.PurchaseEvidence\x12)\n\x05trend\x18\x04 \x01(\x0b\x32\x1a.portrait.v1.TrendEvidence\x12(\n\x05views\x18\x05 \x01(\x0b\x32\x19.portrait.v1.ViewEvidence\"\xd4\x01\n\x0cPairEvidence\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x10\n\x08together\x18\x02 \x01(\x05\x12\x11\n\twith_item\x18\x03 \x01(\x05\x12\x12\n\nwith_other\x18\x04 \x01(\x05\x12\x0e\n\x06visits\x18\x05 \x01(\x05\x12\x17\n\x0f\x62ought_together\x18\x06 \x01(\x05\x12\x10\n\x08shoppers\x18\x07 \x01(\x05\x12\x12\n\nconfidence\x18\x08 \x01(\x01\x12\x16\n\x0elog_odds_ratio\x18\t \x01(\x01\x12\x13\n\x0blower_bound\x18\n \x01(\x01\"9\n\x12SimilarityEvidence\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x12\n\nsimilarity\x18\x02 \x01(\x01\"\xba\x01\n\x10PurchaseEvidence\x12\x15\n\rpurchase_days\x18\x01 \x01(\x05\x12-\n\tlast_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\ndays_since\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12%\n\x03\x64ue\x18\x04 \x01(\x0b\x32\x18.portrait.v1.DueEvidence\x12\x11\n\tevent_ids\x18\x05 \x03(\tB\r\n\x0b_days_since\"O\n\x0b\x44ueEvidence\x12\x15\n\rinterval_days\x18\x01 \x01(\x01\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\x12\x14\n\x0chorizon_days\x18\x03 \x01(\x01\"L\n\rTrendEvidence\x12\x14\n\x0crecent_share\x18\x01 \x01(\x01\x12\x15\n\rearlier_share\x18\x02 \x01(\x01\x12\x0e\n\x06growth\x18\x03 \x01(\x01\"\x8c\x01\n\x0cViewEvidence\x12\x12\n\nview_count\x18\x01 \x01(\x05\x12-\n\tlast_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\ndays_since\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tevent_ids\x18\x04 \x03(\tB\r\n\x0b_days_since*\xc3\x01\n\tShelfKind\x12\x1a\n\x16SHELF_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18SHELF_KIND_SIMILAR_ITEMS\x10\x01\x12)\n%SHELF_KIND_FREQUENTLY_BOUGHT_TOGETHER\x10\x02\x12\x18\n\x14SHELF_KIND_BUY_AGAIN\x10\x03\x12\x17\n\x13SHELF_KIND_TRENDING\x10\x04\x12\x1e\n\x1aSHELF_KIND_RECENTLY_VIEWED\x10\x05\x42\x41\n\x0bportrait.v1B\nShelfProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17portrait/v1/shelf.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16portrait/v1/item.proto\"\x8d\x01\n\tShelfItem\x12\x1f\n\x04item\x18\x01 \x01(\x0b\x32\x11.portrait.v1.Item\x12\r\n\x05score\x18\x02 \x01(\x01\x12,\n\x08\x65vidence\x18\x03 \x01(\x0b\x32\x1a.portrait.v1.ShelfEvidence\x12\r\n\x05rules\x18\x04 \x03(\t\x12\x13\n\x0breviewed_by\x18\x05 \x01(\t\"\xf4\x01\n\rShelfEvidence\x12\'\n\x04pair\x18\x01 \x01(\x0b\x32\x19.portrait.v1.PairEvidence\x12\x33\n\nsimilarity\x18\x02 \x01(\x0b\x32\x1f.portrait.v1.SimilarityEvidence\x12\x30\n\tpurchases\x18\x03 \x01(\x0b\x32\x1d.portrait.v1.PurchaseEvidence\x12)\n\x05trend\x18\x04 \x01(\x0b\x32\x1a.portrait.v1.TrendEvidence\x12(\n\x05views\x18\x05 \x01(\x0b\x32\x19.portrait.v1.ViewEvidence\"\xd4\x01\n\x0cPairEvidence\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x10\n\x08together\x18\x02 \x01(\x05\x12\x11\n\twith_item\x18\x03 \x01(\x05\x12\x12\n\nwith_other\x18\x04 \x01(\x05\x12\x0e\n\x06visits\x18\x05 \x01(\x05\x12\x17\n\x0f\x62ought_together\x18\x06 \x01(\x05\x12\x10\n\x08shoppers\x18\x07 \x01(\x05\x12\x12\n\nconfidence\x18\x08 \x01(\x01\x12\x16\n\x0elog_odds_ratio\x18\t \x01(\x01\x12\x13\n\x0blower_bound\x18\n \x01(\x01\"9\n\x12SimilarityEvidence\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x12\n\nsimilarity\x18\x02 \x01(\x01\"\xba\x01\n\x10PurchaseEvidence\x12\x15\n\rpurchase_days\x18\x01 \x01(\x05\x12-\n\tlast_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\ndays_since\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12%\n\x03\x64ue\x18\x04 \x01(\x0b\x32\x18.portrait.v1.DueEvidence\x12\x11\n\tevent_ids\x18\x05 \x03(\tB\r\n\x0b_days_since\"O\n\x0b\x44ueEvidence\x12\x15\n\rinterval_days\x18\x01 \x01(\x01\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\x12\x14\n\x0chorizon_days\x18\x03 \x01(\x01\"L\n\rTrendEvidence\x12\x14\n\x0crecent_share\x18\x01 \x01(\x01\x12\x15\n\rearlier_share\x18\x02 \x01(\x01\x12\x0e\n\x06growth\x18\x03 \x01(\x01\"\x8c\x01\n\x0cViewEvidence\x12\x12\n\nview_count\x18\x01 \x01(\x05\x12-\n\tlast_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\ndays_since\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\tevent_ids\x18\x04 \x03(\tB\r\n\x0b_days_since*\xc3\x01\n\tShelfKind\x12\x1a\n\x16SHELF_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18SHELF_KIND_SIMILAR_ITEMS\x10\x01\x12)\n%SHELF_KIND_FREQUENTLY_BOUGHT_TOGETHER\x10\x02\x12\x18\n\x14SHELF_KIND_BUY_AGAIN\x10\x03\x12\x17\n\x13SHELF_KIND_TRENDING\x10\x04\x12\x1e\n\x1aSHELF_KIND_RECENTLY_VIEWED\x10\x05\x42\x41\n\x0bportrait.v1B\nShelfProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,22 +34,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.shelf_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\nShelfProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
-  _globals['_SHELFKIND']._serialized_start=1232
-  _globals['_SHELFKIND']._serialized_end=1427
-  _globals['_SHELFITEM']._serialized_start=97
-  _globals['_SHELFITEM']._serialized_end=217
-  _globals['_SHELFEVIDENCE']._serialized_start=220
-  _globals['_SHELFEVIDENCE']._serialized_end=464
-  _globals['_PAIREVIDENCE']._serialized_start=467
-  _globals['_PAIREVIDENCE']._serialized_end=679
-  _globals['_SIMILARITYEVIDENCE']._serialized_start=681
-  _globals['_SIMILARITYEVIDENCE']._serialized_end=738
-  _globals['_PURCHASEEVIDENCE']._serialized_start=741
-  _globals['_PURCHASEEVIDENCE']._serialized_end=927
-  _globals['_DUEEVIDENCE']._serialized_start=929
-  _globals['_DUEEVIDENCE']._serialized_end=1008
-  _globals['_TRENDEVIDENCE']._serialized_start=1010
-  _globals['_TRENDEVIDENCE']._serialized_end=1086
-  _globals['_VIEWEVIDENCE']._serialized_start=1089
-  _globals['_VIEWEVIDENCE']._serialized_end=1229
+  _globals['_SHELFKIND']._serialized_start=1254
+  _globals['_SHELFKIND']._serialized_end=1449
+  _globals['_SHELFITEM']._serialized_start=98
+  _globals['_SHELFITEM']._serialized_end=239
+  _globals['_SHELFEVIDENCE']._serialized_start=242
+  _globals['_SHELFEVIDENCE']._serialized_end=486
+  _globals['_PAIREVIDENCE']._serialized_start=489
+  _globals['_PAIREVIDENCE']._serialized_end=701
+  _globals['_SIMILARITYEVIDENCE']._serialized_start=703
+  _globals['_SIMILARITYEVIDENCE']._serialized_end=760
+  _globals['_PURCHASEEVIDENCE']._serialized_start=763
+  _globals['_PURCHASEEVIDENCE']._serialized_end=949
+  _globals['_DUEEVIDENCE']._serialized_start=951
+  _globals['_DUEEVIDENCE']._serialized_end=1030
+  _globals['_TRENDEVIDENCE']._serialized_start=1032
+  _globals['_TRENDEVIDENCE']._serialized_end=1108
+  _globals['_VIEWEVIDENCE']._serialized_start=1111
+  _globals['_VIEWEVIDENCE']._serialized_end=1251
 # @@protoc_insertion_point(module_scope)

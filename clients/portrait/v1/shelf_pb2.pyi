@@ -27,16 +27,18 @@ SHELF_KIND_TRENDING: ShelfKind
 SHELF_KIND_RECENTLY_VIEWED: ShelfKind
 
 class ShelfItem(_message.Message):
-    __slots__ = ("item", "score", "evidence", "rules")
+    __slots__ = ("item", "score", "evidence", "rules", "reviewed_by")
     ITEM_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     RULES_FIELD_NUMBER: _ClassVar[int]
+    REVIEWED_BY_FIELD_NUMBER: _ClassVar[int]
     item: _item_pb2.Item
     score: float
     evidence: ShelfEvidence
     rules: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, item: _Optional[_Union[_item_pb2.Item, _Mapping]] = ..., score: _Optional[float] = ..., evidence: _Optional[_Union[ShelfEvidence, _Mapping]] = ..., rules: _Optional[_Iterable[str]] = ...) -> None: ...
+    reviewed_by: str
+    def __init__(self, item: _Optional[_Union[_item_pb2.Item, _Mapping]] = ..., score: _Optional[float] = ..., evidence: _Optional[_Union[ShelfEvidence, _Mapping]] = ..., rules: _Optional[_Iterable[str]] = ..., reviewed_by: _Optional[str] = ...) -> None: ...
 
 class ShelfEvidence(_message.Message):
     __slots__ = ("pair", "similarity", "purchases", "trend", "views")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17portrait/v1/trait.proto\x12\x0bportrait.v1\x1a\x1egoogle/protobuf/duration.proto\"\xe7\x01\n\x05Trait\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x18\n\x0bprobability\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12*\n\x07horizon\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rabsent_reason\x18\x05 \x01(\t\x12\x10\n\x03\x61uc\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11\x63\x61libration_error\x18\x07 \x01(\x01H\x02\x88\x01\x01\x42\x0e\n\x0c_probabilityB\x06\n\x04_aucB\x14\n\x12_calibration_errorBA\n\x0bportrait.v1B\nTraitProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17portrait/v1/trait.proto\x12\x0bportrait.v1\x1a\x1egoogle/protobuf/duration.proto\"\xfc\x01\n\x05Trait\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x18\n\x0bprobability\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12*\n\x07horizon\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rabsent_reason\x18\x05 \x01(\t\x12\x10\n\x03\x61uc\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11\x63\x61libration_error\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x13\n\x0breviewed_by\x18\x08 \x01(\tB\x0e\n\x0c_probabilityB\x06\n\x04_aucB\x14\n\x12_calibration_errorBA\n\x0bportrait.v1B\nTraitProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,5 +34,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\nTraitProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
   _globals['_TRAIT']._serialized_start=73
-  _globals['_TRAIT']._serialized_end=304
+  _globals['_TRAIT']._serialized_end=325
 # @@protoc_insertion_point(module_scope)

@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Trait(_message.Message):
-    __slots__ = ("name", "description", "probability", "horizon", "absent_reason", "auc", "calibration_error")
+    __slots__ = ("name", "description", "probability", "horizon", "absent_reason", "auc", "calibration_error", "reviewed_by")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     PROBABILITY_FIELD_NUMBER: _ClassVar[int]
@@ -17,6 +17,7 @@ class Trait(_message.Message):
     ABSENT_REASON_FIELD_NUMBER: _ClassVar[int]
     AUC_FIELD_NUMBER: _ClassVar[int]
     CALIBRATION_ERROR_FIELD_NUMBER: _ClassVar[int]
+    REVIEWED_BY_FIELD_NUMBER: _ClassVar[int]
     name: str
     description: str
     probability: float
@@ -24,4 +25,5 @@ class Trait(_message.Message):
     absent_reason: str
     auc: float
     calibration_error: float
-    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., probability: _Optional[float] = ..., horizon: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., absent_reason: _Optional[str] = ..., auc: _Optional[float] = ..., calibration_error: _Optional[float] = ...) -> None: ...
+    reviewed_by: str
+    def __init__(self, name: _Optional[str] = ..., description: _Optional[str] = ..., probability: _Optional[float] = ..., horizon: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., absent_reason: _Optional[str] = ..., auc: _Optional[float] = ..., calibration_error: _Optional[float] = ..., reviewed_by: _Optional[str] = ...) -> None: ...

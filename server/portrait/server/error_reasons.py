@@ -50,6 +50,8 @@ class ErrorReason(StrEnum):
     """The link would merge two logins, or link to an id that is itself linked."""
     IDENTITY_FULL = "IDENTITY_FULL"
     """The login has the maximum number of links."""
+    REVIEWS_FULL = "REVIEWS_FULL"
+    """The id, or segments and all shoppers together, have the maximum number of reviews."""
     EVENT_EXPIRED = "EVENT_EXPIRED"
     """The event is older than events of its type are kept."""
     CATALOGUES_FULL = "CATALOGUES_FULL"

@@ -15,12 +15,23 @@ import pytest
 from support.command_line import run_portrait
 from support.gateway import RunningGateway
 
-from portrait.client import AsyncClient, Client, Consent, Event, EventType, InvalidRequestError, Purpose
+from portrait.client import (
+    AsyncClient,
+    Client,
+    Consent,
+    Event,
+    EventType,
+    InvalidRequestError,
+    Purpose,
+    Review,
+    ReviewAction,
+    ReviewTarget,
+)
 
 NOW = datetime.now(UTC).replace(microsecond=123_000)
 TABLES_OF_NOBODY = {"item_changes", "state", "tombstones", "sqlite_sequence"}
 """Tables of the state file without a row of a shopper: a tombstone holds a hash alone."""
-NUMBERS = {"identity_changes"}
+NUMBERS = {"identity_changes", "review_changes"}
 """Tables that hold nothing of a shopper but a number, by which caches learn of a change."""
 
 
@@ -44,6 +55,8 @@ def know(client: Client, shopper_id: str, events: int = 3) -> list[Event]:
     client.record_events((shopper_id, event) for event in reversed(sent))
     client.set_consents(shopper_id, [Consent(purpose, True, NOW, f"notice of {shopper_id}") for purpose in Purpose])
     client.set_demographics(shopper_id, age=30, region=f"region of {shopper_id}", source="form")
+    target = ReviewTarget(interest=("Home", f"Rugs of {shopper_id}"), shopper_id=shopper_id)
+    client.set_review(Review(target, ReviewAction.BLOCK, reviewed_by="ana", note=f"asked by {shopper_id}"))
     return sent
 
 
@@ -99,6 +112,7 @@ def test_what_is_exported_is_what_forgetting_deletes(
             "consent_records": sum(len(part.consents) for part in own),
             "consents": len({record.consent.purpose for part in own for record in part.consents}),
             "demographics": sum(part.demographics is not None for part in own),
+            "reviews": sum(len(part.reviews) for part in own),
             "links": sum(link.anonymous_id == each for link in links),
         }
         assert exported == {table: count for table, count in rows[each].items() if table not in NUMBERS}
@@ -109,6 +123,7 @@ def test_what_is_exported_is_what_forgetting_deletes(
         assert set(_rows_of(state, each).values()) == {0}
         [nothing] = client.export_shopper(each)
         assert (nothing.consents, nothing.demographics, nothing.events, nothing.links) == ((), None, (), ())
+        assert nothing.reviews == ()
     with closing(sqlite3.connect(state)) as connection:
         assert connection.execute("SELECT count(*) FROM links WHERE login_id = ?", (shopper,)).fetchone() == (0,)
     assert len(client.get_identity(f"{shopper}-tv").links) == 1
@@ -133,6 +148,8 @@ def test_the_command_prints_one_document_or_a_log(
     assert document["shopper_id"] == shopper
     assert document["demographics"]["region"] == f"region of {shopper}"
     assert len(document["consents"]) == len(Purpose)
+    [review] = document["reviews"]
+    assert (review["target"]["shopper_id"], review["note"]) == (shopper, f"asked by {shopper}")
     assert [event["event_id"] for event in document["events"]] == [event.event_id for event in sent]
     assert document["events"][0]["query"] == f"lamp, of {shopper}"
     log = run_portrait("export-shopper", shopper, "--csv", "--address", gateway.address).stdout

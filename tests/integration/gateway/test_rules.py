@@ -5,7 +5,7 @@ from pathlib import Path
 from support.command_line import run_portrait
 from support.gateway import run_gateway
 
-from portrait.client import Client, Event, EventType, ShelfKind
+from portrait.client import Client, Event, EventType, Review, ReviewAction, ReviewTarget, ShelfKind
 
 PIN = '[[rules]]\nname = "hero"\naction = "pin"\nitems.item_ids = ["wool-rug-blue"]\n'
 EXCLUDE = '[[rules]]\nname = "no-rugs"\naction = "exclude"\nitems.item_ids = ["wool-rug-blue"]\n'
@@ -23,6 +23,12 @@ def test_rules_are_followed_and_changed(repository: Path, tmp_path: Path) -> Non
         for _ in range(2):  # computed, then kept
             first = client.recommend(HISTORY).items[0]
             assert (first.item.item_id, first.rules) == ("wool-rug-blue", ("hero",))
+        hero = ReviewTarget(rule="hero", all_shoppers=True)
+        client.set_review(Review(hero, ReviewAction.BLOCK, reviewed_by="ana"))
+        blocked = client.recommend(HISTORY)
+        assert (blocked.items[0].rules, blocked.reviewed_by) == ((), ("ana",))
+        client.remove_review(hero)
+        assert client.recommend(HISTORY).items[0].rules == ("hero",)
         path.write_text(EXCLUDE, encoding="utf-8")
         gateway.lines("rules_reloaded")
         assert "wool-rug-blue" not in [each.item.item_id for each in client.recommend(HISTORY, k=50).items]

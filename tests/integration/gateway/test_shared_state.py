@@ -13,7 +13,19 @@ from support.command_line import run_portrait
 from support.gateway import RunningGateway, run_gateway
 from support.redis_server import RedisServer, run_redis
 
-from portrait.client import Client, Consent, Event, EventType, Item, NotFoundError, Purpose, ShelfKind
+from portrait.client import (
+    Client,
+    Consent,
+    Event,
+    EventType,
+    Item,
+    NotFoundError,
+    Purpose,
+    Review,
+    ReviewAction,
+    ReviewTarget,
+    ShelfKind,
+)
 
 NOW = datetime.now(UTC)
 READS = ("hget", "hmget", "lrange", "zcount", "zrevrangebyscore")
@@ -59,6 +71,17 @@ def test_what_one_records_the_other_answers_with(clients: list[Client]) -> None:
         assert other.get_profile(shopper_id).event_count == number
         assert one.get_profile(shopper_id).event_count == number
     assert clients[0].record_events([bought(shopper_id, 1)]).duplicates == 1
+
+
+def test_a_review_counts_at_once_in_both(clients: list[Client]) -> None:
+    shopper_id, candidates = f"shopper-{uuid4().hex}", ["desk-lamp-red", "wool-rug-blue"]
+    for scope in ({"shopper_id": shopper_id}, {"all_shoppers": True}):
+        target = ReviewTarget(item_id="wool-rug-blue", **scope)  # type: ignore[arg-type]
+        for one, other in (clients, reversed(clients)):
+            one.set_review(Review(target, ReviewAction.BLOCK, reviewed_by="ana"))
+            assert other.rank(shopper_id, candidates).items[-1].reviewed_by == "ana"
+            assert one.remove_review(target)
+            assert other.rank(shopper_id, candidates).reviewed_by == ()
 
 
 def test_consents_demographics_and_deletions_are_of_both(clients: list[Client]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support import tiny_data
+from support.review_lines import review_line
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -75,6 +76,27 @@ def test_traits_become_heads_or_are_absent_with_a_reason(run: Path, tmp_path: Pa
     assert found.shape == (3, 1)
     assert ((found > 0) & (found < 1)).all()
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)  # the order of sums differs between machines
+
+    # Of shoppers of whom somebody reviewed it, a trait learns nothing.
+    file.write_text(FILE.partition('[[trait]]\nname = "never"')[0], encoding="utf-8")
+    reviews = tmp_path / "reviews.jsonl"
+    reviewed = runs.load_run(run).corpus.shopper_ids[:200]
+    lines = [review_line("correct", trait="buys_2d", shopper_id=each) for each in reviewed]
+    reviews.write_text("\n".join(lines), encoding="utf-8")
+    answer = CliRunner().invoke(APP, [str(run), str(file), "--json", "--reviews", str(reviews)])
+    assert answer.exit_code == 0, answer.output
+    [without] = json.loads(answer.stdout)
+    for part in ("train", "validation"):
+        assert 0 < without["samples"][part]["samples"] < 0.8 * buys["samples"][part]["samples"]
+    assert without["samples"]["test"] == buys["samples"]["test"]
+
+
+def test_reviews_of_other_shoppers_are_told(run: Path, tmp_path: Path) -> None:
+    file, reviews = tmp_path / "traits.toml", tmp_path / "reviews.jsonl"
+    file.write_text(FILE, encoding="utf-8")
+    reviews.write_text(review_line(trait="buys_2d", shopper_id="nobody"), encoding="utf-8")
+    answer = CliRunner().invoke(APP, [str(run), str(file), "--reviews", str(reviews)])
+    assert (answer.exit_code, "names no shopper" in answer.output) == (2, True)
 
 
 def test_what_is_wrong_is_told_in_one_line(run: Path, tmp_path: Path) -> None:

@@ -77,6 +77,13 @@ def prepare(
             metavar="KEYFILE", help="For --deletions: TOML file of the keys of `portrait serve --shopper-keys`."
         ),
     ] = None,
+    reviews: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON lines of `portrait review list --json`: events of blocked items, and in blocked interests, are "
+            "left out."
+        ),
+    ] = None,
     pseudonymise: Annotated[
         Path | None,
         typer.Option(
@@ -108,13 +115,11 @@ def prepare(
         hasher = read_hasher(deletion_keys)
         if engine is PrepareEngine.DUCKDB:
             report = write(
-                name,
-                lambda connection: SOURCES[name].load(connection, path),
-                paths[-1],
-                without=deletions,
-                key=key,
-                hasher=hasher,
-            )
+                name, lambda connection: SOURCES[name].load(connection, path), paths[-1], without=deletions, key=key,
+                hasher=hasher, reviews=reviews,
+            )  # fmt: skip
+        elif reviews is not None:
+            raise TrainingError("the engine spark takes no --reviews; leave --engine out")
         elif name == "events":
             spark = SparkCleaner(path, key)
             report = write(name, spark.load, paths[-1], without=deletions, cleaner=spark, key=key, hasher=hasher)
@@ -273,6 +278,13 @@ def train_traits(
             help="Time in UTC up to which the log is complete; by default its last event.",
         ),
     ] = None,
+    reviews: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON lines of `portrait review list --json`: a trait learns nothing of shoppers of whom somebody "
+            "reviewed it."
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the traits and their metrics as JSON.")] = False,
 ) -> None:
@@ -287,7 +299,7 @@ def train_traits(
         declarations.read_declarations(file)  # report errors in the file before the run is loaded
         until = complete_until.replace(tzinfo=UTC) if complete_until else None
         trained = load_run(run, choose_device(device))
-        found = fit_traits(trained, file, until, lambda name: status.update(f"learning {name}"))
+        found = fit_traits(trained, file, until, lambda name: status.update(f"learning {name}"), reviews)
     if as_json:
         typer.echo(json.dumps(found.declared))
     else:

@@ -44,6 +44,7 @@ from portrait.client.results import (
     UpsertSummary,
     WordEffect,
 )
+from portrait.client.reviews import Review, ReviewTarget
 from portrait.client.shopper_records import ShopperRecords
 from portrait.client.sync import Client
 from portrait.client.testing import rules
@@ -84,6 +85,8 @@ class FakeGateway:
         self._records: dict[str, list[ConsentRecord]] = {}
         self._declared: dict[str, Demographics] = {}
         self._links: dict[str, dict[str, Link]] = {}
+        self._reviews: list[Review] = []
+        """Kept and listed; responses do not follow them."""
         """By login and anonymous id."""
 
     def set_answer(self, method: str, answer: object) -> None:
@@ -345,14 +348,30 @@ class FakeGateway:
         following = str(first + size) if first + size < len(listed) else ""
         return EventPage(tuple(listed[first : first + size]), following)
 
+    def _set_review(self, review: Review) -> Review:
+        kept = replace(review, reviewed_at=NOW)
+        self._remove_review(review.target)
+        self._reviews.append(kept)
+        return kept
+
+    def _remove_review(self, target: ReviewTarget) -> bool:
+        count = len(self._reviews)
+        self._reviews = [each for each in self._reviews if each.target != target]
+        return len(self._reviews) < count
+
+    def _list_reviews(self, shopper_id: str) -> list[tuple[Review, ...]]:
+        return [tuple(each for each in self._reviews if not shopper_id or each.target.shopper_id == shopper_id)]
+
     def _export_shopper(self, shopper_id: str) -> list[ShopperRecords]:
         events = tuple(self._events.get(shopper_id, {}).values())
         consents, links = tuple(self._records.get(shopper_id, ())), self._get_identity(shopper_id).links
-        return [ShopperRecords(consents, self._declared.get(shopper_id), events, shopper_id, links)]
+        [reviews] = self._list_reviews(shopper_id)
+        return [ShopperRecords(consents, self._declared.get(shopper_id), events, shopper_id, links, reviews)]
 
     def _forget_shopper(self, shopper_id: str) -> ForgetSummary:
         self._records.pop(shopper_id, None)
         self._declared.pop(shopper_id, None)
+        self._reviews = [each for each in self._reviews if each.target.shopper_id != shopper_id]
         return ForgetSummary(len(self._events.pop(shopper_id, {})), NOW)
 
 

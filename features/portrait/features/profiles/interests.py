@@ -43,6 +43,8 @@ class Interest:
     inferred: bool = False
     evidence_count: int = 0
     """Number of events that support the interest."""
+    reviewed_by: str = ""
+    """Name of the person who set the weight; empty if nobody did."""
 
     @property
     def lift(self) -> float:

@@ -15,11 +15,13 @@ class Scope(StrEnum):
     READ_CONSENT = "read:consent"
     READ_IDENTITY = "read:identity"
     READ_ITEM = "read:item"
+    READ_REVIEW = "read:review"
     ENCODE_TEXT = "encode:text"
     WRITE_EVENT = "write:event"
     WRITE_CONSENT = "write:consent"
     WRITE_IDENTITY = "write:identity"
     WRITE_ITEM = "write:item"
+    WRITE_REVIEW = "write:review"
     EXPORT_SHOPPER = "export:shopper"
     ERASE_SHOPPER = "erase:shopper"
 
@@ -44,6 +46,9 @@ _SCOPES = {
     "IdentityService/GetIdentity": Scope.READ_IDENTITY,
     "IdentityService/LinkShoppers": Scope.WRITE_IDENTITY,
     "IdentityService/UnlinkShoppers": Scope.WRITE_IDENTITY,
+    "ReviewService/ListReviews": Scope.READ_REVIEW,
+    "ReviewService/SetReview": Scope.WRITE_REVIEW,
+    "ReviewService/RemoveReview": Scope.WRITE_REVIEW,
     "ConsentService/GetConsents": Scope.READ_CONSENT,
     "ConsentService/SetConsents": Scope.WRITE_CONSENT,
     "ConsentService/SetDemographics": Scope.WRITE_CONSENT,

@@ -71,6 +71,10 @@ _COSTS = {
     "IdentityService/LinkShoppers": Cost(Workload.STORE, 16_384),
     "IdentityService/UnlinkShoppers": Cost(Workload.STORE, 16_384),
     "IdentityService/GetIdentity": Cost(Workload.STORE, 16_384),
+    "ReviewService/SetReview": Cost(Workload.STORE, 16_384),
+    "ReviewService/RemoveReview": Cost(Workload.STORE, 16_384),
+    # As an export.
+    "ReviewService/ListReviews": Cost(Workload.STORE, 16_384, 4, background=True),
     "ConsentService/SetConsents": Cost(Workload.STORE, 16_384),
     "ConsentService/GetConsents": Cost(Workload.STORE, 16_384),
     "ConsentService/SetDemographics": Cost(Workload.STORE, 16_384),

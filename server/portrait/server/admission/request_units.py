@@ -151,7 +151,11 @@ _OF_LONG_TEXTS = {
     "portrait.v1.EncodeTextsRequest",
     "portrait.v1.EncodeTextStreamRequest",
 }
-_COUNTED_BY_SIZE = {"portrait.v1.SetConsentsRequest"}
+_COUNTED_BY_SIZE = {
+    "portrait.v1.SetConsentsRequest",
+    "portrait.v1.SetReviewRequest",
+    "portrait.v1.RemoveReviewRequest",
+}
 """Requests with lists whose size in bytes says how much they ask for."""
 LISTED_REQUESTS = frozenset({*_UNITS, *_COUNTED_BY_SIZE})
 """Full names of the requests whose units are counted."""

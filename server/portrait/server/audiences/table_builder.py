@@ -263,7 +263,13 @@ class _TableBuild:
         if not history.events:
             return None
         return await compute_profile(
-            self._engine, history.events, history.as_of, fields=_FIELDS, deadline=None, uses=AUDIENCE_USES
+            self._engine,
+            history.events,
+            history.as_of,
+            fields=_FIELDS,
+            deadline=None,
+            uses=AUDIENCE_USES,
+            reviews=await self._store.applied_reviews(shopper_ids),
         )
 
     async def _find_unchanged(self, base: AudienceTable, changed: list[str]) -> Rows:

@@ -22,7 +22,10 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import NotFound
 from portrait.server.profiles.compute import InterestCounterfactual, compute_profile, run_models
 from portrait.server.profiles.profile import ModelOutputs, Profile
+from portrait.server.profiles.reviewed_statements import BLOCKED
 from portrait.server.recommendation.ranking import RankedItem, Ranking, RankRequest, rank
+from portrait.server.reviews.review import ReviewAction, SubjectKind
+from portrait.server.reviews.review_set import NO_REVIEWS, Reviews, ReviewSet
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
 from portrait.server.sensitivity.release_topics import EXPLANATION_USES, PROFILE_USES
 
@@ -102,6 +105,8 @@ class ProfileExplanation:
     """Probability of the trait or the inferred interest; None if anything else is explained."""
     release: int
     event_count: int
+    reviewed_by: str = ""
+    """Name of the person who reviewed the part: the profile states the reviewed value; this explains it without."""
 
 
 async def explain_recommendation(
@@ -121,6 +126,10 @@ async def explain_recommendation(
     topics, snapshots = engine.topics, engine.snapshots
     withheld = topics.policy.find_withheld(EXPLANATION_USES, request.min_age)
     topics.require_open([("item_id", topics.judge_item(item))], withheld)
+    # The score is that of the model, from the events that reviews leave.
+    history, reviewed = await request.reviews.apply(request.history, snapshots.item)
+    request = replace(request, history=history, reviews=NO_REVIEWS)
+    reviewed_by = reviewed.name_reviewer(SubjectKind.ITEM, request.catalogue, item.item_id)
 
     async def ranking(history: Sequence[Event], *candidates: Item) -> Ranking:
         return await rank(engine, replace(request, history=history, candidates=candidates), deadline=deadline)
@@ -135,7 +144,7 @@ async def explain_recommendation(
         return not topics.judge_event(event, snapshots) & withheld
 
     return RankingExplanation(
-        ranked_item=whole.items[0],
+        ranked_item=replace(whole.items[0], reviewed_by=reviewed_by),
         events=[each for each in events if is_open(each.event)],
         items=[each for each in items if all(map(is_open, each.events))],
         words=await _explain_words(item, lambda *candidates: ranking(request.history, *candidates)),
@@ -185,8 +194,9 @@ async def explain_profile(
     *,
     deadline: float | None,
     min_age: int = 0,
+    reviews: Reviews = NO_REVIEWS,
 ) -> ProfileExplanation:
-    """Explain a profile or a part of it.
+    """Explain a profile or a part of it, as the events say that reviews leave.
 
     Args:
         engine: computes profiles.
@@ -195,12 +205,16 @@ async def explain_profile(
         part: what of it.
         deadline: `loop.time()` at which the caller's time is up; None if never.
         min_age: the shopper is at least so old, by declaration; 0 if nothing is declared.
+        reviews: those that may hold for the shopper.
 
     Raises:
         NotFound: the profile does not say what is to be explained.
     """
     topics, uses = engine.topics, PROFILE_USES | EXPLANATION_USES
-    history = await topics.select_usable(history, engine.snapshots, topics.policy.find_withheld(uses, min_age))
+    withheld = topics.policy.find_withheld(uses, min_age)
+    usable = await topics.select_usable(history, engine.snapshots, withheld)
+    history, reviewed = await reviews.apply(usable, engine.snapshots.item)
+    reviewed_by = _find_reviewer(part, reviewed)
     fields = frozenset({"traits" if part.trait else "interests" if part.interest else "embedding"})
 
     whole = await compute_profile(engine, history, as_of, fields=fields, deadline=deadline, uses=uses, min_age=min_age)
@@ -223,7 +237,23 @@ async def explain_profile(
         probability=value if chance else None,
         release=whole.release,
         event_count=whole.event_count,
+        reviewed_by=reviewed_by,
     )
+
+
+def _find_reviewer(part: ProfilePart, reviews: ReviewSet) -> str:
+    """Find who reviewed a part of a profile; empty if nobody did.
+
+    Raises:
+        NotFound: it is blocked.
+    """
+    if part.interest and reviews.blocks_interest(part.interest):
+        raise NotFound("interest", BLOCKED, ErrorReason.INTEREST_UNKNOWN)
+    names = (part.trait,) if part.trait else part.interest
+    review = reviews.find(SubjectKind.TRAIT if part.trait else SubjectKind.INTEREST, *names)
+    if review is not None and review.action is ReviewAction.BLOCK:
+        raise NotFound("trait", f"the profile has no probability of it: {BLOCKED}", ErrorReason.TRAIT_ABSENT)
+    return review.reviewed_by if review else ""
 
 
 def _make_reader(whole: Profile, part: ProfilePart) -> Callable[[Profile | ModelOutputs], float]:

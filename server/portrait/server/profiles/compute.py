@@ -19,7 +19,9 @@ from portrait.server.engine import Engine
 from portrait.server.profiles.inferred_interests import infer_probability
 from portrait.server.profiles.label_interests import EncodedEvents, Label, compute_direction
 from portrait.server.profiles.profile import DEMOGRAPHICS_DENIED, ModelOutputs, Profile, build_profile
+from portrait.server.profiles.reviewed_statements import review_traits
 from portrait.server.release.traits import TraitValue, values
+from portrait.server.reviews.review_set import NO_REVIEWS, Reviews
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
 from portrait.server.sensitivity.release_topics import PROFILE_USES, ReleaseTopics
 from portrait.server.sensitivity.topic_file import DataUse
@@ -61,8 +63,9 @@ async def compute_profile(
     declared: Demographics | Absence = DEMOGRAPHICS_DENIED,
     uses: frozenset[DataUse] = PROFILE_USES,
     min_age: int = 0,
+    reviews: Reviews = NO_REVIEWS,
 ) -> Profile:
-    """Compute the profile of a history, as if it lacked the events of topics that are withheld.
+    """Compute the profile of a history, as if it lacked the events of topics that are withheld, or that are blocked.
 
     Args:
         engine: of the release that says it.
@@ -76,18 +79,22 @@ async def compute_profile(
         declared: what the shopper declared, or why it is not shown. The models never see it.
         uses: what the profile is for; a topic that is not allowed for all of them is withheld.
         min_age: the shopper is at least so old, by declaration; 0 if nothing is declared.
+        reviews: those that may hold for the shopper.
     """
     topics, snapshots = engine.topics, engine.snapshots
     withheld = topics.policy.find_withheld(uses, min_age)
-    history = await topics.select_usable(history, snapshots, withheld)
+    history, reviewed = await reviews.apply(
+        await topics.select_usable(history, snapshots, withheld), snapshots.item
+    )  # fmt: skip
     labels = await _withhold_examples(engine, labels, uses) if "label_interests" in fields else _NO_LABELS
     outputs = await run_models(
         engine, history, as_of, fields=fields, deadline=deadline, labels=labels, allow_degraded=allow_degraded
     )
-    outputs = replace(outputs, traits=_withhold_traits(topics, outputs.traits, withheld))
+    traits = review_traits(outputs.traits, reviewed) if reviewed else outputs.traits
+    outputs = replace(outputs, traits=_withhold_traits(topics, traits, withheld))
     work = build_profile(
         history, as_of, snapshots.item, engine.release, fields, outputs, declared,
-        is_withheld=lambda path: bool(topics.judge_path(path) & withheld),
+        is_withheld=lambda path: bool(topics.judge_path(path) & withheld), reviews=reviewed,
     )  # fmt: skip
     return run_to_completion(work) if _is_short(history) else await run_in_steps(work)
 

@@ -29,10 +29,12 @@ from portrait.server.profiles.inferred_interests import infer_interests
 from portrait.server.profiles.label_interests import EncodedEvents, Label, LabelInterest, compute_label_interests
 from portrait.server.profiles.purchase_cycles import PurchaseCycle, compute_purchase_cycles
 from portrait.server.profiles.recent_queries import QueryIntent, find_recent_queries
+from portrait.server.profiles.reviewed_statements import review_interests
 from portrait.server.profiles.session_intent import SessionIntent, compute_session_intent
 from portrait.server.profiles.summary import SUMMARISED_FIELDS, summarise_profile
 from portrait.server.release.release import Release
 from portrait.server.release.traits import TraitValue
+from portrait.server.reviews.review_set import NO_REVIEW_SET, STATED, ReviewSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Profile:
     summary: Sequence[Sentence] = field(default=())
     traits: Sequence[TraitValue] = ()
     """Empty if they were not requested."""
+    reviewed_by: Sequence[str] = ()
+    """Everybody whose reviews hold for it, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ def build_profile(
     outputs: ModelOutputs,
     declared: Demographics | Absence = DEMOGRAPHICS_DENIED,
     is_withheld: Callable[[Path], bool] = lambda _: False,
+    reviews: ReviewSet = NO_REVIEW_SET,
 ) -> Generator[None, None, Profile]:
     """Compute the requested fields of a profile, and no others.
 
@@ -117,6 +122,7 @@ def build_profile(
         outputs: outputs of the models.
         declared: the shopper's demographics, or why they are not shown. No other field uses them.
         is_withheld: tells whether a node of the taxonomy may not be named; what was inferred may lead to such nodes.
+        reviews: those that hold for the shopper; the history lacks what they block.
     """
     population = release.population
     evidence = Evidence.from_history(history, as_of, item, population.interest_dynamics if population else None)
@@ -127,6 +133,8 @@ def build_profile(
             yield
             result = compute(evidence, release)
             parts[name] = (yield from result) if isinstance(result, Generator) else result
+    if "interests" in parts:
+        parts["interests"] = review_interests(parts["interests"], reviews)
     if isinstance(interests := parts.get("interests"), list):
         parts["interests"] = [each for each in interests if not is_withheld(each.category_path)]
     yield
@@ -156,6 +164,7 @@ def build_profile(
         degraded=outputs.degraded,
         absent=absent,
         traits=outputs.traits,
+        reviewed_by=reviews.list_reviewers(STATED),
         **{name: part for name, part in parts.items() if name in fields and not isinstance(part, Absence)},
     )
 

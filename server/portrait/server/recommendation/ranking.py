@@ -24,8 +24,11 @@ from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.candidates import compute_features, generate_candidates, summarise_shopper
 from portrait.server.recommendation.diversity import limit_categories
 from portrait.server.recommendation.fallback_ranking import compute_fallback_scores, generate_fallback_candidates
+from portrait.server.recommendation.reviewed_candidates import compute_boosts, place_reviewed
 from portrait.server.recommendation.rule_plan import NO_RULES, RulePlan, ShopRules
-from portrait.server.recommendation.withholding import bar_unshown, select_usable
+from portrait.server.recommendation.withholding import bar_unshown, plan_reviews, select_usable
+from portrait.server.reviews.review import SubjectKind
+from portrait.server.reviews.review_set import NO_REVIEW_SET, NO_REVIEWS, SHOWN, Reviewed, Reviews, ReviewSet
 from portrait.server.runtime.cooperation import run_in_steps, run_in_thread, run_waiting
 
 _QUICK_MILLISECONDS = 3.0
@@ -48,6 +51,8 @@ class RankingRequest:
     """The shopper is at least so old, by declaration; 0 if nothing is declared."""
     allow_degraded: bool = False
     """True if a response without the models is better than none."""
+    reviews: Reviews = NO_REVIEWS
+    """Those that may hold for the shopper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class RankedItem:
     purchase_probability: float
     rules: tuple[str, ...] = ()
     """Names of the shop's rules that moved it."""
+    reviewed_by: str = ""
+    """Name of the person who reviewed it for the shopper; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,8 @@ class Ranking:
     """Number of events of the history that the ranking used."""
     degraded: bool = False
     """True if the ranking was made without the models."""
+    reviewed_by: Sequence[str] = ()
+    """Everybody whose reviews hold for it, by name."""
 
 
 async def recommend(engine: Engine, request: RecommendRequest, *, deadline: float | None) -> Ranking:
@@ -113,14 +122,12 @@ async def recommend(engine: Engine, request: RecommendRequest, *, deadline: floa
     return await engine.fallback.answer(partial(_recommend, engine, request, usable), without_models, deadline)
 
 
-async def _recommend(
-    engine: Engine, request: RecommendRequest, usable: Sequence[Event], deadline: float | None
-) -> Ranking:
+async def _recommend(engine: Engine, request: RecommendRequest, usable: Reviewed, deadline: float | None) -> Ranking:
     catalogue = engine.catalogues[request.catalogue].now
-    shopper = await _encode_shopper(engine, request, usable, deadline)
+    shopper = await _encode_shopper(engine, request, usable.events, deadline)
     left_out = request.history if request.exclude_seen else ()
     history = summarise_shopper(shopper, catalogue, request.as_of)
-    plan = _plan(engine, catalogue, request)
+    plan = _plan(engine, catalogue, request, usable.reviews)
     generate = partial(
         generate_candidates, catalogue, shopper, history, request.k, request.filter, left_out,
         request.max_per_category, plan,
@@ -129,21 +136,25 @@ async def _recommend(
     count = len(chosen.items) if request.max_per_category or (plan and plan.needs_all) else request.k
     boosts = plan.compute_boosts(catalogue, chosen.numbers) if plan else None
     ordered = await _rank_candidates(engine, chosen, shopper, history, request, count, deadline, boosts)
-    return _make_ranking(engine, _arrange(catalogue, ordered, request, plan), usable)
+    return _make_ranking(engine, _arrange(catalogue, ordered, request, plan), request, usable)
 
 
-async def _select_usable(engine: Engine, request: RankingRequest) -> Sequence[Event]:
+async def _select_usable(engine: Engine, request: RankingRequest) -> Reviewed:
     """Select the events that may decide the order: none of a search, where the release learnt that they don't help."""
     is_search = request.catalogue == DEFAULT_CATALOGUE and bool(normalise_text(request.query))
-    if is_search and not engine.release.manifest.searches_read_past:
-        return ()
-    return await select_usable(engine, request.history, request.min_age)
+    reads_past = engine.release.manifest.searches_read_past or not is_search
+    if not reads_past and not request.reviews:
+        return Reviewed((), NO_REVIEW_SET)
+    usable = await select_usable(engine, request.history, request.min_age, request.reviews)
+    return usable if reads_past else Reviewed((), usable.reviews)
 
 
-def _plan(engine: Engine, catalogue: Snapshot, request: RecommendRequest) -> RulePlan | None:
-    """Plan the shop's rules, and what is barred beside them."""
-    plan = request.rules.plan(catalogue, request.history, request.query, request.as_of)
-    return bar_unshown(engine, catalogue, plan, request.min_age)
+def _plan(engine: Engine, catalogue: Snapshot, request: RecommendRequest, reviews: ReviewSet) -> RulePlan | None:
+    """Plan the shop's rules, what is barred beside them, and what reviews say of items."""
+    plan = request.rules.plan(
+        catalogue, request.history, request.query, request.as_of, blocked=reviews.blocked_rules
+    )  # fmt: skip
+    return plan_reviews(catalogue, bar_unshown(engine, catalogue, plan, request.min_age), reviews)
 
 
 async def _encode_shopper(
@@ -177,15 +188,15 @@ def _is_quick(catalogue: Snapshot, request: RecommendRequest, left_out: int) -> 
     return catalogue.search_milliseconds is not None and searches * catalogue.search_milliseconds <= _QUICK_MILLISECONDS
 
 
-def _recommend_fallback(engine: Engine, request: RecommendRequest, usable: Sequence[Event]) -> Ranking | None:
+def _recommend_fallback(engine: Engine, request: RecommendRequest, usable: Reviewed) -> Ranking | None:
     """Rank without the models; None if the query's embedding is unknown, as no item could match the query."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    shopper = engine.shoppers.encode_cached(usable, request.query, request.as_of, snapshots)
+    shopper = engine.shoppers.encode_cached(usable.events, request.query, request.as_of, snapshots)
     if shopper is None:
         return None
     left_out = request.history if request.exclude_seen else ()
     history = summarise_shopper(shopper, catalogue, request.as_of)
-    plan = _plan(engine, catalogue, request)
+    plan = _plan(engine, catalogue, request, usable.reviews)
     chosen = generate_fallback_candidates(
         catalogue, shopper, history, request.k, request.filter, left_out, request.max_per_category, plan
     )
@@ -194,7 +205,7 @@ def _recommend_fallback(engine: Engine, request: RecommendRequest, usable: Seque
         scores += plan.compute_boosts(catalogue, chosen.numbers)
     ranked = [RankedItem(item, score, 0.0, 0.0) for item, score in zip(chosen.items, scores.tolist(), strict=True)]
     ranked.sort(key=lambda each: (-each.score, each.item.item_id))
-    return _make_ranking(engine, _arrange(catalogue, ranked, request, plan), usable, degraded=True)
+    return _make_ranking(engine, _arrange(catalogue, ranked, request, plan), request, usable, degraded=True)
 
 
 def _arrange(
@@ -232,37 +243,44 @@ async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) 
     return await engine.fallback.answer(partial(_rank, engine, request, usable), without_models, deadline)
 
 
-async def _rank(engine: Engine, request: RankRequest, usable: Sequence[Event], deadline: float | None) -> Ranking:
+async def _rank(engine: Engine, request: RankRequest, usable: Reviewed, deadline: float | None) -> Ranking:
     catalogue = engine.catalogues[request.catalogue].now
-    shopper = await _encode_shopper(engine, request, usable, deadline)
+    shopper = await _encode_shopper(engine, request, usable.events, deadline)
     work = _group_duplicates(request.candidates)
     copies, distinct = run_to_completion(work) if len(request.candidates) <= FEW_ITEMS else await run_in_steps(work)
     known = await _collect_candidates(engine, catalogue, list(distinct.values()), deadline)
     # A candidate with its own text is still the same object; one without was replaced by the item of the catalogue.
     by_words = {id(item): copies[key] for key, item in distinct.items() if item.title}
     history = summarise_shopper(shopper, catalogue, request.as_of)
-    once = await _rank_candidates(engine, known, shopper, history, request, len(known.items), deadline)
+    boosts = compute_boosts(known.items, catalogue.name, usable.reviews)
+    once = await _rank_candidates(engine, known, shopper, history, request, len(known.items), deadline, boosts)
     ranked = [each for each in once for _ in range(by_words.get(id(each.item), copies[each.item.item_id,]))]
     unknown = (item for item in request.candidates if not item.title and catalogue.row(item.item_id) is None)
     ranked.extend(RankedItem(item, 0.0, 0.0, 0.0) for item in unknown)
-    return _make_ranking(engine, ranked, usable)
+    return _make_ranking(engine, _place(ranked, catalogue.name, usable.reviews), request, usable)
 
 
-def _rank_fallback(engine: Engine, request: RankRequest, usable: Sequence[Event]) -> Ranking:
+def _rank_fallback(engine: Engine, request: RankRequest, usable: Reviewed) -> Ranking:
     """Rank without the models; equal scores keep the caller's order, as do all if the query has no known embedding."""
     catalogue, snapshots = engine.catalogues[request.catalogue].now, engine.snapshots
-    shopper = engine.shoppers.encode_cached(usable, request.query, request.as_of, snapshots)
+    shopper = engine.shoppers.encode_cached(usable.events, request.query, request.as_of, snapshots)
     score: dict[str, float] = {}
     if shopper is not None:
         rows = [row for item in request.candidates if (row := catalogue.row(item.item_id)) is not None]
         held = catalogue.take(np.array(rows, dtype=np.int64))
-        score = dict(zip(held.item_ids, compute_fallback_scores(held, catalogue, shopper).tolist(), strict=True))
+        scores = compute_fallback_scores(held, catalogue, shopper)
+        boosts = compute_boosts(held.items, catalogue.name, usable.reviews)
+        score = dict(zip(held.item_ids, (scores if boosts is None else scores + boosts).tolist(), strict=True))
     ranked = [
         RankedItem(item if item.title else catalogue.item(item.item_id) or item, score.get(item.item_id, 0.0), 0.0, 0.0)
         for item in request.candidates
     ]
     ranked.sort(key=lambda each: (each.item.item_id not in score, -each.score))
-    return _make_ranking(engine, ranked, usable, degraded=True)
+    return _make_ranking(engine, _place(ranked, catalogue.name, usable.reviews), request, usable, degraded=True)
+
+
+def _place(ranked: list[RankedItem], catalogue: str, reviews: ReviewSet) -> list[RankedItem]:
+    return [ranked[place] for place in place_reviewed([each.item for each in ranked], catalogue, reviews)]
 
 
 async def _collect_candidates(
@@ -329,6 +347,11 @@ async def _rank_candidates(
 
 
 def _make_ranking(
-    engine: Engine, items: list[RankedItem], usable: Sequence[Event], *, degraded: bool = False
+    engine: Engine, items: list[RankedItem], request: RankingRequest, usable: Reviewed, *, degraded: bool = False
 ) -> Ranking:
-    return Ranking(items, engine.release.number, min(len(usable), MAX_REMEMBERED_EVENTS), degraded)
+    count = min(len(usable.events), MAX_REMEMBERED_EVENTS)
+    if not usable.reviews:
+        return Ranking(items, engine.release.number, count, degraded)
+    name = partial(usable.reviews.name_reviewer, SubjectKind.ITEM, request.catalogue)
+    marked = [replace(each, reviewed_by=name(each.item.item_id)) for each in items]
+    return Ranking(marked, engine.release.number, count, degraded, usable.reviews.list_reviewers(SHOWN))

@@ -2,7 +2,7 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -66,11 +66,13 @@ class RulePlan:
     limits: Sequence[tuple[ItemSet, int]]
     """Items, and how many of them are shown."""
     pins: Sequence[tuple[str, NDArray[np.int64], int]]
-    """Name of the rule, rows, and the place of the first, from 1."""
+    """Name of the rule, empty for a review, rows, and the place of the first, from 1."""
     related: Sequence[tuple[PairKind, str, ItemSet, NDArray[np.int64]]] = ()
     """Kind, name of the rule, items, and the rows that belong to each of them."""
     unrelated: Sequence[tuple[PairKind, ItemSet, ItemSet]] = ()
     """Kind, items, and the items that do not belong to them."""
+    moved: Sequence[tuple[int, float]] = ()
+    """Rows, and the nats that reviews add to their scores."""
 
     @property
     def pinned(self) -> NDArray[np.int64]:
@@ -93,6 +95,9 @@ class RulePlan:
         total = np.zeros(len(rows), dtype=np.float32)
         for _, items, amount in self.boosts:
             total += np.float32(amount) * items.holds(catalogue, rows)
+        if self.moved:
+            moved = dict(self.moved)
+            total += np.array([moved.get(row, 0.0) for row in rows.tolist()], dtype=np.float32)
         return total
 
     def arrange(self, catalogue: Snapshot, rows: NDArray[np.int64], k: int) -> list[int]:
@@ -140,8 +145,11 @@ class RulePlan:
     def name_rules(self, catalogue: Snapshot, rows: NDArray[np.int64]) -> list[tuple[str, ...]]:
         """Name the rules that moved each of some rows."""
         moved = [(name, items.holds(catalogue, rows)) for name, items, _ in self.boosts]
-        moved += [(name, np.isin(rows, pinned)) for name, pinned, _ in self.pins]
+        moved += [(name, np.isin(rows, pinned)) for name, pinned, _ in self.pins if name]
         return [tuple(name for name, held in moved if held[place]) for place in range(len(rows))]
+
+
+EMPTY_PLAN = RulePlan(_NO_ROWS, (), (), (), ())
 
 
 def bar_also(plan: RulePlan | None, unshown: Selection | None) -> RulePlan | None:
@@ -153,8 +161,7 @@ def bar_also(plan: RulePlan | None, unshown: Selection | None) -> RulePlan | Non
     """
     if unshown is None:
         return plan
-    if plan is None:
-        return RulePlan(_NO_ROWS, [unshown], (), (), ())
+    plan = plan or EMPTY_PLAN
     return replace(plan, barred=[*plan.barred, unshown])
 
 
@@ -178,6 +185,7 @@ class ShopRules:
         query: str,
         as_of: datetime,
         placement: Placement = Placement.RECOMMENDATIONS,
+        blocked: Collection[str] = (),
     ) -> RulePlan | None:
         """Plan the rules that apply to a request; None if none does.
 
@@ -187,6 +195,7 @@ class ShopRules:
             query: the query; empty without one.
             as_of: the moment of the request.
             placement: where the items are shown.
+            blocked: names of rules that do not apply.
         """
         if not self._rules:
             return None
@@ -194,7 +203,9 @@ class ShopRules:
         active = [
             rule
             for rule in self._rules
-            if rule.is_valid_at(as_of) and self._applies(rule.when, catalogue, history, words, placement)
+            if rule.name not in blocked
+            and rule.is_valid_at(as_of)
+            and self._applies(rule.when, catalogue, history, words, placement)
         ]
         if not active:
             return None

@@ -19,7 +19,9 @@ from portrait.server.recommendation.rule_plan import NO_RULES, RulePlan, ShopRul
 from portrait.server.recommendation.shelf_evidence import ShelfEvidence
 from portrait.server.recommendation.shelf_inputs import ShelfEntry, ShelfInputs
 from portrait.server.recommendation.shelf_sources import SOURCES
-from portrait.server.recommendation.withholding import bar_unshown, select_usable
+from portrait.server.recommendation.withholding import bar_unshown, plan_reviews, select_usable
+from portrait.server.reviews.review import SubjectKind
+from portrait.server.reviews.review_set import NO_REVIEWS, SHOWN, Reviews
 from portrait.server.rules.file import Placement
 from portrait.server.runtime.cooperation import run_in_thread, run_waiting
 
@@ -49,6 +51,8 @@ class ShelfRequest:
     rules: ShopRules = NO_RULES
     min_age: int = 0
     """The shopper is at least so old, by declaration; 0 if nothing is declared."""
+    reviews: Reviews = NO_REVIEWS
+    """Those that may hold for the shopper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ class ShelfItem:
     evidence: ShelfEvidence
     rules: tuple[str, ...]
     """Names of the shop's rules that put it there or moved it."""
+    reviewed_by: str = ""
+    """Name of the person who reviewed it for the shopper; empty if nobody did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class Shelf:
     release: int
     event_count: int
     """Number of the shopper's events that were read."""
+    reviewed_by: Sequence[str] = ()
+    """Everybody whose reviews hold for it, by name."""
 
 
 async def fill_shelf(engine: Engine, request: ShelfRequest) -> Shelf:
@@ -87,9 +95,9 @@ async def fill_shelf(engine: Engine, request: ShelfRequest) -> Shelf:
     """
     _require_fitting(request)
     catalogue = engine.catalogues[request.catalogue].now
-    usable = await select_usable(engine, request.history, request.min_age)
-    plan = request.rules.plan(catalogue, request.history, "", request.as_of, request.kind)
-    plan = bar_unshown(engine, catalogue, plan, request.min_age)
+    usable, reviews = await select_usable(engine, request.history, request.min_age, request.reviews)
+    plan = request.rules.plan(catalogue, request.history, "", request.as_of, request.kind, reviews.blocked_rules)
+    plan = plan_reviews(catalogue, bar_unshown(engine, catalogue, plan, request.min_age), reviews)
     work = partial(_fill, engine, catalogue, request, usable, plan)
     if request.kind is Placement.SIMILAR_ITEMS and catalogue.is_search_remote:
         items = await run_waiting(work)
@@ -97,7 +105,11 @@ async def fill_shelf(engine: Engine, request: ShelfRequest) -> Shelf:
         items = await run_in_thread(work)
     else:
         items = work()
-    return Shelf(items, engine.release.number, len(usable))
+    if not reviews:
+        return Shelf(items, engine.release.number, len(usable))
+    name = partial(reviews.name_reviewer, SubjectKind.ITEM, catalogue.name)
+    marked = [replace(each, reviewed_by=name(each.item.item_id)) for each in items]
+    return Shelf(marked, engine.release.number, len(usable), reviews.list_reviewers(SHOWN))
 
 
 def _require_fitting(request: ShelfRequest) -> None:

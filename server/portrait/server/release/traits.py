@@ -41,6 +41,8 @@ class TraitValue:
     """Calibrated; None if absent."""
     absent: str
     """Why it is absent; empty if it is not."""
+    reviewed_by: str = ""
+    """Name of the person who set the probability, or took it away; empty if nobody did."""
 
 
 def declared(manifest: Manifest) -> list[Trait]:

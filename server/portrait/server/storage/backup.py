@@ -38,7 +38,8 @@ _MARK_SHOPPERS = (
     "CREATE TEMP TABLE returned AS SELECT shopper_id, forgotten_at FROM ("
     "SELECT shopper_id FROM events UNION SELECT shopper_id FROM consent_records UNION "
     "SELECT shopper_id FROM consents UNION SELECT shopper_id FROM demographics UNION "
-    "SELECT shopper_id FROM links UNION SELECT login_id FROM links UNION SELECT shopper_id FROM identity_changes"
+    "SELECT shopper_id FROM links UNION SELECT login_id FROM links UNION SELECT shopper_id FROM identity_changes "
+    "UNION SELECT shopper_id FROM reviews UNION SELECT shopper_id FROM review_changes"
     ") JOIN listed ON shopper_sha256 IN ({})"
 )
 """With all hashes of an id in the list."""
@@ -56,6 +57,10 @@ _DELETE_RETURNED = (
     "WHERE returned.shopper_id = links.shopper_id AND time <= forgotten_at) OR EXISTS (SELECT 1 FROM returned "
     "WHERE returned.shopper_id = links.login_id AND time <= forgotten_at)",
     "DELETE FROM identity_changes WHERE shopper_id IN (SELECT shopper_id FROM returned)",
+    "DELETE FROM reviews WHERE EXISTS (SELECT 1 FROM returned "
+    "WHERE returned.shopper_id = reviews.shopper_id AND review ->> '$[#-1]' <= forgotten_at)",  # it ends with its time
+    "DELETE FROM review_changes WHERE shopper_id IN (SELECT shopper_id FROM returned) AND NOT EXISTS ("
+    "SELECT 1 FROM reviews WHERE reviews.shopper_id = review_changes.shopper_id)",
 )
 _KEEP_TOMBSTONES = (
     "REPLACE INTO tombstones (shopper_sha256, forgotten_at, arrival) "  # noqa: S608 - of a module

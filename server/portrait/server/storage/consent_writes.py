@@ -1,10 +1,12 @@
-"""Writes what shoppers say and declare to the state file."""
+"""Writes what shoppers said and declared to the state file, in a transaction that runs."""
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
-from portrait.server.storage.rows import CONSENT_COLUMNS
+from portrait.server.consent.consents import Consent
+from portrait.server.demographics import Demographics
+from portrait.server.storage.rows import CONSENT_COLUMNS, consent_row
+from portrait.server.timestamps import to_microseconds
 
 _KEEP_CONSENT = f"INSERT INTO consent_records (shopper_id, {', '.join(CONSENT_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _COUNT_CONSENT = (
@@ -29,18 +31,16 @@ _DECLARE = (
 )
 
 
-def record_consents(connection: sqlite3.Connection, shopper_id: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Keep consents of a shopper, in a transaction that runs; rows are of the shopper and as `CONSENT_COLUMNS`."""
+def record_consents(connection: sqlite3.Connection, shopper_id: str, consents: Sequence[Consent]) -> None:
+    """Keep what a shopper said beside all that they said before."""
+    rows = [(shopper_id, *consent_row(consent)) for consent in consents]
     connection.executemany(_KEEP_CONSENT, rows)
     connection.executemany(_COUNT_CONSENT, [row[:5] for row in rows])
     connection.execute(_ERASE_WITHDRAWN, (shopper_id,))
 
 
-def declare(connection: sqlite3.Connection, values: Sequence[Any]) -> bool:
-    """Keep a declaration, in a transaction that runs; returns whether the shopper had not withdrawn `demographics`.
-
-    Args:
-        connection: of the state file.
-        values: shopper, age band, gender, region, time and source.
-    """
+def declare(connection: sqlite3.Connection, shopper_id: str, demographics: Demographics) -> bool:
+    """Keep what a shopper declares; returns whether it was kept."""
+    bands = (demographics.age_band, demographics.gender, demographics.region)
+    values = (shopper_id, *bands, to_microseconds(demographics.declared_at), demographics.source)
     return connection.execute(_DECLARE, values).rowcount > 0

@@ -8,6 +8,7 @@ from typing import Any
 from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.identities import Link
+from portrait.server.reviews.review import Review, ReviewAction, ReviewTarget, Segment, Subject, SubjectKind
 from portrait.server.storage.store import ItemChange, RecordedEvent
 from portrait.server.timestamps import from_microseconds, to_microseconds
 
@@ -61,6 +62,36 @@ def link_of(row: Sequence[Any]) -> Link:
     return Link(anonymous_id, from_microseconds(time), from_microseconds(recorded_at), source, confidence)
 
 
+def review_key(target: ReviewTarget) -> str:
+    """The one text of what is reviewed, and of the segment that it is for."""
+    (kind, names), _, segment = target
+    return _to_json([kind, names, segment])
+
+
+def review_json(review: Review) -> str:
+    """A review as JSON, without the shopper's id."""
+    (kind, names), _, segment = review.target
+    decided = (review.action, review.value, review.reviewed_by, review.note, to_microseconds(review.reviewed_at))
+    return _to_json([kind, names, segment, *decided])
+
+
+def review_of(shopper_id: str, text: str | bytes) -> Review:
+    """The inverse of `review_json`."""
+    kind, names, segment, action, value, reviewed_by, note, reviewed_at = json.loads(text)
+    return Review(
+        ReviewTarget(
+            Subject(SubjectKind(kind), tuple(names)),
+            shopper_id,
+            None if segment is None else Segment(tuple(segment[0]), segment[1]),
+        ),
+        ReviewAction(action),
+        value,
+        reviewed_by,
+        note,
+        from_microseconds(reviewed_at),
+    )
+
+
 def change_of(row: Sequence[Any]) -> ItemChange:
     """A change of catalogue, id, item as JSON, and number."""
     catalogue, item_id, item, number = row
@@ -70,6 +101,10 @@ def change_of(row: Sequence[Any]) -> ItemChange:
 def item_json(item: Item | None) -> str | None:
     """An item as JSON; None if there is none."""
     return None if item is None else json.dumps(dataclasses.asdict(item), ensure_ascii=False)
+
+
+def _to_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _item(text: str | None) -> Item | None:

@@ -156,6 +156,18 @@ CREATE TABLE identity_changes ( -- the last time that a link of a shopper was ma
 -- fingerprints of the keys by which tombstones were hashed, with blanks between
 ALTER TABLE state ADD COLUMN tombstone_keys TEXT NOT NULL DEFAULT '';
 """,
+    """
+CREATE TABLE reviews (
+    shopper_id TEXT NOT NULL, -- empty: for a segment, or for all
+    target TEXT NOT NULL, -- JSON
+    review TEXT NOT NULL, -- JSON, a list that ends with the time in microseconds since 1970
+    PRIMARY KEY (shopper_id, target)
+) WITHOUT ROWID;
+CREATE TABLE review_changes ( -- the last time that a review for an id, or for several shoppers, was set or removed
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    shopper_id TEXT NOT NULL UNIQUE -- as in reviews
+);
+""",
 )
 """Migrations: each brings a file from its version, counted from 0, to the next."""
 SCHEMA_VERSION = len(_MIGRATIONS)

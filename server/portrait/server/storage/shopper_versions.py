@@ -16,6 +16,7 @@ _MAX_ROWS = 2_000
 
 _WATCHED = {
     "events": "arrival", "consent_records": "number", "demographics": "number", "identity_changes": "arrival",
+    "review_changes": "number",
 }  # fmt: skip
 """Tables, and what numbers their rows: a new row has a higher number than any before it ever had."""
 _LAST_FORGOTTEN = "SELECT coalesce(max(number), 0) FROM tombstones"
@@ -45,6 +46,8 @@ class ShopperVersions:
     def version(self, shopper_id: str) -> Hashable:
         """Another value after everything that is recorded of the shopper, and after anyone is forgotten.
 
+        That of `SHARED` changes with every review for a segment or for all.
+
         While the file can't be read, another one each time: no answer is known to be still right.
         """
         try:
@@ -54,6 +57,18 @@ class ShopperVersions:
                 raise
             return object()
         return self._everybody, self._counts[hash(shopper_id) % _PLACES]
+
+    def has_reviews(self) -> bool:
+        """Tell whether there may be a review of anything, by now.
+
+        Raises:
+            PortraitError: the file can't be read.
+        """
+        try:
+            self._poll()
+        except sqlite3.Error as error:
+            raise self._failures.to_typed_error(error) from error
+        return self._seen["review_changes"] > 0
 
     def close(self) -> None:
         """Let go of the file."""

@@ -18,7 +18,10 @@ from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.errors import DiskFull, PortraitError
 from portrait.server.identities import Identity, Link, LinkOutcome
-from portrait.server.storage import consent_writes, deletion, expiry, links
+from portrait.server.reviews.review import SHARED, Review, ReviewTarget
+from portrait.server.reviews.review_set import Reviews
+from portrait.server.storage import deletion, expiry, links, reviews
+from portrait.server.storage.consent_writes import declare, record_consents
 from portrait.server.storage.disk_reserve import DiskReserve
 from portrait.server.storage.event_reads import EventReads
 from portrait.server.storage.event_writes import LAST_ARRIVAL, event_rows, record
@@ -27,7 +30,7 @@ from portrait.server.storage.private_files import make_private_file, tighten_fil
 from portrait.server.storage.queries import expand_placeholders, split_ids
 from portrait.server.storage.reader import Reader
 from portrait.server.storage.retention import KEEP_ALL, Retention, record_kept
-from portrait.server.storage.rows import CONSENT_COLUMNS, change_of, consent_of, consent_row, item_json
+from portrait.server.storage.rows import CONSENT_COLUMNS, change_of, consent_of, item_json
 from portrait.server.storage.schema import connect, prepare
 from portrait.server.storage.shopper_versions import ShopperVersions
 from portrait.server.storage.store import (
@@ -42,7 +45,7 @@ from portrait.server.storage.store import (
 from portrait.server.storage.tombstone_keys import read_tombstone_keys
 from portrait.server.storage.tombstones import Tombstone, UnknownKeys, require_keys
 from portrait.server.storage.writer import LOCK_POLL_SECONDS, LOCK_SECONDS, Writer
-from portrait.server.timestamps import from_microseconds, to_microseconds
+from portrait.server.timestamps import from_microseconds
 
 _IDENTITY = "SELECT identity FROM state"
 _TOMBSTONES = "SELECT shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
@@ -56,9 +59,8 @@ _SHOPPERS_OF = (
     "SELECT shopper_id FROM events WHERE arrival > ?1 AND arrival <= ?2 "
     "UNION SELECT shopper_id FROM identity_changes WHERE arrival > ?1 AND arrival <= ?2"
 )
-_CONSENT_COLUMN_LIST = ", ".join(CONSENT_COLUMNS)
 _CONSENT_RECORDS = (
-    f"SELECT {_CONSENT_COLUMN_LIST} FROM consent_records "  # noqa: S608 - names of a module
+    f"SELECT {', '.join(CONSENT_COLUMNS)} FROM consent_records "  # noqa: S608 - names of a module
     "WHERE shopper_id = ? ORDER BY number DESC LIMIT ?"
 )
 _WHO_SAID = "SELECT shopper_id FROM consents WHERE purpose = ? AND granted = ? AND shopper_id IN ({})"
@@ -103,6 +105,7 @@ class SqliteStore:
         self._retention, self._hasher = retention, hasher
         self._events, self._links = EventReads(reading, retention), links.LinkReads(reading)
         self._versions = arrivals
+        self._reviews = reviews.ReviewReads(reading, arrivals)
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
 
@@ -203,7 +206,7 @@ class SqliteStore:
 
     async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
         """Another value after everything that is recorded of one of the shoppers."""
-        return tuple(map(self._versions.version, shopper_ids))
+        return tuple(map(self._versions.version, (*shopper_ids, SHARED)))
 
     async def shoppers(self, after: str, limit: int) -> list[str]:
         """The next shoppers in the order of their ids."""
@@ -220,8 +223,7 @@ class SqliteStore:
 
     async def record_consents(self, shopper_id: str, consents: Sequence[Consent]) -> None:
         """Keep what a shopper said beside all that they said before."""
-        rows = [(shopper_id, *consent_row(consent)) for consent in consents]
-        await self._write(consent_writes.record_consents, shopper_id, rows)
+        await self._write(record_consents, shopper_id, consents)
 
     async def link(self, login_id: str, link: Link) -> LinkOutcome:
         """Link an anonymous id to a login."""
@@ -255,10 +257,7 @@ class SqliteStore:
 
     async def set_demographics(self, shopper_id: str, demographics: Demographics) -> bool:
         """Keep what a shopper declares, in place of what they declared before."""
-        declared_at = to_microseconds(demographics.declared_at)
-        bands = (demographics.age_band, demographics.gender, demographics.region)
-        values = (shopper_id, *bands, declared_at, demographics.source)
-        return await self._write(consent_writes.declare, values)
+        return await self._write(declare, shopper_id, demographics)
 
     async def demographics(self, shopper_id: str) -> Demographics | None:
         """Return the demographics that a shopper declared."""
@@ -273,6 +272,26 @@ class SqliteStore:
         return {
             shopper_id: region async for part in self._of_many(_REGIONS, (), shopper_ids) for shopper_id, region in part
         }
+
+    async def set_review(self, review: Review) -> bool:
+        """Keep a review in place of that of the same target."""
+        return await self._write(reviews.set_review, review)
+
+    async def remove_review(self, target: ReviewTarget) -> bool:
+        """Remove the review of a target."""
+        return await self._write(reviews.remove_review, target)
+
+    async def reviews(self, shopper_id: str) -> list[Review]:
+        """All reviews for one id, or those for segments and for all."""
+        return await self._reviews.reviews(shopper_id)
+
+    async def reviewed_shoppers(self, after: str, limit: int) -> list[str]:
+        """The next ids with reviews."""
+        return await self._reviews.reviewed_shoppers(after, limit)
+
+    async def applied_reviews(self, shopper_ids: Sequence[str]) -> Reviews:
+        """The reviews for all ids of a shopper, and the shared ones."""
+        return await self._reviews.applied_reviews(shopper_ids)
 
     async def change_items(self, changes: Sequence[ItemChange], *, since: float | None = None) -> None:
         """Remember items that were added, replaced or removed."""

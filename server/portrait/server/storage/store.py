@@ -10,6 +10,8 @@ from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.identities import Identity, Link, LinkOutcome
+from portrait.server.reviews.review import Review, ReviewTarget
+from portrait.server.reviews.review_set import Reviews
 from portrait.server.storage.tombstones import Tombstone
 
 
@@ -185,7 +187,8 @@ class Store(Protocol):
     async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
         """Another value after every event, consent and declaration of one of the shoppers, and after one is forgotten.
 
-        Also after those of the ids that are linked to one of them, and after every link that is made or undone.
+        Also after those of the ids that are linked to one of them, after every link that is made or undone, and after
+        every change of a review for one of them, for a segment, or for all.
 
         Whatever process did it. Cheap, and of the moment: an event is in it when `record` returns.
         """
@@ -276,6 +279,35 @@ class Store(Protocol):
         """The regions that any number of shoppers declared; one who declared none is not there.
 
         Whether they may be used, the caller has to ask: `shoppers_with_decision` of `demographics`.
+        """
+        ...
+
+    async def set_review(self, review: Review) -> bool:
+        """Keep a review in place of that of the same target.
+
+        Returns:
+            whether it was kept: it is not if its id has `MAX_SHOPPER_REVIEWS` of other targets, or segments and all
+            together have `MAX_SHARED_REVIEWS`.
+        """
+        ...
+
+    async def remove_review(self, target: ReviewTarget) -> bool:
+        """Remove the review of a target; returns whether there was one."""
+        ...
+
+    async def reviews(self, shopper_id: str) -> list[Review]:
+        """All reviews for one id, or, for `SHARED`, those for segments and for all; in a fixed order."""
+        ...
+
+    async def reviewed_shoppers(self, after: str, limit: int) -> list[str]:
+        """The first `limit` ids with reviews that come after another, in the order of their UTF-8; not `SHARED`."""
+        ...
+
+    async def applied_reviews(self, shopper_ids: Sequence[str]) -> Reviews:
+        """The reviews for all ids of a shopper, and the shared ones; much cheaper than `reviews` where there are none.
+
+        Args:
+            shopper_ids: empty for a shopper without an id.
         """
         ...
 

@@ -48,7 +48,7 @@ async def test_damage_ends_the_serving_of_what_writes(tmp_path: Path) -> None:
         )
     await store.close()
     with path.open("r+b") as file:
-        for page in range(20, path.stat().st_size * 8 // 10 // 4096):
+        for page in range(30, path.stat().st_size * 8 // 10 // 4096):
             file.seek(page * 4096)
             file.write(os.urandom(4096))
     store = await open_store(path)

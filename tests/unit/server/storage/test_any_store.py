@@ -14,6 +14,16 @@ from portrait.features.events import Event, EventType, Item
 from portrait.features.logs.shopper_hashes import sha256_of
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
+from portrait.server.reviews.review import (
+    MAX_SHOPPER_REVIEWS,
+    SHARED,
+    Review,
+    ReviewAction,
+    ReviewTarget,
+    Segment,
+    Subject,
+    SubjectKind,
+)
 from portrait.server.storage.event_lists import END, EventPlace, read_latest_events
 from portrait.server.storage.redis.store import open_redis_store
 from portrait.server.storage.sqlite import open_store
@@ -242,3 +252,77 @@ async def test_the_last_change_of_each_item_is_kept(store: Store) -> None:
     last = await store.last_item_change()
     assert last > 0
     assert await store.remote_item_changes(last) == (last, [])
+
+
+def decide(shopper_id: str, name: str = "buyer", value: float | None = None, segment: Segment | None = None) -> Review:
+    action = ReviewAction.BLOCK if value is None else ReviewAction.CORRECT
+    target = ReviewTarget(Subject(SubjectKind.TRAIT, (name,)), shopper_id, segment)
+    return Review(target, action, value, "eve", "a note", NOON)
+
+
+async def test_a_review_replaces_that_of_its_target(store: Store) -> None:
+    first, second, other = decide("ann"), decide("ann", value=0.5), decide("ann", "visitor")
+    of_segment, of_all = decide(SHARED, segment=Segment(("Home", "灯"), "Ikea")), decide(SHARED)
+    for each in (first, second, other, of_segment, of_all):
+        assert await store.set_review(each)
+    assert await store.reviews("ann") == [second, other]
+    assert await store.reviews("bob") == []
+    assert {each.target: each for each in await store.reviews(SHARED)} == {
+        of_segment.target: of_segment,
+        of_all.target: of_all,
+    }
+    assert await store.remove_review(of_all.target)
+    assert not await store.remove_review(of_all.target)
+    assert await store.reviews(SHARED) == [of_segment]
+
+
+async def test_reviewed_shoppers_are_listed_until_their_reviews_are_gone(store: Store) -> None:
+    for each in ("zoë", "ann", SHARED, "bob", "cleo"):
+        await store.set_review(decide(each))
+    assert await store.reviewed_shoppers("", 2) == ["ann", "bob"]
+    assert await store.reviewed_shoppers("bob", 9) == ["cleo", "zoë"]
+    await store.remove_review(decide("cleo").target)
+    await store.forget("bob", NOON)
+    assert await store.reviewed_shoppers("", 9) == ["ann", "zoë"]
+    assert await store.reviews("bob") == []
+
+
+async def test_there_are_so_many_reviews_of_an_id_and_no_more(store: Store) -> None:
+    for number in range(MAX_SHOPPER_REVIEWS):
+        assert await store.set_review(decide("ann", f"trait-{number}"))
+    assert not await store.set_review(decide("ann", "another"))
+    assert await store.set_review(decide("ann", "trait-7", value=0.25))  # replaces one
+    assert await store.set_review(decide("bob", "another"))
+    assert len(await store.reviews("ann")) == MAX_SHOPPER_REVIEWS
+
+
+async def test_reviews_that_apply_are_those_of_all_ids_and_of_all_shoppers(store: Store) -> None:
+    assert not await store.applied_reviews(["ann"])
+    await store.set_review(decide("ann", "one"))
+    await store.set_review(decide("cookie", "two"))
+    await store.set_review(decide("bob", "other"))
+    names = (await (await store.applied_reviews(["ann", "cookie"])).apply([], lambda _: None)).reviews
+    assert [each.target.subject.names for each in names.list_of(SubjectKind.TRAIT)] == [("one",), ("two",)]
+    assert not await store.applied_reviews([])
+    await store.set_review(decide(SHARED, "three"))
+    assert await store.applied_reviews([])
+    await store.remove_review(decide(SHARED, "three").target)
+    assert not await store.applied_reviews([])
+
+
+async def test_a_version_changes_with_reviews_of_the_shopper_and_of_all(store: Store) -> None:
+    versions = [await store.versions(["ann"])]
+    unnamed = [await store.versions([])]
+    await store.set_review(decide("ann"))
+    versions.append(await store.versions(["ann"]))
+    await store.remove_review(decide("ann").target)
+    versions.append(await store.versions(["ann"]))
+    assert await store.versions([]) == unnamed[0]
+    await store.set_review(decide(SHARED))
+    versions.append(await store.versions(["ann"]))
+    unnamed.append(await store.versions([]))
+    await store.remove_review(decide(SHARED).target)
+    versions.append(await store.versions(["ann"]))
+    unnamed.append(await store.versions([]))
+    assert len(set(versions)) == 5
+    assert len(set(unnamed)) == 3

@@ -271,7 +271,7 @@ def _damage(path: Path) -> None:
     """Overwrite most pages, not the first few, which hold the schema, nor the last, which every start reads."""
     with path.open("r+b") as file:
         size = path.stat().st_size
-        for page in range(20, size * 8 // 10 // 4096):
+        for page in range(30, size * 8 // 10 // 4096):
             file.seek(page * 4096)
             file.write(os.urandom(4096))
 

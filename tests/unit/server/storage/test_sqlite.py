@@ -216,6 +216,8 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path)
             "state",
             "links",
             "identity_changes",
+            "reviews",
+            "review_changes",
         ):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("DROP INDEX item_changes_by_number")

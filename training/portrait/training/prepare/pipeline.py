@@ -18,6 +18,7 @@ from portrait.training.prepare.cleaners import Cleaner, LocalCleaner
 from portrait.training.prepare.cleanup import CleanupLimits
 from portrait.training.prepare.engine import copy_to_parquet, open_engine
 from portrait.training.prepare.pseudonyms import register_pseudonyms, replace_ids
+from portrait.training.prepare.reviews import reject_blocked
 
 DATA_SET_FILES = {"events.parquet", "items.parquet", "shoppers.parquet", "rejected.parquet", REPORT_FILE}
 
@@ -31,6 +32,7 @@ def prepare_data_set(
     cleaner: Cleaner | None = None,
     key: PseudonymKey | None = None,
     hasher: ShopperHasher = PLAIN,
+    reviews: Path | None = None,
 ) -> report.Report:
     """Clean a source and write it to a folder; a data set that stands there is replaced.
 
@@ -44,6 +46,7 @@ def prepare_data_set(
         key: makes pseudonyms of the ids of shoppers and events; None leaves the ids as they are. A cleaner that reads
             the events itself has the same.
         hasher: has the keys of `without`.
+        reviews: what people blocked; see `reviews`. Only if the cleaner is that of this process.
 
     Raises:
         DataError: the source is malformed.
@@ -67,7 +70,7 @@ def prepare_data_set(
                 deletions.load_deletions(connection, without, pseudonymous=key is not None, hasher=hasher)
                 if key:
                     replace_ids(connection)
-                written = _write_tables(connection, source, folder, limits or CleanupLimits(), cleaner, key)
+                written = _write_tables(connection, source, folder, limits or CleanupLimits(), cleaner, key, reviews)
         except (duckdb.Error, OSError) as error:
             raise TrainingError(f"{source} can't be prepared: {str(error).splitlines()[0]}") from error
         if not written.kept:
@@ -90,9 +93,11 @@ def _require_replaceable(output: Path) -> None:
 
 def _write_tables(
     connection: duckdb.DuckDBPyConnection, source: str, folder: Path, limits: CleanupLimits, cleaner: Cleaner,
-    key: PseudonymKey | None,
+    key: PseudonymKey | None, reviews: Path | None,
 ) -> report.Report:  # fmt: skip
     cleaner.clean(connection, limits)
+    if reviews:
+        reject_blocked(connection, reviews, pseudonymous=key is not None)
     # Before anything is written: it may refuse.
     joined = joins.measure_joins(connection)
     cleaner.write_events(connection, folder / "events.parquet")

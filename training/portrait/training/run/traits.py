@@ -13,6 +13,7 @@ from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
 from portrait.training.files import require_writable_folder
+from portrait.training.prepare.reviews import read_reviewed_traits
 from portrait.training.run.run import TrainedRun
 from portrait.training.traits import (
     artifacts,
@@ -36,7 +37,11 @@ MIN_HELD_OUT_LABELS = 30
 
 
 def fit_traits(
-    trained: TrainedRun, file: Path, complete_until: datetime | None, report: Callable[[str], None]
+    trained: TrainedRun,
+    file: Path,
+    complete_until: datetime | None,
+    report: Callable[[str], None],
+    reviews: Path | None = None,
 ) -> FittedTraits:
     """Learn the traits of a file as heads of a run's model; those it had before are replaced.
 
@@ -46,10 +51,12 @@ def fit_traits(
         complete_until: the log is complete up to here; None if up to its last event. Where shoppers leave the log
             before its end, missing events there carry no information.
         report: called with the name of each trait before it is trained.
+        reviews: decisions of people; of a shopper whose trait somebody reviewed, the trait learns nothing.
 
     Raises:
         DeclarationError: the file declares something wrong.
-        TrainingError: the run was trained on another split, or `complete_until` is far from its log.
+        TrainingError: the run was trained on another split, `complete_until` is far from its log, or `reviews` is
+            malformed, or names none of its shoppers.
     """
     if trained.settings.split is not Split.TIME:
         raise TrainingError(
@@ -59,6 +66,7 @@ def fit_traits(
     declared = declarations.read_declarations(file)
     _require_within_log(trained, complete_until)
     require_writable_folder(trained.folder)
+    left_out = _find_reviewed(trained, reviews) if reviews else {}
     lookup = _HeadInputCache(trained)
     entries: list[dict[str, Any]] = []
     fitted_heads: list[TraitHead] = []
@@ -67,7 +75,9 @@ def fit_traits(
         for trait in declared.traits:
             report(trait.name)
             try:
-                fitted, measured, predicted = _fit_trait(trained, complete_until, trait, labels, lookup)
+                fitted, measured, predicted = _fit_trait(
+                    trained, complete_until, trait, labels, lookup, left_out.get(trait.name)
+                )
             except Ineligible as reason:
                 entries.append(_describe_trait(trait) | {"absent": str(reason)})
                 continue
@@ -77,6 +87,16 @@ def fit_traits(
     traits = FittedTraits(entries, TraitHeads(fitted_heads).eval() if fitted_heads else None)
     artifacts.save_traits(traits, trained.folder, trained.settings.dimension, predictions)
     return traits
+
+
+def _find_reviewed(trained: TrainedRun, reviews: Path) -> dict[str, NDArray[np.int64]]:
+    """Find the rows of the shoppers of whom each trait was reviewed."""
+    row_of = {shopper_id: row for row, shopper_id in enumerate(trained.corpus.shopper_ids)}
+    reviewed = read_reviewed_traits(reviews)
+    found = {name: np.array([row_of[each] for each in ids if each in row_of]) for name, ids in reviewed.items()}
+    if reviewed and not any(map(len, found.values())):
+        raise TrainingError(f"{reviews} names no shopper of the data set; a pseudonymised one has other ids")
+    return found
 
 
 def _require_within_log(trained: TrainedRun, complete_until: datetime | None) -> None:
@@ -117,9 +137,17 @@ class _HeadInputCache:
 
 
 def _fit_trait(
-    trained: TrainedRun, complete_until: datetime | None, trait: Trait, labels: Labeller, lookup: _HeadInputCache
+    trained: TrainedRun,
+    complete_until: datetime | None,
+    trait: Trait,
+    labels: Labeller,
+    lookup: _HeadInputCache,
+    left_out: NDArray[np.int64] | None,
 ) -> tuple[FittedHead, dict[str, Any], TraitPredictions]:
-    """Fit the best head of a trait by validation, and measure it on the test, which is read only here."""
+    """Fit the best head of a trait by validation, and measure it on the test, which is read only here.
+
+    Shoppers of whom it was reviewed, rows `left_out`, are no samples of training and validation.
+    """
     time = trained.corpus.columns.time
     if np.isnan(time).any():
         raise Ineligible("the log has events without a time")
@@ -130,6 +158,8 @@ def _fit_trait(
     drawn = {
         name: samples.draw_samples(labels, trait, getattr(moments, name)) for name in ("train", "validation", "test")
     }
+    if left_out is not None:
+        drawn |= {name: drawn[name].without(left_out) for name in ("train", "validation")}
     for name, part in drawn.items():
         _require_enough(name, part.label)
     train, validation, test = (LabelledInputs(lookup.of(part), part.label) for part in drawn.values())

@@ -28,6 +28,11 @@ class Samples:
     def __len__(self) -> int:
         return len(self.label)
 
+    def without(self, shoppers: NDArray[np.int64]) -> "Samples":
+        """Return the samples of other shoppers."""
+        kept = ~np.isin(self.shopper, shoppers)
+        return Samples(self.shopper[kept], self.as_of[kept], self.label[kept])
+
 
 def draw_samples(labeller: Labeller, trait: Trait, moments: NDArray[np.float64]) -> Samples:
     """Every shopper with a label, at each moment.

@@ -5,6 +5,7 @@ The comments of the protos repeat it word for word (`Limit: …`, `Required …`
 
 import re
 
+from portrait.server.reviews.review import MAX_BOOST, MAX_PLACE
 from portrait.server.rpc.contract.bounds import (
     FieldMaskPaths,
     FloatRange,
@@ -118,6 +119,7 @@ LIMITS: dict[str, Limit] = {
     "ListEventsRequest.shopper_id": _SHOPPER_ID,
     "ListEventsRequest.since": TimeRange(),
     "ListEventsRequest.types": ListSize(0, 7),
+    "ListReviewsRequest.shopper_id": TextLength(0, 128),
     "LookAlike.min_similarity": FloatRange(-1, 1),
     "LookAlike.top": IntRange(1, 1_000_000),
     "RankRequest.as_of": TimeRange(),
@@ -131,6 +133,15 @@ LIMITS: dict[str, Limit] = {
     "RecommendRequest.query": _QUERY,
     "RecordEventsRequest.events": ListSize(1, 1000),
     "RegionCriterion.regions": ListSize(1, 100, TextLength(1, 100)),
+    "Review.note": _NOTE,
+    "Review.reviewed_by": _NAME,
+    "Review.value": FloatRange(-MAX_BOOST, MAX_PLACE),
+    "ReviewSegment.brand": _NOTE,
+    "ReviewTarget.rule": TextLength(1, 64),
+    "ReviewTarget.shopper_id": _SHOPPER_ID,
+    "ReviewTarget.trait": _NAME,
+    "ReviewedItem.catalogue": _CATALOGUE,
+    "ReviewedItem.item_id": _ITEM_ID,
     "SeedCriteria.criteria": ListSize(1, 20),
     "SeedShoppers.shopper_ids": ListSize(1, 10_000, _SHOPPER_ID),
     "SetConsentsRequest.consents": ListSize(1, 20),
@@ -205,7 +216,15 @@ REQUIRED: dict[str, Requirement] = {
     "RankCandidate.item": ALWAYS,
     "RankRequest.shopper": ALWAYS,
     "RecommendRequest.shopper": ALWAYS,
+    "RemoveReviewRequest.target": ALWAYS,
+    "Review.action": ALWAYS,
+    "Review.reviewed_by": ALWAYS,
+    "Review.target": ALWAYS,
+    "ReviewTarget.scope": ALWAYS,
+    "ReviewTarget.subject": ALWAYS,
+    "ReviewedItem.item_id": ALWAYS,
     "SetConsentsRequest.shopper_id": ALWAYS,
+    "SetReviewRequest.review": ALWAYS,
     "ShopperEvent.event": ALWAYS,
     "ShopperEvent.shopper_id": ALWAYS,
     "ShopperRef.shopper": ALWAYS,

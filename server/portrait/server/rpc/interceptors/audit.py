@@ -5,6 +5,7 @@ import contextlib
 from typing import Any
 
 import structlog
+from google.protobuf.json_format import MessageToDict
 
 from portrait.features.logs.shopper_hashes import ShopperHasher
 from portrait.server.audit.log import REASON_WORDS, AuditError, AuditLog, is_reason
@@ -12,6 +13,7 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import InvalidRequest, PortraitError, Unavailable, Violation
 from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Response
 from portrait.server.rpc.interceptors.identity import verified_caller
+from portrait.v1 import review_pb2, review_service_pb2
 
 REASON = "x-reason"
 """Metadata with which a caller says why it makes the call."""
@@ -24,8 +26,11 @@ AUDITED_METHODS = frozenset(
         "portrait.v1.EventService/ListEvents",
         "portrait.v1.IdentityService/LinkShoppers",
         "portrait.v1.IdentityService/UnlinkShoppers",
+        "portrait.v1.ReviewService/SetReview",
+        "portrait.v1.ReviewService/RemoveReview",
     }
 )
+_ACTION_PREFIX = "REVIEW_ACTION_"
 _RETRY_SECONDS = 5.0
 
 
@@ -51,8 +56,7 @@ def audit_calls(log: AuditLog, hasher: ShopperHasher) -> Interceptor:
                 log,
                 caller=known.get("caller") or verified_caller(context),
                 method=method.name,
-                shopper_sha256=hasher.hash(request.shopper_id),
-                **_hash_anonymous_id(request, hasher),
+                **_describe_subject(request, hasher),
                 reason=_read_reason(context),
                 request_id=known.get("request_id", ""),
             )
@@ -77,9 +81,29 @@ def audit_calls(log: AuditLog, hasher: ShopperHasher) -> Interceptor:
     return intercept
 
 
-def _hash_anonymous_id(request: Any, hasher: ShopperHasher) -> dict[str, str]:
+def _describe_subject(request: Any, hasher: ShopperHasher) -> dict[str, object]:
+    """Describe whom and what a call is about, without anything that tells who a shopper is."""
+    if isinstance(request, review_service_pb2.SetReviewRequest | review_service_pb2.RemoveReviewRequest):
+        return _describe_review(request, hasher)
     anonymous_id: str | None = getattr(request, "anonymous_id", None)
-    return {} if anonymous_id is None else {"anonymous_sha256": hasher.hash(anonymous_id)}
+    other = {} if anonymous_id is None else {"anonymous_sha256": hasher.hash(anonymous_id)}
+    return {"shopper_sha256": hasher.hash(request.shopper_id), **other}
+
+
+def _describe_review(
+    request: review_service_pb2.SetReviewRequest | review_service_pb2.RemoveReviewRequest, hasher: ShopperHasher
+) -> dict[str, object]:
+    """Describe a review: of one for a single shopper only the kind of its subject, as an interest is theirs."""
+    said: dict[str, object] = {}
+    if isinstance(request, review_service_pb2.RemoveReviewRequest):
+        target = request.target
+    else:
+        target, said["reviewed_by"] = request.review.target, request.review.reviewed_by
+        said["action"] = review_pb2.ReviewAction.Name(request.review.action).removeprefix(_ACTION_PREFIX).lower()
+    said["subject"] = target.WhichOneof("subject")
+    if target.WhichOneof("scope") == "shopper_id":
+        return {"shopper_sha256": hasher.hash(target.shopper_id), **said}
+    return {**said, "target": MessageToDict(target, preserving_proto_field_name=True)}
 
 
 async def _append(log: AuditLog, **fields: object) -> int:

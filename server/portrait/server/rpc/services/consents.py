@@ -18,6 +18,7 @@ from portrait.server.rpc.services.messages import (
     timestamp_to_message,
 )
 from portrait.server.rpc.services.profile_messages import demographics_to_message
+from portrait.server.rpc.services.review_messages import review_to_message
 from portrait.server.storage.store import Store
 from portrait.v1 import consent_service_pb2, consent_service_pb2_grpc
 from portrait.v1.consent_service_pb2 import ExportShopperResponse
@@ -106,7 +107,12 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
         """Yield all that is recorded under one id, at least one response."""
         declared = await self._store.demographics(shopper_id)
         records = await self._store.consent_records(shopper_id, _ALL_RECORDS)
-        first = ExportShopperResponse(shopper_id=shopper_id, consents=map(_record_message, records[:_PAGE]))
+        reviews = await self._store.reviews(shopper_id)
+        first = ExportShopperResponse(
+            shopper_id=shopper_id,
+            consents=map(_record_message, records[:_PAGE]),
+            reviews=map(review_to_message, reviews),
+        )
         if declared is not None:
             first.demographics.CopyFrom(demographics_to_message(declared))
         yield first

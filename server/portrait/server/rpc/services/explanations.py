@@ -31,7 +31,7 @@ from portrait.server.rpc.services.messages import (
 from portrait.server.rpc.services.shoppers import (
     charge_searches,
     load_history,
-    load_min_age,
+    load_terms,
     read_decisions,
     require_history,
 )
@@ -70,6 +70,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         await charge_searches(history.events)
         await add_units(count_histories(history.events) + MAX_WORDS // TEXTS_PER_UNIT)
         catalogue = catalogue_name(request.catalogue)
+        terms = await load_terms(self._store, self._permissions, decisions)
         with self._registry.routes as routes:
             engine = routes.engine_for(request.shopper.shopper_id)
             explained = await explain_recommendation(
@@ -79,7 +80,8 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
                     history.as_of,
                     catalogue,
                     request.query,
-                    min_age=await load_min_age(self._store, self._permissions, decisions),
+                    min_age=terms.min_age,
+                    reviews=terms.reviews,
                 ),
                 engine.get_item(catalogue, request.item_id),
                 deadline=current_deadline(),
@@ -101,6 +103,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
         as_of = requested_as_of(request)
         decisions = await read_decisions(self._store, request.shopper)
         history = await require_history(self._store, self._permissions, decisions, request.shopper, as_of)
+        terms = await load_terms(self._store, self._permissions, decisions)
         with self._registry.routes as routes:
             engine = routes.engine_for(request.shopper.shopper_id)
             await add_units(count_histories(history.events))
@@ -115,7 +118,8 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
                 history.as_of,
                 ProfilePart(interest=tuple(request.interest.names), trait=request.trait),
                 deadline=current_deadline(),
-                min_age=await load_min_age(self._store, self._permissions, decisions),
+                min_age=terms.min_age,
+                reviews=terms.reviews,
             )
         structlog.contextvars.bind_contextvars(events=explained.event_count, release=explained.release)
         return explanation_service_pb2.ExplainProfileResponse(
@@ -125,6 +129,7 @@ class ExplanationService(explanation_service_pb2_grpc.ExplanationServiceServicer
             probability=explained.probability,
             release=explained.release,
             event_count=explained.event_count,
+            reviewed_by=explained.reviewed_by,
         )
 
 

@@ -176,6 +176,7 @@ def ranked_item_to_message(ranked: RankedItem) -> item_pb2.RankedItem:
         click_probability=ranked.click_probability,
         purchase_probability=ranked.purchase_probability,
         rules=ranked.rules,
+        reviewed_by=ranked.reviewed_by,
     )
 
 

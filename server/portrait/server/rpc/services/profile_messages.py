@@ -22,7 +22,7 @@ from portrait.v1 import demographics_pb2, profile_pb2, trait_pb2
 
 _PROFILE = cast(Descriptor, profile_pb2.Profile.DESCRIPTOR)
 _DEMOGRAPHICS = cast(Descriptor, demographics_pb2.Demographics.DESCRIPTOR)
-_ALWAYS = frozenset({"degraded", "absent"})
+_ALWAYS = frozenset({"degraded", "absent", "reviewed_by"})
 _BY_DEFAULT = frozenset(_PROFILE.fields_by_name) - {"embedding", "traits"}
 _WELL_KNOWN_TYPES = "google.protobuf."
 _REASONS = {reason: f"ABSENCE_REASON_{reason.name}" for reason in AbsenceReason}
@@ -41,7 +41,7 @@ def profile_to_message(
     Args:
         profile: what was computed.
         shopper_id: empty for a history without an id.
-        fields: names of fields of Profile; `degraded` and `absent` are always set.
+        fields: names of fields of Profile; `degraded`, `absent` and `reviewed_by` are always set.
         descriptor: of the message to make.
     """
     message_class, names, converters = _plan(descriptor)
@@ -123,6 +123,7 @@ def _trait_to_message(value: TraitValue) -> trait_pb2.Trait:
         absent_reason=value.absent,
         auc=value.trait.auc,
         calibration_error=value.trait.calibration_error,
+        reviewed_by=value.reviewed_by,
     )
 
 

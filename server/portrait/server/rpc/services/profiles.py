@@ -27,7 +27,7 @@ from portrait.server.rpc.services.profile_messages import profile_to_message, se
 from portrait.server.rpc.services.shoppers import (
     charge_searches,
     count_stored_events,
-    load_min_age,
+    load_terms,
     read_decisions,
     read_declaration,
     require_history,
@@ -60,10 +60,10 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     ) -> profile_service_pb2.GetProfileResponse:
         """Serve one profile."""
         as_of = requested_as_of(request)
-        labels = LabelQueries(request.labels, await self._examples(request, as_of))
         with self._registry.routes as routes:
             engine = routes.engine_for(request.shopper.shopper_id)
             _require_open_labels(engine, request)
+            labels = LabelQueries(request.labels, await self._examples(engine, request, as_of))
             profile = await self._profile(
                 engine, request.shopper, "shopper", as_of, request.fields.paths, request.allow_degraded, labels
             )
@@ -108,7 +108,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         return profile_service_pb2.BatchGetProfilesResult(profile=profile)
 
     async def _examples(
-        self, request: profile_service_pb2.GetProfileRequest, as_of: datetime | None
+        self, engine: Engine, request: profile_service_pb2.GetProfileRequest, as_of: datetime | None
     ) -> list[tuple[str, list[tuple[Sequence[Event], datetime]]]]:
         """Load the histories of the example shoppers of each label; a shopper of several labels is loaded once."""
         read: dict[bytes, tuple[Sequence[Event], datetime]] = {}
@@ -124,7 +124,9 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
                         self._store, self._permissions, decisions, shopper, as_of, path, MAX_REMEMBERED_EVENTS
                     )
                     await charge_searches(history.events)
-                    read[key] = history.events, history.as_of
+                    terms = await load_terms(self._store, self._permissions, decisions)
+                    usable = await terms.reviews.apply(history.events, engine.snapshots.item)
+                    read[key] = usable.events, history.as_of
                 examples.append(read[key])
             found.append((label.label, examples))
         return found
@@ -151,6 +153,7 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             )
         history = await require_history(self._store, self._permissions, decisions, shopper, as_of, path, charge=charge)
         await charge_searches(history.events)
+        terms = await load_terms(self._store, self._permissions, decisions)
         profile = await compute_profile(
             engine,
             history.events,
@@ -160,7 +163,8 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
             labels=labels or LabelQueries(),
             allow_degraded=allow_degraded,
             declared=await self._declared(decisions, as_of, fields),
-            min_age=await load_min_age(self._store, self._permissions, decisions),
+            min_age=terms.min_age,
+            reviews=terms.reviews,
         )
         return profile_to_message(profile, shopper_id, fields)
 

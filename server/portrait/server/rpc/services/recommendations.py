@@ -19,7 +19,7 @@ from portrait.server.rpc.services.messages import (
     requested_as_of,
 )
 from portrait.server.rpc.services.shelf_messages import SHELF_KINDS, shelf_items_to_messages
-from portrait.server.rpc.services.shoppers import charge_searches, load_history, load_min_age, read_decisions
+from portrait.server.rpc.services.shoppers import charge_searches, load_history, load_terms, read_decisions
 from portrait.server.rules.file import Placement
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.server.storage.store import Store
@@ -61,6 +61,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             decisions = await read_decisions(self._store, request.shopper)
             history = await load_history(self._store, self._permissions, decisions, request.shopper, as_of, limit)
             await charge_searches(history.events)
+            terms = await load_terms(self._store, self._permissions, decisions)
             ranked = await ranking.recommend(
                 routes.engine_for(request.shopper.shopper_id),
                 ranking.RecommendRequest(
@@ -72,7 +73,8 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     filter=filter_from_message(request.filter),
                     exclude_seen=request.exclude_seen,
                     max_per_category=request.max_per_category,
-                    min_age=await load_min_age(self._store, self._permissions, decisions),
+                    min_age=terms.min_age,
+                    reviews=terms.reviews,
                     rules=self._get_rules(),
                     allow_degraded=request.allow_degraded,
                 ),
@@ -84,6 +86,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             release=ranked.release,
             event_count=ranked.event_count,
             degraded=ranked.degraded,
+            reviewed_by=ranked.reviewed_by,
         )
 
     async def Rank(  # noqa: N802 - the contract's name
@@ -97,6 +100,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                 self._store, self._permissions, decisions, request.shopper, as_of, MAX_REMEMBERED_EVENTS
             )
             await charge_searches(history.events)
+            terms = await load_terms(self._store, self._permissions, decisions)
             catalogue = catalogue_name(request.catalogue)
             ranked = await ranking.rank(
                 routes.engine_for(request.shopper.shopper_id),
@@ -108,7 +112,8 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     candidates=await items_from_messages(
                         [candidate.item for candidate in request.candidates], catalogue
                     ),
-                    min_age=await load_min_age(self._store, self._permissions, decisions),
+                    min_age=terms.min_age,
+                    reviews=terms.reviews,
                     allow_degraded=request.allow_degraded,
                 ),
                 deadline=current_deadline(),
@@ -119,6 +124,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             release=ranked.release,
             event_count=ranked.event_count,
             degraded=ranked.degraded,
+            reviewed_by=ranked.reviewed_by,
         )
 
     async def GetShelf(  # noqa: N802 - the contract's name
@@ -132,6 +138,7 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
             limit = MAX_HISTORY_EVENTS if reads_all else MAX_REMEMBERED_EVENTS
             decisions = await read_decisions(self._store, request.shopper)
             history = await load_history(self._store, self._permissions, decisions, request.shopper, as_of, limit)
+            terms = await load_terms(self._store, self._permissions, decisions)
             shelf = await fill_shelf(
                 routes.engine_for(request.shopper.shopper_id),
                 ShelfRequest(
@@ -144,14 +151,18 @@ class RecommendationService(recommendation_service_pb2_grpc.RecommendationServic
                     filter=filter_from_message(request.filter),
                     exclude_seen=request.exclude_seen,
                     rules=self._get_rules(),
-                    min_age=await load_min_age(self._store, self._permissions, decisions),
+                    min_age=terms.min_age,
+                    reviews=terms.reviews,
                 ),
             )
         structlog.contextvars.bind_contextvars(
             items=len(shelf.items), events=shelf.event_count, release=shelf.release, shelf=kind.value
         )
         return recommendation_service_pb2.GetShelfResponse(
-            items=await shelf_items_to_messages(shelf.items), release=shelf.release, event_count=shelf.event_count
+            items=await shelf_items_to_messages(shelf.items),
+            release=shelf.release,
+            event_count=shelf.event_count,
+            reviewed_by=shelf.reviewed_by,
         )
 
 

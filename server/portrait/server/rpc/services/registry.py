@@ -25,6 +25,7 @@ from portrait.server.rpc.services.explanations import ExplanationService
 from portrait.server.rpc.services.identities import IdentityService
 from portrait.server.rpc.services.profiles import ProfileService
 from portrait.server.rpc.services.recommendations import RecommendationService
+from portrait.server.rpc.services.reviews import ReviewService
 from portrait.server.rpc.services.texts import TextService
 from portrait.server.storage.store import Store
 
@@ -108,6 +109,7 @@ def create_servicers(
         IdentityService(store),
         ProfileService(registry, store, permissions),
         RecommendationService(registry, store, permissions, get_rules),
+        ReviewService(store),
         TextService(registry),
     ]
 

@@ -49,6 +49,7 @@ def _shelf_item_to_message(shown: ShelfItem) -> shelf_pb2.ShelfItem:
             views=_convert(_views_to_message, evidence.views),
         ),
         rules=shown.rules,
+        reviewed_by=shown.reviewed_by,
     )
 
 

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Generator, Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter
+from typing import NamedTuple
 
 from portrait.features.events import Event
 from portrait.features.generators import run_to_completion
@@ -19,6 +20,7 @@ from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import FailedPrecondition, NotFound
 from portrait.server.identities import list_ids
 from portrait.server.profiles.compute import MAX_INLINE_EVENTS
+from portrait.server.reviews.review_set import Reviews
 from portrait.server.rpc.services.messages import event_from_message
 from portrait.server.runtime.cooperation import run_in_steps
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS, History, read_history, visible_until
@@ -73,12 +75,23 @@ async def load_history(
     return await read_history(store, shopper_ids, as_of, limit)
 
 
-async def load_min_age(store: Store, permissions: Permissions, decisions: Decisions) -> int:
-    """Load the age that a shopper is at least, by the declared band; 0 if none is declared, or may be used."""
-    if not decisions.shopper_ids or Purpose.DEMOGRAPHICS not in permissions.list_allowed(decisions):
-        return 0
-    declared = await read_declaration(store, decisions.shopper_ids)
-    return 0 if declared is None else find_first_age(declared.age_band)
+class ServingTerms(NamedTuple):
+    """The terms that hold for a shopper besides the events."""
+
+    min_age: int
+    """The shopper is at least so old, by the declared band; 0 if none is declared, or may be used."""
+    reviews: Reviews
+    """Those for all; without consent to `personalisation`, as for an unknown shopper, no others."""
+
+
+async def load_terms(store: Store, permissions: Permissions, decisions: Decisions) -> ServingTerms:
+    """Load what decides how a shopper may be served; the decisions are those of `read_decisions`."""
+    if not decisions.shopper_ids:
+        return ServingTerms(0, await store.applied_reviews(()))
+    allowed = permissions.list_allowed(decisions)
+    reviews = await store.applied_reviews(decisions.shopper_ids if Purpose.PERSONALISATION in allowed else ())
+    declared = await read_declaration(store, decisions.shopper_ids) if Purpose.DEMOGRAPHICS in allowed else None
+    return ServingTerms(0 if declared is None else find_first_age(declared.age_band), reviews)
 
 
 async def read_declaration(store: Store, shopper_ids: Sequence[str]) -> Demographics | None:

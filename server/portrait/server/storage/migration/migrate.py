@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from portrait.features.installation import explain_install
+from portrait.server.reviews.review import SHARED
 from portrait.server.storage.migration import sqlite_state
 from portrait.server.storage.migration.states import (
     BATCH,
@@ -69,6 +70,9 @@ async def _copy(reader: StateReader, writer: StateWriter, tell: Callable[[int], 
     digest, done, resumed = StateDigest(), 0, 0
     await _in_batches(reader.tombstones(), digest.add_tombstone, writer.write_tombstones)
     await _in_batches(reader.items(), digest.add_item, writer.write_items)
+    shared = await reader.shared_reviews()
+    digest.add_reviews(SHARED, shared)
+    await writer.write_shared_reviews(shared)
     async for shopper_ids in reader.shopper_ids():
         if not shopper_ids:
             continue

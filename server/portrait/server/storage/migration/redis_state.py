@@ -25,7 +25,7 @@ from portrait.server.storage.redis.rows import (
     split_change,
     to_json,
 )
-from portrait.server.storage.redis.schema import KEYED, LINKED, UNLIMITED, read_head
+from portrait.server.storage.redis.schema import KEYED_OR_REVIEWED, LINKED, UNLIMITED, read_head
 from portrait.server.storage.redis.walk import walk_shoppers
 from portrait.server.storage.rows import link_row
 from portrait.server.storage.store import StoreError
@@ -45,12 +45,15 @@ class RedisState:
         self._redis, self._identity = connection, identity
         self.has_links = False
         """True if one of the shoppers that were read has a link."""
+        self.has_reviews = False
+        """True if a review was read."""
 
     async def position(self) -> Hashable:
         """All numbers that grow when somebody writes; what Redis lets go by its time to live changes none."""
         if STORE_NAME in await self._redis.list_clients():
             raise StoreError("a gateway is connected to this Redis: stop all gateways that use it")
-        counters = [*(bucket.counter for bucket in ALL_BUCKETS), keys.DELETIONS, keys.ITEM_COUNTER]
+        of_all = (keys.DELETIONS, keys.ITEM_COUNTER, keys.REVIEW_CHANGES)
+        counters = [*(bucket.counter for bucket in ALL_BUCKETS), *of_all]
         return tuple(await self._redis.read([("GET", counter) for counter in counters]))
 
     @property
@@ -85,15 +88,22 @@ class RedisState:
         asked: list[tuple[Any, ...]] = []
         for each in map(ShopperKeys.of, shopper_ids):
             asked += [("ZRANGE", each.history, 0, -1), ("HGETALL", each.events)]
-            asked += [("HGETALL", each.known), ("LRANGE", each.consents, 0, -1)]
+            asked += [("HGETALL", each.known), ("LRANGE", each.consents, 0, -1), ("HGETALL", each.reviews)]
         answers = await self._redis.read(asked)
         identities = await Links(self._redis, PLAIN).identities(shopper_ids)
         self.has_links = self.has_links or bool(identities)
         read = [
-            _shopper(each, identities.get(each, Identity(each)), *answers[4 * at : 4 * at + 4])
+            _shopper(each, identities.get(each, Identity(each)), *answers[5 * at : 5 * at + 5])
             for at, each in enumerate(shopper_ids)
         ]
+        self.has_reviews = self.has_reviews or any(shopper.reviews for shopper in read)
         return [shopper for shopper in read if not shopper.is_empty]
+
+    async def shared_reviews(self) -> list[tuple[str, str]]:
+        """Read the reviews for segments and for all."""
+        [answer] = await self._redis.read([("HGETALL", keys.REVIEWS)])
+        self.has_reviews = self.has_reviews or bool(answer)
+        return _read_reviews(answer)
 
     async def tombstones(self) -> AsyncIterator[TombstoneState]:
         """Yield all tombstones, by number; a deletion that was cut short before it had one comes last."""
@@ -115,7 +125,13 @@ class RedisState:
             begin += BATCH
 
 
-def _shopper(shopper_id: str, identity: Identity, history: Any, events: Any, known: Any, consents: Any) -> ShopperState:
+def _read_reviews(answer: Any) -> list[tuple[str, str]]:
+    return [(target.decode(), review.decode()) for target, review in sorted(pairs_of(answer))]
+
+
+def _shopper(
+    shopper_id: str, identity: Identity, history: Any, events: Any, known: Any, consents: Any, reviews: Any
+) -> ShopperState:
     fields = {name.decode(): value for name, value in pairs_of(known)}
     # Two buckets may have given one number: with the bucket's own it is of one event, and the order is the same.
     bucket = ShopperKeys.of(shopper_id).bucket.number
@@ -141,6 +157,7 @@ def _shopper(shopper_id: str, identity: Identity, history: Any, events: Any, kno
             None,
         ),
         [each.anonymous_id for each in identity.links] if identity.login_id == shopper_id else [],
+        _read_reviews(reviews),
     )
 
 
@@ -224,7 +241,14 @@ class RedisTarget:
         events = [each for shopper in shoppers for each in _load_events(shopper)]
         for begin in range(0, len(events), BATCH):
             await self._redis.evaluate(events[begin : begin + BATCH])
+        await self._redis.write_all([each for shopper in shoppers for each in _load_reviews(shopper)])
         await self._redis.evaluate([_load_shopper(shopper) for shopper in shoppers])
+
+    async def write_shared_reviews(self, reviews: Sequence[tuple[str, str]]) -> None:
+        """Write all reviews for segments and for all."""
+        if reviews:
+            fields = [each for review in reviews for each in review]
+            await self._redis.write_all([("HSET", keys.REVIEWS, *fields), ("SET", keys.REVIEW_CHANGES, 1)])
 
     async def write_tombstones(self, tombstones: Sequence[TombstoneState]) -> None:
         """Write some tombstones."""
@@ -257,7 +281,8 @@ class RedisTarget:
         if self._reader.has_links:
             await self._redis.write(("HSET", keys.STATE, "linked", 1))
         linked = LINKED if self._reader.has_links else UNLIMITED
-        values = (KEYED if self._is_keyed else linked, secrets.token_hex(16))
+        schema = KEYED_OR_REVIEWED if self._is_keyed or self._reader.has_reviews else linked
+        values = (schema, secrets.token_hex(16))
         await self._redis.evaluate([Evaluation(scripts.END_MIGRATION, (keys.STATE,), values)])
 
     async def discard(self) -> None:
@@ -286,6 +311,17 @@ def _load_events(shopper: ShopperState) -> list[Evaluation]:
     return evaluations
 
 
+def _load_reviews(shopper: ShopperState) -> list[tuple[Any, ...]]:
+    if not shopper.reviews:
+        return []
+    of_shopper = ShopperKeys.of(shopper.shopper_id)
+    fields = [each for review in shopper.reviews for each in review]
+    return [
+        ("HSET", of_shopper.reviews, *fields),
+        ("ZADD", of_shopper.bucket.reviewed, 0, shopper.shopper_id),
+    ]
+
+
 def _load_shopper(shopper: ShopperState) -> Evaluation:
     of_shopper = ShopperKeys.of(shopper.shopper_id)
     values: list[Any] = [shopper.shopper_id, len(shopper.consents), *map(to_json, shopper.consents)]
@@ -295,6 +331,8 @@ def _load_shopper(shopper: ShopperState) -> Evaluation:
         values += ("demographics", to_json(shopper.demographics))
     if shopper.login:
         values += ("login", to_json(shopper.login))
+    if shopper.reviews:
+        values += ("reviewed", "1")
     if shopper.linked_ids:
         values += ("links", to_json(shopper.linked_ids))
     values += ("version", shopper.events[-1][0] if shopper.events else 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from portrait.features.logs.shopper_hashes import fingerprint_of
+from portrait.server.reviews.review import SHARED
 from portrait.server.storage.database_files import move_into_place, remove_database, require_unused
 from portrait.server.storage.failures import describe_error, require_sound
 from portrait.server.storage.migration.states import BATCH, ItemState, ShopperState, StateReader, TombstoneState
@@ -26,6 +27,7 @@ _SHOPPERS = (
     "WHERE shopper_id > ?1 UNION SELECT shopper_id FROM consents WHERE shopper_id > ?1 "
     "UNION SELECT shopper_id FROM demographics WHERE shopper_id > ?1 "
     "UNION SELECT shopper_id FROM links WHERE shopper_id > ?1 "
+    "UNION SELECT shopper_id FROM reviews WHERE shopper_id > ?1 "
     "UNION SELECT login_id FROM links WHERE login_id > ?1 ORDER BY shopper_id LIMIT ?2"
 )
 _COLUMN_LIST, _CONSENT_COLUMN_LIST = ", ".join(EVENT_COLUMNS), ", ".join(CONSENT_COLUMNS)
@@ -35,6 +37,7 @@ _DECISIONS = "SELECT purpose, granted, withdrawn_at FROM consents WHERE shopper_
 _DEMOGRAPHICS = "SELECT age_band, gender, region, declared_at, source FROM demographics WHERE shopper_id = ?"
 _LOGIN = "SELECT login_id, time, recorded_at, source, confidence FROM links WHERE shopper_id = ?"
 _LINKED_IDS = "SELECT shopper_id FROM links WHERE login_id = ? ORDER BY shopper_id"
+_REVIEWS = "SELECT target, review FROM reviews WHERE shopper_id = ? ORDER BY target"
 _TOMBSTONES = "SELECT number, shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
 _ITEMS = "SELECT number, catalogue, item_id, item, writer FROM item_changes ORDER BY number"
 
@@ -57,6 +60,8 @@ _WRITE_TOMBSTONE = (
     "INSERT OR REPLACE INTO tombstones (number, shopper_sha256, forgotten_at, arrival) VALUES (?, ?, ?, 0)"
 )
 _WRITE_ITEM = "INSERT OR REPLACE INTO item_changes (number, catalogue, item_id, item, writer) VALUES (?, ?, ?, ?, ?)"
+_WRITE_REVIEW = "REPLACE INTO reviews (shopper_id, target, review) VALUES (?, ?, ?)"
+_NOTE_REVIEWS = "REPLACE INTO review_changes (shopper_id) VALUES (?)"
 _MIGRATED = "SELECT shopper_id FROM migrated_shoppers WHERE shopper_id IN ({})"
 _ASSEMBLE = (
     f"INSERT INTO events (shopper_id, {_COLUMN_LIST}) "  # noqa: S608
@@ -108,7 +113,12 @@ class SqliteState:
             tuple(declared[0]) if declared else None,
             tuple(login[0]) if login else None,
             [linked_id for (linked_id,) in rows_of(_LINKED_IDS)],
+            rows_of(_REVIEWS),
         )
+
+    async def shared_reviews(self) -> list[tuple[str, str]]:
+        """Read the reviews for segments and for all."""
+        return self._connection.execute(_REVIEWS, (SHARED,)).fetchall()
 
     async def tombstones(self) -> AsyncIterator[TombstoneState]:
         """Yield all tombstones, by number."""
@@ -242,7 +252,18 @@ class SqliteTarget:
         )
         write(_WRITE_DEMOGRAPHICS, [(name, *shopper.demographics)] if shopper.demographics else [])
         write(_WRITE_LINK, [(name, *shopper.login)] if shopper.login else [])
+        self._write_reviews(name, shopper.reviews)
         write("INSERT INTO migrated_shoppers VALUES (?)", [(name,)])
+
+    def _write_reviews(self, shopper_id: str, reviews: Sequence[tuple[str, str]]) -> None:
+        self._connection.executemany(_WRITE_REVIEW, [(shopper_id, *review) for review in reviews])
+        self._connection.executemany(_NOTE_REVIEWS, [(shopper_id,)] if reviews else [])
+
+    async def write_shared_reviews(self, reviews: Sequence[tuple[str, str]]) -> None:
+        """Write all reviews for segments and for all."""
+        with transaction(self._connection):
+            self._connection.execute("DELETE FROM reviews WHERE shopper_id = ?", (SHARED,))
+            self._write_reviews(SHARED, reviews)
 
     async def write_tombstones(self, tombstones: Sequence[TombstoneState]) -> None:
         """Write some tombstones."""

@@ -5,11 +5,13 @@ import json
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from portrait.server.reviews.review import SHARED
+
 BATCH = 200
 """Shoppers, tombstones or items that are read and written at a time."""
 _HASH_BITS = 256
 PARTS = (
-    "events", "arrival_order", "event_ids", "consents", "decisions", "demographics", "links", "tombstones",
+    "events", "arrival_order", "event_ids", "consents", "decisions", "demographics", "links", "reviews", "tombstones",
     "item_changes",
 )  # fmt: skip
 
@@ -32,13 +34,14 @@ class ShopperState(NamedTuple):
     """Login and link of an anonymous id that is linked: the login, then all of `LINK_COLUMNS` but the first."""
     linked_ids: Sequence[str] = ()
     """The anonymous ids that are linked to a login."""
+    reviews: Sequence[tuple[str, str]] = ()
+    """Target and review of each, as JSON; by target."""
 
     @property
     def is_empty(self) -> bool:
         """True if nothing is held."""
-        return not (
-            self.events or self.consents or self.decisions or self.demographics or self.login or self.linked_ids
-        )
+        known = (self.consents, self.decisions, self.demographics, self.login, self.linked_ids, self.reviews)
+        return not self.events and not any(known)
 
 
 class TombstoneState(NamedTuple):
@@ -84,6 +87,10 @@ class StateReader(Protocol):
         """Read some shoppers."""
         ...
 
+    async def shared_reviews(self) -> list[tuple[str, str]]:
+        """Read target and review, as JSON, of each review for a segment or for all; by target."""
+        ...
+
     def tombstones(self) -> AsyncIterator[TombstoneState]:
         """Yield all tombstones, by number."""
         ...
@@ -102,6 +109,10 @@ class StateWriter(Protocol):
 
     async def write_shoppers(self, shoppers: Sequence[ShopperState]) -> None:
         """Write some shoppers who are missing, each whole or not at all."""
+        ...
+
+    async def write_shared_reviews(self, reviews: Sequence[tuple[str, str]]) -> None:
+        """Write all reviews for segments and for all."""
         ...
 
     async def write_tombstones(self, tombstones: Sequence[TombstoneState]) -> None:
@@ -177,6 +188,12 @@ class StateDigest:
             parts["demographics"].add(name, *shopper.demographics)
         if shopper.login:
             parts["links"].add(name, *shopper.login)
+        self.add_reviews(name, shopper.reviews)
+
+    def add_reviews(self, shopper_id: str, reviews: Sequence[tuple[str, str]]) -> None:
+        """Add target and review of the reviews for an id, or of the shared ones."""
+        for review in reviews:
+            self.parts["reviews"].add(shopper_id, *review)
 
     def add_tombstone(self, tombstone: TombstoneState) -> None:
         """Add a shopper who was forgotten."""
@@ -199,6 +216,7 @@ async def digest_state(reader: StateReader) -> StateDigest:
         digest.add_tombstone(tombstone)
     async for item in reader.items():
         digest.add_item(item)
+    digest.add_reviews(SHARED, await reader.shared_reviews())
     async for shopper_ids in reader.shopper_ids():
         for shopper in await reader.read_shoppers(shopper_ids):
             digest.add_shopper(shopper)

@@ -22,6 +22,10 @@ GATEWAYS = f"{META}:gateways"
 """Hash: gateway, to JSON of the releases that it has."""
 GATEWAY_TIMES = f"{META}:gateway-times"
 """Sorted set: gateway, by the time of its last report in microseconds since 1970."""
+REVIEWS = f"{META}:reviews"
+"""Hash: target of a review for a segment or for all, to the review, both as JSON."""
+REVIEW_CHANGES = f"{META}:review-changes"
+"""Number of the last change of these."""
 ITEMS = "portrait:{items}"
 ITEM_CHANGES = f"{ITEMS}:changes"
 """Hash: catalogue and item id, to number, writer and JSON of the last change."""
@@ -63,6 +67,11 @@ class Bucket:
         return f"{self.prefix}:tombstones"
 
     @property
+    def reviewed(self) -> str:
+        """Sorted set, all scores 0: ids with reviews, in the order of their bytes."""
+        return f"{self.prefix}:reviewed"
+
+    @property
     def migrated(self) -> str:
         """Set: shoppers whom a migration that is under way has brought."""
         return f"{self.prefix}:migrated"
@@ -102,6 +111,8 @@ class ShopperKeys:
     def known(self) -> str:
         """Hash: `version`; `demographics`, as JSON; `consent:PURPOSE`, the decision in force and last withdrawal.
 
+        `reviewed`, if there are reviews.
+
         Of an anonymous id: `login`, the login and the link to it, as JSON. Of a login: `links`, the anonymous ids that
         are linked to it, as JSON. Of both: `relinked`, the number of the last change of a link. What only one side has
         is no link: its change was cut short.
@@ -119,6 +130,11 @@ class ShopperKeys:
         return f"{self.bucket.prefix}:consents:{self.shopper_id}"
 
     @property
+    def reviews(self) -> str:
+        """Hash: target of a review, to the review, both as JSON."""
+        return f"{self.bucket.prefix}:reviews:{self.shopper_id}"
+
+    @property
     def all(self) -> tuple[str, str, str, str]:
-        """All keys of the shopper alone."""
+        """The keys of what the shopper did and said."""
         return self.history, self.events, self.known, self.consents

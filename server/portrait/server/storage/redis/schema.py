@@ -16,8 +16,8 @@ LIMITED = 3
 """Version of a state in which events may have expired."""
 LINKED = 4
 """Version of a state in which ids may be linked; `limited` says whether events may have expired."""
-KEYED = 5
-"""Version of a state with tombstones by keys; `linked` says whether ids may be linked."""
+KEYED_OR_REVIEWED = 5
+"""Version of a state in which there may be tombstones by keys, or reviews; `linked` says whether ids may be linked."""
 
 
 class StateHead(NamedTuple):
@@ -90,7 +90,7 @@ async def note_key(connection: RedisConnection, fingerprint: str) -> None:
         PortraitError: Redis does not answer.
     """
     used = (keys.STATE, keys.TOMBSTONE_KEYS)
-    await connection.evaluate([Evaluation(scripts.NOTE_KEY, used, (KEYED, 0, fingerprint))])
+    await connection.evaluate([Evaluation(scripts.NOTE_KEY, used, (KEYED_OR_REVIEWED, 0, fingerprint))])
 
 
 async def raise_schema(connection: RedisConnection, version: int, *, limited: bool = False) -> None:

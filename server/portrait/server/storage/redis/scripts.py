@@ -26,14 +26,14 @@ local function forgotten_at(tombstones, hashes)
 end
 """
 """The moment of the tombstones that any of some hashes has; commas stand between the hashes."""
-_TOUCH = "local function touch(key) redis.call('INCRBY', key, 0) end"
+TOUCH = "local function touch(key) redis.call('INCRBY', key, 0) end"
 """A write that changes nothing. WAIT waits for the writes of its connection alone: where a call is repeated, and all is
 done already, it would not wait for what the first one wrote."""
 
 _RECORD = (
     NEXT_NUMBER
     + FORGOTTEN_AT
-    + _TOUCH
+    + TOUCH
     + """
 local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
 local fresh = redis.call('EXISTS', history) == 0
@@ -82,14 +82,15 @@ _FORGET = (
     ON_FULL_MEMORY
     + FORGOTTEN_AT
     + """
-local history, events, known, consents, shoppers, arrivals, counter, tombstones = unpack(KEYS)
+local history, events, known, consents, shoppers, arrivals, counter, tombstones, reviews, reviewed = unpack(KEYS)
 local at = tonumber(ARGV[3])
 local last = redis.call('ZREVRANGE', history, 0, 0, 'WITHSCORES')
 if last[2] then at = math.max(at, tonumber(last[2])) end
 at = math.max(at, forgotten_at(tombstones, ARGV[2]) or at)
 local removed = redis.call('ZCARD', history)
-redis.call('DEL', history, events, known, consents)
+redis.call('DEL', history, events, known, consents, reviews)
 redis.call('ZREM', shoppers, ARGV[1])
+redis.call('ZREM', reviewed, ARGV[1])
 redis.call('ZREM', arrivals, ARGV[1])
 local current = string.match(ARGV[2], '^[^,]+')
 for hash in string.gmatch(ARGV[2], '[^,]+') do
@@ -117,7 +118,7 @@ end
 
 _RECORD_CONSENTS = (
     NEXT_NUMBER
-    + _TOUCH
+    + TOUCH
     + """
 local known, consents, counter = unpack(KEYS)
 if redis.call('HGET', known, 'token') == ARGV[1] then

@@ -1,5 +1,6 @@
 """A store in Redis, one server or a cluster. Open it with `open_redis_store`."""
 
+import asyncio
 import heapq
 import json
 import secrets
@@ -12,12 +13,15 @@ from portrait.features.logs.shopper_hashes import PLAIN, ShopperHasher
 from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.identities import Identity, Link, LinkOutcome
+from portrait.server.reviews.review import Review, ReviewTarget
+from portrait.server.reviews.review_set import Reviews
 from portrait.server.storage.queries import split_ids
 from portrait.server.storage.redis import keys, scripts
 from portrait.server.storage.redis.connection import Evaluation, RedisConnection, connect
 from portrait.server.storage.redis.event_reads import EventReads
 from portrait.server.storage.redis.keys import ALL_BUCKETS, ShopperKeys
 from portrait.server.storage.redis.links import Links, find_identity
+from portrait.server.storage.redis.reviews import StoredReviews
 from portrait.server.storage.redis.rows import (
     SEPARATOR,
     UNNUMBERED,
@@ -76,6 +80,7 @@ class RedisStore:
         self._redis, self._identity, self._hasher = connection, identity, hasher
         self._retention, self._is_limited = retention, is_limited
         self._events, self._links = EventReads(connection, retention), Links(connection, hasher)
+        self._reviews = StoredReviews(connection)
         self._is_key_noted = False
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
@@ -150,9 +155,11 @@ class RedisStore:
                 return Forgotten(sum(each.events for each in forgotten), forgotten[-1].at)
 
     async def _forget_id(self, shopper_id: str, now: datetime) -> Forgotten:
-        hashes, tombstones = self._hasher.list_hashes(shopper_id), ShopperKeys.of(shopper_id).bucket.tombstones
+        hashes, of_shopper = self._hasher.list_hashes(shopper_id), ShopperKeys.of(shopper_id)
+        tombstones = of_shopper.bucket.tombstones
         values = (shopper_id, ",".join(hashes), to_microseconds(now), UNNUMBERED)
-        removed, at = await self._evaluate(scripts.FORGET, _shopper_and_bucket(shopper_id), values)
+        used = (*_shopper_and_bucket(shopper_id), of_shopper.reviews, of_shopper.bucket.reviewed)
+        removed, at = await self._evaluate(scripts.FORGET, used, values)
         # Numbered last: whoever reads the number of the last deletion sees what that deletion left.
         number = await self._evaluate(scripts.COUNT_DELETION, (keys.DELETIONS,), ())
         await self._evaluate(scripts.NUMBER_DELETION, (tombstones,), (hashes[0], UNNUMBERED, number, at))
@@ -209,8 +216,9 @@ class RedisStore:
 
     async def versions(self, shopper_ids: Sequence[str]) -> Hashable:
         """Another value after everything that is recorded of one of the shoppers."""
-        known = await self._links.read_known(shopper_ids, "version")
-        return tuple(version for _, _, version in known.values())
+        reading = self._links.read_known(shopper_ids, "version"), self._reviews.read_version()
+        known, shared = await asyncio.gather(*reading)
+        return (shared, *(version for _, _, version in known.values()))
 
     async def shoppers(self, after: str, limit: int) -> list[str]:
         """The next shoppers in the order of their ids."""
@@ -305,6 +313,26 @@ class RedisStore:
         """The regions that any number of shoppers declared."""
         declared = self._read_field("demographics", shopper_ids)
         return {each: region async for each, found in declared if (region := parse_demographics(found).region)}
+
+    async def set_review(self, review: Review) -> bool:
+        """Keep a review in place of that of the same target."""
+        return await self._reviews.set_review(review)
+
+    async def remove_review(self, target: ReviewTarget) -> bool:
+        """Remove the review of a target."""
+        return await self._reviews.remove_review(target)
+
+    async def reviews(self, shopper_id: str) -> list[Review]:
+        """All reviews for one id, or those for segments and for all."""
+        return await self._reviews.reviews(shopper_id)
+
+    async def reviewed_shoppers(self, after: str, limit: int) -> list[str]:
+        """The next ids with reviews."""
+        return await self._reviews.reviewed_shoppers(after, limit)
+
+    async def applied_reviews(self, shopper_ids: Sequence[str]) -> Reviews:
+        """The reviews for all ids of a shopper, and the shared ones."""
+        return await self._reviews.applied_reviews(shopper_ids)
 
     async def change_items(self, changes: Sequence[ItemChange], *, since: float | None = None) -> None:
         """Remember items that were added, replaced or removed."""

@@ -39,6 +39,8 @@ from portrait.v1 import (
     item_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
+    review_pb2,
+    review_service_pb2,
     shelf_pb2,
     shopper_pb2,
     text_service_pb2,
@@ -72,6 +74,8 @@ EVERYBODY = audience_service_pb2.Audience(criteria=[LOYAL])
 ADS = consent_service_pb2.Consent(
     purpose=consent_service_pb2.PURPOSE_ADVERTISING, decision=consent_service_pb2.CONSENT_DECISION_GRANTED
 )
+TARGET = review_pb2.ReviewTarget(all_shoppers=review_pb2.AllShoppers(), trait="buyer")
+REVIEW = review_pb2.Review(target=TARGET, action="REVIEW_ACTION_BLOCK", reviewed_by="ana")
 MINIMAL: dict[str, Message] = {
     "ActivityCriterion": audience_service_pb2.ActivityCriterion(),
     "Audience": EVERYBODY,
@@ -116,6 +120,12 @@ MINIMAL: dict[str, Message] = {
     "SetConsentsRequest": consent_service_pb2.SetConsentsRequest(shopper_id="ann", consents=[ADS]),
     "ShopperEvent": event_service_pb2.ShopperEvent(shopper_id="ann", event=viewed()),
     "ShopperRef": ANN,
+    "RemoveReviewRequest": review_service_pb2.RemoveReviewRequest(target=TARGET),
+    "Review": REVIEW,
+    "ReviewSegment": review_pb2.ReviewSegment(),
+    "ReviewTarget": TARGET,
+    "ReviewedItem": review_pb2.ReviewedItem(item_id="lamp"),
+    "SetReviewRequest": review_service_pb2.SetReviewRequest(review=REVIEW),
     "UnlinkShoppersRequest": identity_service_pb2.UnlinkShoppersRequest(shopper_id="ann", anonymous_id="web"),
     "UpsertItemsRequest": catalogue_service_pb2.UpsertItemsRequest(items=[LAMP]),
 }

@@ -1,0 +1,146 @@
+"""The commands `portrait review set`, `remove` and `list`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from portrait.client.connection import calling
+from portrait.client.enums import ReviewAction
+from portrait.client.privacy_commands import Reason, say
+from portrait.client.shared_options import AsJson, Catalogue
+
+if TYPE_CHECKING:
+    from portrait.client.reviews import ReviewTarget
+    from portrait.client.sync import Client
+
+_LIST_TIMEOUT = 30.0
+
+review = typer.Typer(no_args_is_help=True, help="Block, correct or pin an interest, a trait, an item or a rule.")
+
+Interest = Annotated[str, typer.Option(help="Category of an interest, names joined by '>'.")]
+Trait = Annotated[str, typer.Option(help="Name of a trait.")]
+ItemId = Annotated[str, typer.Option("--item", help="Id of an item.")]
+Rule = Annotated[str, typer.Option(help="Name of a rule of the shop, which can only be blocked.")]
+Shopper = Annotated[str, typer.Option(help="Only for the shopper with this id.")]
+SegmentCategory = Annotated[
+    str, typer.Option(help="Only for shoppers with an event of an item in this category, names joined by '>'.")
+]
+SegmentBrand = Annotated[str, typer.Option(help="Only for shoppers with an event of an item of this brand.")]
+AllShoppers = Annotated[bool, typer.Option("--all", help="For all shoppers.")]
+
+
+@review.command("set")
+@calling()
+def set_(
+    client: "Client",
+    by: Annotated[str, typer.Option(help="Who decides; responses show it.")],
+    interest: Interest = "",
+    trait: Trait = "",
+    item: ItemId = "",
+    rule: Rule = "",
+    catalogue: Catalogue = "",
+    shopper: Shopper = "",
+    segment_category: SegmentCategory = "",
+    segment_brand: SegmentBrand = "",
+    all_shoppers: AllShoppers = False,
+    block: Annotated[bool, typer.Option("--block", help="Do not state, show or use it.")] = False,
+    correct: Annotated[
+        float | None,
+        typer.Option(help="Weight or probability in place of the stated one; nats to add to the score of an item."),
+    ] = None,
+    pin: Annotated[
+        float | None, typer.Option(help="Weight or probability to state in any case; the place of an item.")
+    ] = None,
+    note: Annotated[str, typer.Option(help="Why; kept with the review.")] = "",
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Keep a review in place of that of the same target."""
+    from portrait.client import outputs
+    from portrait.client.reviews import Review
+
+    actions = {ReviewAction.BLOCK: block or None, ReviewAction.CORRECT: correct, ReviewAction.PIN: pin}
+    chosen = [action for action, value in actions.items() if value is not None]
+    if len(chosen) != 1:
+        raise typer.BadParameter("one of --block, --correct and --pin is needed", param_hint="--block")
+    value = correct if pin is None else pin
+    target = _build_target(
+        interest, trait, item, rule, catalogue, shopper, segment_category, segment_brand, all_shoppers
+    )  # fmt: skip
+    kept = client.set_review(Review(target, chosen[0], value, by, note), metadata=say(reason))
+    if as_json:
+        outputs.print_json(kept)
+    else:
+        typer.echo("kept")
+
+
+@review.command()
+@calling()
+def remove(
+    client: "Client",
+    interest: Interest = "",
+    trait: Trait = "",
+    item: ItemId = "",
+    rule: Rule = "",
+    catalogue: Catalogue = "",
+    shopper: Shopper = "",
+    segment_category: SegmentCategory = "",
+    segment_brand: SegmentBrand = "",
+    all_shoppers: AllShoppers = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Remove the review of a target."""
+    from portrait.client import outputs
+
+    target = _build_target(
+        interest, trait, item, rule, catalogue, shopper, segment_category, segment_brand, all_shoppers
+    )  # fmt: skip
+    removed = client.remove_review(target, metadata=say(reason))
+    if as_json:
+        outputs.print_json({"removed": removed})
+    else:
+        typer.echo("removed" if removed else "there was none")
+
+
+@review.command("list")
+@calling(_LIST_TIMEOUT)
+def list_(client: "Client", shopper: Shopper = "", as_json: AsJson = False) -> None:
+    """Print reviews; with --json one a line, as `portrait prepare --reviews` reads them."""
+    from rich.console import Console
+
+    from portrait.client import outputs, review_tables
+
+    parts = client.list_reviews(shopper)
+    if as_json:
+        for part in parts:
+            for each in part:
+                outputs.print_json(each)
+    else:
+        review_tables.print_reviews(Console(), [each for part in parts for each in part])
+
+
+def _build_target(
+    interest: str,
+    trait: str,
+    item: str,
+    rule: str,
+    catalogue: str,
+    shopper: str,
+    segment_category: str,
+    segment_brand: str,
+    all_shoppers: bool,
+) -> "ReviewTarget":
+    """Build a target of the options."""
+    from portrait.client.reviews import ReviewSegment, ReviewTarget
+
+    if [bool(interest), bool(trait), bool(item), bool(rule)].count(True) != 1:
+        raise typer.BadParameter("one of --interest, --trait, --item and --rule is needed", param_hint="--interest")
+    if [bool(shopper), bool(segment_category or segment_brand), all_shoppers].count(True) != 1:
+        raise typer.BadParameter("one of --shopper, --segment-… and --all is needed", param_hint="--shopper")
+    segment = ReviewSegment(_split(segment_category), segment_brand) if segment_category or segment_brand else None
+    return ReviewTarget(_split(interest), trait, item, rule, catalogue, shopper, segment, all_shoppers)
+
+
+def _split(category: str) -> list[str]:
+    return [part.strip() for part in category.split(">")] if category else []

@@ -1,0 +1,86 @@
+"""The reviews that hold for a shopper, and the events that are used under them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portrait.features.events import Event, EventType, Item
+from portrait.server.reviews.review import SHARED, Review, ReviewAction, ReviewTarget, Segment, Subject, SubjectKind
+from portrait.server.reviews.review_set import Reviewed, Reviews, SharedReviews
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+ITEMS = {
+    "desk": Item("desk", "Desk lamp", category_path=("Home", "Lamps"), brand="Ikea"),
+    "rug": Item("rug", "Rug", category_path=("Home", "Rugs"), brand="Acme"),
+    "pan": Item("pan", "Pan", category_path=("Kitchen",)),
+}
+HISTORY = [
+    *(Event(f"e-{name}", EventType.VIEW, NOON, item_id=name) for name in ITEMS),
+    Event("e-search", EventType.SEARCH, NOON, query="lamp"),
+    Event("e-gone", EventType.VIEW, NOON, item_id="gone"),
+]
+SUBJECTS = [
+    Subject(SubjectKind.INTEREST, ("Home",)),
+    Subject(SubjectKind.INTEREST, ("Home", "Rugs")),
+    Subject(SubjectKind.ITEM, ("products", "desk")),
+    Subject(SubjectKind.ITEM, ("ads", "desk")),
+    Subject(SubjectKind.TRAIT, ("buyer",)),
+]
+REVIEWS = st.builds(
+    lambda subject, scope, blocks, hours: Review(
+        ReviewTarget(subject, *scope),
+        ReviewAction.BLOCK if blocks else ReviewAction.CORRECT,
+        None if blocks else 0.5,
+        "eve",
+        "",
+        NOON + timedelta(hours=hours),
+    ),
+    st.sampled_from(SUBJECTS),
+    st.sampled_from([("ann", None), ("web", None), (SHARED, Segment(("Kitchen",))), (SHARED, Segment(("Toys",))),
+                     (SHARED, Segment((), "acme")), (SHARED, None)]),
+    st.booleans(),
+    st.integers(0, 9),
+)  # fmt: skip
+
+
+async def apply(reviews: Sequence[Review], history: Sequence[Event] = HISTORY) -> Reviewed:
+    own = [each for each in reviews if each.target.shopper_id != SHARED]
+    shared = SharedReviews(each for each in reviews if each.target.shopper_id == SHARED)
+    return await Reviews(own, shared).apply(history, lambda event: ITEMS.get(event.item_id or ""))
+
+
+def rank(review: Review) -> tuple[int, bool, datetime]:
+    """The precedence of a review that holds: by scope, then blocks, then the latest."""
+    scope = 2 if review.target.shopper_id else 1 if review.target.segment else 0
+    return scope, review.action is ReviewAction.BLOCK, review.reviewed_at
+
+
+@given(st.lists(REVIEWS, max_size=12, unique_by=lambda each: (each.target, each.reviewed_at)))
+async def test_the_review_that_counts_decides_what_is_used(reviews: list[Review]) -> None:
+    events, found = await apply(reviews)
+    holding = [each for each in reviews if each.target.segment != Segment(("Toys",))]
+    counting = {
+        subject: max((each for each in holding if each.target.subject == subject), key=rank)
+        for subject in {each.target.subject for each in holding}
+    }
+    for subject in SUBJECTS:
+        expected, actual = counting.get(subject), found.find(subject.kind, *subject.names)
+        assert (expected is None) == (actual is None)
+        assert expected is None or actual is None or rank(expected) == rank(actual)
+    blocked = {subject.names for subject, each in counting.items() if each.action is ReviewAction.BLOCK}
+    left_out = {
+        "e-desk": {("Home",), ("products", "desk")}, "e-rug": {("Home",), ("Home", "Rugs")},
+    }  # fmt: skip
+    assert [event.event_id for event in events] == [
+        event.event_id for event in HISTORY if not left_out.get(event.event_id, set()) & blocked
+    ]
+
+
+async def test_without_a_history_there_is_no_segment() -> None:
+    of_kitchen = Review(
+        ReviewTarget(SUBJECTS[2], SHARED, Segment(("Kitchen",))), ReviewAction.BLOCK, None, "eve", "", NOON
+    )
+    assert not (await apply([of_kitchen], history=[])).reviews
+    assert (await apply([of_kitchen])).reviews

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,6 +117,7 @@ _ITEMS = st.one_of(
 _RULES = st.one_of(
     st.fixed_dictionaries({"action": st.just("exclude"), "items": _ITEMS}),
     st.fixed_dictionaries({"action": st.just("boost"), "items": _ITEMS, "amount": st.floats(-20.0, 20.0)}),
+    st.fixed_dictionaries({"action": st.just("diversify"), "amount": st.floats(0.1, 20.0)}),
     st.fixed_dictionaries({"action": st.just("limit"), "items": _ITEMS, "count": st.integers(0, 5)}),
     st.fixed_dictionaries(
         {
@@ -139,7 +141,8 @@ def test_any_rules_show_each_item_once_and_none_that_is_excluded(engine: Engine)
         assert plan is not None
         allowed = plan.bar(catalogue.select(Filter(), plan.unwanted))
         ranked = rows[catalogue.holds(allowed, rows)]
-        shown = ranked[plan.arrange(catalogue, ranked, k)]
+        scores = np.linspace(3.0, -3.0, len(ranked), dtype=np.float32)
+        shown = ranked[[place for place, _ in plan.arrange(catalogue, ranked, scores, k)]]
         assert len(set(shown.tolist())) == len(shown) <= k
         assert catalogue.holds(allowed, shown).all()
         pinned = set(plan.pinned.tolist())

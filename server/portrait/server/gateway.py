@@ -32,6 +32,7 @@ from portrait.server.recommendation.rule_plan import NO_RULES, ShopRules
 from portrait.server.response_cache import ResponseCache
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.gateway_status import REPORT_SECONDS
+from portrait.server.rollout.live_topics import LiveTopics
 from portrait.server.rollout.replay import POLL_SECONDS as CHANGES_POLL_SECONDS
 from portrait.server.rollout.replay import RemoteItemChanges
 from portrait.server.rollout.rollout import POLL_SECONDS as ROLLOUT_POLL_SECONDS
@@ -68,6 +69,7 @@ from portrait.server.runtime.heartbeat import BEAT_SECONDS, Heartbeat
 from portrait.server.runtime.live_file import POLL_SECONDS as FILE_POLL_SECONDS
 from portrait.server.runtime.live_file import LiveFile
 from portrait.server.runtime.signals import handle_signals
+from portrait.server.sensitivity.topic_file import TopicPolicy
 from portrait.server.settings import Settings
 from portrait.server.storage.retention import POLL_SECONDS as RETENTION_POLL_SECONDS
 from portrait.server.storage.retention import delete_expired
@@ -104,6 +106,10 @@ class _Parts:
     """The shop's rules for recommendations; None without any."""
     access: LiveFile[AccessRules] | None
     """Rights of the callers; None if everybody may call everything."""
+    sensitive: LiveFile[TopicPolicy] | None
+    """The operator's file of sensitive topics; None for the shipped ones."""
+    topics: LiveTopics | None
+    """Has the engines follow that file."""
     draining: asyncio.Event
     """Set when the gateway begins to drain; ends the streams."""
 
@@ -148,8 +154,9 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
 
 
 def _state(parts: _Parts) -> Hashable:
-    """Return another value after every change of items, routes or rules: while it is the same, so are responses."""
-    return parts.registry.state, parts.rules.changes if parts.rules else 0
+    """Return another value after every change of items, routes, rules or topics: while it stays, so do responses."""
+    followed = (parts.rules, parts.topics)
+    return parts.registry.state, *(each.changes if each else 0 for each in followed)
 
 
 def _list_stream_interceptors(parts: _Parts) -> list[Interceptor]:
@@ -188,6 +195,8 @@ def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, C
         tasks.append(("rules", parts.rules.refresh, FILE_POLL_SECONDS))
     if parts.access:
         tasks.append(("access", parts.access.refresh, FILE_POLL_SECONDS))
+    if parts.topics:
+        tasks.append(("topics", parts.topics.refresh, FILE_POLL_SECONDS))
     if parts.settings.release is None:  # a pinned release ignores what is wanted
         tasks.append(("rollout", parts.rollout.advance, ROLLOUT_POLL_SECONDS))
     return tasks
@@ -195,11 +204,12 @@ def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, C
 
 def _create_parts(
     settings: Settings,
-    store: Store,
+    backends: Backends,
     rollout: Rollout,
     rules: LiveFile[ShopRules] | None,
     access: LiveFile[AccessRules] | None,
 ) -> _Parts:
+    store, sensitive = backends.store, backends.sensitive
     permissions, background = Permissions(store, settings.consent_rules), Background()
     eligibility = AudienceEligibility(store, permissions)
     return _Parts(
@@ -221,6 +231,8 @@ def _create_parts(
         ),
         rules=rules,
         access=access,
+        sensitive=sensitive,
+        topics=LiveTopics(sensitive, rollout.registry) if sensitive else None,
         draining=asyncio.Event(),
     )
 
@@ -232,6 +244,7 @@ def _register_metrics(parts: _Parts, certificates: Certificates | None) -> None:
         metrics.register_state(parts.settings.state)
     if certificates is not None:
         metrics.register_certificates(certificates)
+    metrics.register_live_files([file for file in (parts.rules, parts.access, parts.sensitive) if file])
     metrics.register_releases(parts.rollout)
     if isinstance(parts.rollout.triton, EmbeddedTriton):
         metrics.register_triton(parts.rollout.triton)
@@ -284,7 +297,7 @@ async def serve(
     """
     stop = asyncio.Event()
     handle_signals(stop.set)
-    parts = _create_parts(settings, backends.store, rollout, rules, access)
+    parts = _create_parts(settings, backends, rollout, rules, access)
     _register_metrics(parts, certificates)
     metrics_port, stop_metrics = serve_endpoint(
         parts.metrics.registry,

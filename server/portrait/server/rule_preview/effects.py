@@ -56,8 +56,23 @@ _BY_ACTION = {
 }
 
 
-def list_effects(rule: Rule) -> frozenset[Change]:
-    """List the changes that a rule may make to an item that it is about, once it is in force."""
+def list_effects(before: Rule | None, after: Rule | None) -> frozenset[Change]:
+    """List the changes that a change of a rule may make to an item that it is about.
+
+    Args:
+        before: the rule in force; None if there is none of its name.
+        after: the new rule; None if it ends.
+    """
+    if isinstance(before, Boost) and isinstance(after, Boost):
+        return _UP if after.amount > before.amount else _DOWN
+    if isinstance(before, Limit) and isinstance(after, Limit):
+        return frozenset({Change.ENTERS if after.count > before.count else Change.LEAVES})
+    begun, ended = (frozenset() if rule is None else _list_effects_of(rule) for rule in (after, before))
+    return begun | {_OPPOSITE[change] for change in ended}
+
+
+def _list_effects_of(rule: Rule) -> frozenset[Change]:
+    """List the changes that a rule may make once it is in force."""
     if isinstance(rule, Boost):
         return _UP if rule.amount > 0.0 else _DOWN
     return _BY_ACTION[type(rule)]
@@ -130,9 +145,11 @@ def name_causes(
         change: what becomes of it.
         named: the items that the request names.
     """
-    gone, stays = before.list_about(item_id, named), after.list_about(item_id, named)
-    causes = [rule for rule in stays if rule not in gone and change in list_effects(rule)]
-    causes += [rule for rule in gone if rule not in stays and _OPPOSITE[change] in list_effects(rule)]
+    old, new = ({rule.name: rule for rule in rules.list_about(item_id, named)} for rules in (before, after))
+    causes = [
+        name
+        for name in {**new, **old}
+        if old.get(name) != new.get(name) and change in list_effects(old.get(name), new.get(name))
+    ]
     # Diversity is about every item, and so tells only where nothing else does.
-    direct = [rule for rule in causes if not isinstance(rule, Diversify)] or causes
-    return list(dict.fromkeys(rule.name for rule in direct))
+    return [name for name in causes if not isinstance(new.get(name) or old[name], Diversify)] or causes

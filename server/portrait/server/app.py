@@ -30,7 +30,7 @@ from portrait.server.rpc.tls import TlsError, load_certificates
 from portrait.server.rule_preview.calls import RecordedCalls
 from portrait.server.rule_preview.preview import preview_rules
 from portrait.server.rule_preview.report import format_preview
-from portrait.server.rules.file import Rule, RulesError, read_rules
+from portrait.server.rules.file import Rule, RulesError
 from portrait.server.runtime import addresses, logs
 from portrait.server.runtime.environment import ignored_variables
 from portrait.server.runtime.live_file import LiveFile
@@ -129,11 +129,12 @@ def run_doctor(settings: Settings, gateways: Sequence[str]) -> int:
     return code or int(any(finding.level is Level.FAULT for finding in findings))
 
 
-def run_rules_preview(settings: Settings, recorded: RecordedCalls, new: Sequence[Rule]) -> int:
-    """Print what new rules change on recorded calls, against the rules of the settings. Returns the exit code."""
+def run_rules_preview(
+    settings: Settings, recorded: RecordedCalls, in_force: Sequence[Rule], new: Sequence[Rule]
+) -> int:
+    """Print what new rules change on recorded calls, against those in force. Returns the exit code."""
 
     async def preview() -> None:
-        in_force = read_rules(settings.rules) if settings.rules else ()
         found = await preview_rules(settings, recorded.calls, in_force, new)
         for line in format_preview(found, recorded, in_force, new):
             sys.stdout.write(f"{line}\n")

@@ -69,7 +69,6 @@ from portrait.server.runtime.heartbeat import BEAT_SECONDS, Heartbeat
 from portrait.server.runtime.live_file import POLL_SECONDS as FILE_POLL_SECONDS
 from portrait.server.runtime.live_file import LiveFile
 from portrait.server.runtime.signals import handle_signals
-from portrait.server.sensitivity.topic_file import TopicPolicy
 from portrait.server.settings import Settings
 from portrait.server.storage.retention import POLL_SECONDS as RETENTION_POLL_SECONDS
 from portrait.server.storage.retention import delete_expired
@@ -106,10 +105,8 @@ class _Parts:
     """The shop's rules for recommendations; None without any."""
     access: LiveFile[AccessRules] | None
     """Rights of the callers; None if everybody may call everything."""
-    sensitive: LiveFile[TopicPolicy] | None
-    """The operator's file of sensitive topics; None for the shipped ones."""
     topics: LiveTopics | None
-    """Has the engines follow that file."""
+    """Has the engines follow the operator's file of sensitive topics; None for the shipped ones."""
     draining: asyncio.Event
     """Set when the gateway begins to drain; ends the streams."""
 
@@ -209,7 +206,7 @@ def _create_parts(
     rules: LiveFile[ShopRules] | None,
     access: LiveFile[AccessRules] | None,
 ) -> _Parts:
-    store, sensitive = backends.store, backends.sensitive
+    store, topics = backends.store, backends.sensitive
     permissions, background = Permissions(store, settings.consent_rules), Background()
     eligibility = AudienceEligibility(store, permissions)
     return _Parts(
@@ -231,8 +228,7 @@ def _create_parts(
         ),
         rules=rules,
         access=access,
-        sensitive=sensitive,
-        topics=LiveTopics(sensitive, rollout.registry) if sensitive else None,
+        topics=LiveTopics(topics, rollout.registry) if topics else None,
         draining=asyncio.Event(),
     )
 
@@ -244,7 +240,8 @@ def _register_metrics(parts: _Parts, certificates: Certificates | None) -> None:
         metrics.register_state(parts.settings.state)
     if certificates is not None:
         metrics.register_certificates(certificates)
-    metrics.register_live_files([file for file in (parts.rules, parts.access, parts.sensitive) if file])
+    topics = parts.topics.file if parts.topics else None
+    metrics.register_live_files([file for file in (parts.rules, parts.access, topics) if file])
     metrics.register_releases(parts.rollout)
     if isinstance(parts.rollout.triton, EmbeddedTriton):
         metrics.register_triton(parts.rollout.triton)

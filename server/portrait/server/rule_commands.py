@@ -80,10 +80,11 @@ def check(
     from portrait.server.rule_preview.calls import CallsError, read_calls
 
     try:
+        in_force = read_rules(settings.rules) if settings.rules else ()
         recorded = read_calls(requests)
-    except CallsError as error:
+    except (CallsError, RulesError) as error:
         _fail(error)
-    exit_at_once(run_rules_preview(settings, recorded, found))
+    exit_at_once(run_rules_preview(settings, recorded, in_force, found))
 
 
 def _fail(error: Exception) -> NoReturn:

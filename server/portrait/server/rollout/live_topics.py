@@ -21,7 +21,7 @@ class LiveTopics:
     """
 
     def __init__(self, file: LiveFile[TopicPolicy], registry: EngineRegistry) -> None:
-        self._file, self._registry = file, registry
+        self.file, self._registry = file, registry
         self.changes = 0
         """Number of times that engines got other topics."""
 
@@ -31,8 +31,8 @@ class LiveTopics:
         Until their items are judged, some twenty seconds for a million, the topics before stay in force. An engine that
         was opened meanwhile follows by the next call.
         """
-        await self._file.refresh()
-        policy = self._file.now
+        await self.file.refresh()
+        policy = self.file.now
         behind = [engine for engine in self._registry.engines.values() if engine.topics.policy is not policy]
         if not behind:
             return

@@ -53,10 +53,8 @@ def _format_item(item: MovedItem) -> str:
 
 def _format_rules(calls: Sequence[CallPreview], in_force: Sequence[Rule], new: Sequence[Rule]) -> Iterator[str]:
     """Format a line for each rule that is added, changed or removed, also for those that do nothing."""
-    old, reached = (
-        {rule.name: rule for rule in in_force},
-        Counter(name for call in calls for name in {name for item in call.moved for name in item.rules}),
-    )
+    reached = Counter(name for call in calls for name in {name for item in call.moved for name in item.rules})
+    old = {rule.name: rule for rule in in_force}
     kept = {rule.name for rule in new}
     changed = [(rule.name, "changed" if rule.name in old else "new") for rule in new if old.get(rule.name) != rule]
     changed += [(name, "removed") for name in old if name not in kept]

@@ -155,8 +155,8 @@ def print_results(data: Path, ready: dict[str, Any]) -> None:
         profile = client.get_profile(shopper, as_of=as_of)
         print_profile(console, profile)
         console.print(
-            f"{len(history) - profile.event_count:,} of {len(history):,} events are withheld from the profile: they are "
-            "of sensitive topics, or of items that need a declared age."
+            f"{len(history) - profile.event_count:,} of {len(history):,} events are withheld from the profile: they "
+            "are of sensitive topics, or of items that need a declared age."
         )
         ranking = client.recommend(shopper, as_of=as_of, k=10)
         print_ranking(console, ranking, "ten recommendations")

@@ -64,8 +64,8 @@ def list_effects(before: Rule | None, after: Rule | None) -> frozenset[Change]:
         after: the new rule; None if it ends.
     """
     if isinstance(before, Boost) and isinstance(after, Boost):
-        return _UP if after.amount > before.amount else _DOWN
-    if isinstance(before, Limit) and isinstance(after, Limit):
+        return _list_effects_of(after.model_copy(update={"amount": after.amount - before.amount}))
+    if isinstance(before, Limit) and isinstance(after, Limit) and after.count != before.count:
         return frozenset({Change.ENTERS if after.count > before.count else Change.LEAVES})
     begun, ended = (frozenset() if rule is None else _list_effects_of(rule) for rule in (after, before))
     return begun | {_OPPOSITE[change] for change in ended}
@@ -74,7 +74,7 @@ def list_effects(before: Rule | None, after: Rule | None) -> frozenset[Change]:
 def _list_effects_of(rule: Rule) -> frozenset[Change]:
     """List the changes that a rule may make once it is in force."""
     if isinstance(rule, Boost):
-        return _UP if rule.amount > 0.0 else _DOWN
+        return _UP if rule.amount > 0.0 else _DOWN if rule.amount < 0.0 else frozenset()
     return _BY_ACTION[type(rule)]
 
 

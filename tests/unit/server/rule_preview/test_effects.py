@@ -81,3 +81,9 @@ def test_a_changed_rule_is_named_once_and_diversity_only_where_nothing_else_is(c
     assert name_causes(before, after, LAMP, RISES, []) == ["boost"]
     assert name_causes(before, after, LAMP, FALLS, []) == ["diversify"]
     assert name_causes(before, after, RUG, RISES, []) == ["diversify"]
+    elsewhere = watch(catalogue, {**weak, "items": {"item_ids": [LAMP, RUG]}})
+    assert name_causes(before, elsewhere, LAMP, RISES, []) == []
+    assert name_causes(before, elsewhere, RUG, RISES, []) == ["boost"]
+    few, many = ({"action": "limit", "count": count, **ONLY_LAMP} for count in (1, 2))
+    assert name_causes(watch(catalogue, few), watch(catalogue, many), LAMP, ENTERS, []) == ["limit"]
+    assert name_causes(watch(catalogue, few), watch(catalogue, many), LAMP, LEAVES, []) == []

@@ -45,7 +45,7 @@ class MovedItem:
 
     @property
     def change(self) -> Change:
-        """What becomes of the item."""
+        """The change of its place."""
         return _find_change(self.before, self.after)
 
 

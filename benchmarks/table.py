@@ -77,6 +77,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "SOURCE with a catalogue, without searches", "benchmarks.unlearning.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
+        "diversity", "the price of spreading items that are alike", "RUN…", "benchmarks.diversity.cli",
+        f"{RANKING},{SERVING}",
+    )  # fmt: skip
+    yield Benchmark(
         "profiles", "calibration of the probabilities in a profile, and labels in words",
         "SOURCE open-ecommerce", "benchmarks.profiles.cli", RANKING,
     )  # fmt: skip

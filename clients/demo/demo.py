@@ -152,7 +152,12 @@ def print_results(data: Path, ready: dict[str, Any]) -> None:
         console.rule("latest events of the shopper", align="left")
         print_events(console, latest, f"{len(latest)} of {len(history):,} events")
         console.rule("profile and recommendations", align="left")
-        print_profile(console, client.get_profile(shopper, as_of=as_of))
+        profile = client.get_profile(shopper, as_of=as_of)
+        print_profile(console, profile)
+        console.print(
+            f"{len(history) - profile.event_count:,} of {len(history):,} events are withheld from the profile: they "
+            "are of sensitive topics, or of items that need a declared age."
+        )
         ranking = client.recommend(shopper, as_of=as_of, k=10)
         print_ranking(console, ranking, "ten recommendations")
         query = next((event.query for event in reversed(history) if event.query), None)

@@ -11,6 +11,7 @@ GAUGES = {
     "portrait_response_cache_bytes",
     "portrait_catalogue_unindexed_items",
     "portrait_catalogue_items",
+    "portrait_file_invalid",
     "portrait_ingest_lag_messages",
     "portrait_processes",
     "portrait_release",

@@ -23,6 +23,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "serve": "Serve a release over gRPC, until SIGTERM or SIGINT.",
         "release": "Choose which release serves whom: list, promote, roll back, try on some shoppers.",
         "rules": "Check the shop's rules for recommendations.",
+        "topics": "Check the list of sensitive topics.",
         "index-release": "Bring the items of a release into Milvus, so that gateways with --index-url can load it.",
         "build-audience-table": "Build or update the audience table, in which audiences are found.",
         "export-deletions": "Print the forgotten shoppers, for `portrait prepare --deletions`.",

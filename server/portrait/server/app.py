@@ -27,7 +27,10 @@ from portrait.server.processes.supervisor import supervise
 from portrait.server.recommendation.rule_plan import read_shop_rules
 from portrait.server.rollout.traffic import TrafficError
 from portrait.server.rpc.tls import TlsError, load_certificates
-from portrait.server.rules.file import RulesError
+from portrait.server.rule_preview.calls import RecordedCalls
+from portrait.server.rule_preview.preview import preview_rules
+from portrait.server.rule_preview.report import format_preview
+from portrait.server.rules.file import Rule, RulesError
 from portrait.server.runtime import addresses, logs
 from portrait.server.runtime.environment import ignored_variables
 from portrait.server.runtime.live_file import LiveFile
@@ -125,6 +128,19 @@ def run_doctor(settings: Settings, gateways: Sequence[str]) -> int:
     for finding in findings:
         sys.stdout.write(f"{finding.level:<8} {finding.subject}: {' '.join(finding.text.split())}\n")
     return code or int(any(finding.level is Level.FAULT for finding in findings))
+
+
+def run_rules_preview(
+    settings: Settings, recorded: RecordedCalls, in_force: Sequence[Rule], new: Sequence[Rule]
+) -> int:
+    """Print what new rules change on recorded calls, against those in force. Returns the exit code."""
+
+    async def preview() -> None:
+        found = await preview_rules(settings, recorded.calls, in_force, new)
+        for line in format_preview(found, recorded, in_force, new):
+            sys.stdout.write(f"{line}\n")
+
+    return _run(preview(), settings)
 
 
 def _run(work: Coroutine[None, None, None], settings: Settings, *, shared: bool = False) -> int:

@@ -15,8 +15,9 @@ from portrait.server.rollout.archived_releases import ArchivedReleases
 from portrait.server.rollout.extras import connect_to_fleet
 from portrait.server.rollout.rollout import Rollout
 from portrait.server.rollout.traffic_sources import FileTraffic, TrafficSource
+from portrait.server.runtime.live_file import LiveFile
 from portrait.server.search.open import open_collections
-from portrait.server.sensitivity.topic_file import TopicPolicy, read_topic_policy
+from portrait.server.sensitivity.topic_file import TopicPolicy, TopicsError, read_topic_policy
 from portrait.server.settings import Settings
 from portrait.server.storage.open import open_state
 from portrait.server.storage.store import Store
@@ -52,10 +53,15 @@ class Backends:
     archive: ArchivedReleases | None
     triton: EmbeddedTriton | SupervisedTriton | TritonFleet
     triton_version: str
-    policy: TopicPolicy
-    """The sensitive topics."""
+    sensitive: LiveFile[TopicPolicy] | None
+    """The operator's file of sensitive topics; None for the shipped ones."""
     open_index: OpenIndex | None
     """Opens the index of a release in the engine that the settings name; None if they name none."""
+
+    @property
+    def policy(self) -> TopicPolicy:
+        """The sensitive topics in force."""
+        return read_topic_policy(None) if self.sensitive is None else self.sensitive.now
 
 
 async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervised: bool = False) -> Backends:
@@ -70,7 +76,8 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
         OSError, IndexStorageError, PortraitError, ReleaseError, StoreError, TopicsError, TrafficError, TritonError: the
             store, the topics, the index or Triton can't be used, or there is nothing to serve.
     """
-    policy = read_topic_policy(settings.sensitive)
+    path = settings.sensitive
+    sensitive = LiveFile("sensitive", path, read_topic_policy, TopicsError) if path else None
     fleet = await open_fleet(settings, closing)
     traffic = fleet or FileTraffic(settings.repository)
     if settings.release is None:
@@ -83,7 +90,7 @@ async def open_backends(settings: Settings, closing: AsyncExitStack, *, supervis
     open_index = await _open_index(settings, closing)
     triton = await _open_triton(settings, closing, supervised)
     version = await _read_triton_version(triton.urls)
-    return Backends(store, traffic, fleet, archive, triton, version, policy, open_index)
+    return Backends(store, traffic, fleet, archive, triton, version, sensitive, open_index)
 
 
 async def open_fleet(settings: Settings, closing: AsyncExitStack) -> "Fleet | None":

@@ -19,10 +19,10 @@ from portrait.server.runtime.setting_errors import SettingSources
 from portrait.server.settings import Settings
 
 
-def _with_settings(names: Collection[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_settings(names: Collection[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command `(settings, **rest)` options in place of `settings`: one each for some fields of Settings."""
 
-    def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def with_options(**given: Any) -> None:
             chosen = {name: given.pop(name) for name in names}
@@ -34,7 +34,7 @@ def _with_settings(names: Collection[str]) -> Callable[[Callable[..., None]], Ca
         with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return with_options
 
-    return with_settings
+    return decorate
 
 
 def _options(names: Collection[str]) -> list[inspect.Parameter]:
@@ -85,7 +85,7 @@ def _settings(given: dict[str, Any]) -> Settings:
     raise typer.Exit(2)
 
 
-@_with_settings(Settings.model_fields)
+@with_settings(Settings.model_fields)
 def serve(
     settings: Settings,
     *,
@@ -100,14 +100,14 @@ def serve(
 
     Writes one JSON line with "event": "ready" and the address to stderr once it serves calls.
     """
-    _in_environment()
+    in_environment()
     # Imported here, so that `portrait --help` does not load all of the gateway.
     from portrait.server.app import run_gateway
 
     exit_at_once(run_gateway(settings, check=check))
 
 
-@_with_settings(
+@with_settings(
     (
         "settings_file",
         "repository",
@@ -152,7 +152,7 @@ def build_audience_table(
     Writes JSON lines to stderr; the last has "event": "audience_table_built", or "audience_table_shard_built" while
     other shards are not ready.
     """
-    _in_environment()
+    in_environment()
     from portrait.server.app import run_audience_table_build
     from portrait.server.audiences.build_plan import Shard
 
@@ -164,7 +164,7 @@ def build_audience_table(
     exit_at_once(run_audience_table_build(settings, full=full, as_of=moment, shard=chosen))
 
 
-@_with_settings(("settings_file", "state", "state_url", "shopper_keys"))
+@with_settings(("settings_file", "state", "state_url", "shopper_keys"))
 def export_deletions(settings: Settings) -> None:
     """Print the forgotten shoppers, for `portrait prepare --deletions`.
 
@@ -176,7 +176,7 @@ def export_deletions(settings: Settings) -> None:
     sys.exit(run_deletion_export(settings))
 
 
-@_with_settings(("settings_file", "state"))
+@with_settings(("settings_file", "state"))
 def backup(
     settings: Settings,
     file: Annotated[Path, typer.Argument(help="File to write; must not exist.", show_default=False)],
@@ -191,7 +191,7 @@ def backup(
     sys.exit(run_backup(settings, file))
 
 
-@_with_settings(("settings_file", "state", "shopper_keys"))
+@with_settings(("settings_file", "state", "shopper_keys"))
 def restore(
     settings: Settings,
     file: Annotated[Path, typer.Argument(help="The backup.", show_default=False)],
@@ -218,7 +218,7 @@ def restore(
     sys.exit(run_restore(settings, file, deletions, without_deletions=without_deletions))
 
 
-@_with_settings(("settings_file", "state_replicas"))
+@with_settings(("settings_file", "state_replicas"))
 def migrate_state(
     settings: Settings,
     source: Annotated[str, typer.Argument(metavar="FROM", help="State file, or URL of a Redis.", show_default=False)],
@@ -238,7 +238,7 @@ def migrate_state(
     sys.exit(run_migration(settings, source, target))
 
 
-@_with_settings(("settings_file", "repository", "index_url"))
+@with_settings(("settings_file", "repository", "index_url"))
 def index_release(
     settings: Settings,
     release: Annotated[
@@ -263,13 +263,13 @@ def index_release(
     if settings.index_url is None:
         typer.echo("error: index_url: names no Milvus; give --index-url", err=True)
         raise typer.Exit(2)
-    _in_environment()
+    in_environment()
     from portrait.server.app import run_index_release
 
     sys.exit(run_index_release(settings, release, prune=prune))
 
 
-@_with_settings(Settings.model_fields)
+@with_settings(Settings.model_fields)
 def doctor(
     settings: Settings,
     *,
@@ -301,7 +301,7 @@ _ENVIRONMENT = {
 """Variables that libraries read when they are imported; a variable that is set already is not changed."""
 
 
-def _in_environment() -> None:
+def in_environment() -> None:
     """Restart this program, in the same process, with the environment that the gateway's libraries need.
 
     The client has already imported grpc, whose core reads its variable only at import.

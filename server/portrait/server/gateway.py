@@ -33,6 +33,7 @@ from portrait.server.recommendation.rule_plan import NO_RULES, ShopRules
 from portrait.server.response_cache import ResponseCache
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.gateway_status import REPORT_SECONDS
+from portrait.server.rollout.live_topics import LiveTopics
 from portrait.server.rollout.replay import POLL_SECONDS as CHANGES_POLL_SECONDS
 from portrait.server.rollout.replay import RemoteItemChanges
 from portrait.server.rollout.rollout import POLL_SECONDS as ROLLOUT_POLL_SECONDS
@@ -108,6 +109,8 @@ class _Parts:
     """Rights of the callers; None if everybody may call everything."""
     hasher: ShopperHasher
     """Hashes the ids of shoppers for the audit log."""
+    topics: LiveTopics | None
+    """Has the engines follow the operator's file of sensitive topics; None for the shipped ones."""
     draining: asyncio.Event
     """Set when the gateway begins to drain; ends the streams."""
 
@@ -152,8 +155,9 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
 
 
 def _state(parts: _Parts) -> Hashable:
-    """Return another value after every change of items, routes or rules: while it is the same, so are responses."""
-    return parts.registry.state, parts.rules.changes if parts.rules else 0
+    """Return another value after every change of items, routes, rules or topics: while it stays, so do responses."""
+    followed = (parts.rules, parts.topics)
+    return parts.registry.state, *(each.changes if each else 0 for each in followed)
 
 
 def _list_stream_interceptors(parts: _Parts) -> list[Interceptor]:
@@ -192,6 +196,8 @@ def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, C
         tasks.append(("rules", parts.rules.refresh, FILE_POLL_SECONDS))
     if parts.access:
         tasks.append(("access", parts.access.refresh, FILE_POLL_SECONDS))
+    if parts.topics:
+        tasks.append(("topics", parts.topics.refresh, FILE_POLL_SECONDS))
     if parts.settings.release is None:  # a pinned release ignores what is wanted
         tasks.append(("rollout", parts.rollout.advance, ROLLOUT_POLL_SECONDS))
     return tasks
@@ -199,11 +205,12 @@ def _list_background_tasks(parts: _Parts, last_change: int) -> list[tuple[str, C
 
 def _create_parts(
     settings: Settings,
-    store: Store,
+    backends: Backends,
     rollout: Rollout,
     rules: LiveFile[ShopRules] | None,
     access: LiveFile[AccessRules] | None,
 ) -> _Parts:
+    store, topics = backends.store, backends.sensitive
     permissions, background = Permissions(store, settings.consent_rules), Background()
     eligibility = AudienceEligibility(store, permissions)
     return _Parts(
@@ -226,6 +233,7 @@ def _create_parts(
         rules=rules,
         access=access,
         hasher=open_hasher(settings.shopper_keys),
+        topics=LiveTopics(topics, rollout.registry) if topics else None,
         draining=asyncio.Event(),
     )
 
@@ -237,6 +245,8 @@ def _register_metrics(parts: _Parts, certificates: Certificates | None) -> None:
         metrics.register_state(parts.settings.state)
     if certificates is not None:
         metrics.register_certificates(certificates)
+    topics = parts.topics.file if parts.topics else None
+    metrics.register_live_files([file for file in (parts.rules, parts.access, topics) if file])
     metrics.register_releases(parts.rollout)
     if isinstance(parts.rollout.triton, EmbeddedTriton):
         metrics.register_triton(parts.rollout.triton)
@@ -289,7 +299,7 @@ async def serve(
     """
     stop = asyncio.Event()
     handle_signals(stop.set)
-    parts = _create_parts(settings, backends.store, rollout, rules, access)
+    parts = _create_parts(settings, backends, rollout, rules, access)
     _register_metrics(parts, certificates)
     metrics_port, stop_metrics = serve_endpoint(
         parts.metrics.registry,

@@ -177,8 +177,8 @@ class Settings(BaseSettings):
     )
     rules: Path | None = Field(
         None,
-        description="TOML file of the shop's rules for recommendations: what is not shown, boosted, limited or pinned. "
-        "Unset means none.",
+        description="TOML file of the shop's rules for recommendations: what is not shown, boosted, limited, spread or "
+        "pinned. Unset means none.",
     )
     sensitive: Path | None = Field(
         None,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,6 +89,27 @@ async def test_pinned_items_have_their_places(engine: Engine) -> None:
     assert len(await ask(engine, pin, {"action": "limit", "count": 0, "items": {"min_price": 0.0}})) > 0
 
 
+async def test_diversity_spreads_what_is_alike_and_leaves_pins_and_exclusions_alone(engine: Engine) -> None:
+    before = await ask(engine)
+    spread = {"action": "diversify", "amount": 20.0}
+    after = await ask(engine, spread, k=4)
+    assert len({PATH[each.item.item_id] for each in after}) > len({PATH[each.item.item_id] for each in before[:4]})
+    assert after[0].item == before[0].item
+    scores = {each.item.item_id: (each.score, each.click_probability) for each in before}
+    assert all(scores[each.item.item_id] == (each.score, each.click_probability) for each in after)
+    assert [each.rules for each in after] == [
+        () if each.item == plain.item else ("rule-0",) for each, plain in zip(after, before, strict=False)
+    ]
+    hero = [each for each in ids(before) if each not in ids(after)][-1]
+    pin = {"action": "pin", "position": 2, "items": {"item_ids": [hero]}}
+    exclude = {"action": "exclude", "items": {"item_ids": [ids(after)[1]]}}
+    both = await ask(engine, spread, pin, exclude, k=4)
+    assert ids(both)[1] == hero
+    assert ids(after)[1] not in ids(both)
+    # The strongest of several counts.
+    assert ids(await ask(engine, {**spread, "amount": 0.1}, spread, k=4)) == ids(after)
+
+
 @pytest.mark.parametrize(
     ("when", "query", "applies"),
     [
@@ -116,6 +138,7 @@ _ITEMS = st.one_of(
 _RULES = st.one_of(
     st.fixed_dictionaries({"action": st.just("exclude"), "items": _ITEMS}),
     st.fixed_dictionaries({"action": st.just("boost"), "items": _ITEMS, "amount": st.floats(-20.0, 20.0)}),
+    st.fixed_dictionaries({"action": st.just("diversify"), "amount": st.floats(0.1, 20.0)}),
     st.fixed_dictionaries({"action": st.just("limit"), "items": _ITEMS, "count": st.integers(0, 5)}),
     st.fixed_dictionaries(
         {
@@ -139,7 +162,8 @@ def test_any_rules_show_each_item_once_and_none_that_is_excluded(engine: Engine)
         assert plan is not None
         allowed = plan.bar(catalogue.select(Filter(), plan.unwanted))
         ranked = rows[catalogue.holds(allowed, rows)]
-        shown = ranked[plan.arrange(catalogue, ranked, k)]
+        scores = np.linspace(3.0, -3.0, len(ranked), dtype=np.float32)
+        shown = ranked[[place for place, _ in plan.arrange(catalogue, ranked, scores, k)]]
         assert len(set(shown.tolist())) == len(shown) <= k
         assert catalogue.holds(allowed, shown).all()
         pinned = set(plan.pinned.tolist())

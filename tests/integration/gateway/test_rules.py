@@ -45,6 +45,50 @@ def test_rules_are_followed_and_changed(repository: Path, tmp_path: Path) -> Non
         assert "wool-rug-blue" not in [each.item.item_id for each in client.recommend(HISTORY, k=50).items]
 
 
+CALLS = """
+{"calls": [
+  {"method": "portrait.v1.RecommendationService/Recommend", "request": {
+    "shopper": {"history": {"events": [{"type": "EVENT_TYPE_VIEW", "item_id": "desk-lamp-red"}]}}, "k": 5}},
+  {"method": "portrait.v1.ProfileService/GetProfile", "request": {"shopper": {"shopper_id": "secret-id"}}},
+  {"method": "portrait.v1.RecommendationService/Recommend", "request": {
+    "shopper": {"shopper_id": "secret-id"}, "catalogue": "none"}},
+  {"method": "portrait.v1.RecommendationService/GetShelf", "request": {
+    "shopper": {"shopper_id": "secret-id"}, "kind": "SHELF_KIND_FREQUENTLY_BOUGHT_TOGETHER", "item_ids": ["gift-card"]}}
+]}
+"""
+
+
+def test_a_dry_run_tells_what_new_rules_change(repository: Path, tmp_path: Path) -> None:
+    old, new, calls, state = (tmp_path / name for name in ("old.toml", "new.toml", "calls.json", "state.db"))
+    old.write_text(EXCLUDE, encoding="utf-8")
+    new.write_text(PIN + RELATE, encoding="utf-8")
+    calls.write_text(CALLS, encoding="utf-8")
+    options = ("--repository", repository, "--state", state, "--triton-log", tmp_path / "triton.log")
+    done = run_portrait("rules", "check", new, "--rules", old, "--requests", calls, *options)
+    assert done.code == 0, done
+    first, entered, left, moved, missing, shelf, related, *rules, sums, others = done.stdout.splitlines()
+    assert (first, missing, shelf) == (
+        "call 1, Recommend", "call 3, Recommend: error: catalogue: there is no such catalogue", "call 4, GetShelf",
+    )  # fmt: skip
+    shown = sorted([entered, left])
+    assert shown[0].split()[:4] == ["enters", "-", "→", "1"]
+    assert shown[0].endswith("wool-rug-blue  Blue wool rug  (hero, no-rugs)")
+    assert shown[1].split()[:4] == ["leaves", "5", "→", "-"]
+    assert shown[1].endswith("(makes room)")
+    assert moved == "  4 others make room or move up"
+    assert related.split()[:5] == ["enters", "-", "→", "1", "wool-rug-blue"]
+    assert related.endswith("(hero, rug-as-a-gift, no-rugs)")
+    assert [" ".join(line.split()) for line in rules] == [
+        "hero new moves items of 2 of 3 calls",
+        "rug-as-a-gift new moves items of 1 of 3 calls",
+        "no-rugs removed moves items of 2 of 3 calls",
+    ]
+    assert sums.startswith("calls by release 1: 2 of 3 change, 1 fail; items: 1 leave, 2 enter, 0 rise, 4 fall")
+    assert others == "not made, as no rule applies to them: 1"
+    assert "secret-id" not in done.stdout + done.stderr
+    assert not state.exists()
+
+
 def test_a_check_counts_the_items_of_each_rule(repository: Path, tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
     path.write_text(PIN + EXCLUDE + "valid_until = 2020-01-01\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from support.command_line import run_portrait
@@ -185,6 +186,36 @@ def test_what_the_operator_allows_is_told_and_nothing_else(
             client.estimate_audience([ActivityCriterion(since=NOW - timedelta(days=300))])
         history = [Event(EventType.VIEW, item_id="garden-spade-red"), Event(EventType.VIEW, item_id="desk-lamp-red")]
         assert client.get_profile(history).event_count == 1
+        # A change is followed, also by responses that were kept; a file that can't be used changes nothing.
+        path.write_text(ALLOWING.replace('pregnancy = ["profile"', 'pregnancy = ["audience"'), encoding="utf-8")
+        served.lines("topics_judged", 2)
+        assert served.line("sensitive_reloaded")
+        assert KIT.category_path not in [
+            tuple(each.category_path) for each in client.get_profile("secretive-0").interests
+        ]
+        path.write_text("topics = 3", encoding="utf-8")
+        assert "topics" in served.line("sensitive_reload_failed")["reason"]
+        assert client.get_profile(history).event_count == 1
+        with urlopen(str(served.line("ready")["metrics"])) as response:
+            metrics = response.read().decode()
+        assert 'portrait_file_reloads_total{file="sensitive"} 1.0' in metrics
+        assert 'portrait_file_invalid{file="sensitive"} 1.0' in metrics
+
+
+def test_a_check_tells_what_finds_items(repository: Path, tmp_path: Path) -> None:
+    path = tmp_path / "topics.toml"
+    gardening = '[topics.gardening]\nwords = ["spade"]\ncategories = ["Lamps"]\n[allow]\ngardening = ["profile"]\n'
+    path.write_text(f"extends = false\n{gardening}", encoding="utf-8")
+    done = run_portrait("topics", "check", path, "--repository", repository, "--examples", 3)
+    assert done.code == 0, done
+    topic, category, *titles, more, end = (" ".join(line.split()) for line in done.stdout.splitlines())
+    assert topic == "gardening: 17 items, withheld; allowed for profile"
+    assert category == "category 13 Home > Lamps"
+    assert sorted(titles)[0] == "title 1 Blue garden spade"
+    assert (len(titles), more, end) == (3, "title and 1 more", "1 topics, 17 of 50 items of release 1")
+    path.write_text(gardening.replace("gardening", "Gardening"), encoding="utf-8")
+    done = run_portrait("topics", "check", path, "--repository", repository)
+    assert (done.code, "topics.Gardening" in done.stderr) == (2, True)
 
 
 def test_a_wrong_file_ends_the_start(repository: Path, tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ SERVER = {
 }  # fmt: skip
 """Commands that tell what stops them by a line of their log, with exit code 1."""
 NOTHING_TO_DO = {
-    (name, "empty") for name in ("audit", "encode", "export-deletions", "profiles", "record", "rules", "upsert")
+    (name, "empty")
+    for name in ("audit", "encode", "export-deletions", "profiles", "record", "rules", "topics", "upsert")
 }
 """A file without lines is a file of nothing: no events, no rules, no audit; and a new state holds nobody."""
 NEEDED = {("audience", "interest"), ("loadtest", "source"), ("loadtest", "out")}

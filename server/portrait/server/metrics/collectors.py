@@ -4,11 +4,10 @@ Every name is written out in full, so that a test finds it, and holds it against
 """
 
 import platform
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from prometheus_client import Counter, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -23,25 +22,23 @@ from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.engine import Engine
 from portrait.server.inference.fallback import Cause
+from portrait.server.metrics.file_collectors import (
+    CertificateCollector,
+    Certificates,
+    LiveFileCollector,
+    StateCollector,
+)
 from portrait.server.metrics.guarded_registry import GuardedRegistry
 from portrait.server.response_cache import ResponseCache
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.gateway_status import CANARY, LOADED, PERCENT, REFUSED, SERVING
 from portrait.server.rollout.rollout import Rollout
+from portrait.server.runtime.live_file import LiveFile
 from portrait.server.runtime.log_writer import DROPPED_LINES
 from portrait.server.storage.durations import STORE_DURATION
 from portrait.server.triton import EmbeddedTriton
 
 _DURATION_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-
-
-class Certificates(Protocol):
-    """The certificate of the port."""
-
-    @property
-    def expires_at(self) -> float | None:
-        """Seconds since 1970; None if it can't be told."""
-        ...
 
 
 class Metrics:
@@ -82,11 +79,15 @@ class Metrics:
 
     def register_state(self, state: Path) -> None:
         """Register the metrics of the state file and of its disk."""
-        self.registry.register(_StateCollector(state))
+        self.registry.register(StateCollector(state))
 
     def register_certificates(self, certificates: Certificates) -> None:
         """Register the metrics of the port's certificate."""
-        self.registry.register(_CertificateCollector(certificates))
+        self.registry.register(CertificateCollector(certificates))
+
+    def register_live_files(self, files: Sequence[LiveFile[Any]]) -> None:
+        """Register the metrics of the operator's files that are followed."""
+        self.registry.register(LiveFileCollector(files))
 
     def register_admission(self, gates: Mapping[Workload, Gate]) -> None:
         """Register the metrics of admission control."""
@@ -131,48 +132,6 @@ class _BuildCollector(Collector):
         build = GaugeMetricFamily("portrait_build_info", "1, with the versions that run.", labels=["version", "python"])
         build.add_metric([version(DISTRIBUTION), platform.python_version()], 1)
         yield build
-
-
-class _StateCollector(Collector):
-    """Looks at the state file at every scrape.
-
-    Args:
-        state: the file.
-    """
-
-    def __init__(self, state: Path) -> None:
-        self._state = state
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Tell the size of the file with its write-ahead log, and the room that is left for them."""
-        sizes = (_size(self._state.with_name(self._state.name + end)) for end in ("", "-wal"))
-        yield GaugeMetricFamily("portrait_state_bytes", "Size of the state file and its write-ahead log.", sum(sizes))
-        free = shutil.disk_usage(self._state.parent).free
-        yield GaugeMetricFamily("portrait_state_disk_free_bytes", "Free space of the disk of the state file.", free)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-class _CertificateCollector(Collector):
-    """Reads the certificate of the port at every scrape."""
-
-    def __init__(self, certificates: Certificates) -> None:
-        self._certificates = certificates
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Tell when the certificate expires."""
-        expires_at = self._certificates.expires_at
-        if expires_at is not None:
-            yield GaugeMetricFamily(
-                "portrait_tls_certificate_expiry_timestamp_seconds",
-                "Time at which the certificate of the port expires, in seconds since 1970.",
-                expires_at,
-            )
 
 
 class _ResponseCacheCollector(Collector):

@@ -16,7 +16,8 @@ from portrait.server.rollout.gateway_status import CANARY, LOADED, PERCENT, REFU
 from portrait.server.runtime.direct_http import open_url
 
 _MERGED_BY_MAX = {
-    LOADED, REFUSED, "portrait_traffic_file_invalid", "portrait_catalogue_items", "portrait_catalogue_unindexed_items",
+    LOADED, REFUSED, "portrait_traffic_file_invalid", "portrait_file_invalid", "portrait_catalogue_items",
+    "portrait_catalogue_unindexed_items",
     "portrait_audience_table_shoppers", "portrait_audience_table_oldest_timestamp_seconds",
     "process_start_time_seconds", "process_max_fds", "portrait_build_info", "portrait_state_bytes",
     "portrait_state_disk_free_bytes", "portrait_triton_up", "portrait_tls_certificate_expiry_timestamp_seconds",

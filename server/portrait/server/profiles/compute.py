@@ -83,10 +83,9 @@ async def compute_profile(
     """
     topics, snapshots = engine.topics, engine.snapshots
     withheld = topics.policy.find_withheld(uses, min_age)
-    history, reviewed = await reviews.apply(
-        await topics.select_usable(history, snapshots, withheld), snapshots.item
-    )  # fmt: skip
-    labels = await _withhold_examples(engine, labels, uses) if "label_interests" in fields else _NO_LABELS
+    usable = await topics.select_usable(history, snapshots, withheld)
+    history, reviewed = await reviews.apply(usable, snapshots.item)
+    labels = await _withhold_examples(topics, snapshots, labels, uses) if "label_interests" in fields else _NO_LABELS
     outputs = await run_models(
         engine, history, as_of, fields=fields, deadline=deadline, labels=labels, allow_degraded=allow_degraded
     )
@@ -107,12 +106,14 @@ def _withhold_traits(topics: ReleaseTopics, traits: Sequence[TraitValue], withhe
     ]
 
 
-async def _withhold_examples(engine: Engine, labels: LabelQueries, uses: frozenset[DataUse]) -> LabelQueries:
+async def _withhold_examples(
+    topics: ReleaseTopics, snapshots: CatalogueSnapshots, labels: LabelQueries, uses: frozenset[DataUse]
+) -> LabelQueries:
     """Take the events of withheld topics from the examples of labels, each once; nobody's age is asked for."""
-    withheld, snapshots = engine.topics.policy.find_withheld(uses, 0), engine.snapshots
+    withheld = topics.policy.find_withheld(uses, 0)
     distinct = {id(example): example for _, examples in labels.examples for example in examples}
     usable = {
-        key: (await engine.topics.select_usable(events, snapshots, withheld), moment)
+        key: (await topics.select_usable(events, snapshots, withheld), moment)
         for key, (events, moment) in distinct.items()
     }
     return replace(labels, examples=[(name, [usable[id(each)] for each in those]) for name, those in labels.examples])

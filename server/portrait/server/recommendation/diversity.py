@@ -1,4 +1,4 @@
-"""Diversity: no category has more than so many of the items that are shown."""
+"""Diversity: no category has more than so many of the items that are shown, or no item is much like one above it."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,45 @@ from portrait.server.catalogue.snapshot import Selection, Snapshot
 
 _MAX_COMPARED_ROWS = 20_000
 """Above this many rows, only popular ones are scored, and the rest if needed: scoring all takes too long."""
+
+MAX_SPREAD_ITEMS = 100
+"""The best items, of which each place takes one; those behind them are not brought forward."""
+
+
+def order_by_marginal_relevance(
+    scores: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    amount: float,
+    k: int,
+    shown: NDArray[np.float32] | None = None,
+) -> list[int]:
+    """Order items so that none of the first `k` is much like one above it; returns all their places.
+
+    Each place takes the item with the highest score minus `amount` times its cosine with the nearest item that is
+    shown above: maximal marginal relevance (Carbonell and Goldstein 1998), whose λ is 1 / (1 + amount). A cosine below
+    0 counts as 0.
+
+    Args:
+        scores: `[items]`, in nats, descending.
+        vectors: `[items, dimension]`, of unit length.
+        amount: nats; 0 keeps the order.
+        k: how many are shown; those behind them keep their order.
+        shown: `[others, dimension]`, vectors of further items that are shown whatever comes of it; None for none.
+    """
+    count = min(len(scores), MAX_SPREAD_ITEMS)
+    worth, pool = np.array(scores[:count], dtype=np.float64), vectors[:count]
+    nearest = np.zeros(count)
+    if shown is not None and len(shown):
+        np.maximum(nearest, (pool @ shown.T).max(axis=1), out=nearest)
+    chosen: list[int] = []
+    for _ in range(min(k, count)):
+        best = int(np.argmax(worth - amount * nearest))
+        chosen.append(best)
+        worth[best] = -np.inf
+        np.maximum(nearest, pool @ pool[best], out=nearest)
+    left = np.ones(len(scores), dtype=bool)
+    left[chosen] = False
+    return [*chosen, *np.flatnonzero(left).tolist()]
 
 
 def limit_categories(categories: NDArray[np.int64], limit: int) -> list[int]:

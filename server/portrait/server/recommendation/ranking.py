@@ -220,9 +220,8 @@ def _arrange(
         ranked, rows = [ranked[place] for place in places], rows[places]
     if plan is None:
         return ranked[: request.k]
-    order = plan.arrange(catalogue, rows, request.k)
-    names = plan.name_rules(catalogue, rows[order])
-    return [replace(ranked[place], rules=moved) for place, moved in zip(order, names, strict=True)]
+    scores = np.array([each.score for each in ranked], dtype=np.float32)
+    return [replace(ranked[place], rules=names) for place, names in plan.arrange(catalogue, rows, scores, request.k)]
 
 
 async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) -> Ranking:

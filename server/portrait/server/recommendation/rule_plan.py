@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from portrait.features.candidates.item_pairs import PairKind
 from portrait.features.events import Event, EventType
 from portrait.server.catalogue.snapshot import Selection, Snapshot
+from portrait.server.recommendation.diversity import MAX_SPREAD_ITEMS, order_by_marginal_relevance
 from portrait.server.rules.file import (
     Boost,
+    Diversify,
     Exclude,
     ExcludeBought,
     ItemCondition,
@@ -67,6 +69,8 @@ class RulePlan:
     """Items, and how many of them are shown."""
     pins: Sequence[tuple[str, NDArray[np.int64], int]]
     """Name of the rule, empty for a review, rows, and the place of the first, from 1."""
+    diversity: tuple[str, float] | None = None
+    """Name of the rule, and nats that likeness to an item above costs; None for no such rule."""
     related: Sequence[tuple[PairKind, str, ItemSet, NDArray[np.int64]]] = ()
     """Kind, name of the rule, items, and the rows that belong to each of them."""
     unrelated: Sequence[tuple[PairKind, ItemSet, ItemSet]] = ()
@@ -82,7 +86,7 @@ class RulePlan:
     @property
     def needs_all(self) -> bool:
         """True if more than the best `k` candidates have to be ordered."""
-        return bool(self.limits or self.pins)
+        return bool(self.limits or self.pins or self.diversity)
 
     def bar(self, selection: Selection) -> Selection:
         """Return a selection without the barred rows."""
@@ -100,13 +104,19 @@ class RulePlan:
             total += np.array([moved.get(row, 0.0) for row in rows.tolist()], dtype=np.float32)
         return total
 
-    def arrange(self, catalogue: Snapshot, rows: NDArray[np.int64], k: int) -> list[int]:
-        """Arrange ranked items by limits and pins; returns the places of at most `k` of them, in their new order.
+    def arrange(
+        self, catalogue: Snapshot, rows: NDArray[np.int64], scores: NDArray[np.float32], k: int
+    ) -> list[tuple[int, tuple[str, ...]]]:
+        """Arrange ranked items by limits, diversity and pins.
 
         Args:
             catalogue: the items.
             rows: rows of the ranked items, the best first.
+            scores: `[rows]`, with the boosts.
             k: how many are shown.
+
+        Returns:
+            The places of at most `k` of them, in their new order, each with the names of the rules that moved it.
         """
         stays = np.ones(len(rows), dtype=bool)
         for items, count in self.limits:
@@ -115,13 +125,40 @@ class RulePlan:
         place_of = {row: place for place, row in enumerate(rows.tolist())}
         pins = [[place_of[row] for row in pinned.tolist() if row in place_of] for _, pinned, _ in self.pins]
         moved = {place for places in pins for place in places}
-        order = [place for place in np.flatnonzero(stays).tolist() if place not in moved]
+        by_score = [place for place in np.flatnonzero(stays).tolist() if place not in moved]
+        order = self._spread(catalogue, rows, scores, by_score, sorted(moved), k)
+        spread = {place for place, before in zip(order, by_score, strict=True) if place != before}
         # The foremost pins first, so that a later one counts its place among them.
         for (_, _, position), places in sorted(zip(self.pins, pins, strict=True), key=lambda each: each[0][2]):
             fresh = [place for place in dict.fromkeys(places) if place in moved]
             order[position - 1 : position - 1] = fresh
             moved -= set(fresh)
-        return order[:k]
+        shown = order[:k]
+        return [
+            (place, (*names, self.diversity[0]) if self.diversity and place in spread else names)
+            for place, names in zip(shown, self._name_rules(catalogue, rows[shown]), strict=True)
+        ]
+
+    def _spread(
+        self,
+        catalogue: Snapshot,
+        rows: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        order: list[int],
+        pinned: list[int],
+        k: int,
+    ) -> list[int]:
+        """Order places so that no item is much like one above it, or like a pinned one."""
+        if self.diversity is None:
+            return list(order)
+        found = order_by_marginal_relevance(
+            scores[order],
+            catalogue.vectors(rows[order[:MAX_SPREAD_ITEMS]]),
+            self.diversity[1],
+            k,
+            catalogue.vectors(rows[pinned]),
+        )
+        return [order[place] for place in found]
 
     def find_related(self, catalogue: Snapshot, kind: PairKind, row: int) -> dict[int, tuple[str, ...]]:
         """Find the rows that rules relate to one row, and the rules' names, in the order of the rules."""
@@ -142,7 +179,7 @@ class RulePlan:
                 marked |= unrelated.holds(catalogue, others)
         return marked
 
-    def name_rules(self, catalogue: Snapshot, rows: NDArray[np.int64]) -> list[tuple[str, ...]]:
+    def _name_rules(self, catalogue: Snapshot, rows: NDArray[np.int64]) -> list[tuple[str, ...]]:
         """Name the rules that moved each of some rows."""
         moved = [(name, items.holds(catalogue, rows)) for name, items, _ in self.boosts]
         moved += [(name, np.isin(rows, pinned)) for name, pinned, _ in self.pins if name]
@@ -197,25 +234,16 @@ class ShopRules:
             placement: where the items are shown.
             blocked: names of rules that do not apply.
         """
-        if not self._rules:
-            return None
-        words = frozenset(_split_words(query))
-        active = [
-            rule
-            for rule in self._rules
-            if rule.name not in blocked
-            and rule.is_valid_at(as_of)
-            and self._applies(rule.when, catalogue, history, words, placement)
-        ]
+        active = self.select_active(catalogue, history, query, as_of, placement, blocked)
         if not active:
             return None
         unwanted, barred = [_NO_ROWS], []
         for rule in active:
             if isinstance(rule, ExcludeBought):
-                bought = _find_bought(catalogue, history, as_of - timedelta(days=rule.days))
-                unwanted.append(bought[self._find(catalogue, rule.items).holds(catalogue, bought)])
+                bought = find_bought(catalogue, history, as_of, rule.days)
+                unwanted.append(bought[self.find_items(catalogue, rule.items).holds(catalogue, bought)])
             elif isinstance(rule, Exclude):
-                items = self._find(catalogue, rule.items)
+                items = self.find_items(catalogue, rule.items)
                 if items.ids is None:
                     barred.append(items.selection)
                 else:
@@ -223,29 +251,57 @@ class ShopRules:
         return RulePlan(
             np.concatenate(unwanted),
             barred,
-            [(rule.name, self._find(catalogue, rule.items), rule.amount) for rule in active if isinstance(rule, Boost)],
-            [(self._find(catalogue, rule.items), rule.count) for rule in active if isinstance(rule, Limit)],
+            [
+                (rule.name, self.find_items(catalogue, rule.items), rule.amount)
+                for rule in active
+                if isinstance(rule, Boost)
+            ],
+            [(self.find_items(catalogue, rule.items), rule.count) for rule in active if isinstance(rule, Limit)],
             [
                 (rule.name, _find_rows(catalogue, rule.items.item_ids), rule.position)
                 for rule in active
                 if isinstance(rule, Pin)
             ],
+            max(
+                ((rule.name, rule.amount) for rule in active if isinstance(rule, Diversify)),
+                key=lambda named: named[1],
+                default=None,
+            ),
             [
                 (
                     rule.kind,
                     rule.name,
-                    self._find(catalogue, rule.items),
+                    self.find_items(catalogue, rule.items),
                     _find_rows(catalogue, rule.other_items.item_ids),
                 )
                 for rule in active
                 if isinstance(rule, Relate)
             ],
             [
-                (rule.kind, self._find(catalogue, rule.items), self._find(catalogue, rule.other_items))
+                (rule.kind, self.find_items(catalogue, rule.items), self.find_items(catalogue, rule.other_items))
                 for rule in active
                 if isinstance(rule, Unrelate)
             ],
         )
+
+    def select_active(
+        self,
+        catalogue: Snapshot,
+        history: Sequence[Event],
+        query: str,
+        as_of: datetime,
+        placement: Placement,
+        blocked: Collection[str],
+    ) -> list[Rule]:
+        """Select the rules that apply to a request; the arguments are those of `plan`."""
+        words = frozenset(_split_words(query)) if self._rules else frozenset()
+        return [
+            rule
+            for rule in self._rules
+            if rule.name not in blocked
+            and rule.is_valid_at(as_of)
+            and self._applies(rule.when, catalogue, history, words, placement)
+        ]
 
     def _applies(
         self,
@@ -261,9 +317,9 @@ class ShopRules:
             return False
         if when.history is None:
             return True
-        return bool(self._find(catalogue, when.history).holds(catalogue, catalogue.rows_of(history)).any())
+        return bool(self.find_items(catalogue, when.history).holds(catalogue, catalogue.rows_of(history)).any())
 
-    def _find(self, catalogue: Snapshot, condition: ItemCondition) -> ItemSet:
+    def find_items(self, catalogue: Snapshot, condition: ItemCondition) -> ItemSet:
         """Find the items of a catalogue that meet a condition of one of the rules."""
         if id(catalogue) not in self._item_sets:
             self._item_sets[id(catalogue)] = catalogue, {}
@@ -285,7 +341,9 @@ def _find_rows(catalogue: Snapshot, item_ids: Sequence[str]) -> NDArray[np.int64
     return np.array([row for row in rows if row is not None], dtype=np.int64)
 
 
-def _find_bought(catalogue: Snapshot, history: Sequence[Event], since: datetime) -> NDArray[np.int64]:
+def find_bought(catalogue: Snapshot, history: Sequence[Event], as_of: datetime, days: float) -> NDArray[np.int64]:
+    """Find the rows of the items that a shopper bought in the last days before a moment."""
+    since = as_of - timedelta(days=days)
     return catalogue.rows_of(
         [event for event in history if event.type is EventType.PURCHASE and event.time and event.time >= since]
     )

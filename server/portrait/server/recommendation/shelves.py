@@ -155,10 +155,11 @@ def _arrange(catalogue: Snapshot, entries: Sequence[ShelfEntry], k: int, plan: R
     if plan is not None:
         scores += plan.compute_boosts(catalogue, rows)
     order = np.argsort(-scores, kind="stable")
+    named: list[tuple[str, ...]] = [()] * min(k, len(order))
     if plan is not None:
-        order = order[plan.arrange(catalogue, rows[order], k)]
+        arranged = plan.arrange(catalogue, rows[order], scores[order].astype(np.float32), k)
+        order, named = order[[place for place, _ in arranged]], [names for _, names in arranged]
     order = order[:k]
-    named = plan.name_rules(catalogue, rows[order]) if plan else [()] * len(order)
     items = catalogue.take(rows[order]).items
     return [
         ShelfItem(item, float(scores[place]), entries[place].evidence, (*entries[place].rules, *names))

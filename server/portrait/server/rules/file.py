@@ -80,7 +80,6 @@ class Occasion(_Table):
 class _Rule(_Table):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     """Shown with the items that it moved, and in the log."""
-    items: ItemCondition
     when: Occasion = Occasion()
     valid_from: datetime | None = Field(None, strict=True)
     valid_until: datetime | None = Field(None, strict=True)
@@ -105,20 +104,24 @@ class _Rule(_Table):
         return begun and (self.valid_until is None or time < self.valid_until)
 
 
-class Exclude(_Rule):
+class _ItemRule(_Rule):
+    items: ItemCondition
+
+
+class Exclude(_ItemRule):
     """Items that are not shown."""
 
     action: Literal["exclude"]
 
 
-class ExcludeBought(_Rule):
+class ExcludeBought(_ItemRule):
     """Items that are not shown to shoppers who bought the same one lately."""
 
     action: Literal["exclude_bought"]
     days: float = Field(gt=0.0, le=36_500.0)
 
 
-class Boost(_Rule):
+class Boost(_ItemRule):
     """Items that are shown earlier or later."""
 
     action: Literal["boost"]
@@ -126,14 +129,14 @@ class Boost(_Rule):
     """Added to the score, in nats: .7 makes an item about twice as likely beside the others, -.7 half as likely."""
 
 
-class Limit(_Rule):
+class Limit(_ItemRule):
     """Items of which only some are shown."""
 
     action: Literal["limit"]
     count: int = Field(ge=0, le=1_000)
 
 
-class Pin(_Rule):
+class Pin(_ItemRule):
     """Items that have fixed places."""
 
     action: Literal["pin"]
@@ -146,7 +149,15 @@ class Pin(_Rule):
         return self
 
 
-class _PairRule(_Rule):
+class Diversify(_Rule):
+    """A list of which no item is much like one above it."""
+
+    action: Literal["diversify"]
+    amount: float = Field(gt=0.0, le=_MAX_AMOUNT)
+    """Nats that an item loses whose vector is that of an item above it; less, the less alike they are."""
+
+
+class _PairRule(_ItemRule):
     """Pairs of `items` and `other_items` on the shelf of their kind."""
 
     kind: PairKind
@@ -175,7 +186,7 @@ def _require_few_ids(key: str, items: ItemCondition) -> None:
         raise ValueError(f"{key} takes 1 to {MAX_PLACED_IDS} item_ids, and nothing else")
 
 
-Rule = Exclude | ExcludeBought | Boost | Limit | Pin | Relate | Unrelate
+Rule = Exclude | ExcludeBought | Boost | Limit | Pin | Diversify | Relate | Unrelate
 
 
 class _File(_Table):

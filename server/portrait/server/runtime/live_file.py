@@ -38,14 +38,14 @@ class LiveFile(Generic[T]):
         error: type[Exception],
         list_files: Callable[[T], Sequence[Path]] | None = None,
     ) -> None:
-        self._name, self._path, self._read, self._error = name, path, read, error
+        self.name, self._path, self._read, self._error = name, path, read, error
         self._list_files = list_files or (lambda _: [path])
         self.now = read(path)
         """The content in force."""
         self.changes = 0
         """Number of times that the content was replaced."""
         self._seen = self._read_state()
-        self._failure: str | None = None
+        self.failure: str | None = None
         """Why the file can't be used now, as it was logged; it is read again until it can."""
 
     async def refresh(self) -> None:
@@ -54,19 +54,19 @@ class LiveFile(Generic[T]):
 
     def _refresh(self) -> None:
         state = self._read_state()  # before the file is read: the next look sees a change during the reading
-        if state == self._seen and self._failure is None:
+        if state == self._seen and self.failure is None:
             return
         self._seen = state
         try:
             self.now = self._read(self._path)
         except self._error as error:
-            if str(error) != self._failure:
-                _log.error(f"{self._name}_reload_failed", reason=f"{error}; what was in force stays")
-            self._failure = str(error)
+            if str(error) != self.failure:
+                _log.error(f"{self.name}_reload_failed", reason=f"{error}; what was in force stays")
+            self.failure = str(error)
         else:
-            self._failure = None
+            self.failure = None
             self.changes += 1
-            _log.info(f"{self._name}_reloaded", file=str(self._path))
+            _log.info(f"{self.name}_reloaded", file=str(self._path))
 
     def _read_state(self) -> list[tuple[int, ...] | None]:
         return [read_file_state(path) for path in self._list_files(self.now)]

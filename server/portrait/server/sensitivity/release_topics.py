@@ -42,8 +42,9 @@ class ReleaseTopics:
         self.policy = policy
         self._release = release
         self._matcher = TopicMatcher(policy, release.tokenizer.knows_word)
-        self._items = self._judge_items()
-        self._item_topics = self._items.data  # single numbers come faster out of a memoryview than out of an array
+        self.of_items = self._judge_items()
+        """`[items]`: topics of each of the release's items."""
+        self._item_topics = self.of_items.data  # single numbers come faster out of a memoryview than out of an array
         self._traits = {
             trait.name: self.judge_text(trait.name.replace("_", " ")) | self.judge_text(trait.description)
             for trait in release.traits
@@ -69,7 +70,7 @@ class ReleaseTopics:
     def count_items(self) -> dict[str, int]:
         """Count the release's items of each topic that has any."""
         found = {
-            name: int(np.count_nonzero(self._items & np.uint64(1 << place)))
+            name: int(np.count_nonzero(self.of_items & np.uint64(1 << place)))
             for place, name in enumerate(self.policy.topics)
         }
         return {name: count for name, count in found.items() if count}
@@ -153,7 +154,7 @@ class ReleaseTopics:
 
     def _find_stock_rows(self, withheld: int) -> tuple[RowBitmap, bool]:
         """Find the release's rows of some topics, and tell whether there are any."""
-        rows = self._items & np.uint64(withheld) != 0
+        rows = self.of_items & np.uint64(withheld) != 0
         return bits.pack_rows(rows), bool(rows.any())
 
     def _judge_added(self, delta: CatalogueDelta, count: int) -> NDArray[np.uint64]:

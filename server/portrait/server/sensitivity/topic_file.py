@@ -119,6 +119,10 @@ class TopicPolicy:
             for name, topic in self.topics.items()
         )
 
+    def list_allowed(self, name: str) -> list[DataUse]:
+        """List the uses that the operator allows for a topic."""
+        return sorted(self._allow.get(name, ()))
+
     def list_names(self, topics: int) -> list[str]:
         """List the names of a set of topics."""
         return [name for place, name in enumerate(self.topics) if topics >> place & 1]

@@ -29,7 +29,11 @@ from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.snapshot import Snapshot
 from portrait.server.inference.shoppers import Shopper
 from portrait.server.recommendation.candidates import generate_candidates
-from portrait.server.recommendation.diversity import limit_categories
+from portrait.server.recommendation.diversity import (
+    MAX_SPREAD_ITEMS,
+    limit_categories,
+    order_by_marginal_relevance,
+)
 from portrait.server.recommendation.fallback_ranking import generate_fallback_candidates
 from portrait.server.release.release import Release
 
@@ -127,3 +131,34 @@ def test_without_a_limit_nothing_changes() -> None:
     )
     assert plain.item_ids == none.item_ids
     assert len(plain.item_ids) == NEAREST_CANDIDATES
+
+
+@given(
+    st.integers(0, 2**32),
+    st.integers(0, MAX_SPREAD_ITEMS + 20),
+    st.floats(0.0, 10.0),
+    st.integers(1, MAX_SPREAD_ITEMS + 20),
+    st.integers(0, 3),
+)
+def test_each_place_takes_the_item_of_the_highest_marginal_relevance(
+    seed: int, count: int, amount: float, k: int, others: int
+) -> None:
+    random = np.random.default_rng(seed)
+    vectors = random.normal(size=(count + others, 4)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    items, shown = vectors[:count], vectors[count:]
+    scores = np.sort(random.normal(size=count).astype(np.float32))[::-1]
+    order = order_by_marginal_relevance(scores, items, amount, k, shown)
+    assert sorted(order) == list(range(count))
+    pool = min(count, MAX_SPREAD_ITEMS)
+    for nth, place in enumerate(order[: min(k, pool)]):
+        above = np.concatenate([shown, items[order[:nth]]])
+        worth = [
+            scores[each] - amount * max([0.0, *(above @ items[each]).tolist()])
+            for each in sorted(set(range(pool)) - {*order[:nth]})
+        ]
+        assert scores[place] - amount * max([0.0, *(above @ items[place]).tolist()]) == pytest.approx(
+            max(worth), abs=1e-4
+        )
+    assert order[k:] == sorted(order[k:])  # those that are not shown keep their order
+    assert amount > 0.0 or order == list(range(count))

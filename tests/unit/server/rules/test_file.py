@@ -64,6 +64,8 @@ def test_rules_are_read_in_their_order(tmp_path: Path) -> None:
         (RULE.replace("exclude", "boost") + "amount = 21", "rule 0.boost.amount: Input should be less than or equal"),
         (RULE.replace("exclude", "exclude_bought") + "days = 0", "rule 0.exclude_bought.days: Input should be greater"),
         (RULE.replace("exclude", "limit") + "count = -1", "rule 0.limit.count: Input should be greater"),
+        (RULE.replace("exclude", "diversify") + "amount = 1", "rule 0.diversify.items: Extra inputs are not permitted"),
+        ('[[rules]]\nname = "a"\naction = "diversify"\namount = 0', "rule 0.diversify.amount: Input should be greater"),
         (RULE.replace("exclude", "pin"), "items takes 1 to 20 item_ids, and nothing else"),
         (RULE + 'valid_from = "soon"', "rule 0.exclude.valid_from: Input should be a valid datetime"),
         (RULE + "valid_from = 2026-01-02\nvalid_until = 2026-01-01", "valid_until is not after valid_from"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.soak.report import format_report
 from benchmarks.soak.samples import STATE, STORED, TRITON, WAL, Sample, read_files
 from benchmarks.soak.series import measure_series
 from benchmarks.soak.slopes import Verdict, measure_trend
@@ -110,3 +111,27 @@ async def test_the_rows_of_events_are_none_that_are_kept(tmp_path: Path) -> None
         await store.forget(f"s{number}", now)
     assert 50 * 64 < read_files(path)[STORED] - empty[STORED] < 50 * 512
     await store.close()
+
+
+def test_the_report_shows_sizes_in_mebibytes_and_counts_as_they_are() -> None:
+    kept = {
+        "circumstances": {"command": "soak", "date": "2026-11-30", "machine": "one", "commit": "abc"},
+        "rows": [],
+        "seconds": 7200,
+        "samples": 720,
+        "view_lifetime_seconds": 600,
+        "load_average": {"median": 1.5, "highest": 3.0},
+        "disturbances": {"releases swapped": 29},
+        "cores_used": {"supervisor": 0.01},
+        "codes": {"read": {"OK": 1_000}},
+        "series": [
+            {"name": name, "seconds": 5760, "level": level, "slope": 0, "low": 0, "high": 0, "allowed": 0,
+             "verdict": "flat"}
+            for name, level in (("supervisor: memory", 2**21), ("supervisor: threads", 5))
+        ],
+    }  # fmt: skip
+    report = format_report(kept)
+    assert "The run took 2.00 hours; 720 samples. Load average of the machine, with all else that ran: 1.5" in report
+    assert "| supervisor: memory | 96 | 2.00 | 0.00 (0.00 to 0.00) | 0.00 | flat |" in report
+    assert "| supervisor: threads | 96 | 5.00 |" in report
+    assert "| read | OK 1,000 |" in report

@@ -39,7 +39,7 @@ from portrait.server.rollout.rollout import REPAIR_SECONDS, Rollout
 from portrait.server.rpc.context import Interceptor
 from portrait.server.rpc.health import POLL_SECONDS as HEALTH_POLL_SECONDS
 from portrait.server.rpc.health import HealthService
-from portrait.server.rpc.interceptors.access import require_scope
+from portrait.server.rpc.interceptors.access import control_access, identify_caller
 from portrait.server.rpc.interceptors.access_log import log_access
 from portrait.server.rpc.interceptors.admission import admit_calls
 from portrait.server.rpc.interceptors.audit import audit_calls
@@ -130,7 +130,7 @@ def _list_interceptors(parts: _Parts) -> list[Interceptor]:
         log_access,
         record_metrics(parts.metrics),
         map_errors,
-        *([require_scope(lambda: access.now)] if access else []),
+        control_access((lambda context: identify_caller(access.now, context)) if access else None),
         enforce_deadline(settings.default_deadline_seconds, settings.max_deadline_seconds),
         read_request,
         cache_responses(

@@ -1,16 +1,16 @@
 """The access file: which callers may do what. What it does not allow is refused."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from portrait.server.access.caller import Caller
 from portrait.server.access.scopes import Scope
 from portrait.server.access.tokens import KeyFileError, TokenVerifier
 from portrait.server.error_reasons import ErrorReason
-from portrait.server.errors import PermissionDenied, Unauthenticated
+from portrait.server.errors import Unauthenticated
 from portrait.server.runtime.live_file import LiveFile
 from portrait.server.runtime.toml_file import TomlFileError, read_toml_file
 
@@ -19,23 +19,6 @@ _BEARER = "bearer "
 
 class AccessError(Exception):
     """The access file, or the file of keys that it names, can't be used; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """A caller whose name is proven."""
-
-    name: str
-    scopes: frozenset[Scope]
-
-    def require(self, scope: Scope) -> None:
-        """Require a scope.
-
-        Raises:
-            PermissionDenied: the caller does not have it.
-        """
-        if scope not in self.scopes:
-            raise PermissionDenied(f"the caller lacks the scope {scope}")
 
 
 class _Tokens(BaseModel):

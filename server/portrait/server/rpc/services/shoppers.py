@@ -68,10 +68,10 @@ async def load_min_age(store: Store, permissions: Permissions, shopper: shopper_
     """Load the age that a shopper is at least, by the declared band; 0 if none is declared, or may be used."""
     if not shopper.shopper_id:
         return 0
-    decisions = await store.consents(shopper.shopper_id)
-    if Purpose.DEMOGRAPHICS not in permissions.list_allowed(decisions):
+    verdict = permissions.judge(await store.consents(shopper.shopper_id), Purpose.DEMOGRAPHICS)
+    if verdict.denied is not None:
         return 0
-    declared = await read_declaration(store, decisions.shopper_ids)
+    declared = await read_declaration(store, verdict.shopper_ids)
     return 0 if declared is None else find_first_age(declared.age_band)
 
 
@@ -127,14 +127,16 @@ async def require_history(
 
     Raises:
         NotFound: no event of the named shopper is recorded up to `as_of`.
-        FailedPrecondition: the named shopper does not allow personalisation, or no call may have so many units.
+        FailedPrecondition: the named shopper does not allow personalisation or a stated purpose, or no call may have so
+            many units.
         Overloaded: the gate has no room for so many units now.
     """
     history = await load_history(store, permissions, shopper, as_of, limit, charge=charge)
     if not history.events and shopper.shopper_id:
-        if Purpose.PERSONALISATION not in permissions.list_allowed(await store.consents(shopper.shopper_id)):
+        verdict = permissions.judge(await store.consents(shopper.shopper_id), Purpose.PERSONALISATION)
+        if verdict.denied is not None:
             raise FailedPrecondition(
-                "the shopper does not allow the purpose `personalisation`",
+                f"the shopper does not allow the purpose `{verdict.denied}`",
                 ErrorReason.CONSENT_MISSING,
                 f"{path}.shopper_id",
             )

@@ -78,6 +78,8 @@ class ErrorReason(StrEnum):
     """The caller lacks the scope of the method."""
     PURPOSE_REFUSED = "PURPOSE_REFUSED"
     """The caller states a purpose that it has no right to."""
+    TENANT_REFUSED = "TENANT_REFUSED"
+    """The caller is of no tenant of the gateway, or of a tenant where the gateway has none."""
 
     # RESOURCE_EXHAUSTED
     GATEWAY_FULL = "GATEWAY_FULL"

@@ -15,6 +15,8 @@ class Caller:
 
     name: str
     scopes: frozenset[Scope]
+    tenant: str | None = None
+    """Tenant whose shop the caller may call; None if it names none."""
 
     def require(self, scope: Scope) -> None:
         """Require a scope.
@@ -24,6 +26,15 @@ class Caller:
         """
         if scope not in self.scopes:
             raise PermissionDenied(f"the caller lacks the scope {scope}", ErrorReason.SCOPE_MISSING)
+
+    def require_tenant(self, tenant: str | None) -> None:
+        """Require that the caller is of a tenant; None requires that it names none.
+
+        Raises:
+            PermissionDenied: it is of another, or of none.
+        """
+        if self.tenant != tenant:
+            raise PermissionDenied("the caller has no shop here", ErrorReason.TENANT_REFUSED)
 
     def choose_purposes(self, stated: Set[Purpose]) -> frozenset[Purpose]:
         """Choose the purposes of a call: the stated ones, or else all that the caller is bound to.

@@ -18,7 +18,7 @@ PURPOSE = "x-purpose"
 _AUTHORIZATION = "authorization"
 
 
-def control_access(identify: Callable[[Context], Caller] | None) -> Interceptor:
+def control_access(identify: Callable[[Context], Caller] | None, tenant: str | None = None) -> Interceptor:
     """Require that the caller proves who it is and may call the method, and bind a read to the caller's purposes.
 
     It stands inside of `map_errors`, and outside of all that reads or answers requests. The log lines of the call then
@@ -27,6 +27,7 @@ def control_access(identify: Callable[[Context], Caller] | None) -> Interceptor:
     Args:
         identify: names the caller of a call, or raises `Unauthenticated`. None if everybody may call everything: a
             caller may then state any purpose.
+        tenant: the tenant whose callers may call; None in a gateway without tenants.
     """
 
     def intercept(method: Method, call_next: Handler) -> Handler:
@@ -39,6 +40,7 @@ def control_access(identify: Callable[[Context], Caller] | None) -> Interceptor:
             caller = identify(context) if identify else None
             if caller is not None:
                 structlog.contextvars.bind_contextvars(caller=caller.name)
+                caller.require_tenant(tenant)
                 caller.require(scope)
             purposes = _read_purposes(context)
             if caller is not None:

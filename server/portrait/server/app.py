@@ -115,8 +115,13 @@ def run_doctor(settings: Settings, gateways: Sequence[str]) -> int:
     findings: list[Finding] = []
 
     async def check() -> None:
-        findings.extend(check_machine(settings))
-        findings.extend([finding async for finding in check_configuration(settings)])
+        try:
+            shops = read_shops(settings)
+        except TenantsError as error:
+            findings.extend([*check_machine(settings, {}), Finding(Level.FAULT, "tenants", str(error))])
+        else:
+            findings.extend(check_machine(settings, shops))
+            findings.extend([finding async for finding in check_configuration(settings, shops)])
         findings.extend(await asyncio.to_thread(lambda: [*check_fleet(gateways)]))
 
     code = _run(check(), settings)

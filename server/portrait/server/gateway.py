@@ -68,7 +68,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class _Parts:
-    """What a gateway has once, however many shops it serves."""
+    """Parts that a gateway has once, however many shops it serves."""
 
     settings: Settings
     shops: Mapping[str | None, Shop]

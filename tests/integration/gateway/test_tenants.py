@@ -80,7 +80,7 @@ READS_FIRST = sorted(METHODS, key=lambda method: scope_of(method).startswith(("w
 
 
 def values_of(name: str) -> dict[str, Any]:
-    """What requests name: a shopper, an item and a catalogue, all of whose names begin alike."""
+    """The names in requests: a shopper, an item and a catalogue, all of whose names begin alike."""
     return {
         "shopper_id": name, "shopper_ids": [name], "anonymous_id": f"{name}-web", "names": ["Home", "Lamps"],
         "item_id": f"{name}-item", "item_ids": [f"{name}-item"], "catalogue": f"{name}-shelf",

@@ -65,6 +65,37 @@ def test_a_caller_states_the_purposes_that_it_has_and_no_other(tmp_path: Path) -
         free.choose_purposes({Purpose.PERSONALISATION})
 
 
+def test_a_caller_has_the_tenant_of_the_file_or_of_its_token(tmp_path: Path) -> None:
+    tenants = '[tenants]\nstorefront = "shoes"\n'
+    rules = AccessRules(write(tmp_path, CERTIFICATES + tenants + TOKENS), True, ["shoes", "books"])
+    rules.identify(["storefront"], None).require_tenant("shoes")
+    rules.identify(["storefront"], f"Bearer {KEY.sign(tenant='books')}").require_tenant("books")
+    for caller in (rules.identify(["stranger"], None), rules.identify([], f"Bearer {KEY.sign()}")):
+        with pytest.raises(PermissionDenied) as raised:
+            caller.require_tenant("shoes")
+        assert raised.value.reason is ErrorReason.TENANT_REFUSED
+        caller.require_tenant(None)
+    with pytest.raises(PermissionDenied):  # a token of a tenant, at a gateway that has none
+        rules.identify([], f"Bearer {KEY.sign(tenant='shoes')}").require_tenant(None)
+
+
+@pytest.mark.parametrize(
+    ("content", "tenants", "why"),
+    [
+        (CERTIFICATES, ["shoes"], "certificates.storefront: [tenants] does not say whose it is"),
+        (CERTIFICATES + '[tenants]\nstorefront = "hats"\n', ["shoes"], "no tenant has the name hats (shoes)"),
+        (CERTIFICATES + '[tenants]\nstorefront = "shoes"\n', [], "no tenant has the name shoes (the gateway has none)"),
+        (CERTIFICATES + '[tenants]\nstore = "shoes"\n', ["shoes"], "tenants.store: [certificates] does not list this"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_tenants_says_where(
+    tmp_path: Path, content: str, tenants: list[str], why: str
+) -> None:
+    with pytest.raises(AccessError) as raised:
+        AccessRules(write(tmp_path, content), True, tenants)
+    assert why in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("content", "authorization", "reason", "why"),
     [

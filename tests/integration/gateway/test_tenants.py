@@ -179,6 +179,20 @@ def outcomes_of(channel: grpc.Channel, method: Any, token: str, name: str) -> li
     return [describe(call(channel, method, request, token), name) for request in requests]
 
 
+def test_equal_requests_are_answered_by_the_shop_of_their_caller(gateway: RunningGateway, folder: Path) -> None:
+    history = [Event(EventType.VIEW, item_id="desk-lamp-red")]
+    with client_of(gateway, folder, "shoes") as shoes, client_of(gateway, folder, "books") as books:
+        clients = {"shoes": shoes, "books": books}
+        for name, client in clients.items():
+            client.upsert_items([Item(f"{name}-twin", "a lamp")], catalogue="twins")
+        for change in range(5):  # at one of them both have had as many changes of items: their caches look alike
+            for name, client in clients.items():
+                assert [each.item.item_id for each in client.recommend(history, catalogue="twins").items] == [
+                    f"{name}-twin"
+                ]
+            books.upsert_items([Item("boot", f"boot {change}")], catalogue="others")
+
+
 def test_no_method_finds_or_changes_anything_of_another_tenant(
     gateway: RunningGateway, folder: Path, channel: grpc.Channel
 ) -> None:

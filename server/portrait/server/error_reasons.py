@@ -79,7 +79,7 @@ class ErrorReason(StrEnum):
     PURPOSE_REFUSED = "PURPOSE_REFUSED"
     """The caller states a purpose that it has no right to."""
     TENANT_REFUSED = "TENANT_REFUSED"
-    """The caller is of no tenant of the gateway, or of a tenant where the gateway has none."""
+    """The caller is of no tenant of the gateway."""
 
     # RESOURCE_EXHAUSTED
     GATEWAY_FULL = "GATEWAY_FULL"

@@ -21,6 +21,7 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from support.certificates import make_authority, make_certificate
+from support.command_line import run_portrait
 from support.filled_requests import fill_requests
 from support.gateway import RunningGateway, build_audience_table, run_gateway
 from support.tokens import AUDIENCE, ISSUER, SigningKey, write_keys
@@ -40,10 +41,12 @@ from portrait.client import (
     Tls,
 )
 from portrait.server.access.scopes import PURPOSE_SCOPES, Scope, find_scope
+from portrait.server.rollout.gateway_status import Gateway, GatewayError
 from portrait.server.rpc.services.registry import METHODS
 from portrait.v1 import consent_service_pb2
 
 KEY = SigningKey("first")
+TLS_FILES = {"certificate": "server.pem", "key": "server.key", "client-ca": "ca.pem"}
 EVERYTHING = " ".join(set(Scope) - set(PURPOSE_SCOPES))
 ACCESS = f"""
 [certificates]
@@ -107,11 +110,9 @@ def folder(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gateway(folder: Path) -> Iterator[RunningGateway]:
-    options = {
-        "tls-certificate": folder / "server.pem", "tls-key": folder / "server.key", "tls-client-ca": folder / "ca.pem",
-        "access": folder / "access.toml", "tenants": folder / "tenants.toml",
-    }  # fmt: skip
-    with run_gateway(None, folder, *(f"--{name}={path}" for name, path in options.items())) as gateway:
+    options = {"access": "access.toml", "tenants": "tenants.toml"}
+    options |= {f"tls-{name}": file for name, file in TLS_FILES.items()}
+    with run_gateway(None, folder, *(f"--{name}={folder / file}" for name, file in options.items())) as gateway:
         with client_of(gateway, folder, "shoes") as client:
             for name in ("ann", "bea"):
                 know(client, name)
@@ -221,11 +222,10 @@ def test_no_method_finds_or_changes_anything_of_another_tenant(
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_who_proves_no_tenant_has_no_shop(channel: grpc.Channel, method: Any) -> None:
     request = next(fill_requests(method, values_of("ann")))
-    for tenant in (None, "", "hats", "Shoes"):
+    for tenant in (None, "", "hats", "Shoes", ["shoes"]):
         assert call(channel, method, request, KEY.sign(EVERYTHING, tenant=tenant)) == ("TENANT_REFUSED", [])
     stranger = SigningKey("first").sign(EVERYTHING, tenant="shoes")
     assert call(channel, method, request, stranger) == ("TOKEN_INVALID", [])
-    assert call(channel, method, request, KEY.sign(EVERYTHING, tenant=["shoes"])) == ("TOKEN_INVALID", [])
     lacking = KEY.sign(" ".join(each for each in Scope if each != scope_of(method)), tenant="shoes")
     assert call(channel, method, request, lacking) == ("SCOPE_MISSING", [])
 
@@ -276,6 +276,23 @@ def test_metrics_are_apart(gateway: RunningGateway, folder: Path, channel: grpc.
         assert "\nportrait_release 1.0\n" in own
     assert "\nprocess_resident_memory_bytes " in whole
     assert 'ann-shelf"' not in read(gateway, "/metrics/books")[1]
+    address = gateway.line("ready")["metrics"]
+    assert Gateway.ask(f"{address}/shoes").serving == gateway.line("ready")["tenants"]["shoes"] == 1
+    with pytest.raises(GatewayError, match="shows several tenants: append / and the name of one"):
+        Gateway.ask(address)
+
+
+def test_doctor_checks_each_tenant(gateway: RunningGateway, folder: Path) -> None:
+    metrics = f"{gateway.line('ready')['metrics']}/books"
+    options = ("--access", folder / "access.toml", "--tenants", folder / "tenants.toml", "--gateway", metrics)
+    tls = [(f"--tls-{name}", folder / file) for name, file in TLS_FILES.items()]
+    done = run_portrait("doctor", *options, *(word for option in tls for word in option))
+    assert done.code == 0, done
+    for line in (
+        "shoes: release 1: whole", "books: release 1: whole", "shoes: state: ", "access: ",
+        f"gateway {metrics}: ready, serves release 1",
+    ):  # fmt: skip
+        assert f"ok       {line}" in done.stdout
 
 
 def test_one_tenant_without_models_leaves_the_other_served(gateway: RunningGateway, folder: Path) -> None:

@@ -27,8 +27,8 @@ class Caller:
         if scope not in self.scopes:
             raise PermissionDenied(f"the caller lacks the scope {scope}", ErrorReason.SCOPE_MISSING)
 
-    def require_tenant(self, tenant: str | None) -> None:
-        """Require that the caller is of a tenant; None requires that it names none.
+    def require_tenant(self, tenant: str) -> None:
+        """Require that the caller is of a tenant.
 
         Raises:
             PermissionDenied: it is of another, or of none.

@@ -40,7 +40,8 @@ def control_access(identify: Callable[[Context], Caller] | None, tenant: str | N
             caller = identify(context) if identify else None
             if caller is not None:
                 structlog.contextvars.bind_contextvars(caller=caller.name)
-                caller.require_tenant(tenant)
+                if tenant is not None:
+                    caller.require_tenant(tenant)
                 caller.require(scope)
             purposes = _read_purposes(context)
             if caller is not None:

@@ -1,10 +1,13 @@
 """The file of tenants: what it gives each shop, and what is wrong with it."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
+from support.tokens import AUDIENCE, ISSUER, SigningKey, write_keys
 
+from portrait.server import app
 from portrait.server.consent.consents import ConsentRule
 from portrait.server.settings import Settings
 from portrait.server.tenants import TenantsError, read_shops
@@ -122,3 +125,19 @@ def test_an_unusable_file_says_why(tmp_path: Path, content: str, why: str) -> No
 def test_tenants_need_access_rules_and_one_process(given: dict[str, object], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         Settings(tenants=Path("all"), **given)  # type: ignore[arg-type]
+
+
+def test_two_tenants_with_a_copy_of_one_state_are_not_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_keys(tmp_path / "jwks.json", SigningKey("first"))
+    (tmp_path / "access.toml").write_text(
+        f'[tokens]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nkeys = "jwks.json"\n', encoding="utf-8"
+    )
+
+    async def open_shop(settings: Settings, closing: object, *, tenant: str, **options: object) -> SimpleNamespace:
+        return SimpleNamespace(store=SimpleNamespace(identity="a copied file keeps it"))
+
+    monkeypatch.setattr(app, "open_shop", open_shop)
+    assert app.run_gateway(write(tmp_path, shoes=SHOES, books=BOOKS), check=True) == 1
+    assert "shoes and books have the same state, or a copy of it" in capfd.readouterr().err

@@ -42,7 +42,7 @@ class Caller:
         Raises:
             PermissionDenied: the caller states a purpose that it has no right to.
         """
-        bound = frozenset(purpose for scope, purpose in PURPOSE_SCOPES.items() if scope in self.scopes)
+        bound = frozenset(PURPOSE_SCOPES[scope] for scope in self.scopes & PURPOSE_SCOPES.keys())
         for purpose in sorted(stated - bound):
             raise PermissionDenied(f"the caller lacks the scope purpose:{purpose}", ErrorReason.PURPOSE_REFUSED)
         return frozenset(stated) or bound

@@ -16,6 +16,8 @@ from portrait.server.rpc.interceptors.identity import read_certificate_names
 PURPOSE = "x-purpose"
 """Metadata with which a caller says for what purpose it reads; several purposes are several entries."""
 _AUTHORIZATION = "authorization"
+_PURPOSES: dict[str | bytes, Purpose] = {purpose.value: purpose for purpose in Purpose}
+_NO_PURPOSES: frozenset[Purpose] = frozenset()
 
 
 def control_access(identify: Callable[[Context], Caller] | None, tenant: str | None = None) -> Interceptor:
@@ -73,8 +75,10 @@ def _read_authorization(context: Context) -> str | None:
 
 
 def _read_purposes(context: Context) -> frozenset[Purpose]:
-    stated = {value for key, value in context.invocation_metadata() or () if key == PURPOSE}
-    if not stated <= set(Purpose):
+    stated = [value for key, value in context.invocation_metadata() or () if key == PURPOSE]
+    if not stated:
+        return _NO_PURPOSES
+    if not _PURPOSES.keys() >= set(stated):
         limit = f"metadata; the limit is {', '.join(Purpose)}"
         raise InvalidRequest([Violation(PURPOSE, limit)], ErrorReason.METADATA_INVALID)
-    return frozenset(purpose for purpose in Purpose if purpose in stated)
+    return frozenset(_PURPOSES[each] for each in stated)

@@ -33,7 +33,7 @@ STATUSES = {
     type(error).__name__: status_from_error(error, None).code.name
     for error in (
         InvalidRequest([]), NotFound("", "", ANY), AlreadyExists("", "", ANY), FailedPrecondition("", ANY),
-        Unauthenticated("", ANY), PermissionDenied(""),
+        Unauthenticated("", ANY), PermissionDenied("", ANY),
         Overloaded("", 1.0, ANY), DiskFull("", 1.0), StateDamaged(""), Unavailable("", 1.0, ANY), DeadlineExceeded(""),
     )
 } | {"InferenceFailed": "INTERNAL"}  # fmt: skip

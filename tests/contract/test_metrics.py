@@ -68,4 +68,4 @@ def test_every_collector_is_registered() -> None:
     sources = [path.read_text(encoding="utf-8") for path in SERVER.rglob("*.py")]
     collectors = {name for source in sources for name in re.findall(r"class (\w+)\(Collector\)", source)}
     registered = {name for source in sources for name in re.findall(r"\.register\((\w+)\(", source)}
-    assert collectors - registered - {"_Guarded"} == set(), "register it, and call that in portrait.server.gateway"
+    assert collectors - registered - {"_Guarded"} == set(), "register it, and call that in portrait.server.shop"

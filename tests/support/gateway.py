@@ -141,18 +141,19 @@ class Stubs:
         )
 
 
-def serve_command(repository: Path, folder: Path, *arguments: str) -> list[str]:
-    """`portrait serve` on free ports, keeping its files in a folder.
+def serve_command(repository: Path | None, folder: Path, *arguments: str) -> list[str]:
+    """`portrait serve` on free ports, keeping its files in a folder, unless its tenants name repositories and files.
 
     It ends without a drain, and calls without a deadline have time on a busy machine too, unless `arguments` say more.
     """
+    shop = {
+        "--repository": repository, "--state": folder / "portrait.db", "--triton-log": folder / "triton.log",
+        "--audiences": folder / "audiences",
+    }  # fmt: skip
     return [
         str(Path(sys.executable).parent / "portrait"),
         "serve",
-        *("--repository", str(repository)),
-        *("--state", str(folder / "portrait.db")),
-        *("--triton-log", str(folder / "triton.log")),
-        *("--audiences", str(folder / "audiences")),
+        *(str(word) for option in shop.items() if repository for word in option),
         *("--port", "0", "--metrics-port", "0", "--drain-seconds", "0", "--default-deadline-seconds", "60"),
         *arguments,
     ]
@@ -160,12 +161,12 @@ def serve_command(repository: Path, folder: Path, *arguments: str) -> list[str]:
 
 @contextmanager
 def run_gateway(
-    repository: Path, folder: Path, *arguments: str, within: Sequence[str] = ()
+    repository: Path | None, folder: Path, *arguments: str, within: Sequence[str] = ()
 ) -> Iterator[RunningGateway]:
     """Run a gateway until the end of the block, if it does not end before.
 
     Args:
-        repository: what it serves.
+        repository: what it serves; None if it has tenants.
         folder: where it keeps its files.
         arguments: of `portrait serve`.
         within: a command that runs it, for example in namespaces of its own.

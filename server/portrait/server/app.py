@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,6 @@ from portrait.server import gateway, jobs
 from portrait.server.access.rules import AccessError, load_access
 from portrait.server.admission.costs import UnlistedMethod
 from portrait.server.audiences.build_plan import Shard, TableBuildError
-from portrait.server.backends import load_rollout, open_backends
 from portrait.server.doctor.configuration import check_configuration
 from portrait.server.doctor.findings import Finding, Level
 from portrait.server.doctor.fleet import check_fleet
@@ -24,7 +23,6 @@ from portrait.server.doctor.machine import check_machine
 from portrait.server.errors import PortraitError
 from portrait.server.processes.pool import ProcessError
 from portrait.server.processes.supervisor import supervise
-from portrait.server.recommendation.rule_plan import read_shop_rules
 from portrait.server.rollout.traffic import TrafficError
 from portrait.server.rpc.tls import TlsError, load_certificates
 from portrait.server.rule_preview.calls import RecordedCalls
@@ -33,19 +31,20 @@ from portrait.server.rule_preview.report import format_preview
 from portrait.server.rules.file import Rule, RulesError
 from portrait.server.runtime import addresses, logs
 from portrait.server.runtime.environment import ignored_variables
-from portrait.server.runtime.live_file import LiveFile
 from portrait.server.runtime.orphans import run_reaping_orphans
 from portrait.server.runtime.signals import cancel_on_signals, ignore_hangup
 from portrait.server.runtime.tracing import TracingError, start_tracing
 from portrait.server.search.errors import IndexStorageError
 from portrait.server.sensitivity.topic_file import TopicsError
 from portrait.server.settings import Settings
+from portrait.server.shop import Shop, open_shop
 from portrait.server.storage.store import StoreError
+from portrait.server.tenants import TenantsError, read_shops
 from portrait.server.triton import TritonError
 
 _STARTUP_ERRORS = (
     AccessError, IndexStorageError, OSError, PortraitError, ProcessError, ReleaseError, RulesError, StoreError,
-    TableBuildError, TlsError, TopicsError, TracingError, TrafficError, TritonError, UnlistedMethod,
+    TableBuildError, TenantsError, TlsError, TopicsError, TracingError, TrafficError, TritonError, UnlistedMethod,
 )  # fmt: skip
 """Expected errors of a start: one log line reports them, without a traceback."""
 
@@ -120,8 +119,13 @@ def run_doctor(settings: Settings, gateways: Sequence[str]) -> int:
     findings: list[Finding] = []
 
     async def check() -> None:
-        findings.extend(check_machine(settings))
-        findings.extend([finding async for finding in check_configuration(settings)])
+        try:
+            shops = read_shops(settings)
+        except TenantsError as error:
+            findings.extend([*check_machine(settings, {}), Finding(Level.FAULT, "tenants", str(error))])
+        else:
+            findings.extend(check_machine(settings, shops))
+            findings.extend([finding async for finding in check_configuration(settings, shops)])
         findings.extend(await asyncio.to_thread(lambda: [*check_fleet(gateways)]))
 
     code = _run(check(), settings)
@@ -166,26 +170,35 @@ def _run(work: Coroutine[None, None, None], settings: Settings, *, shared: bool 
 async def _run_process(
     settings: Settings, *, check: bool = False, shared: bool = False, supervised: bool = False
 ) -> None:
-    """Open the backends, load the release, and serve it unless this is only a check."""
+    """Open the shop, or that of each tenant, and serve unless this is only a check."""
     cancel_on_signals()
     # Invalid certificates and addresses fail here, before the seconds that the start of Triton takes.
     certificates = load_certificates(settings)
-    rules = LiveFile("rules", settings.rules, read_shop_rules, RulesError) if settings.rules else None
-    access = load_access(settings.access, settings.tls_client_ca is not None)
+    own_settings = read_shops(settings)
+    access = load_access(settings.access, settings.tls_client_ca is not None, [each for each in own_settings if each])
     addresses.require_local_address("host", settings.host)
     addresses.require_local_address("metrics_host", settings.metrics_host)
     async with AsyncExitStack() as closing:
         if settings.otlp_endpoint and not check:
             closing.push_async_callback(asyncio.to_thread, start_tracing(settings.otlp_endpoint))
-        backends = await open_backends(settings, closing, supervised=supervised)
-        if check:
-            await backends.store.check()
-        last_change = await backends.store.last_item_change()
-        rollout = await load_rollout(settings, backends, closing)
-        serving = rollout.registry.routes.traffic.serving
-        _log.info("release_loaded", release=serving, triton=backends.triton_version)
+        shops: dict[str | None, Shop] = {}
+        for tenant, own in own_settings.items():
+            shops[tenant] = await open_shop(own, closing, tenant=tenant, check=check, supervised=supervised)
+            _require_own_state(shops, tenant)
         if not check:
-            await gateway.serve(settings, backends, rollout, last_change, certificates, rules, access, shared=shared)
+            await gateway.serve(settings, shops, certificates, access, shared=shared)
         # A gateway that serves goes on without a refused release and tries it again; a check must fail.
-        for release, refusal in rollout.refused.items() if check else ():
-            raise ReleaseError(f"release {release}: {refusal.reason}")
+        for shop in shops.values() if check else ():
+            for release, refusal in shop.rollout.refused.items():
+                raise ReleaseError(f"release {release}: {refusal.reason}")
+
+
+def _require_own_state(shops: Mapping[str | None, Shop], tenant: str | None) -> None:
+    """Require that no two tenants have the same state, by two names or as a copy.
+
+    Raises:
+        TenantsError: the tenant has that of another.
+    """
+    for name, shop in shops.items():
+        if name != tenant and shop.store.identity == shops[tenant].store.identity:
+            raise TenantsError(f"tenants: {name} and {tenant} have the same state, or a copy of it: each needs its own")

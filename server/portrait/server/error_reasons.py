@@ -17,7 +17,7 @@ class ErrorReason(StrEnum):
     REQUEST_TOO_LARGE = "REQUEST_TOO_LARGE"
     """The request has more entries in total than the contract allows."""
     METADATA_INVALID = "METADATA_INVALID"
-    """A header of the call, `x-priority`, `x-caller` or `x-reason`, is invalid."""
+    """A header of the call, `x-priority`, `x-caller`, `x-purpose` or `x-reason`, is invalid."""
     PAGE_TOKEN_INVALID = "PAGE_TOKEN_INVALID"  # noqa: S105 - no secret
     """The page token is malformed, or belongs to another audience."""
 
@@ -78,6 +78,10 @@ class ErrorReason(StrEnum):
     # PERMISSION_DENIED
     SCOPE_MISSING = "SCOPE_MISSING"
     """The caller lacks the scope of the method."""
+    PURPOSE_REFUSED = "PURPOSE_REFUSED"
+    """The caller states a purpose that it has no right to."""
+    TENANT_REFUSED = "TENANT_REFUSED"
+    """The caller is of no tenant of the gateway."""
 
     # RESOURCE_EXHAUSTED
     GATEWAY_FULL = "GATEWAY_FULL"

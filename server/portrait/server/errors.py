@@ -6,7 +6,7 @@ PortraitError
 ├── AlreadyExists      expected: another object has the id that the caller gives
 ├── FailedPrecondition expected: something else must be done first; a retry would fail too
 ├── Unauthenticated    expected: the caller does not prove who it is
-├── PermissionDenied   expected: the caller may not call the method
+├── PermissionDenied   expected: the caller may not call the method, or not so
 ├── Overloaded         expected: more work than can be accepted; retry later
 ├── DiskFull           expected: the state file can't grow; retry later
 ├── StateDamaged       expected: the state file has damaged pages; an operator must restore it
@@ -108,13 +108,16 @@ class Unauthenticated(PortraitError):
 
 
 class PermissionDenied(PortraitError):
-    """Expected. The caller lacks a scope.
+    """Expected. The caller lacks a right.
 
     Args:
         message: which.
+        reason: the cause.
     """
 
-    reason = ErrorReason.SCOPE_MISSING
+    def __init__(self, message: str, reason: ErrorReason) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Overloaded(PortraitError):

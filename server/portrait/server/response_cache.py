@@ -52,7 +52,7 @@ class ResponseCache:
         """Compute the key of a request.
 
         Args:
-            method: the full name of the method.
+            method: the full name of the method, and what else the response depends on beside the request.
             request: the serialised request.
         """
         return hashlib.blake2b(method.encode() + request, digest_size=16, key=self._secret).digest()

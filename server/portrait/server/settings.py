@@ -190,6 +190,11 @@ class Settings(BaseSettings):
         description="TOML file of the callers who may call, and with which scopes; what it does not allow is refused. "
         "Unset means that whoever reaches the port may call everything.",
     )
+    tenants: Path | None = Field(
+        None,
+        description="TOML file of tenants, each with a settings file of its own: one gateway serves several shops, and "
+        "access says whose each caller is. Unset means one shop.",
+    )
     audit_log: Path | None = Field(
         None,
         description="File that gets a line before and after each change, export or deletion of what is recorded of a "
@@ -254,6 +259,10 @@ class Settings(BaseSettings):
             raise ValueError("tls_certificate and tls_key go together: set both or neither")
         if self.tls_client_ca and not self.tls_certificate:
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
+        if self.tenants and not self.access:
+            raise ValueError("tenants needs access, which says of which tenant each caller is")
+        if self.tenants and self.processes > 1:
+            raise ValueError("tenants share one process: set processes to 1, or run several gateways")
         if self.verify_key and not self.releases_url:
             raise ValueError("verify_key needs releases_url")
         if self.default_deadline_seconds > self.max_deadline_seconds:

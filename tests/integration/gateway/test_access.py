@@ -1,6 +1,7 @@
 """Access to a real gateway: by token and by client certificate, for every method, while the files change."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import grpc
@@ -13,7 +14,7 @@ from support.gateway import RunningGateway, run_gateway
 from support.tokens import AUDIENCE, ISSUER, SigningKey, write_keys
 
 from benchmarks.common.contract import method_path
-from portrait.client import AccessDeniedError, Client, Event, EventType, Tls
+from portrait.client import AccessDeniedError, Client, Consent, Event, EventType, Purpose, Tls
 from portrait.server.access.scopes import Scope, find_scope
 from portrait.server.rpc.services.registry import METHODS
 
@@ -100,6 +101,26 @@ def test_a_cached_response_is_not_for_everybody(gateway: RunningGateway, folder:
         stranger.get_profile(history)
     line = gateway.line("rpc", request_id=raised.value.request_id)
     assert (line["caller"], line["code"]) == ("stranger", "PERMISSION_DENIED")
+
+
+def test_a_caller_states_no_purpose_that_its_rules_lack(gateway: RunningGateway, folder: Path) -> None:
+    tls, right = tls_of(folder, "stranger"), "read:profile write:event write:consent"
+    with Client(gateway.address, tls=tls, token=KEY.sign(right)) as free:
+        view = Event(EventType.VIEW, "v", datetime.now(UTC), item_id="desk-lamp-red")
+        assert free.record_events([("purposes", view)]).accepted == 1
+        for purpose in Purpose:
+            with pytest.raises(AccessDeniedError, match=f"lacks the scope purpose:{purpose}") as raised:
+                free.get_profile("purposes", metadata={"x-purpose": purpose})
+            assert raised.value.reason == "PURPOSE_REFUSED"
+        assert free.get_profile("purposes").event_count == 1
+        with Client(gateway.address, tls=tls, token=KEY.sign(f"{right} purpose:advertising purpose:risk")) as bound:
+            for metadata in ({}, {"x-purpose": "risk"}, {"x-purpose": "advertising"}):
+                assert bound.get_profile("purposes", metadata=metadata).event_count == 0
+            free.set_consents("purposes", [Consent(Purpose.RISK, granted=True)])
+            assert bound.get_profile("purposes", metadata={"x-purpose": "risk"}).event_count == 1
+            assert bound.get_profile("purposes").event_count == 0  # stated or not, it has `advertising` too
+            with pytest.raises(AccessDeniedError):
+                bound.set_consents("purposes", [], metadata={"x-purpose": "demographics"})
 
 
 def test_health_needs_no_scope(channel: grpc.Channel) -> None:

@@ -112,6 +112,16 @@ def test_who_withdraws_is_found_no_more(client: Client, purpose: Purpose) -> Non
     assert named(list(client.find_audience([EVERYBODY]))) == whole
 
 
+def test_an_audience_for_a_stated_purpose_has_who_allows_it(client: Client) -> None:
+    risk = {"x-purpose": "risk"}
+    assert client.estimate_audience([EVERYBODY], metadata=risk).shortfall == "audience"
+    granting = [f"shopper-{number:03}" for number in range(30, 40)]
+    for shopper in granting:
+        client.set_consents(shopper, [Consent(Purpose.RISK, granted=True)])
+    assert named(list(client.find_audience([EVERYBODY], metadata=risk))) == granting
+    assert len(named(list(client.find_audience([EVERYBODY])))) == SHOPPERS
+
+
 def test_regions_need_a_consent_of_their_own(client: Client) -> None:
     for number in range(20, 27):
         client.set_consents(f"shopper-{number:03}", [Consent(Purpose.DEMOGRAPHICS, granted=True)])

@@ -1,8 +1,9 @@
-"""Scopes: what a caller may be allowed to do. Each method of the contract needs exactly one."""
+"""Scopes: what a caller may be allowed to do. Each method of the contract needs exactly one; purposes have others."""
 
 from enum import StrEnum
 
 from portrait.server.admission.costs import find_entry
+from portrait.server.consent.consents import Purpose
 
 
 class Scope(StrEnum):
@@ -24,7 +25,14 @@ class Scope(StrEnum):
     WRITE_REVIEW = "write:review"
     EXPORT_SHOPPER = "export:shopper"
     ERASE_SHOPPER = "erase:shopper"
+    FOR_PERSONALISATION = "purpose:personalisation"
+    FOR_ADVERTISING = "purpose:advertising"
+    FOR_RISK = "purpose:risk"
+    FOR_DEMOGRAPHICS = "purpose:demographics"
 
+
+PURPOSE_SCOPES = {Scope(f"purpose:{purpose}"): purpose for purpose in Purpose}
+"""The scopes to read for a purpose, in place of methods."""
 
 _SCOPES = {
     "ProfileService/GetProfile": Scope.READ_PROFILE,
@@ -55,6 +63,8 @@ _SCOPES = {
     "ConsentService/ExportShopper": Scope.EXPORT_SHOPPER,
     "ConsentService/ForgetShopper": Scope.ERASE_SHOPPER,
 }
+READING_SCOPES = frozenset({Scope.READ_PROFILE, Scope.READ_RECOMMENDATION, Scope.READ_AUDIENCE})
+"""The scopes of methods that use shoppers' data for purposes."""
 
 
 def find_scope(method: str) -> Scope | None:

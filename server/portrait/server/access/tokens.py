@@ -32,6 +32,8 @@ class TokenCaller:
     """The claim `sub`."""
     scopes: frozenset[Scope]
     """Those of the claim `scope` that the gateway knows; a token may have others, for other services."""
+    tenant: str | None
+    """The claim `tenant`; None without one that is a text."""
     expires_at: float
     """Seconds since 1970."""
 
@@ -96,8 +98,10 @@ class TokenVerifier:
         scope = claims.get("scope", "")
         if not isinstance(scope, str):
             raise _refuse("the claim scope is no text of scopes with spaces between")
+        tenant = claims.get("tenant")
         granted = frozenset(_SCOPES[each] for each in scope.split() if each in _SCOPES)
-        return TokenCaller(str(claims["sub"]), granted, float(claims["exp"]))
+        named = tenant if isinstance(tenant, str) else None
+        return TokenCaller(str(claims["sub"]), granted, named, float(claims["exp"]))
 
     def _find_key(self, key_id: object) -> jwt.PyJWK:
         """Find the key that a token names; a token may leave the name out if there is one key only."""

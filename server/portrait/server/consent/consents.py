@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,6 +22,19 @@ class Purpose(StrEnum):
     """Decisions on credit, fraud and refunds. The gateway makes none: whoever does asks it first."""
     DEMOGRAPHICS = "demographics"
     """Keeping and showing what the shopper declared of themselves."""
+
+
+_stated: ContextVar[frozenset[Purpose]] = ContextVar("stated_purposes", default=frozenset())
+
+
+def stated_purposes() -> frozenset[Purpose]:
+    """Return the purposes for which the current call reads, as its caller states; none outside of calls."""
+    return _stated.get()
+
+
+def state_purposes(purposes: frozenset[Purpose]) -> None:
+    """Set the purposes for which the current call reads: a shopper must allow them beside what the use needs."""
+    _stated.set(purposes)
 
 
 class ConsentRule(StrEnum):
@@ -83,6 +97,16 @@ class Decisions:
         return cls(tuple(by_id), strictest)
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to whether a shopper's data may be used."""
+
+    shopper_ids: tuple[str, ...]
+    """All ids of the shopper, the login first."""
+    denied: Purpose | None
+    """The first purpose that the use needs and the shopper does not allow; None if the data may be used."""
+
+
 class ConsentReader(Protocol):
     """Read access to the decisions of shoppers."""
 
@@ -102,6 +126,9 @@ class ConsentReader(Protocol):
 class Permissions:
     """Tells which uses of a shopper's data are currently allowed.
 
+    A use needs its own purpose and those that the caller states: a stated purpose never allows what is not allowed
+    without it.
+
     Args:
         said: read access to the decisions of shoppers.
         rules: when each purpose is allowed.
@@ -118,24 +145,35 @@ class Permissions:
         said = decisions.by_purpose
         return frozenset(purpose for purpose, rule in self._rules.items() if rule.allows(said.get(purpose)))
 
+    def judge(self, decisions: Decisions, purpose: Purpose) -> Verdict:
+        """Judge by decisions whether the current call may use data for a purpose, without counting a denial."""
+        allowed = self.list_allowed(decisions)
+        denied = (each for each in (purpose, *sorted(stated_purposes())) if each not in allowed)
+        return Verdict(decisions.shopper_ids, next(denied, None))
+
+    def check(self, decisions: Decisions, purpose: Purpose) -> Verdict:
+        """Judge by decisions whether the current call may use data for a purpose; a denial is counted."""
+        verdict = self.judge(decisions, purpose)
+        if verdict.denied is not None:
+            self.refused[verdict.denied] += 1
+        return verdict
+
     def select_ids(self, decisions: Decisions, purpose: Purpose) -> tuple[str, ...]:
-        """List all ids of a shopper, the login first, if decisions allow a purpose; none if not, which is counted."""
-        if purpose in self.list_allowed(decisions):
-            return decisions.shopper_ids
-        self.refused[purpose] += 1
-        return ()
+        """List all ids of a shopper, the login first; none if the call may not use the data, which is counted."""
+        verdict = self.check(decisions, purpose)
+        return verdict.shopper_ids if verdict.denied is None else ()
 
     async def list_allowing_ids(self, shopper_id: str, purpose: Purpose) -> tuple[str, ...]:
         """List all ids of a shopper, the login first; none unless the shopper allows a purpose under each of them."""
         return self.select_ids(await self._decisions.consents(shopper_id), purpose)
 
     async def allows(self, shopper_id: str, purpose: Purpose) -> bool:
-        """Tell whether a shopper allows a purpose."""
-        return bool(await self.list_allowing_ids(shopper_id, purpose))
+        """Tell whether the current call may use a shopper's data for a purpose."""
+        return self.check(await self._decisions.consents(shopper_id), purpose).denied is None
 
     async def filter_allowing(self, purposes: Iterable[Purpose], shopper_ids: Sequence[str]) -> set[str]:
-        """Return those of some shoppers who allow all given purposes, under each of their ids."""
-        wanted = [*purposes]
+        """Return those of some shoppers who allow all given and stated purposes, under each of their ids."""
+        wanted = {*purposes, *stated_purposes()}
         allowing = await self._filter_own(wanted, shopper_ids)
         identities = await self._decisions.identities([*allowing])
         others = {each for identity in identities.values() for each in identity.shopper_ids} - allowing
@@ -149,7 +187,7 @@ class Permissions:
         allow the purposes before it. Purposes that must be granted come first, as they leave the fewest shoppers.
         """
         left = list(shopper_ids)
-        for purpose in sorted(purposes, key=lambda each: self._rules[each].allows(None)):
+        for purpose in sorted(purposes, key=lambda each: (self._rules[each].allows(None), each)):
             must_grant = not self._rules[purpose].allows(None)
             said = await self._decisions.shoppers_with_decision(purpose, must_grant, left)
             left = [shopper_id for shopper_id in left if (shopper_id in said) is must_grant]

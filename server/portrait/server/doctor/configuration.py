@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from tritonclient.utils import InferenceServerException
@@ -35,8 +35,21 @@ _SECONDS = 5.0
 _SOON_DAYS = 14
 
 
-async def check_configuration(settings: Settings) -> AsyncIterator[Finding]:
-    """Check what the settings name; nothing is changed, and gateways may run meanwhile."""
+async def check_configuration(settings: Settings, shops: Mapping[str | None, Settings]) -> AsyncIterator[Finding]:
+    """Check what the settings name; nothing is changed, and gateways may run meanwhile.
+
+    Args:
+        settings: the settings of the gateway.
+        shops: those of each shop, by tenant.
+    """
+    for tenant, shop in shops.items():
+        async for finding in _check_shop(shop):
+            yield finding.of_tenant(tenant)
+    yield _check_certificates(settings)
+    yield _check_access(settings, [tenant for tenant in shops if tenant is not None])
+
+
+async def _check_shop(settings: Settings) -> AsyncIterator[Finding]:
     if settings.releases_url:
         yield await asyncio.to_thread(_check_archive, settings, settings.releases_url)
     whole = []
@@ -50,8 +63,6 @@ async def check_configuration(settings: Settings) -> AsyncIterator[Finding]:
             whole += [number] if finding.level is Level.OK else []
             yield finding
     yield await _check_state(settings)
-    yield _check_certificates(settings)
-    yield _check_access(settings)
     if settings.index_url is not None:
         yield await asyncio.to_thread(_check_index, settings, settings.index_url, whole)
     for url in settings.triton_urls:
@@ -166,9 +177,9 @@ def _check_certificates(settings: Settings) -> Finding:
     return Finding(Level.OK, "tls", f"the certificate expires in {days:.0f} days")
 
 
-def _check_access(settings: Settings) -> Finding:
+def _check_access(settings: Settings, tenants: Sequence[str]) -> Finding:
     try:
-        access = load_access(settings.access, settings.tls_client_ca is not None)
+        access = load_access(settings.access, settings.tls_client_ca is not None, tenants)
     except AccessError as error:
         return Finding(Level.FAULT, "access", str(error))
     if access is not None:

@@ -1,6 +1,6 @@
 """A finding: what was looked at, how it is, and what to do about it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -22,3 +22,7 @@ class Finding:
     subject: str
     text: str
     """The state that was found and, if that is not good, what to do."""
+
+    def of_tenant(self, tenant: str | None) -> "Finding":
+        """Return the same, said of a tenant; None leaves it as it is."""
+        return self if tenant is None else replace(self, subject=f"{tenant}: {self.subject}")

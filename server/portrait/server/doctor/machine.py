@@ -5,7 +5,7 @@ import platform
 import resource
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from portrait.server.doctor.findings import Finding, Level
@@ -18,15 +18,21 @@ _MIN_FREE_BYTES = 1 << 30
 _PYTHONS = ((3, 11), (3, 13))
 
 
-def check_machine(settings: Settings) -> Iterator[Finding]:
-    """Check the interpreter, the limits of the system and the disk."""
+def check_machine(settings: Settings, shops: Mapping[str | None, Settings]) -> Iterator[Finding]:
+    """Check the interpreter, the limits of the system and the disk.
+
+    Args:
+        settings: the settings of the gateway.
+        shops: those of each shop, by tenant.
+    """
     yield _check_python()
-    if not settings.triton_urls:
+    if not all(shop.triton_urls for shop in shops.values()):
         yield _check_triton()
     yield _check_files()
     yield _check_cores(settings)
-    if settings.state_url is None:
-        yield _check_disk(settings.state)
+    for tenant, shop in shops.items():
+        if shop.state_url is None:
+            yield _check_disk(shop.state).of_tenant(tenant)
 
 
 def _check_python() -> Finding:

@@ -42,7 +42,7 @@ _DURATION_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 
 
 class Metrics:
-    """The metrics of one gateway, in a registry of its own, so that a process can hold several.
+    """The metrics of one gateway or tenant, in a registry of its own, so that a process can hold several.
 
     Args:
         max_deadline_seconds: the longest that a call may take, the last bucket of durations.
@@ -50,11 +50,7 @@ class Metrics:
 
     def __init__(self, max_deadline_seconds: float) -> None:
         self.registry = GuardedRegistry()
-        ProcessCollector(registry=self.registry)
         self.registry.register(self.registry.errors.counter)
-        self.registry.register(DROPPED_LINES)
-        self.registry.register(STORE_DURATION)
-        self.registry.register(_BuildCollector())
         self.rpcs = Counter("portrait_rpcs", "Calls that ended.", ["method", "code"], registry=self.registry)
         self.rpc_duration_seconds = Histogram(
             "portrait_rpc_duration_seconds",
@@ -66,6 +62,13 @@ class Metrics:
             ],
             registry=self.registry,
         )
+
+    def register_process(self) -> None:
+        """Register the metrics that a process has once, however many tenants it serves."""
+        ProcessCollector(registry=self.registry)
+        self.registry.register(DROPPED_LINES)
+        self.registry.register(STORE_DURATION)
+        self.registry.register(_BuildCollector())
 
     def register_releases(self, rollout: Rollout) -> None:
         """Register the metrics of releases, of engines and of their catalogues."""

@@ -3,7 +3,7 @@
 Probes by gRPC can't pass mutual TLS, as an orchestrator has no certificate; these need none.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
@@ -22,6 +22,9 @@ Probe = Callable[[], str | None]
 """Returns the reason why the answer is no; None if it is yes. Called from threads of the endpoint."""
 
 
+_NO_TENANTS: Mapping[str, tuple[CollectorRegistry, Probe]] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class Probes:
     """The questions of an orchestrator."""
@@ -32,10 +35,23 @@ class Probes:
     """Asks whether calls are answered; if not, none should be sent here."""
 
 
-def serve_endpoint(registry: CollectorRegistry, probes: Probes, host: str, port: int) -> tuple[int, Callable[[], None]]:
+def serve_endpoint(
+    registry: CollectorRegistry,
+    probes: Probes,
+    host: str,
+    port: int,
+    tenants: Mapping[str, tuple[CollectorRegistry, Probe]] = _NO_TENANTS,
+) -> tuple[int, Callable[[], None]]:
     """Serve metrics at `http://host:port/metrics` and the probes at `/livez` and `/readyz`, from threads.
 
     A probe is answered with 200, or with 503 and the reason.
+
+    Args:
+        registry: the metrics of the process.
+        probes: answer for the process.
+        host: the address to listen on.
+        port: 0 for a free one.
+        tenants: metrics and readiness of each tenant, served at `/metrics/TENANT` and `/readyz/TENANT`.
 
     Returns:
         the port, and a function that stops the endpoint.
@@ -47,10 +63,15 @@ def serve_endpoint(registry: CollectorRegistry, probes: Probes, host: str, port:
         server, thread = start_http_server(port, addr=host, registry=registry)
     show_metrics = make_wsgi_app(registry)
     by_path = {ALIVE_PATH: probes.alive, READY_PATH: probes.ready}
+    by_path |= {f"{READY_PATH}/{name}": ready for name, (_, ready) in tenants.items()}
+    shown = {f"{METRICS_PATH}/{name}": make_wsgi_app(own) for name, (own, _) in tenants.items()}
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        probe = by_path.get(environ["PATH_INFO"])
-        return show_metrics(environ, start_response) if probe is None else _answer_probe(probe, start_response)
+        path = environ["PATH_INFO"]
+        probe = by_path.get(path)
+        if probe is None:
+            return shown.get(path, show_metrics)(environ, start_response)
+        return _answer_probe(probe, start_response)
 
     server.set_app(answer)
 
@@ -70,7 +91,8 @@ def ask_ready(metrics_url: str, timeout_seconds: float) -> str | None:
         HTTPException: what answers speaks no HTTP.
     """
     try:
-        open_url(metrics_url.removesuffix(METRICS_PATH) + READY_PATH, timeout_seconds).close()
+        address, _, tenant = metrics_url.rpartition(METRICS_PATH)
+        open_url(f"{address}{READY_PATH}{tenant}", timeout_seconds).close()
     except HTTPError as error:
         return error.read().decode().strip()
     return None

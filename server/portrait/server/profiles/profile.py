@@ -88,12 +88,12 @@ class ModelOutputs:
     """Empty if they were not requested."""
 
 
-def _make_consent_absence(purpose: Purpose) -> Absence:
-    """Make the absence of a field whose purpose the shopper does not allow."""
+def make_consent_absence(purpose: Purpose) -> Absence:
+    """Make the absence of a field, of whose purposes the shopper does not allow one."""
     return Absence(AbsenceReason.NO_CONSENT, f"no consent of the shopper for the purpose `{purpose}` is in force")
 
 
-DEMOGRAPHICS_DENIED = _make_consent_absence(Purpose.DEMOGRAPHICS)
+DEMOGRAPHICS_DENIED = make_consent_absence(Purpose.DEMOGRAPHICS)
 """Stands in for a shopper's demographics, unless they allow that these are shown."""
 
 
@@ -170,7 +170,7 @@ def build_profile(
 
 
 def build_denied_profile(
-    release: int, as_of: datetime, fields: frozenset[str], declared: Demographics | Absence
+    release: int, as_of: datetime, fields: frozenset[str], denied: Purpose, declared: Demographics | Absence
 ) -> Profile:
     """Build the profile of a shopper who does not allow one: all fields but `demographics` are absent.
 
@@ -178,9 +178,10 @@ def build_denied_profile(
         release: number of the release that would have computed the profile.
         as_of: the moment of the profile.
         fields: names of the requested fields.
+        denied: the purpose that the shopper does not allow.
         declared: the shopper's demographics, or why they are not shown.
     """
-    absent = dict.fromkeys(sorted(fields & _EVENT_FIELDS), _make_consent_absence(Purpose.PERSONALISATION))
+    absent = dict.fromkeys(sorted(fields & _EVENT_FIELDS), make_consent_absence(denied))
     shown = declared if "demographics" in fields and not isinstance(declared, Absence) else None
     if "demographics" in fields and isinstance(declared, Absence):
         absent["demographics"] = declared

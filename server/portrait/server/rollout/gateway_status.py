@@ -53,6 +53,8 @@ class Gateway:
             samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
         except (HTTPException, OSError, ValueError) as error:
             raise GatewayError(f"{url} does not answer: {error}") from error
+        if any("tenant" in sample.labels for sample in samples):
+            raise GatewayError(f"{url} shows several tenants: append / and the name of one")
         try:
             return cls._of(samples)
         except (KeyError, ValueError, OverflowError) as error:

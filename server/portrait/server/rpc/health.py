@@ -1,17 +1,10 @@
-"""The standard health service: a service is SERVING only while its calls can be answered."""
+"""The health of a shop, and of a gateway with several: a service is SERVING only while its calls can be answered."""
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
-import structlog
-from google.protobuf.message import Message
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-
-from portrait.server.error_reasons import ErrorReason
-from portrait.server.errors import NotFound
 from portrait.server.inference.liveness import ModelStatus
 from portrait.server.rollout.engine_registry import EngineRegistry
-from portrait.server.rpc.context import Context
+from portrait.server.rpc.health_statuses import HealthStatuses
 from portrait.server.storage.store import Store
 
 POLL_SECONDS = 0.5
@@ -20,9 +13,6 @@ MAX_SILENT_POLLS = 3
 """Updates in a row without an answer of the models, after which they count as gone."""
 _ANSWER_SECONDS = 1.25
 """Seconds that an update waits for the models."""
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-_UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 WRITING_SERVICES = {"", *(f"portrait.v1.{name}Service" for name in ("Catalogue", "Consent", "Event"))}
 """Services that write to the state file; the empty name is the whole server."""
 STATE_SERVICES = {f"portrait.v1.{name}Service" for name in ("Consent", "Event")}
@@ -33,17 +23,12 @@ Milvus is down for all gateways, of which a load balancer would find none."""
 _GATEWAY, _INDEX, _MODELS, _STORE = "gateway", "index", "models", "store"
 """Parts that services need."""
 
-_log = structlog.get_logger(__name__)
-
 Condition = Callable[[], str | None]
 """Returns the reason why the gateway can't serve; None if it can. Every update calls it, on the event loop."""
 
 
-class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
+class HealthService(HealthStatuses):
     """A status for each service, by the parts that it needs: the models, the state, the index of the nearest items.
-
-    The service that grpcio-health-checking brings keeps its watchers open while the server drains, which
-    would hold every restart up for as long as a drain may last.
 
     Args:
         services: full names; the empty name, which means the server, is always known.
@@ -54,36 +39,12 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     def __init__(
         self, services: Iterable[str], store: Store, conditions: Mapping[str, Condition] | None = None
     ) -> None:
-        self._services = {"", *services}
+        self._reason: str | None = "the models have not answered yet"
+        """The reason why the models don't serve, by the last update that found one."""
+        super().__init__(services, self._reason)
         self._store = store
         self._conditions = conditions or {}
         self._silent_polls = 0
-        self._reason: str | None = "the models have not answered yet"
-        """The reason why the models don't serve, by the last update that found one."""
-        self._problems: dict[str, str] = {_MODELS: self._reason}
-        """Why each part can't be used; parts that can be used are left out."""
-        self._draining = False
-        self._changed = asyncio.Event()
-
-    async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> Message:  # noqa: N802
-        """Return the status."""
-        if request.service not in self._services:
-            raise NotFound("service", "there is no such service", ErrorReason.SERVICE_UNKNOWN)
-        return health_pb2.HealthCheckResponse(status=self._status_of(request.service))
-
-    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:  # noqa: N802
-        """Send the status, and every change of it, until the server drains."""
-        sent = None
-        while True:
-            changed = self._changed
-            status = self._status_of(request.service) if request.service in self._services else _UNKNOWN
-            if status != sent:
-                sent = status
-                await context.write(health_pb2.HealthCheckResponse(status=status))
-            elif self._draining:
-                return
-            else:
-                await changed.wait()
 
     async def update(self, registry: EngineRegistry) -> None:
         """Update the status, which is that of the serving release, whatever happens to a canary."""
@@ -95,8 +56,16 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             problems[_MODELS] = "the check of the models failed"
             raise
         finally:
-            if not self._draining:
-                self._set({part: reason for part, reason in problems.items() if reason is not None})
+            self.set_problems(self._find_by_service({part: why for part, why in problems.items() if why is not None}))
+
+    def _find_by_service(self, problems: Mapping[str, str]) -> dict[str, str]:
+        """Find the services that need a part with a problem."""
+        needed = {service: _list_needed_parts(service) for service in self.services}
+        return {
+            service: next(problems[part] for part in parts if part in problems)
+            for service, parts in needed.items()
+            if not problems.keys().isdisjoint(parts)
+        }
 
     def _unmet_condition(self) -> str | None:
         for name, condition in self._conditions.items():
@@ -115,27 +84,38 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
             self._reason = "the models do not answer"
         return self._reason
 
-    def drain(self) -> None:
-        """Set NOT_SERVING for good, and end all watches."""
-        self._draining = True
-        self._set({_GATEWAY: "draining"})
 
-    def find_problem(self, service: str = "") -> str | None:
-        """Tell why a service is not served; None if it is. Threads may ask."""
-        needed = [_GATEWAY, *([_MODELS] if service not in STATE_SERVICES else [])]
-        needed += [_INDEX] if service in INDEX_SERVICES else []
-        needed += [_STORE] if service in WRITING_SERVICES else []
-        problems = self._problems
-        return next((problems[part] for part in needed if part in problems), None)
+class GatewayHealth(HealthStatuses):
+    """The status of a gateway with tenants: a service is served while it is served to one of them.
 
-    def _status_of(self, service: str) -> int:
-        return _SERVING if self.find_problem(service) is None else _NOT_SERVING
+    A load balancer that left the gateway out for one tenant's sake would take it from the others.
 
-    def _set(self, problems: dict[str, str]) -> None:
-        """Change the statuses and wake the watches; each change makes a new event, which is set once."""
-        before, self._problems = self.find_problem(), problems
-        reason = self.find_problem()
-        if (before is None) != (reason is None):
-            _log.warning("health_changed", serving=reason is None, reason=reason)
-        self._changed.set()
-        self._changed = asyncio.Event()
+    Args:
+        by_tenant: the health of each tenant's shop.
+        condition: what all of them need.
+    """
+
+    def __init__(self, by_tenant: Mapping[str, HealthService], condition: Condition) -> None:
+        super().__init__(frozenset().union(*(health.services for health in by_tenant.values())), "not checked yet")
+        self._by_tenant, self._condition = by_tenant, condition
+
+    async def update(self) -> None:
+        """Update the status by those of the tenants."""
+        if (reason := self._condition()) is not None:
+            self.set_problems(dict.fromkeys(self.services, reason))
+            return
+        problems = {}
+        for service in self.services:
+            found = {name: health.find_problem(service) for name, health in self._by_tenant.items()}
+            if None not in found.values():
+                problems[service] = "; ".join(f"{name}: {problem}" for name, problem in found.items())
+        self.set_problems(problems)
+
+
+def _list_needed_parts(service: str) -> list[str]:
+    return [
+        _GATEWAY,
+        *([_MODELS] if service not in STATE_SERVICES else []),
+        *([_INDEX] if service in INDEX_SERVICES else []),
+        *([_STORE] if service in WRITING_SERVICES else []),
+    ]

@@ -7,7 +7,6 @@ import structlog
 
 from portrait.server.admission.costs import Workload
 from portrait.server.admission.gate import Gate
-from portrait.server.rpc.interceptors.open_calls import OpenCallLimits
 
 POLL_SECONDS = 1.0
 """Seconds between two summaries."""
@@ -18,9 +17,9 @@ Counts = Mapping[tuple[str, str], int]
 """Number of calls refused since the start, by limit and reason."""
 
 
-def count_refusals(gates: Mapping[Workload, Gate], open_calls: OpenCallLimits) -> Counts:
-    """Count the calls that the gates and the limits of open calls have refused since the start."""
-    refused = Counter(open_calls.refused())
+def count_refusals(gates: Mapping[Workload, Gate]) -> Counts:
+    """Count the calls that the gates have refused since the start."""
+    refused: Counter[tuple[str, str]] = Counter()
     for workload, gate in gates.items():
         for (_, reason), count in gate.refused.items():
             refused[workload, reason] += count

@@ -8,6 +8,7 @@ from support.tokens import AUDIENCE, ISSUER, SigningKey, write_keys
 
 from portrait.server.access.rules import AccessError, AccessRules
 from portrait.server.access.scopes import Scope, find_scope
+from portrait.server.consent.consents import Purpose
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import PermissionDenied, Unauthenticated
 from portrait.server.runtime.live_file import LiveFile
@@ -45,6 +46,53 @@ def test_a_token_counts_before_a_certificate(tmp_path: Path) -> None:
     assert (caller.name, caller.scopes) == ("help desk", {Scope.ERASE_SHOPPER})
     with pytest.raises(Unauthenticated):
         rules.identify(["storefront"], "Bearer x.y.z")
+
+
+def test_a_caller_states_the_purposes_that_it_has_and_no_other(tmp_path: Path) -> None:
+    path = write(tmp_path, '[certificates]\nmail = ["purpose:advertising", "purpose:risk"]\n' + TOKENS)
+    rules = AccessRules(path, asks_for_certificates=True)
+    mail = rules.identify(["mail"], None)
+    assert mail.choose_purposes({Purpose.RISK}) == {Purpose.RISK}
+    assert mail.choose_purposes(set()) == {Purpose.RISK, Purpose.ADVERTISING}
+    with pytest.raises(PermissionDenied, match="lacks the scope purpose:demographics") as raised:
+        mail.choose_purposes({Purpose.RISK, Purpose.DEMOGRAPHICS})
+    assert raised.value.reason is ErrorReason.PURPOSE_REFUSED
+    token = rules.identify([], f"Bearer {KEY.sign('read:profile purpose:personalisation')}")
+    assert token.choose_purposes(set()) == {Purpose.PERSONALISATION}
+    free = rules.identify([], f"Bearer {KEY.sign('read:profile')}")
+    assert free.choose_purposes(set()) == set()
+    with pytest.raises(PermissionDenied):
+        free.choose_purposes({Purpose.PERSONALISATION})
+
+
+def test_a_caller_has_the_tenant_of_the_file_or_of_its_token(tmp_path: Path) -> None:
+    tenants = '[tenants]\nstorefront = "shoes"\n'
+    rules = AccessRules(write(tmp_path, CERTIFICATES + tenants + TOKENS), True, ["shoes", "books"])
+    rules.identify(["storefront"], None).require_tenant("shoes")
+    rules.identify(["storefront"], f"Bearer {KEY.sign(tenant='books')}").require_tenant("books")
+    tokens = [KEY.sign(), KEY.sign(tenant="books"), KEY.sign(tenant=["shoes"])]
+    callers = [rules.identify(["stranger"], None), *(rules.identify([], f"Bearer {token}") for token in tokens)]
+    for caller in callers:
+        with pytest.raises(PermissionDenied) as raised:
+            caller.require_tenant("shoes")
+        assert raised.value.reason is ErrorReason.TENANT_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("content", "tenants", "why"),
+    [
+        (CERTIFICATES, ["shoes"], "certificates.storefront: [tenants] does not say whose it is"),
+        (CERTIFICATES + '[tenants]\nstorefront = "hats"\n', ["shoes"], "no tenant has the name hats (shoes)"),
+        (CERTIFICATES + '[tenants]\nstorefront = "shoes"\n', [], "no tenant has the name shoes (the gateway has none)"),
+        (CERTIFICATES + '[tenants]\nstore = "shoes"\n', ["shoes"], "tenants.store: [certificates] does not list this"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_tenants_says_where(
+    tmp_path: Path, content: str, tenants: list[str], why: str
+) -> None:
+    with pytest.raises(AccessError) as raised:
+        AccessRules(write(tmp_path, content), True, tenants)
+    assert why in str(raised.value)
 
 
 @pytest.mark.parametrize(

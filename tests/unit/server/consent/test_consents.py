@@ -1,7 +1,9 @@
 """Consents and declarations of shoppers: kept for good, counted right, seen by every process at once."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from portrait.features.profiles.absence import Absence, AbsenceReason
-from portrait.server.consent.consents import Consent, ConsentRule, Permissions, Purpose
+from portrait.server.consent.consents import Consent, ConsentRule, Permissions, Purpose, state_purposes
 from portrait.server.demographics import AGE_BANDS, Demographics, find_age_band, select_demographics
 from portrait.server.storage.sqlite import SqliteStore, open_store
 
@@ -151,6 +153,29 @@ async def test_many_are_asked_as_one_is(store: SqliteStore, rules: dict[Purpose,
     ):
         alone = {shopper for shopper in shoppers if purposes <= permissions.list_allowed(await store.consents(shopper))}
         assert await permissions.filter_allowing(purposes, shoppers) == alone
+
+
+@pytest.mark.parametrize("stated", [*Purpose])
+async def test_a_stated_purpose_is_needed_as_well_and_allows_nothing_by_itself(
+    store: SqliteStore, stated: Purpose
+) -> None:
+    answers = list(itertools.product((True, False), repeat=len(Purpose)))
+    for number, answer in enumerate(answers):
+        await store.record_consents(f"s{number}", [said(*each) for each in zip(Purpose, answer, strict=True)])
+    permissions, shoppers = Permissions(store, RULES), [f"s{number}" for number in range(len(answers))]
+    granted = {
+        each: {name for name, answer in zip(shoppers, answers, strict=True) if answer[place]}
+        for place, each in enumerate(Purpose)
+    }
+    context = copy_context()
+    context.run(state_purposes, frozenset({stated}))
+    for needed in Purpose:
+        check = context.run(asyncio.ensure_future, permissions.filter_allowing([needed], shoppers))
+        assert await check == granted[needed] & granted[stated]
+        for name in shoppers:
+            verdict = await context.run(asyncio.ensure_future, permissions.check(name, needed))
+            missing = [each for each in (needed, stated) if name not in granted[each]]
+            assert verdict.denied == next(iter(missing), None)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from support.memory_store import MemoryStore
 from portrait.features.events import Event, EventType
 from portrait.server.errors import PortraitError
 from portrait.server.inference.liveness import ModelStatus
-from portrait.server.rpc.health import HealthService
+from portrait.server.rpc.health import GatewayHealth, HealthService
 from portrait.server.storage.sqlite import open_store
 from portrait.server.storage.store import RecordedEvent
 
@@ -78,6 +78,35 @@ async def test_nothing_is_served_while_a_condition_is_unmet() -> None:
     health = HealthService(NAMES, MemoryStore(), {"background": lambda: "a task fails"})
     assert await served(health) == [False] * 6
     assert health.find_problem() == "background: a task fails"
+
+
+async def test_a_gateway_serves_what_it_serves_to_one_tenant() -> None:
+    context: Any = None
+    failing: list[str] = []
+    shops = {name: HealthService(NAMES, MemoryStore()) for name in ("shoes", "books")}
+    health = GatewayHealth(shops, lambda: next(iter(failing), None))
+
+    async def list_served() -> list[str]:
+        await health.update()
+        answers = {name: await health.Check(health_pb2.HealthCheckRequest(service=name), context) for name in NAMES}
+        return [name for name, each in answers.items() if each.status == health_pb2.HealthCheckResponse.SERVING]
+
+    await served(shops["shoes"])
+    assert await list_served() == [*NAMES]  # the other is not ready yet
+    await served(shops["books"])
+    await served(shops["shoes"], ModelStatus.DEAD)
+    assert await list_served() == [*NAMES]
+    await served(shops["books"], ModelStatus.DEAD)
+    assert await list_served() == ["portrait.v1.EventService", "portrait.v1.ConsentService"]
+    gone = "the models are gone, or answer with errors"
+    assert health.find_problem() == f"shoes: {gone}; books: {gone}"
+    await served(shops["books"])
+    failing.append("a task fails")
+    assert await list_served() == []
+    failing.clear()
+    assert await list_served() == [*NAMES]
+    health.drain()
+    assert await list_served() == []
 
 
 async def test_without_its_index_only_what_searches_is_not_served(tmp_path: Path) -> None:

@@ -48,11 +48,17 @@ class InterceptorChain(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # 
         is_endless = handler.response_streaming and path.removeprefix("/").startswith(EXEMPT_PREFIXES)
         method = Method(path.removeprefix("/"), parse, handler.request_streaming, is_endless)
         call = cast("Handler", handler.unary_unary or handler.unary_stream or handler.stream_stream)
-        for intercept in reversed(self._endless if is_endless else self._interceptors):
-            call = intercept(method, call)
+        call = wrap(method, call, self._endless if is_endless else self._interceptors)
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(call, None, _serialise)
         return grpc.stream_unary_rpc_method_handler(call, None, _serialise)
+
+
+def wrap(method: Method, handler: Handler, interceptors: Sequence[Interceptor]) -> Handler:
+    """Wrap the handler of a method in interceptors, the outermost first."""
+    for intercept in reversed(interceptors):
+        handler = intercept(method, handler)
+    return handler
 
 
 def _serialise(response: Message | bytes) -> bytes:

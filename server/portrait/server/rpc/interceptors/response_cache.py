@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from google.protobuf.message import DecodeError, Message
 
+from portrait.server.consent.consents import stated_purposes
 from portrait.server.response_cache import ResponseCache
 from portrait.server.rpc.context import Context, Handler, Interceptor, Method, Request, Response
 from portrait.server.storage.store import Store
@@ -56,7 +57,7 @@ def cache_responses(
                 message = request.message
             except DecodeError:
                 return await call_next(request, context)  # `parse_request` reports the error
-            now, key = time.monotonic(), cache.key(method.name, request.wire)
+            now, key = time.monotonic(), cache.key(_name_read(method), request.wire)
             # The state before the response is made: a change in the meantime must invalidate the response.
             dependencies = (state(), await store.versions(_named_shoppers(message)))
             cached = cache.get(key, dependencies, now)
@@ -76,6 +77,11 @@ def cache_responses(
         return handle
 
     return intercept
+
+
+def _name_read(method: Method) -> str:
+    """Name a method and the purposes of the call, on which the response depends as on the request."""
+    return " ".join([method.name, *sorted(stated_purposes())])
 
 
 def _named_shoppers(request: Any) -> list[str]:

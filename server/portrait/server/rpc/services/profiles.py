@@ -16,7 +16,7 @@ from portrait.server.demographics import Demographics, select_demographics
 from portrait.server.engine import Engine
 from portrait.server.errors import InvalidRequest, PortraitError
 from portrait.server.profiles.compute import MAX_INLINE_EVENTS, LabelQueries, compute_profile
-from portrait.server.profiles.profile import DEMOGRAPHICS_DENIED, build_denied_profile
+from portrait.server.profiles.profile import DEMOGRAPHICS_DENIED, build_denied_profile, make_consent_absence
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.contract.statuses import is_expected
@@ -145,11 +145,11 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
     ) -> profile_pb2.Profile:
         fields, shopper_id = select_fields(paths), shopper.shopper_id
         decisions = await read_decisions(self._store, shopper)
-        if shopper_id and not self._permissions.select_ids(decisions, Purpose.PERSONALISATION):
+        if shopper_id and (denied := self._permissions.check(decisions, Purpose.PERSONALISATION).denied):
             moment = as_of or datetime.now(UTC)
             declared = await self._declared(decisions, as_of, fields)
             return profile_to_message(
-                build_denied_profile(engine.release.number, moment, fields, declared), shopper_id, fields
+                build_denied_profile(engine.release.number, moment, fields, denied, declared), shopper_id, fields
             )
         history = await require_history(self._store, self._permissions, decisions, shopper, as_of, path, charge=charge)
         await charge_searches(history.events)
@@ -177,10 +177,10 @@ class ProfileService(profile_service_pb2_grpc.ProfileServiceServicer):
         """
         if "demographics" not in fields or not decisions.shopper_ids:
             return DEMOGRAPHICS_DENIED
-        shopper_ids = self._permissions.select_ids(decisions, Purpose.DEMOGRAPHICS)
-        if not shopper_ids:
-            return DEMOGRAPHICS_DENIED
-        return select_demographics(await read_declaration(self._store, shopper_ids), as_of)
+        verdict = self._permissions.check(decisions, Purpose.DEMOGRAPHICS)
+        if verdict.denied is not None:
+            return make_consent_absence(verdict.denied)
+        return select_demographics(await read_declaration(self._store, verdict.shopper_ids), as_of)
 
 
 def _require_open_labels(engine: Engine, request: profile_service_pb2.GetProfileRequest) -> None:

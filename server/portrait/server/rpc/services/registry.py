@@ -1,9 +1,10 @@
 """The registry of services: finds them in the descriptors of the contract, checks them, and adds them to a server."""
 
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from types import ModuleType
+from typing import Any, cast
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
@@ -17,6 +18,7 @@ from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.consent.consents import Permissions
 from portrait.server.recommendation.rule_plan import ShopRules
 from portrait.server.rollout.engine_registry import EngineRegistry
+from portrait.server.rpc.context import Handler
 from portrait.server.rpc.services.audiences import AudienceService
 from portrait.server.rpc.services.catalogues import CatalogueService
 from portrait.server.rpc.services.consents import ConsentService
@@ -114,11 +116,44 @@ def create_servicers(
     ]
 
 
-def add_services(server: grpc.aio.Server, servicers: Sequence[object]) -> None:
+class MethodHandlers:
+    """Takes the place of a server: keeps the handlers of the services that are added to it, by method.
+
+    A method is named as in `Method.name`.
+    """
+
+    def __init__(self) -> None:
+        self._by_method: dict[str, Any] = {}
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Ignore handlers that answer for a whole service: those of its methods follow."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
+        """Keep the handlers of a service's methods."""
+        self._by_method |= {f"{service}/{name}": handler for name, handler in handlers.items()}
+
+    def __getitem__(self, method: str) -> Handler:
+        """Return the function that answers calls of a method."""
+        handler = self._by_method[method]
+        return cast("Handler", handler.unary_unary or handler.unary_stream or handler.stream_stream)
+
+
+def add_unanswered_services(server: grpc.aio.Server) -> None:
+    """Add every service of the contract to a server whose interceptors answer all calls: what they let through fails.
+
+    Args:
+        server: gets to know the methods and their requests.
+    """
+    for service, stubs in _SERVICES:
+        add = getattr(stubs, f"add_{service.name}Servicer_to_server")
+        add(getattr(stubs, f"{service.name}Servicer")(), server)
+
+
+def add_services(server: grpc.aio.Server | MethodHandlers, servicers: Sequence[object]) -> None:
     """Add every service of the contract to a server.
 
     Args:
-        server: the server.
+        server: the server, or what takes its place.
         servicers: one implementation of each service.
 
     Raises:

@@ -88,9 +88,9 @@ async def load_terms(store: Store, permissions: Permissions, decisions: Decision
     """Load what decides how a shopper may be served; the decisions are those of `read_decisions`."""
     if not decisions.shopper_ids:
         return ServingTerms(0, await store.applied_reviews(()))
-    allowed = permissions.list_allowed(decisions)
-    reviews = await store.applied_reviews(decisions.shopper_ids if Purpose.PERSONALISATION in allowed else ())
-    declared = await read_declaration(store, decisions.shopper_ids) if Purpose.DEMOGRAPHICS in allowed else None
+    own, declaring = (permissions.judge(decisions, each) for each in (Purpose.PERSONALISATION, Purpose.DEMOGRAPHICS))
+    reviews = await store.applied_reviews(own.shopper_ids if own.denied is None else ())
+    declared = await read_declaration(store, declaring.shopper_ids) if declaring.denied is None else None
     return ServingTerms(0 if declared is None else find_first_age(declared.age_band), reviews)
 
 
@@ -148,14 +148,16 @@ async def require_history(
 
     Raises:
         NotFound: no event of the named shopper is recorded up to `as_of`.
-        FailedPrecondition: the named shopper does not allow personalisation, or no call may have so many units.
+        FailedPrecondition: the named shopper does not allow personalisation or a stated purpose, or no call may have so
+            many units.
         Overloaded: the gate has no room for so many units now.
     """
     history = await load_history(store, permissions, decisions, shopper, as_of, limit, charge=charge)
     if not history.events and shopper.shopper_id:
-        if Purpose.PERSONALISATION not in permissions.list_allowed(decisions):
+        verdict = permissions.judge(decisions, Purpose.PERSONALISATION)
+        if verdict.denied is not None:
             raise FailedPrecondition(
-                "the shopper does not allow the purpose `personalisation`",
+                f"the shopper does not allow the purpose `{verdict.denied}`",
                 ErrorReason.CONSENT_MISSING,
                 f"{path}.shopper_id",
             )

@@ -1,0 +1,143 @@
+"""The file of tenants: what it gives each shop, and what is wrong with it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pydantic import ValidationError
+from support.tokens import AUDIENCE, ISSUER, SigningKey, write_keys
+
+from portrait.server import app
+from portrait.server.consent.consents import ConsentRule
+from portrait.server.settings import Settings
+from portrait.server.tenants import TenantsError, read_shops
+
+SHOES = 'repository = "shoes/models"\nstate = "shoes/portrait.db"\naudiences = "shoes/a"\ntriton_log = "shoes/t.log"\n'
+BOOKS = SHOES.replace("shoes", "books")
+
+
+def write(folder: Path, **files: str) -> Settings:
+    """Write the settings files of tenants and the file that names them; returns the settings of the gateway."""
+    for name, content in files.items():
+        (folder / f"{name}.toml").write_text(content, encoding="utf-8")
+    names = "".join(f'{name} = "{name}.toml"\n' for name in files)
+    (folder / "all").write_text(f"[tenants]\n{names}", encoding="utf-8")
+    return Settings(tenants=folder / "all", access=folder / "access.toml", drain_seconds=3.0)
+
+
+def test_without_tenants_there_is_one_shop_with_the_settings_of_the_gateway() -> None:
+    settings = Settings()
+    assert read_shops(settings) == {None: settings}
+    assert read_shops(settings)[None] is settings
+
+
+def test_a_tenant_has_its_own_settings_and_those_of_the_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = write(tmp_path, shoes=SHOES + 'consent_risk = "unless-withdrawn"\n', books=BOOKS)
+    monkeypatch.setenv("PORTRAIT_CONSENT_RISK", "unless-withdrawn")  # would hold for every tenant
+    monkeypatch.setenv("PORTRAIT_RULES", "rules.toml")
+    shops = read_shops(settings)
+    assert list(shops) == ["shoes", "books"]
+    assert (shops["shoes"].consent_risk, shops["books"].consent_risk) == (
+        ConsentRule.UNLESS_WITHDRAWN,
+        ConsentRule.GRANTED,
+    )
+    for name in ("shoes", "books"):
+        shop = shops[name]
+        assert shop.state == Path(f"{name}/portrait.db")
+        assert (shop.drain_seconds, shop.rules, shop.tenants) == (3.0, None, None)
+
+
+def test_what_belongs_to_a_tenant_is_not_set_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORTRAIT_STATE", "portrait.db")
+    settings = write(tmp_path, shoes=SHOES)
+    with pytest.raises(TenantsError, match="tenants: state is a setting of each tenant"):
+        read_shops(settings)
+
+
+@pytest.mark.parametrize(
+    ("shoes", "why"),
+    [
+        ("port = 7", "shoes.toml: port is a setting of the gateway, not of a tenant"),
+        ('access = "a"', "access is a setting of the gateway"),
+        ("text_cache_mib = -1", "shoes.toml: text_cache_mib = -1: Input should be greater than or equal to 0"),
+        ("stat = 1", "no setting has the name stat; did you mean state?"),
+        ('verify_key = "k"', "verify_key needs releases_url"),
+        ("state = ", "shoes.toml: Invalid value"),
+    ],
+)
+def test_a_wrong_file_of_a_tenant_is_named(tmp_path: Path, shoes: str, why: str) -> None:
+    with pytest.raises(TenantsError) as raised:
+        read_shops(write(tmp_path, shoes=shoes, books=BOOKS))
+    assert str(raised.value).startswith("tenants: shoes: ")
+    assert why in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "setting"),
+    [
+        ("books/models", "shoes/../shoes/models", "repository"),
+        ("books/portrait.db", "shoes/portrait.db", "state"),
+        ("books/a", "shoes/a", "audiences"),
+        ("books/t.log", "shoes/t.log", "triton_log"),
+    ],
+)
+def test_two_tenants_share_nothing(tmp_path: Path, ours: str, theirs: str, setting: str) -> None:
+    settings = write(tmp_path, shoes=SHOES, books=BOOKS.replace(ours, theirs))
+    with pytest.raises(TenantsError, match=rf"shoes and books share .* \({setting} of books\): each needs its own"):
+        read_shops(settings)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'triton_url = "a:1,b:1"', 'state_url = "redis://r:1/0"', 'releases_url = "s3://r/x"', 'audit_log = "log"',
+        'index_url = "http://m:1"',
+    ],
+)  # fmt: skip
+def test_two_tenants_share_no_server(tmp_path: Path, line: str) -> None:
+    settings = write(tmp_path, shoes=f"{SHOES}{line}\n", books=f"{BOOKS}{line}\n".replace("a:1,b:1", "c:1,b:1"))
+    with pytest.raises(TenantsError, match="shoes and books share"):
+        read_shops(settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "tenants: Field required"),
+        ("[tenants]", "should have at least 1 item"),
+        ('[tenants]\n"Shoes/x" = "shoes.toml"', "a name has 1 to 63 lower-case letters"),
+        ('[tenants]\nshoes = "gone.toml"', "tenants: shoes: "),
+        ("[tenants", "Expected"),
+    ],
+)
+def test_an_unusable_file_says_why(tmp_path: Path, content: str, why: str) -> None:
+    settings = write(tmp_path, shoes=SHOES)
+    (tmp_path / "all").write_text(content, encoding="utf-8")
+    with pytest.raises(TenantsError, match=r"^tenants: ") as raised:
+        read_shops(settings)
+    assert why in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [({}, "tenants needs access"), ({"access": "a", "processes": 2}, "tenants share one process")],
+)
+def test_tenants_need_access_rules_and_one_process(given: dict[str, object], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Settings(tenants=Path("all"), **given)  # type: ignore[arg-type]
+
+
+def test_two_tenants_with_a_copy_of_one_state_are_not_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_keys(tmp_path / "jwks.json", SigningKey("first"))
+    (tmp_path / "access.toml").write_text(
+        f'[tokens]\nissuer = "{ISSUER}"\naudience = "{AUDIENCE}"\nkeys = "jwks.json"\n', encoding="utf-8"
+    )
+
+    async def open_shop(settings: Settings, closing: object, *, tenant: str, **options: object) -> SimpleNamespace:
+        return SimpleNamespace(store=SimpleNamespace(identity="a copied file keeps it"))
+
+    monkeypatch.setattr(app, "open_shop", open_shop)
+    assert app.run_gateway(write(tmp_path, shoes=SHOES, books=BOOKS), check=True) == 1
+    assert "shoes and books have the same state, or a copy of it" in capfd.readouterr().err

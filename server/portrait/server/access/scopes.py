@@ -8,12 +8,12 @@ from portrait.server.admission.costs import find_entry
 class Scope(StrEnum):
     """A right, as access files and tokens name it."""
 
-    READ_EVENT = "read:event"
     READ_PROFILE = "read:profile"
     READ_RECOMMENDATION = "read:recommendation"
     READ_AUDIENCE = "read:audience"
     READ_CONSENT = "read:consent"
     READ_IDENTITY = "read:identity"
+    READ_EVENT = "read:event"
     READ_ITEM = "read:item"
     ENCODE_TEXT = "encode:text"
     WRITE_EVENT = "write:event"

@@ -9,12 +9,12 @@ from portrait.server.consent.consents import Purpose
 class Scope(StrEnum):
     """A right, as access files and tokens name it."""
 
-    READ_EVENT = "read:event"
     READ_PROFILE = "read:profile"
     READ_RECOMMENDATION = "read:recommendation"
     READ_AUDIENCE = "read:audience"
     READ_CONSENT = "read:consent"
     READ_IDENTITY = "read:identity"
+    READ_EVENT = "read:event"
     READ_ITEM = "read:item"
     READ_REVIEW = "read:review"
     ENCODE_TEXT = "encode:text"

@@ -173,7 +173,7 @@ async def test_a_stated_purpose_is_needed_as_well_and_allows_nothing_by_itself(
         check = context.run(asyncio.ensure_future, permissions.filter_allowing([needed], shoppers))
         assert await check == granted[needed] & granted[stated]
         for name in shoppers:
-            verdict = await context.run(asyncio.ensure_future, permissions.check(name, needed))
+            verdict = context.run(permissions.check, await store.consents(name), needed)
             missing = [each for each in (needed, stated) if name not in granted[each]]
             assert verdict.denied == next(iter(missing), None)
 

@@ -212,16 +212,17 @@ def _arrange(
     catalogue: Snapshot, ranked: list[RankedItem], request: RecommendRequest, plan: RulePlan | None
 ) -> list[RankedItem]:
     """Take the best `k`, with at most `max_per_category` of each category path, as the rules arrange them."""
-    if not request.max_per_category and plan is None:
+    moving = plan if plan and plan.moves_items else None
+    if not request.max_per_category and moving is None:
         return ranked[: request.k]
     rows = np.array([catalogue.row(each.item.item_id) for each in ranked], dtype=np.int64)
     if request.max_per_category:
         places = limit_categories(catalogue.categories(rows), request.max_per_category)
         ranked, rows = [ranked[place] for place in places], rows[places]
-    if plan is None:
+    if moving is None:
         return ranked[: request.k]
     scores = np.array([each.score for each in ranked], dtype=np.float32)
-    return [replace(ranked[place], rules=names) for place, names in plan.arrange(catalogue, rows, scores, request.k)]
+    return [replace(ranked[place], rules=names) for place, names in moving.arrange(catalogue, rows, scores, request.k)]
 
 
 async def rank(engine: Engine, request: RankRequest, *, deadline: float | None) -> Ranking:

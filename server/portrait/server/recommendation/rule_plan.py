@@ -88,6 +88,11 @@ class RulePlan:
         """True if more than the best `k` candidates have to be ordered."""
         return bool(self.limits or self.pins or self.diversity)
 
+    @property
+    def moves_items(self) -> bool:
+        """True if it does more than leave items out."""
+        return self.needs_all or bool(self.boosts)
+
     def bar(self, selection: Selection) -> Selection:
         """Return a selection without the barred rows."""
         for barred in self.barred:

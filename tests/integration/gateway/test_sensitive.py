@@ -21,6 +21,10 @@ from portrait.client import (
     LookAlike,
     NotFoundError,
     Purpose,
+    Review,
+    ReviewAction,
+    ReviewSegment,
+    ReviewTarget,
 )
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -127,6 +131,17 @@ def test_an_explanation_names_no_sensitive_event(client: Client) -> None:
             client.explain_profile("secretive-0", interest=path)
     with pytest.raises(FailedPreconditionError, match="pregnancy"):
         client.explain_recommendation("secretive-0", KIT.item_id)
+
+
+def test_a_review_for_a_segment_of_a_sensitive_category_tells_nobody_who_is_in_it(client: Client) -> None:
+    target = ReviewTarget(item_id="desk-lamp-red", segment=ReviewSegment(KIT.category_path))
+    client.set_review(Review(target, ReviewAction.PIN, 3.0, "ana"))
+    try:
+        assert client.explain_recommendation("secretive-0", "desk-lamp-red").ranked_item.reviewed_by == ""
+        assert client.recommend("secretive-0").reviewed_by == client.recommend("open-0").reviewed_by == ()
+        assert client.get_profile("secretive-0").reviewed_by == ()
+    finally:
+        client.remove_review(target)
 
 
 def test_audiences_and_look_alikes_use_no_sensitive_event(client: Client) -> None:

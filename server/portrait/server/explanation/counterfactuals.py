@@ -24,6 +24,7 @@ from portrait.server.profiles.compute import InterestCounterfactual, compute_pro
 from portrait.server.profiles.profile import ModelOutputs, Profile
 from portrait.server.profiles.reviewed_statements import BLOCKED
 from portrait.server.recommendation.ranking import RankedItem, Ranking, RankRequest, rank
+from portrait.server.recommendation.withholding import select_usable
 from portrait.server.reviews.review import ReviewAction, SubjectKind
 from portrait.server.reviews.review_set import NO_REVIEWS, Reviews, ReviewSet
 from portrait.server.runtime.cooperation import run_in_groups, run_in_steps
@@ -126,8 +127,9 @@ async def explain_recommendation(
     topics, snapshots = engine.topics, engine.snapshots
     withheld = topics.policy.find_withheld(EXPLANATION_USES, request.min_age)
     topics.require_open([("item_id", topics.judge_item(item))], withheld)
-    # The score is that of the model, from the events that reviews leave.
-    history, reviewed = await request.reviews.apply(request.history, snapshots.item)
+    # The score is that of the model, from the events that sensitive topics and reviews leave. These alone tell which
+    # segments the shopper belongs to, too.
+    history, reviewed = await select_usable(engine, request.history, request.min_age, request.reviews)
     request = replace(request, history=history, reviews=NO_REVIEWS)
     reviewed_by = reviewed.name_reviewer(SubjectKind.ITEM, request.catalogue, item.item_id)
 

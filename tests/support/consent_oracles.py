@@ -5,7 +5,7 @@ Three rules stand behind them. What is made of events needs the purpose `persona
 needs no consent, and shows exactly that. A method that is in neither table has no oracle, and the test fails.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import grpc
@@ -21,6 +21,7 @@ from portrait.v1 import (
     identity_service_pb2,
     profile_service_pb2,
     recommendation_service_pb2,
+    review_service_pb2,
     shelf_pb2,
     shopper_pb2,
 )
@@ -57,18 +58,31 @@ def find_refusal(call: Call, request: Message) -> str:
     return ""
 
 
-def list_event_ids(message: Message) -> Iterator[str]:
-    """Yield the values of all fields of a message, at any depth, that name events."""
+def list_values(message: Message, names: Collection[str]) -> Iterator[str]:
+    """Yield the values of all fields of a message, at any depth, that have one of some names."""
     for descriptor, value in message.ListFields():
         for each in value if descriptor.is_repeated else [value]:
             if isinstance(each, Message):
-                yield from list_event_ids(each)
-            elif descriptor.name in ("event_id", "event_ids", "evidence_event_ids"):
+                yield from list_values(each, names)
+            elif descriptor.name in names:
                 yield each
+
+
+def list_event_ids(message: Message) -> Iterator[str]:
+    """Yield the values of all fields of a message, at any depth, that name events."""
+    return list_values(message, {"event_id", "event_ids", "evidence_event_ids"})
+
+
+def require_known_reviewers(response: Message, held: Held, shopper_id: str) -> None:
+    """Require that a response names nobody but who reviewed something for the shopper, and only with consent."""
+    named = {*list_values(response, {"reviewed_by"})}
+    known = held.list_reviewers(shopper_id) if held.allows(shopper_id, Purpose.PERSONALISATION) else []
+    assert named <= {*known}
 
 
 def check_profile(profile: Any, held: Held, shopper_id: str) -> None:
     """Check each field of a profile."""
+    require_known_reviewers(profile, held, shopper_id)
     set_fields = {descriptor.name for descriptor, _ in profile.ListFields()} - _OF_NOBODY - {"demographics"}
     if held.allows(shopper_id, Purpose.PERSONALISATION):
         assert profile.event_count == len(held.list_events(shopper_id))
@@ -101,9 +115,13 @@ def compare_with_stranger(call: Call, request: Any, held: Held, shopper_id: str)
     """Check that a response is personal only if it may be, and otherwise what everybody gets."""
     request.shopper.shopper_id = shopper_id
     [response] = call(request)
+    require_known_reviewers(response, held, shopper_id)
     if is_personal(held, shopper_id):
         assert response.event_count == len(held.list_events(shopper_id))
         assert {*list_event_ids(response)} <= {event for _, event in held.list_events(shopper_id)}
+        return
+    if held.list_reviewers(shopper_id) and held.allows(shopper_id, Purpose.PERSONALISATION):
+        assert response.event_count == 0  # an item has a place of its own, and that is all
         return
     request.shopper.shopper_id = STRANGER
     [of_stranger] = call(request)
@@ -194,11 +212,20 @@ def export_shopper(call: Call, held: Held, shopper_id: str) -> None:
     parts = call(consent_service_pb2.ExportShopperRequest(shopper_id=shopper_id))
     events = {(part.shopper_id, event.event_id) for part in parts for event in part.events}
     assert events == {*held.list_events(shopper_id)}
+    assert {each.reviewed_by for part in parts for each in part.reviews} == {*held.list_reviewers(shopper_id)}
     regions = {part.shopper_id: part.demographics.region for part in parts if part.HasField("demographics")}
     assert regions == {each: held.regions[each] for each in held.identity(shopper_id) if each in held.regions}
     for each in held.identity(shopper_id):
         records = sum(len(part.consents) for part in parts if part.shopper_id == each)
         assert records == len(held.records.get(each, []))
+
+
+def list_reviews(call: Call, held: Held, shopper_id: str) -> None:
+    parts = call(review_service_pb2.ListReviewsRequest(shopper_id=shopper_id))
+    listed = [(each.target.shopper_id, each.reviewed_by) for part in parts for each in part.reviews]
+    assert sorted(listed) == sorted(
+        (each, held.reviewers[each]) for each in held.identity(shopper_id) if each in held.reviewers
+    )
 
 
 def list_events(call: Call, held: Held, shopper_id: str) -> None:
@@ -221,6 +248,7 @@ ORACLES: dict[str, Oracle] = {
     "ConsentService/ExportShopper": export_shopper,
     "IdentityService/GetIdentity": get_identity,
     "EventService/ListEvents": list_events,
+    "ReviewService/ListReviews": list_reviews,
 }
 """By service and method: those that read about shoppers."""
 NOT_READING = {
@@ -228,5 +256,6 @@ NOT_READING = {
     "ConsentService/ForgetShopper", "IdentityService/LinkShoppers", "IdentityService/UnlinkShoppers",
     "CatalogueService/GetItem", "CatalogueService/UpsertItems", "CatalogueService/DeleteItems",
     "TextService/EncodeTexts", "TextService/EncodeTextStream",
+    "ReviewService/SetReview", "ReviewService/RemoveReview",
 }  # fmt: skip
 """Those that write, and those about items and texts."""

@@ -5,7 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from portrait.client import Client, Consent, Event, EventType, FailedPreconditionError, Purpose
+from portrait.client import (
+    Client,
+    Consent,
+    Event,
+    EventType,
+    FailedPreconditionError,
+    Purpose,
+    Review,
+    ReviewAction,
+    ReviewTarget,
+)
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 IDS = ("login", "web", "app")
@@ -27,7 +37,9 @@ class Step:
 STEPS = st.lists(
     st.builds(
         Step,
-        st.sampled_from(["record", "grant", "grant", "withdraw", "declare", "link", "link", "unlink", "forget"]),
+        st.sampled_from(
+            ["record", "grant", "grant", "withdraw", "declare", "link", "link", "unlink", "review", "forget"]
+        ),
         st.integers(0, 2),
         st.integers(0, 2),
         st.integers(0, 7),
@@ -55,6 +67,8 @@ class Held:
     regions: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     """By anonymous id: the login."""
+    reviewers: dict[str, str] = field(default_factory=dict)
+    """By shopper: who pinned an item."""
     changed: set[str] = field(default_factory=set)
     """Ids that were forgotten, linked or unlinked: no table of before speaks of them."""
 
@@ -81,6 +95,10 @@ class Held:
         """Find the region that a shopper declared under the first id that did."""
         return next((self.regions[each] for each in self.identity(shopper_id) if each in self.regions), None)
 
+    def list_reviewers(self, shopper_id: str) -> list[str]:
+        """List who reviewed something for a shopper, under any id."""
+        return [self.reviewers[each] for each in self.identity(shopper_id) if each in self.reviewers]
+
     def take(self, client: Client, step: Step) -> None:
         """Do something to the gateway, and note what counts of it."""
         shopper_id, other_id = self.ids[step.shopper], self.ids[step.other]
@@ -99,6 +117,8 @@ class Held:
                 if self.links.get(other_id) == shopper_id:
                     del self.links[other_id]
                     self.changed |= {shopper_id, other_id}
+            case "review":
+                self._review(client, shopper_id)
             case "forget":
                 self._forget(client, shopper_id)
 
@@ -141,6 +161,12 @@ class Held:
         self.links[anonymous_id] = login
         self.changed |= {login, anonymous_id}
 
+    def _review(self, client: Client, shopper_id: str) -> None:
+        reviewer = f"clerk of {shopper_id}"
+        target = ReviewTarget(item_id=ITEMS[0], shopper_id=shopper_id)
+        client.set_review(Review(target, ReviewAction.PIN, 1.0, reviewer))
+        self.reviewers[shopper_id] = reviewer
+
     def _forget(self, client: Client, shopper_id: str) -> None:
         identity = self.identity(shopper_id)
         removed = len(self.list_events(shopper_id))
@@ -150,5 +176,6 @@ class Held:
             self.records.pop(each, None)
             self.regions.pop(each, None)
             self.links.pop(each, None)
+            self.reviewers.pop(each, None)
             self.decisions = {key: granted for key, granted in self.decisions.items() if key[0] != each}
         self.changed |= {*identity}

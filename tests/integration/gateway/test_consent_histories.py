@@ -97,6 +97,8 @@ _persons = count()
 @example(steps=[*_EVERYTHING, *_LINKED])
 @example(steps=[*_EVERYTHING, *_LINKED, Step("withdraw", 2, 0, 0)])
 @example(steps=[*_EVERYTHING, *_LINKED, Step("withdraw", 1, 0, 3)])
+@example(steps=[*_EVERYTHING, *_LINKED, Step("review", 1, 0, 0), Step("withdraw", 2, 0, 0)])
+@example(steps=[*_LINKED, Step("review", 0, 0, 0), Step("unlink", 0, 1, 0), Step("forget", 0, 0, 0)])
 @example(steps=[*_EVERYTHING, *_LINKED, Step("unlink", 0, 1, 0), Step("forget", 2, 0, 0)])
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_method_says_what_no_purpose_allows(

@@ -21,7 +21,7 @@ from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
 
-async def serving(stubs: Stubs, wanted: int, seconds: float = 30.0) -> None:
+async def serving(stubs: Stubs, wanted: int, seconds: float = 120.0) -> None:
     health = health_pb2_grpc.HealthStub(stubs.channel)
     async with asyncio.timeout(seconds):
         async for answer in health.Watch(health_pb2.HealthCheckRequest()):

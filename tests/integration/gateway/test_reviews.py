@@ -143,7 +143,10 @@ def test_a_trait_is_blocked_corrected_or_pinned(client: Client, known: str) -> N
     for action, stated in ((ReviewAction.PIN, (1.0, "bo")), (ReviewAction.CORRECT, (None, ""))):
         with reviewed(client, Review(ReviewTarget(trait="rare", shopper_id=known), action, 1.0, "bo")):
             assert read()["rare"] == stated
-    assert read() == plain
+    after = read()
+    assert after.keys() == plain.keys()
+    for name, (probability, reviewer) in plain.items():  # batches of other sizes round differently
+        assert after[name] == (probability and pytest.approx(probability, abs=1e-5), reviewer)
 
 
 def test_an_item_is_blocked_moved_or_pinned(client: Client, known: str) -> None:

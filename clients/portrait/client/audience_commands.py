@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from portrait.client.connection import calling
-from portrait.client.shared_options import AsJson, in_utc
+from portrait.client.shared_options import AsJson, in_utc, split_category
 
 if TYPE_CHECKING:
     from portrait.client.audiences import Criterion, LookAlike, TraitCriterion
@@ -62,7 +62,7 @@ def _read_criteria(
 
     criteria: list[Criterion] = []
     if interest:
-        paths = [[part.strip() for part in path.split(">")] for path in interest]
+        paths = [split_category(path) for path in interest]
         criteria.append(InterestCriterion(categories=paths, min_weight=min_weight))
     if label:
         criteria.append(InterestCriterion(labels=label, min_percentile=min_percentile))

@@ -28,6 +28,7 @@ from portrait.client.shared_options import (
     Query,
     ShopperId,
     open_input,
+    split_category,
 )
 
 if TYPE_CHECKING:
@@ -322,7 +323,7 @@ def explain(
         raise typer.BadParameter("give only one of --item, --interest and --trait", param_hint="--item")
     if (query or catalogue) and not item:
         raise typer.BadParameter("--query and --catalogue need --item", param_hint="--item")
-    path = [part.strip() for part in interest.split(">")] if interest else []
+    path = split_category(interest) if interest else []
     explanation: RankingExplanation | ProfileExplanation
     if item:
         explanation = client.explain_recommendation(shopper_id, item, catalogue=catalogue, query=query, as_of=as_of)
@@ -343,7 +344,7 @@ def _make_filter(
 ) -> "Filter":
     from portrait.client.results import Filter
 
-    paths = [[part.strip() for part in path.split(">")] for path in categories or ()]
+    paths = [split_category(path) for path in categories or ()]
     return Filter(paths, brands or (), min_price, max_price, excluded or ())
 
 

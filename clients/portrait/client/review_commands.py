@@ -7,7 +7,7 @@ import typer
 from portrait.client.connection import calling
 from portrait.client.enums import ReviewAction
 from portrait.client.privacy_commands import Reason, say
-from portrait.client.shared_options import AsJson, Catalogue
+from portrait.client.shared_options import AsJson, Catalogue, split_category
 
 if TYPE_CHECKING:
     from portrait.client.reviews import ReviewTarget
@@ -138,9 +138,6 @@ def _build_target(
         raise typer.BadParameter("one of --interest, --trait, --item and --rule is needed", param_hint="--interest")
     if [bool(shopper), bool(segment_category or segment_brand), all_shoppers].count(True) != 1:
         raise typer.BadParameter("one of --shopper, --segment-… and --all is needed", param_hint="--shopper")
-    segment = ReviewSegment(_split(segment_category), segment_brand) if segment_category or segment_brand else None
-    return ReviewTarget(_split(interest), trait, item, rule, catalogue, shopper, segment, all_shoppers)
-
-
-def _split(category: str) -> list[str]:
-    return [part.strip() for part in category.split(">")] if category else []
+    path, category = (split_category(each) if each else [] for each in (interest, segment_category))
+    segment = ReviewSegment(category, segment_brand) if category or segment_brand else None
+    return ReviewTarget(path, trait, item, rule, catalogue, shopper, segment, all_shoppers)

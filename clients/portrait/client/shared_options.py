@@ -47,6 +47,11 @@ Certificate = Annotated[
 CertificateKey = Annotated[Path | None, typer.Option(help="PEM file of the private key of --certificate.")]
 
 
+def split_category(text: str) -> list[str]:
+    """Split the names of a category path, which are joined by `>`."""
+    return [name.strip() for name in text.split(">")]
+
+
 TokenFile = Annotated[
     Path | None,
     typer.Option(envvar="PORTRAIT_TOKEN_FILE", help="File with the token (JWT) of the caller; read before each call."),

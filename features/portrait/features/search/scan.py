@@ -18,8 +18,11 @@ from portrait.features.search.row_bitmap import RowBitmap
 
 COMPARED = 8
 """Rows that are compared by their vectors for each one wanted."""
-_MAX_SHARED = 8_192
-"""Most rows that are scanned and compared for all wants at once; a want that needs more is answered by itself."""
+_MIN_COMPARED = 500
+"""So many are compared anyway: a few nearest rows are often not among the very best by their codes."""
+_MIN_SHARED, _MAX_SHARED = 2_000, 8_192
+"""Fewest and most rows that are scanned for all wants at once. Most of a scan's time goes to the codes of all rows, and
+little to the number of the best; a want that needs more is answered by itself."""
 _WIDENING = 4
 """Factor by which more rows are scanned, where too few of those scanned before may be found."""
 _ENOUGH = 0.5
@@ -65,19 +68,24 @@ class ScanIndex(ItemIndex):
         Rows that may not be found may stand together around the vector, as where a filter bars what a shopper likes
         best: for such a want more is looked at.
         """
-        scanned = [math.ceil(COMPARED * k / max(share, 1.0 / len(self))) for k, _, share, _ in wants]
-        most = max((count for count in scanned if count <= min(_MAX_SHARED, len(self))), default=0)
-        best = self._scan(vector, most)
-        inner, answers = self._compare(vector, best), []
-        for count, want in zip(scanned, wants, strict=True):
-            usable = count if count <= most else 0
-            kept = np.flatnonzero(bits.contains_rows(want.among, best[:usable]))
-            if len(kept) >= _ENOUGH * COMPARED * want.k:
-                answers.append(_choose(best[kept], inner[kept], want.k))
-            else:
-                rows = self._widen(vector, want, _WIDENING * count if usable else count)
-                answers.append(_choose(rows, self._compare(vector, rows), want.k))
-        return answers
+        needed = [math.ceil(COMPARED * k / max(share, 1.0 / len(self))) for k, _, share, _ in wants]
+        shared = [count for count in needed if count <= _MAX_SHARED]
+        best = self._scan(vector, min(max(_MIN_SHARED, *shared), len(self)) if shared else 0)
+        return [self._answer(vector, want, best, count) for want, count in zip(wants, needed, strict=True)]
+
+    def _answer(self, vector: NDArray[np.float32], want: Want, best: NDArray[np.int64], needed: int) -> Found:
+        """Answer a want from the rows that were scanned for all; more are scanned where too few of them may be found.
+
+        Args:
+            vector: `[dimension]`.
+            want: the search.
+            best: the rows that were scanned, the best by their codes first.
+            needed: the rows to scan, if those that may be found are spread evenly.
+        """
+        rows = best[bits.contains_rows(want.among, best)][: max(COMPARED * want.k, _MIN_COMPARED)]
+        if len(rows) < _ENOUGH * COMPARED * want.k:
+            rows = self._widen(vector, want, max(needed, _WIDENING * len(best)))
+        return _choose(rows, self._compare(vector, rows), want.k)
 
     def _widen(self, vector: NDArray[np.float32], want: Want, scanned: int) -> NDArray[np.int64]:
         """Find the rows to compare among those that may be found: the best by their codes, or all where these are few.

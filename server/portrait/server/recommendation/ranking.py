@@ -341,9 +341,10 @@ async def _rank_candidates(
         deciding = deciding + boosts
     score, click, purchase = deciding.tolist(), scores.click.tolist(), scores.purchase.tolist()
     threshold = np.partition(deciding, -k)[-k] if k < len(score) else -math.inf
-    contenders = np.flatnonzero(deciding >= threshold).tolist()  # more than k if some tie with the last
-    order = sorted(contenders, key=lambda place: (-score[place], chosen.items[place].item_id))
-    return [RankedItem(chosen.items[place], score[place], click[place], purchase[place]) for place in order[:k]]
+    # More than k if some tie with the last; each access to an item makes it anew.
+    items = {place: chosen.items[place] for place in np.flatnonzero(deciding >= threshold).tolist()}
+    order = sorted(items, key=lambda place: (-score[place], items[place].item_id))
+    return [RankedItem(items[place], score[place], click[place], purchase[place]) for place in order[:k]]
 
 
 def _make_ranking(

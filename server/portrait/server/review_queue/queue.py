@@ -14,7 +14,7 @@ from portrait.server.review_queue.table_counts import InterestCount, TraitCount,
 from portrait.server.reviews.review import Review, ReviewAction, Subject, SubjectKind
 from portrait.server.sensitivity.release_topics import ReleaseTopics
 
-_HIGH_REACH = 0.01
+_HIGH_REACH = 0.05
 """Share of the table's shoppers from which many have something."""
 _MIN_CONFIDENCE = MIN_CONFIDENCE[Certainty.LIKELY]
 """Mean confidence of an interest below which a summary speaks of first signs."""

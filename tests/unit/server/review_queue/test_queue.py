@@ -91,7 +91,7 @@ def test_a_trait_is_listed_if_its_probabilities_are_distributed_otherwise(
 
 
 def test_chance_is_no_drift(release: Release, tmp_path: Path) -> None:
-    """Of six shoppers, all on one side of an even split come by chance often enough."""
+    """Six shoppers may all stand on one side of an even split by chance."""
     expected = ProbabilityDistribution(tuple(each / 10 for each in range(1, 10)), (100,) * 10)
     changed = with_traits(release, distribution=expected)
     few = [each for each in list_entries(changed, tmp_path / "few", 6, 0.5) if each.kind is QueueKind.DRIFT]

@@ -52,7 +52,7 @@ def find_near_misses(release: Release, topics: ReleaseTopics) -> list[NearMiss]:
         return []
     vectors = _CentredVectors(release.vectors)
     centres, thresholds = _find_centres(vectors, is_of)
-    sums, counts = _sum_by_path(vectors, release, ~is_of.any(1))
+    sums, counts = _sum_by_path(vectors, release, topics.of_items & np.uint64(withheld) == 0)
     found = []
     for path, codes in _list_nodes(release).items():
         count = int(counts[codes].sum())

@@ -106,8 +106,7 @@ def _list_near_misses(
             Measure.SIMILARITY,
             each.similarity,
             each.threshold,
-            f"no word tells that it is of the topic {each.topic}, but its items are near to those of the topic: "
-            f"similarity {each.similarity:.2f}, and {each.threshold:.2f} of the topic's own items",
+            f"near to {each.topic}, though no word tells",
             each.topic,
         )
 
@@ -126,8 +125,7 @@ def _list_drifted(traits: Iterable[TraitCount]) -> Iterator[QueueEntry]:
                 Measure.STABILITY_INDEX,
                 index,
                 _CHANGED if index >= _CHANGED else _SHIFTED,
-                f"its probabilities {'differ much' if index >= _CHANGED else 'have moved'} from those on its test: "
-                f"stability index {index:.2f}; {_SHIFTED} is a shift, {_CHANGED} another distribution",
+                "probabilities unlike those on its test" if index >= _CHANGED else "probabilities moved since its test",
             )
 
 
@@ -141,8 +139,7 @@ def _list_unsure_interests(interests: Mapping[CategoryPath, InterestCount]) -> I
                 Measure.CONFIDENCE,
                 count.confidence,
                 _MIN_CONFIDENCE,
-                f"many shoppers have it, on little evidence: mean confidence {count.confidence:.2f}, below "
-                f"{_MIN_CONFIDENCE}",
+                "many have it, on little evidence",
             )
 
 
@@ -150,11 +147,9 @@ def _list_unsure_traits(traits: Iterable[TraitCount]) -> Iterator[QueueEntry]:
     for each in traits:
         auc, error = each.trait.auc, each.trait.calibration_error
         if auc is not None and auc < _MIN_AUC:
-            said = f"AUC {auc:.2f} on its test, below {_MIN_AUC}"
-            figure = Measure.AUC, auc, _MIN_AUC, f"many shoppers have it, and it hardly tells them apart: {said}"
+            figure = Measure.AUC, auc, _MIN_AUC, "many have it, and it hardly tells them apart"
         elif error is not None and error > _MAX_CALIBRATION_ERROR:
-            said = f"calibration error {error:.2f} on its test, above {_MAX_CALIBRATION_ERROR}"
-            reason = f"many shoppers have it, and its probabilities are off: {said}"
+            reason = "many have it, and its probabilities are off"
             figure = Measure.CALIBRATION_ERROR, error, _MAX_CALIBRATION_ERROR, reason
         else:
             continue

@@ -24,16 +24,17 @@ _MEASURES = {
 
 
 def read_queue(client: Client, kind: ReviewQueueKind | None, limit: int) -> Iterator[ReviewQueueEntry]:
-    """Yield up to `limit` entries of the queue, page after page.
+    """Yield up to `limit` entries of the queue, page after page: whole ones, as some have few entries that are open.
 
     Raises:
         PortraitError: a call failed.
     """
     token = ""
     while limit:
-        page = client.list_review_queue(kind=kind, page_size=min(limit, _MAX_PAGE), page_token=token)
-        yield from page.entries
-        limit, token = limit - len(page.entries), page.next_page_token
+        page = client.list_review_queue(kind=kind, page_size=_MAX_PAGE, page_token=token)
+        found = page.entries[:limit]
+        yield from found
+        limit, token = limit - len(found), page.next_page_token
         if not token:
             return
 

@@ -359,6 +359,9 @@ WORST_CASE_REQUESTS: dict[str, dict[str, RequestFactory]] = {
         )
     },
     "portrait.v1.ReviewService/ListReviews": {"": lambda world: review_service_pb2.ListReviewsRequest()},
+    "portrait.v1.ReviewService/ListReviewQueue": {
+        "": lambda world: review_service_pb2.ListReviewQueueRequest(page_size=1_000)
+    },
     "portrait.v1.ReviewService/RemoveReview": {
         "": lambda world: review_service_pb2.RemoveReviewRequest(target=_review_target())
     },

@@ -228,6 +228,12 @@ def list_reviews(call: Call, held: Held, shopper_id: str) -> None:
     )
 
 
+def list_review_queue(call: Call, held: Held, shopper_id: str) -> None:
+    """Check that nobody is named."""
+    [response] = call(review_service_pb2.ListReviewQueueRequest())
+    assert not [each for each in held.ids if each in str(response)]
+
+
 def list_events(call: Call, held: Held, shopper_id: str) -> None:
     [response] = call(event_service_pb2.ListEventsRequest(shopper_id=shopper_id))
     events = [(each.shopper_id, each.event.event_id) for each in response.events]
@@ -249,6 +255,7 @@ ORACLES: dict[str, Oracle] = {
     "IdentityService/GetIdentity": get_identity,
     "EventService/ListEvents": list_events,
     "ReviewService/ListReviews": list_reviews,
+    "ReviewService/ListReviewQueue": list_review_queue,
 }
 """By service and method: those that read about shoppers."""
 NOT_READING = {

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
         TraitCriterion,
     )
     from portrait.client.channels import Tls
-    from portrait.client.enums import EventType, Priority, Purpose, ReviewAction, ShelfKind
+    from portrait.client.enums import (
+        EventType,
+        Priority,
+        Purpose,
+        ReviewAction,
+        ReviewQueueKind,
+        ReviewQueueMeasure,
+        ShelfKind,
+    )
     from portrait.client.errors import (
         AccessDeniedError,
         DeadlineExceededError,
@@ -84,6 +92,7 @@ if TYPE_CHECKING:
         UpsertSummary,
         WordEffect,
     )
+    from portrait.client.review_queue import ReviewQueueEntry, ReviewQueuePage
     from portrait.client.reviews import Review, ReviewSegment, ReviewTarget
     from portrait.client.shelves import (
         DueEvidence,
@@ -162,6 +171,10 @@ __all__ = [
     "Rejection",
     "Review",
     "ReviewAction",
+    "ReviewQueueEntry",
+    "ReviewQueueKind",
+    "ReviewQueueMeasure",
+    "ReviewQueuePage",
     "ReviewSegment",
     "ReviewTarget",
     "ServerError",
@@ -194,6 +207,7 @@ _MODULES = (
     "audiences",
     "shelves",
     "reviews",
+    "review_queue",
     "sync",
     "aio",
 )

@@ -26,7 +26,7 @@ from portrait.client.audiences import (
     read_page,
     read_summary,
 )
-from portrait.client.enums import ShelfKind
+from portrait.client.enums import ReviewQueueKind, ShelfKind
 from portrait.client.profiles import (
     Demographics,
     Profile,
@@ -56,6 +56,7 @@ from portrait.client.results import (
     Shopper,
     UpsertSummary,
 )
+from portrait.client.review_queue import ReviewQueuePage, build_queue_request, read_queue_page
 from portrait.client.reviews import Review, ReviewTarget, build_review, build_target, read_review, read_review_list
 from portrait.client.shelves import Shelf, read_shelf
 from portrait.client.shopper_records import ShopperRecords, read_shopper_records
@@ -437,6 +438,12 @@ def remove_review(target: ReviewTarget) -> Call[bool]:
 def list_reviews(shopper_id: str) -> Call[tuple[Review, ...]]:
     """List reviews; the response is a stream of parts."""
     return Call("ListReviews", review_service_pb2.ListReviewsRequest(shopper_id=shopper_id), read_review_list)
+
+
+@_checked
+def list_review_queue(kind: ReviewQueueKind | None, page_size: int, page_token: str) -> Call[ReviewQueuePage]:
+    """List a page of what wants a review."""
+    return Call("ListReviewQueue", build_queue_request(kind, page_size, page_token), read_queue_page)
 
 
 @_checked

@@ -56,7 +56,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "identity": "Link anonymous ids to a login, or undo it; without --link and --unlink, print all ids of a "
         "shopper.",
         "events": "List a shopper's recorded events under all linked ids, the newest first.",
-        "review": "Block, correct or pin an interest, a trait, an item or a rule.",
+        "review": "Block, correct, pin or keep an interest, a trait, an item or a rule, and list what wants a review.",
         "export-shopper": "Print everything that is recorded of a shopper, as one JSON document.",
         "forget": "Delete everything that is recorded of a shopper, for good.",
         "audit": "Check an audit log, or print its lines: who did what for which shopper, and why.",

@@ -44,6 +44,26 @@ class ReviewAction(StrEnum):
     BLOCK = "block"
     CORRECT = "correct"
     PIN = "pin"
+    KEEP = "keep"
+    """It is as without any review."""
+
+
+class ReviewQueueKind(StrEnum):
+    """Reason for a review."""
+
+    LOW_CONFIDENCE = "low_confidence"
+    DRIFT = "drift"
+    SENSITIVE_NEAR_MISS = "sensitive_near_miss"
+
+
+class ReviewQueueMeasure(StrEnum):
+    """Measure of the figure of an entry of the review queue."""
+
+    CONFIDENCE = "confidence"
+    AUC = "auc"
+    CALIBRATION_ERROR = "calibration_error"
+    STABILITY_INDEX = "stability_index"
+    SIMILARITY = "similarity"
 
 
 class Priority(StrEnum):

@@ -1,11 +1,12 @@
-"""The commands `portrait review set`, `remove` and `list`."""
+"""The commands `portrait review set`, `remove`, `list` and `queue`."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from portrait.client.connection import calling
-from portrait.client.enums import ReviewAction
+from portrait.client.enums import ReviewAction, ReviewQueueKind
 from portrait.client.privacy_commands import Reason, say
 from portrait.client.shared_options import AsJson, Catalogue, split_category
 
@@ -14,8 +15,13 @@ if TYPE_CHECKING:
     from portrait.client.sync import Client
 
 _LIST_TIMEOUT = 30.0
+_QUEUE_TIMEOUT = 60.0
+"""The first call after a new audience table looks at all of its rows."""
 
-review = typer.Typer(no_args_is_help=True, help="Block, correct or pin an interest, a trait, an item or a rule.")
+review = typer.Typer(
+    no_args_is_help=True,
+    help="Block, correct, pin or keep an interest, a trait, an item or a rule, and list what wants a review.",
+)
 
 Interest = Annotated[str, typer.Option(help="Category of an interest, names joined by '>'.")]
 Trait = Annotated[str, typer.Option(help="Name of a trait.")]
@@ -51,6 +57,9 @@ def set_(
     pin: Annotated[
         float | None, typer.Option(help="Weight or probability to state in any case; the place of an item.")
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="It is right: as without any review, and no longer in the queue if --all.")
+    ] = False,
     note: Annotated[str, typer.Option(help="Why; kept with the review.")] = "",
     reason: Reason = "",
     as_json: AsJson = False,
@@ -59,10 +68,15 @@ def set_(
     from portrait.client import outputs
     from portrait.client.reviews import Review
 
-    actions = {ReviewAction.BLOCK: block or None, ReviewAction.CORRECT: correct, ReviewAction.PIN: pin}
+    actions = {
+        ReviewAction.BLOCK: block or None,
+        ReviewAction.CORRECT: correct,
+        ReviewAction.PIN: pin,
+        ReviewAction.KEEP: keep or None,
+    }
     chosen = [action for action, value in actions.items() if value is not None]
     if len(chosen) != 1:
-        raise typer.BadParameter("one of --block, --correct and --pin is needed", param_hint="--block")
+        raise typer.BadParameter("one of --block, --correct, --pin and --keep is needed", param_hint="--block")
     value = correct if pin is None else pin
     target = _build_target(
         interest, trait, item, rule, catalogue, shopper, segment_category, segment_brand, all_shoppers
@@ -118,6 +132,27 @@ def list_(client: "Client", shopper: Shopper = "", as_json: AsJson = False) -> N
                 outputs.print_json(each)
     else:
         review_tables.print_reviews(Console(), [each for part in parts for each in part])
+
+
+@review.command()
+@calling(_QUEUE_TIMEOUT)
+def queue(
+    client: "Client",
+    kind: Annotated[ReviewQueueKind | None, typer.Option(help="Only entries of this kind.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of entries.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, an entry a line.")] = False,
+) -> None:
+    """Print what wants a review, what concerns most shoppers first, each with the command that blocks it for all."""
+    from rich.console import Console
+
+    from portrait.client import outputs, review_tables
+
+    entries = review_tables.read_queue(client, kind, limit)
+    if as_json:
+        for each in entries:
+            outputs.print_json({**asdict(each), "command": review_tables.format_command(each)})
+    else:
+        review_tables.print_queue(Console(), entries)
 
 
 def _build_target(

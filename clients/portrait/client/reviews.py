@@ -41,7 +41,7 @@ class Review:
     target: ReviewTarget
     action: ReviewAction
     value: float | None = None
-    """A weight or probability; of an item, nats to add, or its place. None to block."""
+    """A weight or probability; of an item, nats to add, or its place. None to block or keep it."""
     reviewed_by: str = ""
     """Name of the person who decided; shown in responses."""
     note: str = ""
@@ -89,7 +89,7 @@ def build_review(review: Review) -> review_pb2.Review:
 def read_review(message: review_pb2.Review) -> Review:
     """Read a review of a response."""
     return Review(
-        _read_target(message.target),
+        read_target(message.target),
         ReviewAction(review_pb2.ReviewAction.Name(message.action).removeprefix("REVIEW_ACTION_").lower()),
         message.value if message.HasField("value") else None,
         message.reviewed_by,
@@ -109,7 +109,8 @@ def read_review_list(message: review_service_pb2.ListReviewsResponse) -> tuple[R
     return read_reviews(message.reviews)
 
 
-def _read_target(message: review_pb2.ReviewTarget) -> ReviewTarget:
+def read_target(message: review_pb2.ReviewTarget) -> ReviewTarget:
+    """Read a target of a response."""
     segment = message.segment
     return ReviewTarget(
         tuple(message.interest.names),

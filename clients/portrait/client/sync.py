@@ -6,7 +6,7 @@ from typing import Unpack
 
 from portrait.client import calls
 from portrait.client.audiences import AudiencePage, AudienceSummary, Criterion, LookAlike
-from portrait.client.enums import ShelfKind
+from portrait.client.enums import ReviewQueueKind, ShelfKind
 from portrait.client.options import CallOptions
 from portrait.client.profiles import Demographics, Profile, ProfileError
 from portrait.client.results import (
@@ -29,6 +29,7 @@ from portrait.client.results import (
     Shopper,
     UpsertSummary,
 )
+from portrait.client.review_queue import ReviewQueuePage
 from portrait.client.reviews import Review, ReviewTarget
 from portrait.client.shelves import Shelf
 from portrait.client.shopper_records import ShopperRecords
@@ -424,6 +425,24 @@ class Client(SyncChannel):
     def list_reviews(self, shopper_id: str = "", **options: Unpack[CallOptions]) -> Iterator[tuple[Review, ...]]:
         """List the reviews for a shopper, or all reviews, part by part; `timeout` applies to all parts together."""
         return self._stream(calls.list_reviews(shopper_id), options)
+
+    def list_review_queue(
+        self,
+        *,
+        kind: ReviewQueueKind | None = None,
+        page_size: int = 0,
+        page_token: str = "",
+        **options: Unpack[CallOptions],
+    ) -> ReviewQueuePage:
+        """List what wants a review, what concerns most shoppers first. The first call after a new table takes longer.
+
+        Args:
+            kind: only entries of this kind; None for all.
+            page_size: entries of a page, up to 1,000; 0 for 100.
+            page_token: `next_page_token` of the page before; empty for the first page.
+            **options: see `CallOptions`.
+        """
+        return self._run(calls.list_review_queue(kind, page_size, page_token), options)
 
     def export_shopper(self, shopper_id: str, **options: Unpack[CallOptions]) -> Iterator[ShopperRecords]:
         """Export everything that is recorded of a shopper, part by part: what `forget_shopper` would delete.

@@ -16,10 +16,12 @@ class ReviewAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REVIEW_ACTION_BLOCK: _ClassVar[ReviewAction]
     REVIEW_ACTION_CORRECT: _ClassVar[ReviewAction]
     REVIEW_ACTION_PIN: _ClassVar[ReviewAction]
+    REVIEW_ACTION_KEEP: _ClassVar[ReviewAction]
 REVIEW_ACTION_UNSPECIFIED: ReviewAction
 REVIEW_ACTION_BLOCK: ReviewAction
 REVIEW_ACTION_CORRECT: ReviewAction
 REVIEW_ACTION_PIN: ReviewAction
+REVIEW_ACTION_KEEP: ReviewAction
 
 class AllShoppers(_message.Message):
     __slots__ = ()

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from portrait.v1 import review_pb2 as portrait_dot_v1_dot_review__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n portrait/v1/review_service.proto\x12\x0bportrait.v1\x1a\x18portrait/v1/review.proto\"7\n\x10SetReviewRequest\x12#\n\x06review\x18\x01 \x01(\x0b\x32\x13.portrait.v1.Review\"8\n\x11SetReviewResponse\x12#\n\x06review\x18\x01 \x01(\x0b\x32\x13.portrait.v1.Review\"@\n\x13RemoveReviewRequest\x12)\n\x06target\x18\x01 \x01(\x0b\x32\x19.portrait.v1.ReviewTarget\"\'\n\x14RemoveReviewResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x08\"(\n\x12ListReviewsRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\";\n\x13ListReviewsResponse\x12$\n\x07reviews\x18\x01 \x03(\x0b\x32\x13.portrait.v1.Review2\x84\x02\n\rReviewService\x12J\n\tSetReview\x12\x1d.portrait.v1.SetReviewRequest\x1a\x1e.portrait.v1.SetReviewResponse\x12S\n\x0cRemoveReview\x12 .portrait.v1.RemoveReviewRequest\x1a!.portrait.v1.RemoveReviewResponse\x12R\n\x0bListReviews\x12\x1f.portrait.v1.ListReviewsRequest\x1a .portrait.v1.ListReviewsResponse0\x01\x42I\n\x0bportrait.v1B\x12ReviewServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n portrait/v1/review_service.proto\x12\x0bportrait.v1\x1a\x18portrait/v1/review.proto\"7\n\x10SetReviewRequest\x12#\n\x06review\x18\x01 \x01(\x0b\x32\x13.portrait.v1.Review\"8\n\x11SetReviewResponse\x12#\n\x06review\x18\x01 \x01(\x0b\x32\x13.portrait.v1.Review\"@\n\x13RemoveReviewRequest\x12)\n\x06target\x18\x01 \x01(\x0b\x32\x19.portrait.v1.ReviewTarget\"\'\n\x14RemoveReviewResponse\x12\x0f\n\x07removed\x18\x01 \x01(\x08\"(\n\x12ListReviewsRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\";\n\x13ListReviewsResponse\x12$\n\x07reviews\x18\x01 \x03(\x0b\x32\x13.portrait.v1.Review\"k\n\x16ListReviewQueueRequest\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.portrait.v1.ReviewQueueKind\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xee\x01\n\x10ReviewQueueEntry\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.portrait.v1.ReviewQueueKind\x12)\n\x06target\x18\x02 \x01(\x0b\x32\x19.portrait.v1.ReviewTarget\x12\x10\n\x08shoppers\x18\x03 \x01(\x05\x12\x30\n\x07measure\x18\x04 \x01(\x0e\x32\x1f.portrait.v1.ReviewQueueMeasure\x12\r\n\x05value\x18\x05 \x01(\x01\x12\x11\n\tthreshold\x18\x06 \x01(\x01\x12\r\n\x05topic\x18\x07 \x01(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\"\x85\x01\n\x17ListReviewQueueResponse\x12.\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1d.portrait.v1.ReviewQueueEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0f\n\x07release\x18\x03 \x01(\x05\x12\x10\n\x08snapshot\x18\x04 \x01(\t*\xa2\x01\n\x0fReviewQueueKind\x12!\n\x1dREVIEW_QUEUE_KIND_UNSPECIFIED\x10\x00\x12$\n REVIEW_QUEUE_KIND_LOW_CONFIDENCE\x10\x01\x12\x1b\n\x17REVIEW_QUEUE_KIND_DRIFT\x10\x02\x12)\n%REVIEW_QUEUE_KIND_SENSITIVE_NEAR_MISS\x10\x03*\xf8\x01\n\x12ReviewQueueMeasure\x12$\n REVIEW_QUEUE_MEASURE_UNSPECIFIED\x10\x00\x12#\n\x1fREVIEW_QUEUE_MEASURE_CONFIDENCE\x10\x01\x12\x1c\n\x18REVIEW_QUEUE_MEASURE_AUC\x10\x02\x12*\n&REVIEW_QUEUE_MEASURE_CALIBRATION_ERROR\x10\x03\x12(\n$REVIEW_QUEUE_MEASURE_STABILITY_INDEX\x10\x04\x12#\n\x1fREVIEW_QUEUE_MEASURE_SIMILARITY\x10\x05\x32\xe2\x02\n\rReviewService\x12J\n\tSetReview\x12\x1d.portrait.v1.SetReviewRequest\x1a\x1e.portrait.v1.SetReviewResponse\x12S\n\x0cRemoveReview\x12 .portrait.v1.RemoveReviewRequest\x1a!.portrait.v1.RemoveReviewResponse\x12R\n\x0bListReviews\x12\x1f.portrait.v1.ListReviewsRequest\x1a .portrait.v1.ListReviewsResponse0\x01\x12\\\n\x0fListReviewQueue\x12#.portrait.v1.ListReviewQueueRequest\x1a$.portrait.v1.ListReviewQueueResponseBI\n\x0bportrait.v1B\x12ReviewServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,6 +33,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.review_service_
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\022ReviewServiceProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
+  _globals['_REVIEWQUEUEKIND']._serialized_start=887
+  _globals['_REVIEWQUEUEKIND']._serialized_end=1049
+  _globals['_REVIEWQUEUEMEASURE']._serialized_start=1052
+  _globals['_REVIEWQUEUEMEASURE']._serialized_end=1300
   _globals['_SETREVIEWREQUEST']._serialized_start=75
   _globals['_SETREVIEWREQUEST']._serialized_end=130
   _globals['_SETREVIEWRESPONSE']._serialized_start=132
@@ -45,6 +49,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTREVIEWSREQUEST']._serialized_end=337
   _globals['_LISTREVIEWSRESPONSE']._serialized_start=339
   _globals['_LISTREVIEWSRESPONSE']._serialized_end=398
-  _globals['_REVIEWSERVICE']._serialized_start=401
-  _globals['_REVIEWSERVICE']._serialized_end=661
+  _globals['_LISTREVIEWQUEUEREQUEST']._serialized_start=400
+  _globals['_LISTREVIEWQUEUEREQUEST']._serialized_end=507
+  _globals['_REVIEWQUEUEENTRY']._serialized_start=510
+  _globals['_REVIEWQUEUEENTRY']._serialized_end=748
+  _globals['_LISTREVIEWQUEUERESPONSE']._serialized_start=751
+  _globals['_LISTREVIEWQUEUERESPONSE']._serialized_end=884
+  _globals['_REVIEWSERVICE']._serialized_start=1303
+  _globals['_REVIEWSERVICE']._serialized_end=1657
 # @@protoc_insertion_point(module_scope)

@@ -51,6 +51,11 @@ class ReviewServiceStub:
                 request_serializer=portrait_dot_v1_dot_review__service__pb2.ListReviewsRequest.SerializeToString,
                 response_deserializer=portrait_dot_v1_dot_review__service__pb2.ListReviewsResponse.FromString,
                 _registered_method=True)
+        self.ListReviewQueue = channel.unary_unary(
+                '/portrait.v1.ReviewService/ListReviewQueue',
+                request_serializer=portrait_dot_v1_dot_review__service__pb2.ListReviewQueueRequest.SerializeToString,
+                response_deserializer=portrait_dot_v1_dot_review__service__pb2.ListReviewQueueResponse.FromString,
+                _registered_method=True)
 
 
 class ReviewServiceServicer:
@@ -80,6 +85,16 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReviewQueue(self, request, context):
+        """Lists what wants a review, in pages: what most shoppers are concerned by comes first. It is found in the audience
+        table of the serving release and in its items, once for each table; no entry names a shopper. What a review for all
+        shoppers decides is left out, whatever it decides. FAILED_PRECONDITION with the reason AUDIENCE_TABLE_MISSING if
+        there is no table.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +112,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.ListReviews,
                     request_deserializer=portrait_dot_v1_dot_review__service__pb2.ListReviewsRequest.FromString,
                     response_serializer=portrait_dot_v1_dot_review__service__pb2.ListReviewsResponse.SerializeToString,
+            ),
+            'ListReviewQueue': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReviewQueue,
+                    request_deserializer=portrait_dot_v1_dot_review__service__pb2.ListReviewQueueRequest.FromString,
+                    response_serializer=portrait_dot_v1_dot_review__service__pb2.ListReviewQueueResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -182,6 +202,33 @@ class ReviewService:
             '/portrait.v1.ReviewService/ListReviews',
             portrait_dot_v1_dot_review__service__pb2.ListReviewsRequest.SerializeToString,
             portrait_dot_v1_dot_review__service__pb2.ListReviewsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReviewQueue(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portrait.v1.ReviewService/ListReviewQueue',
+            portrait_dot_v1_dot_review__service__pb2.ListReviewQueueRequest.SerializeToString,
+            portrait_dot_v1_dot_review__service__pb2.ListReviewQueueResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,12 @@ class ReviewServiceStub:
     """Removes a review; what it changed is again as it would be without. Safe to retry."""
     ListReviews: _grpc.UnaryStreamMultiCallable[_review_service_pb2.ListReviewsRequest, _review_service_pb2.ListReviewsResponse]
     """Streams the reviews of one shopper, or all: those for segments and all shoppers first, then those of each id."""
+    ListReviewQueue: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewQueueRequest, _review_service_pb2.ListReviewQueueResponse]
+    """Lists what wants a review, in pages: what most shoppers are concerned by comes first. It is found in the audience
+    table of the serving release and in its items, once for each table; no entry names a shopper. What a review for all
+    shoppers decides is left out, whatever it decides. FAILED_PRECONDITION with the reason AUDIENCE_TABLE_MISSING if
+    there is no table.
+    """
 
 @_typing.type_check_only
 class ReviewServiceAsyncStub(ReviewServiceStub):
@@ -59,6 +65,12 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """Removes a review; what it changed is again as it would be without. Safe to retry."""
     ListReviews: _aio.UnaryStreamMultiCallable[_review_service_pb2.ListReviewsRequest, _review_service_pb2.ListReviewsResponse]  # type: ignore[assignment]
     """Streams the reviews of one shopper, or all: those for segments and all shoppers first, then those of each id."""
+    ListReviewQueue: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ListReviewQueueRequest, _review_service_pb2.ListReviewQueueResponse]  # type: ignore[assignment]
+    """Lists what wants a review, in pages: what most shoppers are concerned by comes first. It is found in the audience
+    table of the serving release and in its items, once for each table; no entry names a shopper. What a review for all
+    shoppers decides is left out, whatever it decides. FAILED_PRECONDITION with the reason AUDIENCE_TABLE_MISSING if
+    there is no table.
+    """
 
 class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps what people decided. A review counts in every process from the moment that its call returns: no response of
@@ -90,5 +102,17 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_review_service_pb2.ListReviewsResponse], _abc.AsyncIterator[_review_service_pb2.ListReviewsResponse]]:
         """Streams the reviews of one shopper, or all: those for segments and all shoppers first, then those of each id."""
+
+    @_abc_1.abstractmethod
+    def ListReviewQueue(
+        self,
+        request: _review_service_pb2.ListReviewQueueRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_service_pb2.ListReviewQueueResponse, _abc.Awaitable[_review_service_pb2.ListReviewQueueResponse]]:
+        """Lists what wants a review, in pages: what most shoppers are concerned by comes first. It is found in the audience
+        table of the serving release and in its items, once for each table; no entry names a shopper. What a review for all
+        shoppers decides is left out, whatever it decides. FAILED_PRECONDITION with the reason AUDIENCE_TABLE_MISSING if
+        there is no table.
+        """
 
 def add_ReviewServiceServicer_to_server(servicer: ReviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -120,6 +120,7 @@ def serve(
         "shopper_keys",
         "retain",
         "index_url",
+        "sensitive",
         "audiences",
         "triton_url",
         "triton_admin_key",

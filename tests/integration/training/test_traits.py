@@ -71,6 +71,8 @@ def test_traits_become_heads_or_are_absent_with_a_reason(run: Path, tmp_path: Pa
     assert traits.heads is not None
     assert traits.names == ["buys_2d"]
     assert "reliability" not in traits.manifest_entries[0]
+    kept = next(entry for entry in traits.manifest_entries if entry["name"] == buys["name"])
+    assert sum(kept["distribution"]["counts"]) == buys["samples"]["test"]["samples"]
     with torch.no_grad():
         found = traits.heads(torch.zeros(3, 16), torch.zeros(3, len(STATISTICS))).numpy()
     assert found.shape == (3, 1)

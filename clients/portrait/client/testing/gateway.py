@@ -12,6 +12,7 @@ import grpc
 from portrait.client.arguments import check_each
 from portrait.client.audiences import AudienceMember, AudiencePage, AudienceSummary
 from portrait.client.calls import TEXTS_PER_REQUEST, Call
+from portrait.client.enums import ReviewQueueKind
 from portrait.client.errors import (
     FailedPreconditionError,
     FieldViolation,
@@ -44,6 +45,7 @@ from portrait.client.results import (
     UpsertSummary,
     WordEffect,
 )
+from portrait.client.review_queue import ReviewQueuePage
 from portrait.client.reviews import Review, ReviewTarget
 from portrait.client.shopper_records import ShopperRecords
 from portrait.client.sync import Client
@@ -361,6 +363,9 @@ class FakeGateway:
 
     def _list_reviews(self, shopper_id: str) -> list[tuple[Review, ...]]:
         return [tuple(each for each in self._reviews if not shopper_id or each.target.shopper_id == shopper_id)]
+
+    def _list_review_queue(self, kind: ReviewQueueKind | None, page_size: int, page_token: str) -> ReviewQueuePage:
+        return ReviewQueuePage((), "", RELEASE, "1")
 
     def _export_shopper(self, shopper_id: str) -> list[ShopperRecords]:
         events = tuple(self._events.get(shopper_id, {}).values())

@@ -55,6 +55,7 @@ _SCOPES = {
     "IdentityService/LinkShoppers": Scope.WRITE_IDENTITY,
     "IdentityService/UnlinkShoppers": Scope.WRITE_IDENTITY,
     "ReviewService/ListReviews": Scope.READ_REVIEW,
+    "ReviewService/ListReviewQueue": Scope.READ_REVIEW,
     "ReviewService/SetReview": Scope.WRITE_REVIEW,
     "ReviewService/RemoveReview": Scope.WRITE_REVIEW,
     "ConsentService/GetConsents": Scope.READ_CONSENT,

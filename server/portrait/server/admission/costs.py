@@ -75,6 +75,8 @@ _COSTS = {
     "ReviewService/RemoveReview": Cost(Workload.STORE, 16_384),
     # As an export.
     "ReviewService/ListReviews": Cost(Workload.STORE, 16_384, 4, background=True),
+    # The first call after a new audience table looks at all of its rows; the others page through what that one found.
+    "ReviewService/ListReviewQueue": Cost(Workload.AUDIENCES, 16_384, 4, background=True),
     "ConsentService/SetConsents": Cost(Workload.STORE, 16_384),
     "ConsentService/GetConsents": Cost(Workload.STORE, 16_384),
     "ConsentService/SetDemographics": Cost(Workload.STORE, 16_384),

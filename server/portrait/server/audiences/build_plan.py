@@ -82,11 +82,15 @@ class BuildPlan:
     last_forgotten: int = 0
     """Number of the last deletion before the build, which may have read events of shoppers forgotten later."""
     shards: int = 1
+    columns: str = ""
+    """Names of the table's columns; an earlier version may have written others."""
 
     def is_continued_by(self, other: "BuildPlan") -> bool:
         """Tell whether the parts written under the other plan are parts of this one."""
-        mine = (self.base, self.as_of, self.state, self.policy, self.shards)
-        return mine == (other.base, other.as_of, other.state, other.policy, other.shards)
+        mine, others = (
+            (each.base, each.as_of, each.state, each.policy, each.shards, each.columns) for each in (self, other)
+        )
+        return mine == others
 
     def write(self, folder: Path, changed: list[str] | None) -> None:
         """Write it, with the shoppers whose rows are to be computed; None for all. The plan itself is written last."""

@@ -9,6 +9,7 @@
     recency_score.npy, frequency_score.npy, monetary_score.npy    uint8 [shoppers]: 1 to 5; 0 if unknown
     interest_path.npy      uint32 [shoppers, MAX_INTERESTS]: places in `paths`, from 1; 0 for none
     interest_weight.npy    float32 [shoppers, MAX_INTERESTS]: the interest's long-term weight
+    interest_confidence.npy    float32 [shoppers, MAX_INTERESTS]: the interest's confidence
     trait.npy              float32 [shoppers, traits]: probabilities; NaN if absent
     vector.npy             float16 [shoppers, dimension]: the profile; zeros if there is none
     table.json             written last: what the columns are of
@@ -149,6 +150,7 @@ def list_columns(description: TableDescription, width: int) -> dict[str, tuple[s
         **dict.fromkeys(("tier", "segment", "recency_score", "frequency_score", "monetary_score"), ("u1", single)),
         "interest_path": ("<u4", (MAX_INTERESTS,)),
         "interest_weight": ("<f4", (MAX_INTERESTS,)),
+        "interest_confidence": ("<f4", (MAX_INTERESTS,)),
         "trait": ("<f4", (len(description.traits),)),
         "vector": ("<f2", (description.dimension,)),
     }
@@ -216,6 +218,7 @@ def _fill_row(
     for place, interest in enumerate(observed):
         columns["interest_path"][row, place] = paths.setdefault(interest.category_path, len(paths) + 1)
         columns["interest_weight"][row, place] = interest.long_term_weight
+        columns["interest_confidence"][row, place] = interest.confidence
     probabilities = {value.trait.name: value.probability for value in profile.traits}
     columns["trait"][row] = [
         np.nan if (chance := probabilities.get(name)) is None else chance for name in description.traits

@@ -29,6 +29,7 @@ from portrait.server.audiences.table import (
     Rows,
     TableDescription,
     encode_key,
+    list_columns,
     write_table,
 )
 from portrait.server.audiences.table_merge import MergeSource, merge_tables
@@ -158,6 +159,7 @@ class _TableBuild:
             policy=self._engine.topics.policy.identity,
             last_forgotten=await self._store.last_forgotten(),
             shards=self._shard.count,
+            columns=" ".join(list_columns(self._describe_table(0, 0), 1)),
         )
         before = BuildPlan.read(self._folder)
         if before is not None and plan.is_continued_by(before[0]):

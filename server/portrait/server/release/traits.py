@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from portrait.features.events import Event
 from portrait.features.histories.statistics import select_counted_events
+from portrait.features.population.probability_distribution import ProbabilityDistribution
 from portrait.features.release.manifest import Manifest
 
 MODELS_AWAY = "the models did not answer"
@@ -30,6 +31,8 @@ class Trait:
     """The same."""
     absent: str
     """Why the release has not learnt it; empty if it has."""
+    distribution: ProbabilityDistribution | None = None
+    """Its probabilities on the test; None if it has not learnt it, or an earlier version has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ def declared(manifest: Manifest) -> list[Trait]:
             auc=entry["test"]["auc"]["value"] if "test" in entry else None,
             calibration_error=entry["test"]["calibration_error"]["value"] if "test" in entry else None,
             absent=entry["absent"] or "",
+            distribution=ProbabilityDistribution.from_json(entry["distribution"]) if "distribution" in entry else None,
         )
         for entry in manifest.traits
     ]

@@ -31,6 +31,8 @@ class ReviewAction(StrEnum):
     BLOCK = "block"
     CORRECT = "correct"
     PIN = "pin"
+    KEEP = "keep"
+    """The subject is as without any review."""
 
 
 class Subject(NamedTuple):
@@ -66,7 +68,7 @@ class Review:
     target: ReviewTarget
     action: ReviewAction
     value: float | None
-    """None of a block."""
+    """None of a block, and to keep something."""
     reviewed_by: str
     note: str
     reviewed_at: datetime
@@ -90,7 +92,7 @@ class ValueRange(NamedTuple):
 
 _SHARE = ValueRange(0.0, 1.0)
 _STATED: Mapping[ReviewAction, ValueRange | None] = {
-    ReviewAction.BLOCK: None, ReviewAction.CORRECT: _SHARE, ReviewAction.PIN: _SHARE,
+    ReviewAction.BLOCK: None, ReviewAction.CORRECT: _SHARE, ReviewAction.PIN: _SHARE, ReviewAction.KEEP: None,
 }  # fmt: skip
 _VALUES: Mapping[SubjectKind, Mapping[ReviewAction, ValueRange | None]] = {
     SubjectKind.INTEREST: _STATED,
@@ -99,6 +101,7 @@ _VALUES: Mapping[SubjectKind, Mapping[ReviewAction, ValueRange | None]] = {
         ReviewAction.BLOCK: None,
         ReviewAction.CORRECT: ValueRange(-MAX_BOOST, MAX_BOOST),
         ReviewAction.PIN: ValueRange(1.0, MAX_PLACE, is_whole=True),
+        ReviewAction.KEEP: None,
     },
     SubjectKind.RULE: {ReviewAction.BLOCK: None},
 }
@@ -111,7 +114,7 @@ def find_fault(kind: SubjectKind, action: ReviewAction, value: float | None) -> 
         return "action", f"a review of {_name(kind)} can only {' or '.join(_VALUES[kind])} it"
     wanted = _VALUES[kind][action]
     if wanted is None:
-        return None if value is None else ("value", "a block takes no value")
+        return None if value is None else ("value", f"to {action} {_name(kind)} takes no value")
     if value is None:
         return "value", f"sent nothing; to {action} {_name(kind)} takes {wanted}"
     return None if wanted.holds(value) else ("value", f"sent {value:g}; to {action} {_name(kind)} takes {wanted}")

@@ -22,11 +22,14 @@ class ReviewSet:
     """One review of each subject at most.
 
     Args:
-        reviews: those that count.
+        reviews: those that count; of one subject, the last one. What is kept is as without a review.
     """
 
     def __init__(self, reviews: Iterable[Review] = ()) -> None:
-        self._by_subject = {review.target.subject: review for review in reviews}
+        counting = {review.target.subject: review for review in reviews}
+        self._by_subject = {
+            subject: review for subject, review in counting.items() if review.action is not ReviewAction.KEEP
+        }
         blocked = [each.target.subject for each in self._by_subject.values() if each.action is ReviewAction.BLOCK]
         self._blocked_paths = {subject.names for subject in blocked if subject.kind is SubjectKind.INTEREST}
         self._blocked_items = {subject.names for subject in blocked if subject.kind is SubjectKind.ITEM}
@@ -91,13 +94,15 @@ class SharedReviews:
     """
 
     def __init__(self, reviews: Iterable[Review] = ()) -> None:
-        self.for_all: list[Review] = []
+        for_all: list[Review] = []
         self.by_segment: dict[Segment, list[Review]] = {}
         for review in _sort_by_precedence(reviews):
             segment = review.target.segment
-            (self.for_all if segment is None else self.by_segment.setdefault(segment, [])).append(review)
-        self.alone = ReviewSet(self.for_all)
+            (for_all if segment is None else self.by_segment.setdefault(segment, [])).append(review)
+        self.alone = ReviewSet(for_all)
         """The reviews that hold for a shopper of no segment and without own ones."""
+        # No wider review says otherwise of what is kept for all, so that requests need not look at it.
+        self.for_all = [review for kind in SubjectKind for review in self.alone.list_of(kind)]
 
 
 class Reviews:

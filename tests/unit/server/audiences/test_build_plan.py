@@ -1,13 +1,16 @@
-"""Shards of shoppers."""
+"""Shards of shoppers, and plans of builds."""
 
+import dataclasses
+import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.command_line import run_portrait
 
-from portrait.server.audiences.build_plan import MAX_SHARDS, WHOLE, Shard
+from portrait.server.audiences.build_plan import MAX_SHARDS, WHOLE, BuildPlan, Shard
 
 
 @given(st.text(), st.integers(1, MAX_SHARDS))
@@ -37,3 +40,17 @@ def test_the_command_refuses_a_wrong_shard() -> None:
     ended = run_portrait("build-audience-table", "--shard", "3/2")
     assert ended.code == 2
     assert "'3/2' is no shard" in ended.stderr
+
+
+def test_a_build_goes_on_with_no_part_of_other_columns(tmp_path: Path) -> None:
+    plan = BuildPlan(None, 0, 9, None, "state", columns="shopper trait")
+    plan.write(tmp_path, ["ann"])
+    assert BuildPlan.read(tmp_path) == (plan, ["ann"])
+    assert plan.is_continued_by(dataclasses.replace(plan, last_arrival=8))
+    [path] = [each for each in tmp_path.iterdir() if "columns" in each.read_text(encoding="utf-8")]
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["columns"]  # as an earlier version wrote it
+    path.write_text(json.dumps(content), encoding="utf-8")
+    before = BuildPlan.read(tmp_path)
+    assert before is not None
+    assert not plan.is_continued_by(before[0])

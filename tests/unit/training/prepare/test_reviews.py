@@ -50,6 +50,10 @@ def kept(write_log: WriteLog, tmp_path: Path, *reviews: str, key: PseudonymKey |
             [review_line(item_id="desk", all_shoppers=True), review_line("correct", item_id="desk", shopper_id="ann")],
             {"bob": {"desk"}},
         ),
+        (
+            [review_line(item_id="desk", all_shoppers=True), review_line("keep", item_id="desk", shopper_id="ann")],
+            {"bob": {"desk"}},
+        ),
         ([review_line("pin", item_id="desk", all_shoppers=True), review_line(trait="buyer", shopper_id="ann")], {}),
     ],
 )

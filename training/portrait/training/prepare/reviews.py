@@ -20,7 +20,7 @@ from portrait.training.prepare.deletions import SHOPPER_HASH_SQL
 T = TypeVar("T")
 
 REASON = "blocked"
-_ACTIONS = {"block", "correct", "pin"}
+_ACTIONS = {"block", "correct", "pin", "keep"}
 _TABLE = """
     CREATE TEMP TABLE reviews (
         subject VARCHAR, catalogue VARCHAR, item_id VARCHAR, category VARCHAR[], shopper_sha256 VARCHAR,
@@ -120,7 +120,7 @@ def read_reviews(file: Path) -> list[_Row]:
 
 
 def read_reviewed_traits(file: Path) -> dict[str, set[str]]:
-    """Read of which shoppers each trait was reviewed one by one, whatever the review does.
+    """Read of which shoppers each trait was overruled one by one, by whatever value; what is kept is no exception.
 
     Raises:
         DataError: the file is missing, or a line is no review.
@@ -160,7 +160,8 @@ def _require_review(review: dict[str, Any]) -> None:
 
 
 def _read_trait(review: dict[str, Any]) -> tuple[str, str]:
-    return str(review["target"]["trait"]), str(review["target"]["shopper_id"])
+    target = review["target"]
+    return "" if review["action"] == "keep" else str(target["trait"]), str(target["shopper_id"])
 
 
 def _read_row(review: dict[str, Any]) -> _Row | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
+from portrait.features.population.probability_distribution import ProbabilityDistribution
 from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
 from portrait.training.files import require_writable_folder
@@ -192,6 +193,7 @@ def _fit_trait(
         "test": metrics.summarise(ours, test.label, who),
         "rfm": metrics.summarise(others, test.label, who),
         "auc_above_rfm": metrics.auc_difference(ours, others, test.label, who),
+        "distribution": ProbabilityDistribution.measure(ours).to_json(),
         "reliability": [dataclasses.asdict(point) for point in metrics.reliability_points(ours, test.label)],
     }
     return fitted[0], measured, TraitPredictions(who, test.label, ours)

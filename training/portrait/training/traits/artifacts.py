@@ -31,6 +31,7 @@ _MANIFEST_FIELDS = (
     "calibration",
     "test",
     "auc_above_rfm",
+    "distribution",
 )
 REPORT_FILE, HEADS_FILE, TEST_FILE = "traits.json", "traits.pt", "traits-test.parquet"
 _TEST_SCHEMA = {"trait": pl.String, "shopper": pl.Int64, "label": pl.Boolean, "probability": pl.Float64}

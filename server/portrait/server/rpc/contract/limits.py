@@ -119,6 +119,8 @@ LIMITS: dict[str, Limit] = {
     "ListEventsRequest.shopper_id": _SHOPPER_ID,
     "ListEventsRequest.since": TimeRange(),
     "ListEventsRequest.types": ListSize(0, 7),
+    "ListReviewQueueRequest.page_size": IntRange(0, 1000),
+    "ListReviewQueueRequest.page_token": TextLength(0, 200),
     "ListReviewsRequest.shopper_id": TextLength(0, 128),
     "LookAlike.min_similarity": FloatRange(-1, 1),
     "LookAlike.top": IntRange(1, 1_000_000),

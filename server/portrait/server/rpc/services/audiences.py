@@ -12,12 +12,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from portrait.server.audiences.search import AudienceOutcome, AudienceResult, AudienceSearch, round_size
 from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.audiences.table import AudienceTable
-from portrait.server.engine import Engine
-from portrait.server.error_reasons import ErrorReason
-from portrait.server.errors import FailedPrecondition
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rpc.context import Context, current_deadline
 from portrait.server.rpc.services.audience_criteria import audience_of
+from portrait.server.rpc.services.audience_tables import find_engine, open_table
 from portrait.server.rpc.services.page_tokens import PageToken, fingerprint
 from portrait.v1 import audience_service_pb2, audience_service_pb2_grpc
 from portrait.v1.audience_service_pb2 import AudienceMember, AudienceSummary, FindAudienceResponse
@@ -82,46 +80,12 @@ class AudienceService(audience_service_pb2_grpc.AudienceServiceServicer):
 
     async def _answer(self, message: audience_service_pb2.Audience, token: PageToken | None) -> _AudienceResult:
         with self._registry.routes as routes:
-            engine = routes.serving if token is None else self._engine(token)
-            table = await self._table(engine, token)
+            engine = routes.serving if token is None else find_engine(self._registry, token)
+            table = await open_table(self._snapshots, engine, token)
             audience = await audience_of(message, engine, current_deadline())
             found = await self._search.find(audience, table, engine.release.profiles)
         structlog.contextvars.bind_contextvars(release=engine.release.number, outcome=found.outcome.value)
         return _AudienceResult(found, table, _summary(found, table, self._search.min_size))
-
-    def _engine(self, token: PageToken) -> Engine:
-        engine = self._registry.engines.get(token.release)
-        if engine is None:
-            raise FailedPrecondition(
-                f"the page token is of release {token.release}, which is gone; begin again",
-                ErrorReason.PAGE_TOKEN_EXPIRED,
-                "page_token",
-            )
-        return engine
-
-    async def _table(self, engine: Engine, token: PageToken | None) -> AudienceTable:
-        release = engine.release
-        if token is not None:
-            table = await asyncio.to_thread(self._snapshots.open, release.identity, token.snapshot)
-            if table is None:
-                raise FailedPrecondition(
-                    "the page token is of a audience table that is gone; begin again",
-                    ErrorReason.PAGE_TOKEN_EXPIRED,
-                    "page_token",
-                )
-        else:
-            table = await asyncio.to_thread(self._snapshots.open_newest, release.identity)
-        if table is None:
-            raise FailedPrecondition(
-                f"there is no audience table of release {release.number}; `portrait build-audience-table` makes one",
-                ErrorReason.AUDIENCE_TABLE_MISSING,
-            )
-        if table.description.policy != engine.topics.policy.identity:
-            raise FailedPrecondition(
-                "the audience table withholds other sensitive topics; `portrait build-audience-table` makes a new one",
-                ErrorReason.AUDIENCE_TABLE_MISSING,
-            )
-        return table
 
 
 def _pages(answer: _AudienceResult, size: int, question: bytes, first: int) -> Iterator[FindAudienceResponse]:

@@ -27,32 +27,33 @@ _FIELD = "page_token"
 
 @dataclass(frozen=True, slots=True)
 class PageToken:
-    """The row of an audience table at which a stream resumes."""
+    """The row of an audience table, or the entry of its review queue, at which pages resume."""
 
     release: int
     snapshot: int
     """Id of the audience table."""
     row: int
-    """The first row of the next page."""
+    """The first row, or entry, of the next page."""
     question: bytes
-    """`fingerprint` of the requested audience."""
+    """`fingerprint` of the requested audience or queue."""
 
     def __str__(self) -> str:
         return _encode(_LAYOUT.pack(_VERSION, self.release, self.snapshot, self.row, self.question))
 
     @classmethod
-    def read(cls, text: str, question: bytes) -> "PageToken":
+    def read(cls, text: str, question: bytes, asked: str = "audience") -> "PageToken":
         """Parse the token of a request.
 
         Args:
             text: the token as the caller sent it.
-            question: `fingerprint` of the requested audience.
+            question: `fingerprint` of what is requested.
+            asked: what that is, in a word.
 
         Raises:
-            InvalidRequest: the token is malformed, or belongs to another audience.
+            InvalidRequest: the token is malformed, or belongs to another request.
         """
         token = cls(*_decode(text, _LAYOUT, _VERSION))
-        _require_same(token.question, question, "audience")
+        _require_same(token.question, question, asked)
         return token
 
 

@@ -111,7 +111,7 @@ def create_servicers(
         IdentityService(store),
         ProfileService(registry, store, permissions),
         RecommendationService(registry, store, permissions, get_rules),
-        ReviewService(store),
+        ReviewService(store, registry, snapshots, search.min_size),
         TextService(registry),
     ]
 

@@ -43,7 +43,7 @@ def review_from_message(message: review_pb2.Review, path: str, now: datetime) ->
 def review_to_message(review: Review) -> review_pb2.Review:
     """Convert a review for a response."""
     return review_pb2.Review(
-        target=_target_to_message(review.target),
+        target=target_to_message(review.target),
         action=_NAMES[review.action],
         value=review.value,
         reviewed_by=review.reviewed_by,
@@ -75,7 +75,8 @@ def _subject_from_message(message: review_pb2.ReviewTarget) -> Subject:
     return Subject(kind, (message.trait or message.rule,))
 
 
-def _target_to_message(target: ReviewTarget) -> review_pb2.ReviewTarget:
+def target_to_message(target: ReviewTarget) -> review_pb2.ReviewTarget:
+    """Convert what is reviewed, and for whom, for a response."""
     message = review_pb2.ReviewTarget()
     kind, names = target.subject
     if kind is SubjectKind.INTEREST:

@@ -106,6 +106,7 @@ MINIMAL: dict[str, Message] = {
         shopper=ANN, kind=shelf_pb2.SHELF_KIND_SIMILAR_ITEMS, item_ids=["lamp"]
     ),
     "History": shopper_pb2.History(),
+    "ListReviewQueueRequest": review_service_pb2.ListReviewQueueRequest(),
     "ListEventsRequest": event_service_pb2.ListEventsRequest(shopper_id="ann"),
     "LinkShoppersRequest": identity_service_pb2.LinkShoppersRequest(
         shopper_id="ann", anonymous_id="web", source="login", confidence=1.0

@@ -1,0 +1,1 @@
+"""The queue of statements that want a human review."""

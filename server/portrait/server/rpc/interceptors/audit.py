@@ -39,9 +39,9 @@ _RETRY_SECONDS = 5.0
 def audit_calls(log: AuditLog, hasher: ShopperHasher) -> Interceptor:
     """Write a line before each call that shows, deletes or changes what is recorded of a shopper, and one after it.
 
-    The first has caller, method, hash of the shopper's id, of a link that of the anonymous id as well, of a membership that of
-    the household, and reason; the second the outcome. A call whose first line can't be written is refused. It stands inside of `parse_request`: only
-    valid requests are begun.
+    The first has caller, method, hash of the shopper's id, of a link that of the anonymous id as well, of a membership
+    that of the household, and reason; the second the outcome. A call whose first line can't be written is refused. It
+    stands inside of `parse_request`: only valid requests are begun.
 
     Args:
         log: the audit log.

@@ -112,12 +112,12 @@ class IdentityService(identity_service_pb2_grpc.IdentityServiceServicer):
     async def _identity(self, shopper_id: str) -> identity_service_pb2.Identity:
         identities = await self._store.identities([shopper_id])
         identity = identities.get(shopper_id, Identity(shopper_id))
-        membership = (await self._store.households.memberships([identity.login_id])).get(identity.login_id)
-        return identity_service_pb2.Identity(
-            shopper_id=identity.login_id,
-            links=[link_to_message(link) for link in identity.links],
-            household=membership and membership_to_message(membership),
+        message = identity_service_pb2.Identity(
+            shopper_id=identity.login_id, links=[link_to_message(link) for link in identity.links]
         )
+        for membership in (await self._store.households.memberships([identity.login_id])).values():
+            message.household.CopyFrom(membership_to_message(membership))
+        return message
 
 
 def _read_moments(

@@ -20,7 +20,7 @@ from portrait.server.identities import Link
 from portrait.server.recommendation.ranking import RankedItem
 from portrait.server.rpc.contract.statuses import code_from_error, field_from_error, message_from_error
 from portrait.server.runtime.cooperation import run_in_steps
-from portrait.v1 import entry_error_pb2, event_pb2, item_pb2, link_pb2, profile_pb2
+from portrait.v1 import entry_error_pb2, event_pb2, item_pb2, link_pb2, membership_pb2, profile_pb2
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -15,8 +15,8 @@ from portrait.server.identities import Identity
 from portrait.server.storage.migration.states import BATCH, ItemState, ShopperState, StateReader, TombstoneState
 from portrait.server.storage.redis import keys, scripts
 from portrait.server.storage.redis.connection import STORE_NAME, Evaluation, RedisConnection, connect
-from portrait.server.storage.redis.keys import ALL_BUCKETS, BUCKETS, ShopperKeys, bucket_of, bucket_of_hash
 from portrait.server.storage.redis.households import RedisHouseholds
+from portrait.server.storage.redis.keys import ALL_BUCKETS, BUCKETS, ShopperKeys, bucket_of, bucket_of_hash
 from portrait.server.storage.redis.links import Links
 from portrait.server.storage.redis.rows import (
     ARRIVAL_DIGITS,

@@ -46,7 +46,7 @@ class RedisState:
     def __init__(self, connection: RedisConnection, identity: str) -> None:
         self._redis, self._identity = connection, identity
         self._links = Links(connection, PLAIN)
-        self._households = RedisHouseholds(connection, self._links, PLAIN)
+        self.households = RedisHouseholds(connection, self._links, PLAIN)
         self.has_links = False
         """True if one of the shoppers that were read has a link."""
         self.has_reviews = False
@@ -98,7 +98,7 @@ class RedisState:
         answers = await self._redis.read(asked)
         identities = await self._links.identities(shopper_ids)
         self.has_links = self.has_links or bool(identities)
-        memberships = await self._households.memberships(shopper_ids)
+        memberships = await self.households.memberships(shopper_ids)
         self.has_households = self.has_households or bool(memberships)
         read = [
             _shopper(each, identities.get(each, Identity(each)), memberships.get(each), *answers[5 * at : 5 * at + 5])
@@ -244,7 +244,6 @@ class RedisTarget:
     def __init__(self, connection: RedisConnection) -> None:
         self._redis = connection
         self._reader = RedisState(connection, "")
-        self._households = RedisHouseholds(connection, Links(connection, PLAIN), PLAIN)
         self._is_keyed = False
 
     async def missing(self, shopper_ids: Sequence[str]) -> list[str]:
@@ -258,7 +257,7 @@ class RedisTarget:
         events = [each for shopper in shoppers for each in _load_events(shopper)]
         for begin in range(0, len(events), BATCH):
             await self._redis.evaluate(events[begin : begin + BATCH])
-        await self._redis.write_all([each for shopper in shoppers for each in _load_sets(shopper)])
+        await self._redis.write_all([each for shopper in shoppers for each in _load_reviews_and_household(shopper)])
         await self._redis.evaluate([_load_shopper(shopper) for shopper in shoppers])
 
     async def write_shared_reviews(self, reviews: Sequence[tuple[str, str]]) -> None:
@@ -288,7 +287,7 @@ class RedisTarget:
     async def complete(self) -> StateReader:
         """Count the deletions; remove members whom a run that was cut short had brought, and who left meanwhile."""
         async for key in self._redis.scan("portrait:{??}:household:*"):
-            await self._households.remove_strangers(key.split(":", 3)[3])
+            await self._reader.households.remove_strangers(key.split(":", 3)[3])
         numbers = [each.number async for each in self._reader.tombstones()]
         if numbers:
             await self._redis.write(("SET", keys.DELETIONS, numbers[-1]))
@@ -330,7 +329,7 @@ def _load_events(shopper: ShopperState) -> list[Evaluation]:
     return evaluations
 
 
-def _load_sets(shopper: ShopperState) -> list[tuple[Any, ...]]:
+def _load_reviews_and_household(shopper: ShopperState) -> list[tuple[Any, ...]]:
     """Commands that write the reviews of a shopper, and the shopper on the side of the household."""
     commands: list[tuple[Any, ...]] = []
     if shopper.reviews:

@@ -81,7 +81,7 @@ class Held:
     links: dict[str, str] = field(default_factory=dict)
     """By anonymous id: the login."""
     members: set[str] = field(default_factory=set)
-    """Of the household of all ids."""
+    """Members of the household that the ids may join."""
     reviewers: dict[str, str] = field(default_factory=dict)
     """By shopper: who pinned an item."""
     changed: set[str] = field(default_factory=set)

@@ -123,7 +123,7 @@ class SqliteStore:
 
     @property
     def households(self) -> FileHouseholds:
-        """Who is a member of which household."""
+        """The households and their members."""
         return self._households
 
     async def check(self) -> None:

@@ -137,7 +137,7 @@ class Store(Protocol):
 
     @property
     def households(self) -> Households:
-        """Who is a member of which household."""
+        """The households and their members."""
         ...
 
     async def check(self) -> None:

@@ -99,7 +99,7 @@ class RedisStore:
 
     @property
     def households(self) -> RedisHouseholds:
-        """Who is a member of which household."""
+        """The households and their members."""
         return self._households
 
     async def check(self) -> None:

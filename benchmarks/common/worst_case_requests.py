@@ -351,6 +351,19 @@ WORST_CASE_REQUESTS: dict[str, dict[str, RequestFactory]] = {
     "portrait.v1.IdentityService/GetIdentity": {
         "": lambda world: identity_service_pb2.GetIdentityRequest(shopper_id="dearest-login")
     },
+    "portrait.v1.IdentityService/JoinHousehold": {
+        "": lambda world: identity_service_pb2.JoinHouseholdRequest(
+            household_id="dearest-household", shopper_id="dearest-login", source="s" * 200, confidence=1.0
+        )
+    },
+    "portrait.v1.IdentityService/LeaveHousehold": {
+        "": lambda world: identity_service_pb2.LeaveHouseholdRequest(
+            household_id="dearest-household", shopper_id="dearest-login"
+        )
+    },
+    "portrait.v1.IdentityService/GetHousehold": {
+        "": lambda world: identity_service_pb2.GetHouseholdRequest(household_id="dearest-household")
+    },
     "portrait.v1.ReviewService/SetReview": {
         "": lambda world: review_service_pb2.SetReviewRequest(
             review=review_pb2.Review(

@@ -69,7 +69,7 @@ def test_every_requirement_in_a_comment_is_in_the_table(comments: dict[str, str]
 def test_every_text_and_list_of_a_request_has_a_limit() -> None:
     answers = re.compile(
         r"Response|RankedItem|Result|Error|AudienceMember|AudienceSummary|^Profile\.|Interest|Keyword|PriceBand|Vector|Effect"
-        r"|^Identity\.|^Link\.|^ReviewQueueEntry\."
+        r"|^Identity\.|^Link\.|^Membership\.|^ReviewQueueEntry\."
     )
     parts_of_responses = {
         message.name for module in PARTS_OF_RESPONSES for message in module.DESCRIPTOR.message_types_by_name.values()

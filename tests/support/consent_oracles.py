@@ -206,6 +206,13 @@ def get_identity(call: Call, held: Held, shopper_id: str) -> None:
     [response] = call(identity_service_pb2.GetIdentityRequest(shopper_id=shopper_id))
     identity = response.identity
     assert [identity.shopper_id, *(link.anonymous_id for link in identity.links)] == held.identity(shopper_id)
+    expected = (held.household_id, identity.shopper_id) if identity.shopper_id in held.members else ("", "")
+    assert (identity.household.household_id, identity.household.shopper_id) == expected
+
+
+def get_household(call: Call, held: Held, shopper_id: str) -> None:
+    [response] = call(identity_service_pb2.GetHouseholdRequest(household_id=held.household_id))
+    assert [each.shopper_id for each in response.members] == sorted(held.members)
 
 
 def export_shopper(call: Call, held: Held, shopper_id: str) -> None:
@@ -215,6 +222,8 @@ def export_shopper(call: Call, held: Held, shopper_id: str) -> None:
     assert {each.reviewed_by for part in parts for each in part.reviews} == {*held.list_reviewers(shopper_id)}
     regions = {part.shopper_id: part.demographics.region for part in parts if part.HasField("demographics")}
     assert regions == {each: held.regions[each] for each in held.identity(shopper_id) if each in held.regions}
+    members = {part.household.shopper_id for part in parts if part.HasField("household")}
+    assert members == held.members & {*held.identity(shopper_id)}
     for each in held.identity(shopper_id):
         records = sum(len(part.consents) for part in parts if part.shopper_id == each)
         assert records == len(held.records.get(each, []))
@@ -253,6 +262,7 @@ ORACLES: dict[str, Oracle] = {
     "ConsentService/GetConsents": get_consents,
     "ConsentService/ExportShopper": export_shopper,
     "IdentityService/GetIdentity": get_identity,
+    "IdentityService/GetHousehold": get_household,
     "EventService/ListEvents": list_events,
     "ReviewService/ListReviews": list_reviews,
     "ReviewService/ListReviewQueue": list_review_queue,
@@ -261,6 +271,7 @@ ORACLES: dict[str, Oracle] = {
 NOT_READING = {
     "EventService/RecordEvents", "ConsentService/SetConsents", "ConsentService/SetDemographics",
     "ConsentService/ForgetShopper", "IdentityService/LinkShoppers", "IdentityService/UnlinkShoppers",
+    "IdentityService/JoinHousehold", "IdentityService/LeaveHousehold",
     "CatalogueService/GetItem", "CatalogueService/UpsertItems", "CatalogueService/DeleteItems",
     "TextService/EncodeTexts", "TextService/EncodeTextStream",
     "ReviewService/SetReview", "ReviewService/RemoveReview",

@@ -1,4 +1,4 @@
-"""Random things that are done to linked shoppers, and what counts of them in the end."""
+"""Random things that are done to shoppers who are linked and live in households, and what counts of them in the end."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from portrait.features.events import Event, EventType
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
+from portrait.server.households import JoinOutcome, Membership
 from portrait.server.identities import Identity, Link, LinkOutcome, list_ids
 from portrait.server.storage.histories import read_history
 from portrait.server.storage.store import Recorded, RecordedEvent, Store
@@ -16,6 +17,8 @@ from portrait.server.storage.store import Recorded, RecordedEvent, Store
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVER = NOON + timedelta(days=999)
 SHOPPERS = ("login", "web", "app", "tv")
+HOUSEHOLDS = ("home", "web")
+"""One has the id of a shopper, which says nothing."""
 PURPOSES = (Purpose.PERSONALISATION, Purpose.ADVERTISING, Purpose.DEMOGRAPHICS)
 
 
@@ -25,6 +28,10 @@ def at(seconds: int) -> datetime:
 
 def linked(anonymous_id: str, seconds: int = 0, confidence: float = 0.9) -> Link:
     return Link(anonymous_id, at(seconds), at(seconds + 1), "login on web", confidence)
+
+
+def joined(shopper_id: str, seconds: int = 0, household_id: str = "home") -> Membership:
+    return Membership(shopper_id, household_id, at(seconds), at(seconds + 1), "family account", 0.8)
 
 
 def viewed(event_id: str, seconds: int = 0) -> Event:
@@ -49,7 +56,22 @@ class Step:
 STEPS = st.lists(
     st.builds(
         Step,
-        st.sampled_from(["record", "record", "consent", "declare", "link", "link", "link", "unlink", "forget"]),
+        st.sampled_from(
+            [
+                "record",
+                "record",
+                "consent",
+                "declare",
+                "link",
+                "link",
+                "link",
+                "unlink",
+                "join",
+                "join",
+                "leave",
+                "forget",
+            ]
+        ),
         st.sampled_from(SHOPPERS),
         st.sampled_from(SHOPPERS),
         st.integers(0, 5),
@@ -67,6 +89,15 @@ class Remaining:
     said: dict[str, list[Consent | Demographics]] = field(default_factory=dict)
     links: dict[str, tuple[str, Link]] = field(default_factory=dict)
     """By anonymous id: login and link."""
+    memberships: dict[str, Membership] = field(default_factory=dict)
+    """By shopper."""
+
+    def members(self, household_id: str) -> list[Membership]:
+        return [
+            self.memberships[each]
+            for each in sorted(self.memberships)
+            if self.memberships[each].household_id == household_id
+        ]
 
     def identity(self, shopper_id: str) -> Identity:
         login_id = self.links[shopper_id][0] if shopper_id in self.links else shopper_id
@@ -81,7 +112,7 @@ class Remaining:
         return sorted(self.events.get(shopper_id, []), key=lambda event: event.time or NOON)
 
     async def replay(self, store: Store) -> None:
-        """Tell another store: each id by itself, then the links."""
+        """Tell another store: each id by itself, then the links and memberships."""
         for shopper_id, events in self.events.items():
             await store.record([RecordedEvent(shopper_id, event) for event in events])
         for shopper_id, said in self.said.items():
@@ -92,11 +123,14 @@ class Remaining:
                     assert await store.set_demographics(shopper_id, each)
         for login_id, link in self.links.values():
             assert await store.link(login_id, link) is LinkOutcome.LINKED
+        for membership in self.memberships.values():
+            assert await store.households.join(membership) is JoinOutcome.JOINED
 
 
 async def take(store: Store, step: Step, remaining: Remaining) -> None:
     """Take a step, and note what counts of it."""
-    await {"link": _link, "unlink": _unlink, "forget": _forget}.get(step.deed, _tell)(store, step, remaining)
+    takes = {"link": _link, "unlink": _unlink, "join": _join, "leave": _leave, "forget": _forget}
+    await takes.get(step.deed, _tell)(store, step, remaining)
 
 
 async def _tell(store: Store, step: Step, remaining: Remaining) -> None:
@@ -128,6 +162,23 @@ async def _unlink(store: Store, step: Step, remaining: Remaining) -> None:
         del remaining.links[step.other_id]
 
 
+async def _join(store: Store, step: Step, remaining: Remaining) -> None:
+    membership = joined(step.shopper_id, step.seconds, HOUSEHOLDS[step.number % 2])
+    before = remaining.memberships.get(step.shopper_id)
+    outcome = await store.households.join(membership)
+    assert (outcome is JoinOutcome.LINKED) == (step.shopper_id in remaining.links)
+    if outcome is JoinOutcome.JOINED:
+        assert before is None or before.household_id == membership.household_id
+        remaining.memberships[step.shopper_id] = membership
+
+
+async def _leave(store: Store, step: Step, remaining: Remaining) -> None:
+    household_id = HOUSEHOLDS[step.number % 2]
+    await store.households.leave(household_id, step.shopper_id)
+    if step.shopper_id in {each.shopper_id for each in remaining.members(household_id)}:
+        del remaining.memberships[step.shopper_id]
+
+
 async def _forget(store: Store, step: Step, remaining: Remaining) -> None:
     ids = remaining.identity(step.shopper_id).shopper_ids
     removed = sum(len(remaining.events.pop(each, [])) for each in ids)
@@ -135,6 +186,7 @@ async def _forget(store: Store, step: Step, remaining: Remaining) -> None:
     for each in ids:
         remaining.said.pop(each, None)
         remaining.links.pop(each, None)
+        remaining.memberships.pop(each, None)
 
 
 async def look_up(store: Store, shopper_id: str) -> tuple[Any, ...]:

@@ -19,6 +19,7 @@ from portrait.server.storage.rows import review_key
 from portrait.server.storage.store import EventPosition, EventSelection, Forgotten, ItemChange, Recorded, RecordedEvent
 from portrait.server.storage.tombstones import Tombstone
 from portrait.server.timestamps import to_microseconds
+from support.memory_households import MemoryHouseholds
 
 _ALL_EVENTS = 2**31
 _TOLERANCE = timedelta(seconds=1)
@@ -46,6 +47,13 @@ class MemoryStore:
         self._relinked: dict[str, int] = {}
         self._reviews: dict[str, dict[str, Review]] = defaultdict(dict)
         """By shopper id and target."""
+        self._households = MemoryHouseholds(
+            self._links.__contains__, lambda each: self._is_forgotten(each.shopper_id, each.time)
+        )
+
+    @property
+    def households(self) -> MemoryHouseholds:
+        return self._households
 
     async def check(self) -> None:
         """Find nothing damaged."""
@@ -58,13 +66,16 @@ class MemoryStore:
         if event.event_id in self._events[shopper_id]:
             stored = self._events[shopper_id][event.event_id][1]
             return Recorded.KNOWN if stored == event else Recorded.CONFLICT
-        tombstone = self._tombstones.get(sha256_of(shopper_id))
-        if tombstone is not None and event.time <= tombstone[1]:
+        if self._is_forgotten(shopper_id, event.time):
             return Recorded.FORGOTTEN
         self._arrivals += 1
         self._events[shopper_id][event.event_id] = self._arrivals, event
         self._versions[shopper_id] += 1
         return Recorded.NEW
+
+    def _is_forgotten(self, shopper_id: str, time: datetime) -> bool:
+        tombstone = self._tombstones.get(sha256_of(shopper_id))
+        return tombstone is not None and time <= tombstone[1]
 
     async def forget(self, shopper_id: str, now: datetime) -> Forgotten:
         forgotten = {each: self._forget(each, now) for each in self._identity(shopper_id).shopper_ids}
@@ -77,7 +88,9 @@ class MemoryStore:
         self._demographics.pop(shopper_id, None)
         self._relinked.pop(shopper_id, None)
         self._reviews.pop(shopper_id, None)
-        self._links = {each: link for each, link in self._links.items() if shopper_id not in (each, link[0])}
+        self._households.by_shopper.pop(shopper_id, None)
+        for each in [each for each, (login_id, _) in self._links.items() if shopper_id in (each, login_id)]:
+            del self._links[each]
         self._deletions += 1
         self._tombstones[sha256_of(shopper_id)] = self._deletions, at
         return Forgotten(len(removed), at)
@@ -159,11 +172,12 @@ class MemoryStore:
             return LinkOutcome.TAKEN
         if anonymous_id in logins:
             return LinkOutcome.HAS_LINKS
+        if anonymous_id in self._households.by_shopper:
+            return LinkOutcome.MEMBER
         others = {*self._identity(login_id).shopper_ids} - {login_id, anonymous_id}
         if len(others) >= MAX_LINKS:
             return LinkOutcome.FULL
-        tombstones = [self._tombstones.get(sha256_of(each)) for each in (login_id, anonymous_id)]
-        if any(each is not None and link.time <= each[1] for each in tombstones):
+        if any(self._is_forgotten(each, link.time) for each in (login_id, anonymous_id)):
             return LinkOutcome.FORGOTTEN
         self._links[anonymous_id] = login_id, link
         self._note_change(login_id, anonymous_id)

@@ -38,7 +38,20 @@ STEPS = st.lists(
     st.builds(
         Step,
         st.sampled_from(
-            ["record", "grant", "grant", "withdraw", "declare", "link", "link", "unlink", "review", "forget"]
+            [
+                "record",
+                "grant",
+                "grant",
+                "withdraw",
+                "declare",
+                "link",
+                "link",
+                "unlink",
+                "review",
+                "join",
+                "leave",
+                "forget",
+            ]
         ),
         st.integers(0, 2),
         st.integers(0, 2),
@@ -67,10 +80,17 @@ class Held:
     regions: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     """By anonymous id: the login."""
+    members: set[str] = field(default_factory=set)
+    """Members of the household that the ids may join."""
     reviewers: dict[str, str] = field(default_factory=dict)
     """By shopper: who pinned an item."""
     changed: set[str] = field(default_factory=set)
     """Ids that were forgotten, linked or unlinked: no table of before speaks of them."""
+
+    @property
+    def household_id(self) -> str:
+        """The household that the ids may join."""
+        return f"home of {self.ids[0]}"
 
     @property
     def region_names(self) -> tuple[str, str]:
@@ -117,6 +137,8 @@ class Held:
                 if self.links.get(other_id) == shopper_id:
                     del self.links[other_id]
                     self.changed |= {shopper_id, other_id}
+            case "join" | "leave":
+                self._change_household(client, shopper_id, leaves=step.deed == "leave")
             case "review":
                 self._review(client, shopper_id)
             case "forget":
@@ -161,6 +183,19 @@ class Held:
         self.links[anonymous_id] = login
         self.changed |= {login, anonymous_id}
 
+    def _change_household(self, client: Client, shopper_id: str, *, leaves: bool) -> None:
+        if leaves:
+            client.leave_household(self.household_id, shopper_id)
+            self.members.discard(shopper_id)
+            return
+        try:
+            client.join_household(self.household_id, shopper_id, source="account")
+        except FailedPreconditionError:
+            assert shopper_id in self.links
+        else:
+            assert shopper_id not in self.links
+            self.members.add(shopper_id)
+
     def _review(self, client: Client, shopper_id: str) -> None:
         reviewer = f"clerk of {shopper_id}"
         target = ReviewTarget(item_id=ITEMS[0], shopper_id=shopper_id)
@@ -176,6 +211,7 @@ class Held:
             self.records.pop(each, None)
             self.regions.pop(each, None)
             self.links.pop(each, None)
+            self.members.discard(each)
             self.reviewers.pop(each, None)
             self.decisions = {key: granted for key, granted in self.decisions.items() if key[0] != each}
         self.changed |= {*identity}

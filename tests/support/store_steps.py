@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Purpose
 from portrait.server.demographics import Demographics
+from portrait.server.households import Membership
 from portrait.server.identities import Link
 from portrait.server.reviews.review import SHARED, Review, ReviewAction, ReviewTarget, Segment, Subject, SubjectKind
 from portrait.server.storage.store import EventPosition, EventSelection, ItemChange, RecordedEvent, Store
@@ -17,6 +18,8 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 EVER = NOON + timedelta(days=999)
 LAST = EventPosition(2**60, 0)
 SHOPPERS = ("ann", "bob", "zoë", "灯\0{x}")
+HOUSEHOLDS = ("ann", "home {灯}")
+"""One has the id of a shopper, which says nothing."""
 
 
 def at(seconds: int) -> datetime:
@@ -37,7 +40,9 @@ TIMES = st.integers(0, 5)
 STEPS = st.lists(
     st.builds(
         Step,
-        st.sampled_from(["record", "consent", "declare", "forget", "item", "link", "unlink", "review", "unreview"]),
+        st.sampled_from(
+            ["record", "consent", "declare", "forget", "item", "link", "unlink", "review", "unreview", "join", "leave"]
+        ),
         st.sampled_from(SHOPPERS),
         TIMES,
         TIMES,
@@ -69,6 +74,8 @@ async def do(store: Store, step: Step) -> object:
         return None if link.anonymous_id == step.shopper_id else await store.link(step.shopper_id, link)
     if step.deed == "unlink":
         return await store.unlink(step.shopper_id, SHOPPERS[other % 4])
+    if step.deed in ("join", "leave"):
+        return await change_household(store, step)
     if step.deed == "review":
         action = ReviewAction.BLOCK if number % 2 else ReviewAction.CORRECT
         value = None if action is ReviewAction.BLOCK else other / 8
@@ -79,6 +86,17 @@ async def do(store: Store, step: Step) -> object:
         return await store.forget(step.shopper_id, at(number))
     item = None if other == 0 else Item(f"i{number}", f"Lamp {other}", category_path=("Home", "Lamps"), price=1.5)
     return await store.change_items([ItemChange("ads", f"i{number}", item), ItemChange("products", "x", None)])
+
+
+async def change_household(store: Store, step: Step) -> object:
+    """Join a household, or leave one."""
+    number, household_id = step.number, HOUSEHOLDS[step.other % 2]
+    if step.deed == "leave":
+        return await store.households.leave(household_id, step.shopper_id)
+    moments = at(number), at(number + 1)
+    return await store.households.join(
+        Membership(step.shopper_id, household_id, *moments, "account", 0.5 + number / 10)
+    )
 
 
 def reviewed(step: Step) -> ReviewTarget:
@@ -115,6 +133,8 @@ async def everything(store: Store) -> dict[str, Any]:
         "arrived": [each for each in await list_arrived(store) if await store.history(each, EVER, 1)],
         "consents": {each: await store.consents(each) for each in everybody},
         "identities": await store.identities(everybody),
+        "memberships": await store.households.memberships(everybody),
+        "members": [await store.households.members(each) for each in HOUSEHOLDS],
         "records": {each: await store.consent_records(each, 3) for each in everybody},
         "decisions": {each: await store.shoppers_with_decision(*each, everybody) for each in purposes},
         "demographics": {each: await store.demographics(each) for each in everybody},

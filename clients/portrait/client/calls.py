@@ -15,7 +15,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from google.protobuf.field_mask_pb2 import FieldMask
 
 import portrait.v1
-from portrait.client import messages
+from portrait.client import identity_messages, messages
 from portrait.client.arguments import bind, check, check_each
 from portrait.client.audiences import (
     AudiencePage,
@@ -47,6 +47,7 @@ from portrait.client.results import (
     ForgetSummary,
     Identity,
     Item,
+    Membership,
     Permission,
     ProfileExplanation,
     Purpose,
@@ -402,22 +403,47 @@ def link_shoppers(
     shopper_id: str, anonymous_id: str, source: str, confidence: float, time: datetime | None
 ) -> Call[Identity]:
     """Link an anonymous id to a login."""
-    request = messages.build_link_request(shopper_id, anonymous_id, source, confidence, time)
-    return Call("LinkShoppers", request, messages.read_identity)
+    request = identity_messages.build_link_request(shopper_id, anonymous_id, source, confidence, time)
+    return Call("LinkShoppers", request, identity_messages.read_identity)
 
 
 @_checked
 def unlink_shoppers(shopper_id: str, anonymous_id: str) -> Call[Identity]:
     """Remove the link of an anonymous id to a login."""
     request = identity_service_pb2.UnlinkShoppersRequest(shopper_id=shopper_id, anonymous_id=anonymous_id)
-    return Call("UnlinkShoppers", request, messages.read_identity)
+    return Call("UnlinkShoppers", request, identity_messages.read_identity)
 
 
 @_checked
 def get_identity(shopper_id: str) -> Call[Identity]:
     """Get all ids of a shopper."""
     request = identity_service_pb2.GetIdentityRequest(shopper_id=shopper_id)
-    return Call("GetIdentity", request, messages.read_identity)
+    return Call("GetIdentity", request, identity_messages.read_identity)
+
+
+@_checked
+def join_household(
+    household_id: str, shopper_id: str, source: str, confidence: float, time: datetime | None
+) -> Call[Identity]:
+    """Make a shopper a member of a household."""
+    request = identity_messages.build_join_request(household_id, shopper_id, source, confidence, time)
+    return Call("JoinHousehold", request, identity_messages.read_identity)
+
+
+@_checked
+def leave_household(household_id: str, shopper_id: str) -> Call[Identity]:
+    """Remove a membership."""
+    request = identity_service_pb2.LeaveHouseholdRequest(household_id=household_id, shopper_id=shopper_id)
+    return Call("LeaveHousehold", request, identity_messages.read_identity)
+
+
+@_checked
+def get_household(household_id: str) -> Call[tuple[Membership, ...]]:
+    """Get the members of a household."""
+    request = identity_service_pb2.GetHouseholdRequest(household_id=household_id)
+    return Call(
+        "GetHousehold", request, lambda response: tuple(map(identity_messages.read_membership, response.members))
+    )
 
 
 @_checked

@@ -53,8 +53,9 @@ GROUPS: dict[str, dict[str, str]] = {
     "Consent and privacy": {
         "consent": "Record a shopper's consents; without --grant and --withdraw, print permissions and decisions.",
         "set-demographics": "Replace the demographics that a shopper has declared.",
-        "identity": "Link anonymous ids to a login, or undo it; without --link and --unlink, print all ids of a "
-        "shopper.",
+        "identity": "Change the links of a login, or its household; without options, print all ids of a shopper and "
+        "the household.",
+        "household": "Print the members of a household.",
         "events": "List a shopper's recorded events under all linked ids, the newest first.",
         "review": "Block, correct, pin or keep an interest, a trait, an item or a rule, and list what wants a review.",
         "export-shopper": "Print everything that is recorded of a shopper, as one JSON document.",

@@ -13,8 +13,9 @@ from portrait.client.shopper_records import ShopperRecords
 
 
 def write_json(shopper_id: str, parts: Iterable[ShopperRecords], file: TextIO) -> None:
-    """Write one JSON object: `shopper_id`, `exported_at`, `links`, `demographics`, `reviews`, `consents`, `events`.
+    """Write one JSON object, which ends with the events.
 
+    Its fields are `shopper_id`, `exported_at`, `links`, `household`, `demographics`, `reviews`, `consents`, `events`.
     Of a shopper with linked ids, `shopper_id` is the login, and `linked_shoppers` has an object for each of the others.
 
     Args:
@@ -45,6 +46,7 @@ def _write_id(head: dict[str, Any], first: ShopperRecords, reading: Iterator[Sho
             break
         consents += part.consents
         events = part.events
+    head["household"] = None if first.household is None else asdict(first.household)
     head["demographics"] = None if first.demographics is None else asdict(first.demographics)
     head["reviews"] = [asdict(review) for review in first.reviews]
     head["consents"] = [asdict(record) for record in consents]

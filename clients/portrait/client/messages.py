@@ -21,10 +21,8 @@ from portrait.client.results import (
     EventType,
     Filter,
     ForgetSummary,
-    Identity,
     Item,
     ItemEffect,
-    Link,
     Permission,
     ProfileExplanation,
     Purpose,
@@ -44,9 +42,7 @@ from portrait.v1 import (
     event_pb2,
     event_service_pb2,
     explanation_service_pb2,
-    identity_service_pb2,
     item_pb2,
-    link_pb2,
     profile_pb2,
     recommendation_service_pb2,
     shopper_pb2,
@@ -223,42 +219,6 @@ def read_event_page(response: event_service_pb2.ListEventsResponse) -> EventPage
     """Read a page of a shopper's events; those of a type of a later contract are left out."""
     events = ((each.shopper_id, read_event(each.event)) for each in response.events)
     return EventPage(tuple((name, event) for name, event in events if event is not None), response.next_page_token)
-
-
-def build_link_request(
-    shopper_id: str, anonymous_id: str, source: str, confidence: float, time: datetime | None
-) -> identity_service_pb2.LinkShoppersRequest:
-    """Build the request that links an anonymous id to a login."""
-    return identity_service_pb2.LinkShoppersRequest(
-        shopper_id=shopper_id,
-        anonymous_id=anonymous_id,
-        source=source,
-        confidence=confidence,
-        time=build_timestamp(time),
-    )
-
-
-def read_links(messages: Iterable[link_pb2.Link]) -> tuple[Link, ...]:
-    """Read links."""
-    return tuple(
-        Link(
-            each.anonymous_id,
-            each.source,
-            each.confidence,
-            each.time.ToDatetime(tzinfo=UTC),
-            each.recorded_at.ToDatetime(tzinfo=UTC),
-        )
-        for each in messages
-    )
-
-
-def read_identity(
-    message: identity_service_pb2.LinkShoppersResponse
-    | identity_service_pb2.UnlinkShoppersResponse
-    | identity_service_pb2.GetIdentityResponse,
-) -> Identity:
-    """Read all ids of a shopper."""
-    return Identity(message.identity.shopper_id, read_links(message.identity.links))
 
 
 def read_forget_summary(message: consent_service_pb2.ForgetShopperResponse) -> ForgetSummary:

@@ -1,6 +1,7 @@
 """Commands about a shopper's rights: consents, declared demographics, lists, export and deletion."""
 
 import sys
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,27 +95,59 @@ def identity(
     unlink: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="Anonymous id whose link to undo; may be repeated.")
     ] = None,
-    source: Annotated[str, typer.Option(help="The event that showed that the ids are of one shopper.")] = "",
+    join: Annotated[
+        str | None, typer.Option(metavar="HOUSEHOLD", help="Household of which SHOPPER_ID, a login, becomes a member.")
+    ] = None,
+    leave: Annotated[
+        str | None, typer.Option(metavar="HOUSEHOLD", help="Household of which SHOPPER_ID is no member any more.")
+    ] = None,
+    source: Annotated[
+        str,
+        typer.Option(help="The event that showed that the ids are of one shopper, or the shopper of the household."),
+    ] = "",
     confidence: Annotated[float, typer.Option(help="Probability that they are; kept and shown.")] = 1.0,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Link anonymous ids to a login, or undo it; without --link and --unlink, print all ids of a shopper."""
+    """Change the links of a login, or its household; without options, print all ids of a shopper and the household."""
     from rich.console import Console
 
-    from portrait.client import outputs, tables
+    from portrait.client import identity_tables, outputs
 
-    if bool(link) != bool(source):
-        raise typer.BadParameter("--link and --source need each other", param_hint="--source")
-    found = None if link or unlink else client.get_identity(shopper_id)
+    if bool(link or join is not None) != bool(source):
+        raise typer.BadParameter("--source is needed by --link and --join, and by nothing else", param_hint="--source")
+    is_changed = link or unlink or join is not None or leave is not None
+    found = None if is_changed else client.get_identity(shopper_id)
     for each in unlink or ():
         found = client.unlink_shoppers(shopper_id, each, metadata=say(reason))
     for each in link or ():
         found = client.link_shoppers(shopper_id, each, source=source, confidence=confidence, metadata=say(reason))
+    if leave is not None:
+        found = client.leave_household(leave, shopper_id, metadata=say(reason))
+    if join is not None:
+        found = client.join_household(join, shopper_id, source=source, confidence=confidence, metadata=say(reason))
     if as_json:
         outputs.print_json(found)
     elif found is not None:
-        tables.print_identity(Console(), found)
+        identity_tables.print_identity(Console(), found)
+
+
+@calling()
+def household(
+    client: "Client",
+    household_id: Annotated[str, typer.Argument(help="Id of the household.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print the members of a household."""
+    from rich.console import Console
+
+    from portrait.client import identity_tables, outputs
+
+    members = client.get_household(household_id)
+    if as_json:
+        outputs.print_json({"household_id": household_id, "members": [asdict(each) for each in members]})
+    else:
+        identity_tables.print_household(Console(), household_id, members)
 
 
 @calling()

@@ -108,6 +108,21 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Membership:
+    """The membership of a shopper in a household, with the evidence for it."""
+
+    household_id: str
+    shopper_id: str
+    """A login, or an id without links."""
+    source: str
+    """The event that showed that the shopper belongs to the household."""
+    confidence: float
+    """Probability that the shopper does, as the caller stated it."""
+    time: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """All ids of a shopper."""
 
@@ -115,6 +130,8 @@ class Identity:
     """The login; for an id without links, the id itself."""
     links: tuple[Link, ...] = ()
     """In the order of the anonymous ids."""
+    household: Membership | None = None
+    """The membership of the login in a household; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)

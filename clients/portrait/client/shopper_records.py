@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from portrait.client.messages import read_consent_records, read_event, read_links
+from portrait.client.identity_messages import read_links, read_membership
+from portrait.client.messages import read_consent_records, read_event
 from portrait.client.profiles import Demographics, read_demographics
-from portrait.client.results import ConsentRecord, Event, Link
+from portrait.client.results import ConsentRecord, Event, Link, Membership
 from portrait.client.reviews import Review, read_reviews
 from portrait.v1 import consent_service_pb2
 
@@ -24,6 +25,8 @@ class ShopperRecords:
     """The links of anonymous ids to the shopper's login; in the first part."""
     reviews: tuple[Review, ...] = ()
     """The reviews for the id; in its first part."""
+    household: Membership | None = None
+    """The membership of the id in a household, in its first part; None if there is none."""
 
 
 def read_shopper_records(message: consent_service_pb2.ExportShopperResponse) -> ShopperRecords:
@@ -35,4 +38,5 @@ def read_shopper_records(message: consent_service_pb2.ExportShopperResponse) -> 
         message.shopper_id,
         read_links(message.links),
         read_reviews(message.reviews),
+        read_membership(message.household) if message.HasField("household") else None,
     )

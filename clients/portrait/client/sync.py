@@ -20,6 +20,7 @@ from portrait.client.results import (
     ForgetSummary,
     Identity,
     Item,
+    Membership,
     Permission,
     ProfileExplanation,
     Purpose,
@@ -406,6 +407,49 @@ class Client(SyncChannel):
     def get_identity(self, shopper_id: str, **options: Unpack[CallOptions]) -> Identity:
         """Get all ids of a shopper, by a login or by an anonymous id, known or not."""
         return self._run(calls.get_identity(shopper_id), options)
+
+    def join_household(
+        self,
+        household_id: str,
+        shopper_id: str,
+        *,
+        source: str,
+        confidence: float = 1.0,
+        time: datetime | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Identity:
+        """Make a shopper a member of a household; each member keeps a history and consents of their own.
+
+        Safe to repeat; a membership in the same household is replaced.
+
+        Args:
+            household_id: an id of the shop's.
+            shopper_id: a login, or an id without links, that has no other household.
+            source: the event that showed that the shopper belongs to the household, for example `family account`.
+            confidence: probability that the shopper does; kept and shown, not used.
+            time: when it was found out; None for now.
+            **options: see `CallOptions`.
+
+        Returns:
+            all ids of the shopper, with the membership.
+
+        Raises:
+            FailedPreconditionError: the shopper has another household, the id is linked to a login, the household has
+                16 members, or the shopper was forgotten after the time.
+        """
+        return self._run(calls.join_household(household_id, shopper_id, source, confidence, time), options)
+
+    def leave_household(self, household_id: str, shopper_id: str, **options: Unpack[CallOptions]) -> Identity:
+        """Remove the membership of a shopper in a household, as if it had never been. Safe to repeat.
+
+        Returns:
+            all ids of the shopper.
+        """
+        return self._run(calls.leave_household(household_id, shopper_id), options)
+
+    def get_household(self, household_id: str, **options: Unpack[CallOptions]) -> tuple[Membership, ...]:
+        """Get the members of a household, known or not, in the order of their ids."""
+        return self._run(calls.get_household(household_id), options)
 
     def set_review(self, review: Review, **options: Unpack[CallOptions]) -> Review:
         """Keep a review in place of that of the same target. It counts at once, in every process. Safe to repeat.

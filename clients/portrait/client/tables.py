@@ -22,7 +22,6 @@ from portrait.client.profiles import (
 from portrait.client.results import (
     Consents,
     Event,
-    Identity,
     Item,
     ProfileExplanation,
     Ranking,
@@ -81,16 +80,6 @@ def print_consents(console: Console, consents: Consents) -> None:
         table.add(f"{consent.time:%Y-%m-%d %H:%M:%S}", *cells, f"{record.recorded_at:%Y-%m-%d %H:%M:%S}")
     if consents.records:
         table.print(console)
-
-
-def print_identity(console: Console, identity: Identity) -> None:
-    """Print all ids of a shopper."""
-    table = Rows("", "id", "is", "source", "confidence", "found out at", "recorded at", ids=("id",))
-    table.add(identity.shopper_id, "the login" if identity.links else "not linked", "", "", "", "")
-    for link in identity.links:
-        times = (f"{each:%Y-%m-%d %H:%M:%S}" for each in (link.time, link.recorded_at))
-        table.add(link.anonymous_id, "linked", link.source, f"{link.confidence:.0%}", *times)
-    table.print(console)
 
 
 def _where(source: str) -> str:

@@ -26,10 +26,11 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from portrait.v1 import demographics_pb2 as portrait_dot_v1_dot_demographics__pb2
 from portrait.v1 import event_pb2 as portrait_dot_v1_dot_event__pb2
 from portrait.v1 import link_pb2 as portrait_dot_v1_dot_link__pb2
+from portrait.v1 import membership_pb2 as portrait_dot_v1_dot_membership__pb2
 from portrait.v1 import review_pb2 as portrait_dot_v1_dot_review__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!portrait/v1/consent_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eportrait/v1/demographics.proto\x1a\x17portrait/v1/event.proto\x1a\x16portrait/v1/link.proto\x1a\x18portrait/v1/review.proto\"\xaa\x01\n\x07\x43onsent\x12%\n\x07purpose\x18\x01 \x01(\x0e\x32\x14.portrait.v1.Purpose\x12.\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x1c.portrait.v1.ConsentDecision\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06notice\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\"P\n\x12SetConsentsRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12&\n\x08\x63onsents\x18\x02 \x03(\x0b\x32\x14.portrait.v1.Consent\"t\n\nPermission\x12%\n\x07purpose\x18\x01 \x01(\x0e\x32\x14.portrait.v1.Purpose\x12\x0f\n\x07\x61llowed\x18\x02 \x01(\x08\x12.\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0e\x32\x1c.portrait.v1.ConsentDecision\"C\n\x13SetConsentsResponse\x12,\n\x0bpermissions\x18\x01 \x03(\x0b\x32\x17.portrait.v1.Permission\"(\n\x12GetConsentsRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\"g\n\rConsentRecord\x12%\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x14.portrait.v1.Consent\x12/\n\x0brecorded_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"p\n\x13GetConsentsResponse\x12,\n\x0bpermissions\x18\x01 \x03(\x0b\x32\x17.portrait.v1.Permission\x12+\n\x07records\x18\x02 \x03(\x0b\x32\x1a.portrait.v1.ConsentRecord\"v\n\x16SetDemographicsRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12\x10\n\x03\x61ge\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06gender\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\tB\x06\n\x04_age\"J\n\x17SetDemographicsResponse\x12/\n\x0c\x64\x65mographics\x18\x01 \x01(\x0b\x32\x19.portrait.v1.Demographics\"*\n\x14\x45xportShopperRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\"\xf6\x01\n\x15\x45xportShopperResponse\x12,\n\x08\x63onsents\x18\x01 \x03(\x0b\x32\x1a.portrait.v1.ConsentRecord\x12/\n\x0c\x64\x65mographics\x18\x02 \x01(\x0b\x32\x19.portrait.v1.Demographics\x12\"\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x12.portrait.v1.Event\x12\x12\n\nshopper_id\x18\x04 \x01(\t\x12 \n\x05links\x18\x05 \x03(\x0b\x32\x11.portrait.v1.Link\x12$\n\x07reviews\x18\x06 \x03(\x0b\x32\x13.portrait.v1.Review\"*\n\x14\x46orgetShopperRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\"^\n\x15\x46orgetShopperResponse\x12\x13\n\x0b\x65vent_count\x18\x01 \x01(\x05\x12\x30\n\x0c\x66orgotten_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x84\x01\n\x07Purpose\x12\x17\n\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x1b\n\x17PURPOSE_PERSONALISATION\x10\x01\x12\x17\n\x13PURPOSE_ADVERTISING\x10\x02\x12\x10\n\x0cPURPOSE_RISK\x10\x03\x12\x18\n\x14PURPOSE_DEMOGRAPHICS\x10\x04*q\n\x0f\x43onsentDecision\x12 \n\x1c\x43ONSENT_DECISION_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43ONSENT_DECISION_GRANTED\x10\x01\x12\x1e\n\x1a\x43ONSENT_DECISION_WITHDRAWN\x10\x02\x32\xc4\x03\n\x0e\x43onsentService\x12P\n\x0bSetConsents\x12\x1f.portrait.v1.SetConsentsRequest\x1a .portrait.v1.SetConsentsResponse\x12P\n\x0bGetConsents\x12\x1f.portrait.v1.GetConsentsRequest\x1a .portrait.v1.GetConsentsResponse\x12\\\n\x0fSetDemographics\x12#.portrait.v1.SetDemographicsRequest\x1a$.portrait.v1.SetDemographicsResponse\x12X\n\rExportShopper\x12!.portrait.v1.ExportShopperRequest\x1a\".portrait.v1.ExportShopperResponse0\x01\x12V\n\rForgetShopper\x12!.portrait.v1.ForgetShopperRequest\x1a\".portrait.v1.ForgetShopperResponseBJ\n\x0bportrait.v1B\x13\x43onsentServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!portrait/v1/consent_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eportrait/v1/demographics.proto\x1a\x17portrait/v1/event.proto\x1a\x16portrait/v1/link.proto\x1a\x1cportrait/v1/membership.proto\x1a\x18portrait/v1/review.proto\"\xaa\x01\n\x07\x43onsent\x12%\n\x07purpose\x18\x01 \x01(\x0e\x32\x14.portrait.v1.Purpose\x12.\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x1c.portrait.v1.ConsentDecision\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06notice\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\"P\n\x12SetConsentsRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12&\n\x08\x63onsents\x18\x02 \x03(\x0b\x32\x14.portrait.v1.Consent\"t\n\nPermission\x12%\n\x07purpose\x18\x01 \x01(\x0e\x32\x14.portrait.v1.Purpose\x12\x0f\n\x07\x61llowed\x18\x02 \x01(\x08\x12.\n\x08\x64\x65\x63ision\x18\x03 \x01(\x0e\x32\x1c.portrait.v1.ConsentDecision\"C\n\x13SetConsentsResponse\x12,\n\x0bpermissions\x18\x01 \x03(\x0b\x32\x17.portrait.v1.Permission\"(\n\x12GetConsentsRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\"g\n\rConsentRecord\x12%\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x14.portrait.v1.Consent\x12/\n\x0brecorded_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"p\n\x13GetConsentsResponse\x12,\n\x0bpermissions\x18\x01 \x03(\x0b\x32\x17.portrait.v1.Permission\x12+\n\x07records\x18\x02 \x03(\x0b\x32\x1a.portrait.v1.ConsentRecord\"v\n\x16SetDemographicsRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12\x10\n\x03\x61ge\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x0e\n\x06gender\x18\x03 \x01(\t\x12\x0e\n\x06region\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\tB\x06\n\x04_age\"J\n\x17SetDemographicsResponse\x12/\n\x0c\x64\x65mographics\x18\x01 \x01(\x0b\x32\x19.portrait.v1.Demographics\"*\n\x14\x45xportShopperRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\"\xa2\x02\n\x15\x45xportShopperResponse\x12,\n\x08\x63onsents\x18\x01 \x03(\x0b\x32\x1a.portrait.v1.ConsentRecord\x12/\n\x0c\x64\x65mographics\x18\x02 \x01(\x0b\x32\x19.portrait.v1.Demographics\x12\"\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x12.portrait.v1.Event\x12\x12\n\nshopper_id\x18\x04 \x01(\t\x12 \n\x05links\x18\x05 \x03(\x0b\x32\x11.portrait.v1.Link\x12$\n\x07reviews\x18\x06 \x03(\x0b\x32\x13.portrait.v1.Review\x12*\n\thousehold\x18\x07 \x01(\x0b\x32\x17.portrait.v1.Membership\"*\n\x14\x46orgetShopperRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\"^\n\x15\x46orgetShopperResponse\x12\x13\n\x0b\x65vent_count\x18\x01 \x01(\x05\x12\x30\n\x0c\x66orgotten_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x84\x01\n\x07Purpose\x12\x17\n\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x1b\n\x17PURPOSE_PERSONALISATION\x10\x01\x12\x17\n\x13PURPOSE_ADVERTISING\x10\x02\x12\x10\n\x0cPURPOSE_RISK\x10\x03\x12\x18\n\x14PURPOSE_DEMOGRAPHICS\x10\x04*q\n\x0f\x43onsentDecision\x12 \n\x1c\x43ONSENT_DECISION_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x43ONSENT_DECISION_GRANTED\x10\x01\x12\x1e\n\x1a\x43ONSENT_DECISION_WITHDRAWN\x10\x02\x32\xc4\x03\n\x0e\x43onsentService\x12P\n\x0bSetConsents\x12\x1f.portrait.v1.SetConsentsRequest\x1a .portrait.v1.SetConsentsResponse\x12P\n\x0bGetConsents\x12\x1f.portrait.v1.GetConsentsRequest\x1a .portrait.v1.GetConsentsResponse\x12\\\n\x0fSetDemographics\x12#.portrait.v1.SetDemographicsRequest\x1a$.portrait.v1.SetDemographicsResponse\x12X\n\rExportShopper\x12!.portrait.v1.ExportShopperRequest\x1a\".portrait.v1.ExportShopperResponse0\x01\x12V\n\rForgetShopper\x12!.portrait.v1.ForgetShopperRequest\x1a\".portrait.v1.ForgetShopperResponseBJ\n\x0bportrait.v1B\x13\x43onsentServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,36 +38,36 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.consent_service
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\023ConsentServiceProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
-  _globals['_PURPOSE']._serialized_start=1523
-  _globals['_PURPOSE']._serialized_end=1655
-  _globals['_CONSENTDECISION']._serialized_start=1657
-  _globals['_CONSENTDECISION']._serialized_end=1770
-  _globals['_CONSENT']._serialized_start=191
-  _globals['_CONSENT']._serialized_end=361
-  _globals['_SETCONSENTSREQUEST']._serialized_start=363
-  _globals['_SETCONSENTSREQUEST']._serialized_end=443
-  _globals['_PERMISSION']._serialized_start=445
-  _globals['_PERMISSION']._serialized_end=561
-  _globals['_SETCONSENTSRESPONSE']._serialized_start=563
-  _globals['_SETCONSENTSRESPONSE']._serialized_end=630
-  _globals['_GETCONSENTSREQUEST']._serialized_start=632
-  _globals['_GETCONSENTSREQUEST']._serialized_end=672
-  _globals['_CONSENTRECORD']._serialized_start=674
-  _globals['_CONSENTRECORD']._serialized_end=777
-  _globals['_GETCONSENTSRESPONSE']._serialized_start=779
-  _globals['_GETCONSENTSRESPONSE']._serialized_end=891
-  _globals['_SETDEMOGRAPHICSREQUEST']._serialized_start=893
-  _globals['_SETDEMOGRAPHICSREQUEST']._serialized_end=1011
-  _globals['_SETDEMOGRAPHICSRESPONSE']._serialized_start=1013
-  _globals['_SETDEMOGRAPHICSRESPONSE']._serialized_end=1087
-  _globals['_EXPORTSHOPPERREQUEST']._serialized_start=1089
-  _globals['_EXPORTSHOPPERREQUEST']._serialized_end=1131
-  _globals['_EXPORTSHOPPERRESPONSE']._serialized_start=1134
-  _globals['_EXPORTSHOPPERRESPONSE']._serialized_end=1380
-  _globals['_FORGETSHOPPERREQUEST']._serialized_start=1382
-  _globals['_FORGETSHOPPERREQUEST']._serialized_end=1424
-  _globals['_FORGETSHOPPERRESPONSE']._serialized_start=1426
-  _globals['_FORGETSHOPPERRESPONSE']._serialized_end=1520
-  _globals['_CONSENTSERVICE']._serialized_start=1773
-  _globals['_CONSENTSERVICE']._serialized_end=2225
+  _globals['_PURPOSE']._serialized_start=1597
+  _globals['_PURPOSE']._serialized_end=1729
+  _globals['_CONSENTDECISION']._serialized_start=1731
+  _globals['_CONSENTDECISION']._serialized_end=1844
+  _globals['_CONSENT']._serialized_start=221
+  _globals['_CONSENT']._serialized_end=391
+  _globals['_SETCONSENTSREQUEST']._serialized_start=393
+  _globals['_SETCONSENTSREQUEST']._serialized_end=473
+  _globals['_PERMISSION']._serialized_start=475
+  _globals['_PERMISSION']._serialized_end=591
+  _globals['_SETCONSENTSRESPONSE']._serialized_start=593
+  _globals['_SETCONSENTSRESPONSE']._serialized_end=660
+  _globals['_GETCONSENTSREQUEST']._serialized_start=662
+  _globals['_GETCONSENTSREQUEST']._serialized_end=702
+  _globals['_CONSENTRECORD']._serialized_start=704
+  _globals['_CONSENTRECORD']._serialized_end=807
+  _globals['_GETCONSENTSRESPONSE']._serialized_start=809
+  _globals['_GETCONSENTSRESPONSE']._serialized_end=921
+  _globals['_SETDEMOGRAPHICSREQUEST']._serialized_start=923
+  _globals['_SETDEMOGRAPHICSREQUEST']._serialized_end=1041
+  _globals['_SETDEMOGRAPHICSRESPONSE']._serialized_start=1043
+  _globals['_SETDEMOGRAPHICSRESPONSE']._serialized_end=1117
+  _globals['_EXPORTSHOPPERREQUEST']._serialized_start=1119
+  _globals['_EXPORTSHOPPERREQUEST']._serialized_end=1161
+  _globals['_EXPORTSHOPPERRESPONSE']._serialized_start=1164
+  _globals['_EXPORTSHOPPERRESPONSE']._serialized_end=1454
+  _globals['_FORGETSHOPPERREQUEST']._serialized_start=1456
+  _globals['_FORGETSHOPPERREQUEST']._serialized_end=1498
+  _globals['_FORGETSHOPPERRESPONSE']._serialized_start=1500
+  _globals['_FORGETSHOPPERRESPONSE']._serialized_end=1594
+  _globals['_CONSENTSERVICE']._serialized_start=1847
+  _globals['_CONSENTSERVICE']._serialized_end=2299
 # @@protoc_insertion_point(module_scope)

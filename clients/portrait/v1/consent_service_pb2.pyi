@@ -4,6 +4,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from portrait.v1 import demographics_pb2 as _demographics_pb2
 from portrait.v1 import event_pb2 as _event_pb2
 from portrait.v1 import link_pb2 as _link_pb2
+from portrait.v1 import membership_pb2 as _membership_pb2
 from portrait.v1 import review_pb2 as _review_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -123,20 +124,22 @@ class ExportShopperRequest(_message.Message):
     def __init__(self, shopper_id: _Optional[str] = ...) -> None: ...
 
 class ExportShopperResponse(_message.Message):
-    __slots__ = ("consents", "demographics", "events", "shopper_id", "links", "reviews")
+    __slots__ = ("consents", "demographics", "events", "shopper_id", "links", "reviews", "household")
     CONSENTS_FIELD_NUMBER: _ClassVar[int]
     DEMOGRAPHICS_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     SHOPPER_ID_FIELD_NUMBER: _ClassVar[int]
     LINKS_FIELD_NUMBER: _ClassVar[int]
     REVIEWS_FIELD_NUMBER: _ClassVar[int]
+    HOUSEHOLD_FIELD_NUMBER: _ClassVar[int]
     consents: _containers.RepeatedCompositeFieldContainer[ConsentRecord]
     demographics: _demographics_pb2.Demographics
     events: _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]
     shopper_id: str
     links: _containers.RepeatedCompositeFieldContainer[_link_pb2.Link]
     reviews: _containers.RepeatedCompositeFieldContainer[_review_pb2.Review]
-    def __init__(self, consents: _Optional[_Iterable[_Union[ConsentRecord, _Mapping]]] = ..., demographics: _Optional[_Union[_demographics_pb2.Demographics, _Mapping]] = ..., events: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., shopper_id: _Optional[str] = ..., links: _Optional[_Iterable[_Union[_link_pb2.Link, _Mapping]]] = ..., reviews: _Optional[_Iterable[_Union[_review_pb2.Review, _Mapping]]] = ...) -> None: ...
+    household: _membership_pb2.Membership
+    def __init__(self, consents: _Optional[_Iterable[_Union[ConsentRecord, _Mapping]]] = ..., demographics: _Optional[_Union[_demographics_pb2.Demographics, _Mapping]] = ..., events: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., shopper_id: _Optional[str] = ..., links: _Optional[_Iterable[_Union[_link_pb2.Link, _Mapping]]] = ..., reviews: _Optional[_Iterable[_Union[_review_pb2.Review, _Mapping]]] = ..., household: _Optional[_Union[_membership_pb2.Membership, _Mapping]] = ...) -> None: ...
 
 class ForgetShopperRequest(_message.Message):
     __slots__ = ("shopper_id",)

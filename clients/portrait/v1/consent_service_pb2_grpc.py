@@ -103,12 +103,12 @@ class ConsentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ForgetShopper(self, request, context):
-        """Deletes everything that is recorded of a shopper: events, demographics, consents, links and reviews; of all
-        ids that are
-        linked to the id that it names, as GetIdentity lists them, and of each as if it had been named. Once it returns, the
-        shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
-        was built earlier. Events up to `forgotten_at` are rejected from then on; later events are recorded as those of a
-        new shopper. The deletion can't be undone. Answers for every id, known or not; safe to retry.
+        """Deletes everything that is recorded of a shopper: events, demographics, consents, links, reviews and the membership
+        in a household, whose other members stay; of all ids that are linked to the id that it names, as GetIdentity lists
+        them, and of each as if it had been named. Once it returns, the shopper is unknown: no cached response is served
+        again, and no audience finds the shopper in an audience table that was built earlier. Events up to `forgotten_at` are
+        rejected from then on; later events are recorded as those of a new shopper. The deletion can't be undone. Answers for
+        every id, known or not; safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

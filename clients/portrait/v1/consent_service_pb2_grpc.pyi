@@ -53,12 +53,12 @@ class ConsentServiceStub:
     order of their time. Answers for every id, known or not, with at least one response for each id.
     """
     ForgetShopper: _grpc.UnaryUnaryMultiCallable[_consent_service_pb2.ForgetShopperRequest, _consent_service_pb2.ForgetShopperResponse]
-    """Deletes everything that is recorded of a shopper: events, demographics, consents, links and reviews; of all
-    ids that are
-    linked to the id that it names, as GetIdentity lists them, and of each as if it had been named. Once it returns, the
-    shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
-    was built earlier. Events up to `forgotten_at` are rejected from then on; later events are recorded as those of a
-    new shopper. The deletion can't be undone. Answers for every id, known or not; safe to retry.
+    """Deletes everything that is recorded of a shopper: events, demographics, consents, links, reviews and the membership
+    in a household, whose other members stay; of all ids that are linked to the id that it names, as GetIdentity lists
+    them, and of each as if it had been named. Once it returns, the shopper is unknown: no cached response is served
+    again, and no audience finds the shopper in an audience table that was built earlier. Events up to `forgotten_at` are
+    rejected from then on; later events are recorded as those of a new shopper. The deletion can't be undone. Answers for
+    every id, known or not; safe to retry.
     """
 
 @_typing.type_check_only
@@ -86,12 +86,12 @@ class ConsentServiceAsyncStub(ConsentServiceStub):
     order of their time. Answers for every id, known or not, with at least one response for each id.
     """
     ForgetShopper: _aio.UnaryUnaryMultiCallable[_consent_service_pb2.ForgetShopperRequest, _consent_service_pb2.ForgetShopperResponse]  # type: ignore[assignment]
-    """Deletes everything that is recorded of a shopper: events, demographics, consents, links and reviews; of all
-    ids that are
-    linked to the id that it names, as GetIdentity lists them, and of each as if it had been named. Once it returns, the
-    shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
-    was built earlier. Events up to `forgotten_at` are rejected from then on; later events are recorded as those of a
-    new shopper. The deletion can't be undone. Answers for every id, known or not; safe to retry.
+    """Deletes everything that is recorded of a shopper: events, demographics, consents, links, reviews and the membership
+    in a household, whose other members stay; of all ids that are linked to the id that it names, as GetIdentity lists
+    them, and of each as if it had been named. Once it returns, the shopper is unknown: no cached response is served
+    again, and no audience finds the shopper in an audience table that was built earlier. Events up to `forgotten_at` are
+    rejected from then on; later events are recorded as those of a new shopper. The deletion can't be undone. Answers for
+    every id, known or not; safe to retry.
     """
 
 class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -146,12 +146,12 @@ class ConsentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _consent_service_pb2.ForgetShopperRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_consent_service_pb2.ForgetShopperResponse, _abc.Awaitable[_consent_service_pb2.ForgetShopperResponse]]:
-        """Deletes everything that is recorded of a shopper: events, demographics, consents, links and reviews; of all
-        ids that are
-        linked to the id that it names, as GetIdentity lists them, and of each as if it had been named. Once it returns, the
-        shopper is unknown: no cached response is served again, and no audience finds the shopper in an audience table that
-        was built earlier. Events up to `forgotten_at` are rejected from then on; later events are recorded as those of a
-        new shopper. The deletion can't be undone. Answers for every id, known or not; safe to retry.
+        """Deletes everything that is recorded of a shopper: events, demographics, consents, links, reviews and the membership
+        in a household, whose other members stay; of all ids that are linked to the id that it names, as GetIdentity lists
+        them, and of each as if it had been named. Once it returns, the shopper is unknown: no cached response is served
+        again, and no audience finds the shopper in an audience table that was built earlier. Events up to `forgotten_at` are
+        rejected from then on; later events are recorded as those of a new shopper. The deletion can't be undone. Answers for
+        every id, known or not; safe to retry.
         """
 
 def add_ConsentServiceServicer_to_server(servicer: ConsentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from portrait.v1 import link_pb2 as portrait_dot_v1_dot_link__pb2
+from portrait.v1 import membership_pb2 as portrait_dot_v1_dot_membership__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"portrait/v1/identity_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16portrait/v1/link.proto\"@\n\x08Identity\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12 \n\x05links\x18\x02 \x03(\x0b\x32\x11.portrait.v1.Link\"\xa1\x01\n\x13LinkShoppersRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61nonymous_id\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x17\n\nconfidence\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\r\n\x0b_confidence\"?\n\x14LinkShoppersResponse\x12\'\n\x08identity\x18\x01 \x01(\x0b\x32\x15.portrait.v1.Identity\"A\n\x15UnlinkShoppersRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61nonymous_id\x18\x02 \x01(\t\"A\n\x16UnlinkShoppersResponse\x12\'\n\x08identity\x18\x01 \x01(\x0b\x32\x15.portrait.v1.Identity\"(\n\x12GetIdentityRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\">\n\x13GetIdentityResponse\x12\'\n\x08identity\x18\x01 \x01(\x0b\x32\x15.portrait.v1.Identity2\x93\x02\n\x0fIdentityService\x12S\n\x0cLinkShoppers\x12 .portrait.v1.LinkShoppersRequest\x1a!.portrait.v1.LinkShoppersResponse\x12Y\n\x0eUnlinkShoppers\x12\".portrait.v1.UnlinkShoppersRequest\x1a#.portrait.v1.UnlinkShoppersResponse\x12P\n\x0bGetIdentity\x12\x1f.portrait.v1.GetIdentityRequest\x1a .portrait.v1.GetIdentityResponseBK\n\x0bportrait.v1B\x14IdentityServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"portrait/v1/identity_service.proto\x12\x0bportrait.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16portrait/v1/link.proto\x1a\x1cportrait/v1/membership.proto\"l\n\x08Identity\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12 \n\x05links\x18\x02 \x03(\x0b\x32\x11.portrait.v1.Link\x12*\n\thousehold\x18\x03 \x01(\x0b\x32\x17.portrait.v1.Membership\"\xa1\x01\n\x13LinkShoppersRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61nonymous_id\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x17\n\nconfidence\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\r\n\x0b_confidence\"?\n\x14LinkShoppersResponse\x12\'\n\x08identity\x18\x01 \x01(\x0b\x32\x15.portrait.v1.Identity\"A\n\x15UnlinkShoppersRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61nonymous_id\x18\x02 \x01(\t\"A\n\x16UnlinkShoppersResponse\x12\'\n\x08identity\x18\x01 \x01(\x0b\x32\x15.portrait.v1.Identity\"(\n\x12GetIdentityRequest\x12\x12\n\nshopper_id\x18\x01 \x01(\t\">\n\x13GetIdentityResponse\x12\'\n\x08identity\x18\x01 \x01(\x0b\x32\x15.portrait.v1.Identity\"\xa2\x01\n\x14JoinHouseholdRequest\x12\x14\n\x0chousehold_id\x18\x01 \x01(\t\x12\x12\n\nshopper_id\x18\x02 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x17\n\nconfidence\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12(\n\x04time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\r\n\x0b_confidence\"@\n\x15JoinHouseholdResponse\x12\'\n\x08identity\x18\x01 \x01(\x0b\x32\x15.portrait.v1.Identity\"A\n\x15LeaveHouseholdRequest\x12\x14\n\x0chousehold_id\x18\x01 \x01(\t\x12\x12\n\nshopper_id\x18\x02 \x01(\t\"A\n\x16LeaveHouseholdResponse\x12\'\n\x08identity\x18\x01 \x01(\x0b\x32\x15.portrait.v1.Identity\"+\n\x13GetHouseholdRequest\x12\x14\n\x0chousehold_id\x18\x01 \x01(\t\"@\n\x14GetHouseholdResponse\x12(\n\x07members\x18\x01 \x03(\x0b\x32\x17.portrait.v1.Membership2\x9b\x04\n\x0fIdentityService\x12S\n\x0cLinkShoppers\x12 .portrait.v1.LinkShoppersRequest\x1a!.portrait.v1.LinkShoppersResponse\x12Y\n\x0eUnlinkShoppers\x12\".portrait.v1.UnlinkShoppersRequest\x1a#.portrait.v1.UnlinkShoppersResponse\x12P\n\x0bGetIdentity\x12\x1f.portrait.v1.GetIdentityRequest\x1a .portrait.v1.GetIdentityResponse\x12V\n\rJoinHousehold\x12!.portrait.v1.JoinHouseholdRequest\x1a\".portrait.v1.JoinHouseholdResponse\x12Y\n\x0eLeaveHousehold\x12\".portrait.v1.LeaveHouseholdRequest\x1a#.portrait.v1.LeaveHouseholdResponse\x12S\n\x0cGetHousehold\x12 .portrait.v1.GetHouseholdRequest\x1a!.portrait.v1.GetHouseholdResponseBK\n\x0bportrait.v1B\x14IdentityServiceProtoP\x01Z\x16portrait/v1;portraitv1\xaa\x02\x0bPortrait.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,20 +35,32 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'portrait.v1.identity_servic
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\013portrait.v1B\024IdentityServiceProtoP\001Z\026portrait/v1;portraitv1\252\002\013Portrait.V1'
-  _globals['_IDENTITY']._serialized_start=108
-  _globals['_IDENTITY']._serialized_end=172
-  _globals['_LINKSHOPPERSREQUEST']._serialized_start=175
-  _globals['_LINKSHOPPERSREQUEST']._serialized_end=336
-  _globals['_LINKSHOPPERSRESPONSE']._serialized_start=338
-  _globals['_LINKSHOPPERSRESPONSE']._serialized_end=401
-  _globals['_UNLINKSHOPPERSREQUEST']._serialized_start=403
-  _globals['_UNLINKSHOPPERSREQUEST']._serialized_end=468
-  _globals['_UNLINKSHOPPERSRESPONSE']._serialized_start=470
-  _globals['_UNLINKSHOPPERSRESPONSE']._serialized_end=535
-  _globals['_GETIDENTITYREQUEST']._serialized_start=537
-  _globals['_GETIDENTITYREQUEST']._serialized_end=577
-  _globals['_GETIDENTITYRESPONSE']._serialized_start=579
-  _globals['_GETIDENTITYRESPONSE']._serialized_end=641
-  _globals['_IDENTITYSERVICE']._serialized_start=644
-  _globals['_IDENTITYSERVICE']._serialized_end=919
+  _globals['_IDENTITY']._serialized_start=138
+  _globals['_IDENTITY']._serialized_end=246
+  _globals['_LINKSHOPPERSREQUEST']._serialized_start=249
+  _globals['_LINKSHOPPERSREQUEST']._serialized_end=410
+  _globals['_LINKSHOPPERSRESPONSE']._serialized_start=412
+  _globals['_LINKSHOPPERSRESPONSE']._serialized_end=475
+  _globals['_UNLINKSHOPPERSREQUEST']._serialized_start=477
+  _globals['_UNLINKSHOPPERSREQUEST']._serialized_end=542
+  _globals['_UNLINKSHOPPERSRESPONSE']._serialized_start=544
+  _globals['_UNLINKSHOPPERSRESPONSE']._serialized_end=609
+  _globals['_GETIDENTITYREQUEST']._serialized_start=611
+  _globals['_GETIDENTITYREQUEST']._serialized_end=651
+  _globals['_GETIDENTITYRESPONSE']._serialized_start=653
+  _globals['_GETIDENTITYRESPONSE']._serialized_end=715
+  _globals['_JOINHOUSEHOLDREQUEST']._serialized_start=718
+  _globals['_JOINHOUSEHOLDREQUEST']._serialized_end=880
+  _globals['_JOINHOUSEHOLDRESPONSE']._serialized_start=882
+  _globals['_JOINHOUSEHOLDRESPONSE']._serialized_end=946
+  _globals['_LEAVEHOUSEHOLDREQUEST']._serialized_start=948
+  _globals['_LEAVEHOUSEHOLDREQUEST']._serialized_end=1013
+  _globals['_LEAVEHOUSEHOLDRESPONSE']._serialized_start=1015
+  _globals['_LEAVEHOUSEHOLDRESPONSE']._serialized_end=1080
+  _globals['_GETHOUSEHOLDREQUEST']._serialized_start=1082
+  _globals['_GETHOUSEHOLDREQUEST']._serialized_end=1125
+  _globals['_GETHOUSEHOLDRESPONSE']._serialized_start=1127
+  _globals['_GETHOUSEHOLDRESPONSE']._serialized_end=1191
+  _globals['_IDENTITYSERVICE']._serialized_start=1194
+  _globals['_IDENTITYSERVICE']._serialized_end=1733
 # @@protoc_insertion_point(module_scope)

@@ -30,6 +30,9 @@ class IdentityServiceStub:
     for the whole identity, from the moment that the call returns: their histories are read as one, in the order of time;
     a purpose is allowed if each of the ids allows it; ExportShopper and ForgetShopper take all of them. Events and
     consents are still recorded under the id that a call names, and nothing is copied, so that a link is undone exactly.
+
+    A household groups shoppers, and joins nothing: each member keeps a history, consents, a profile and audiences of their
+    own. No other service reads households, but for ExportShopper and ForgetShopper, which take a shopper's own membership.
     """
 
     def __init__(self, channel):
@@ -53,6 +56,21 @@ class IdentityServiceStub:
                 request_serializer=portrait_dot_v1_dot_identity__service__pb2.GetIdentityRequest.SerializeToString,
                 response_deserializer=portrait_dot_v1_dot_identity__service__pb2.GetIdentityResponse.FromString,
                 _registered_method=True)
+        self.JoinHousehold = channel.unary_unary(
+                '/portrait.v1.IdentityService/JoinHousehold',
+                request_serializer=portrait_dot_v1_dot_identity__service__pb2.JoinHouseholdRequest.SerializeToString,
+                response_deserializer=portrait_dot_v1_dot_identity__service__pb2.JoinHouseholdResponse.FromString,
+                _registered_method=True)
+        self.LeaveHousehold = channel.unary_unary(
+                '/portrait.v1.IdentityService/LeaveHousehold',
+                request_serializer=portrait_dot_v1_dot_identity__service__pb2.LeaveHouseholdRequest.SerializeToString,
+                response_deserializer=portrait_dot_v1_dot_identity__service__pb2.LeaveHouseholdResponse.FromString,
+                _registered_method=True)
+        self.GetHousehold = channel.unary_unary(
+                '/portrait.v1.IdentityService/GetHousehold',
+                request_serializer=portrait_dot_v1_dot_identity__service__pb2.GetHouseholdRequest.SerializeToString,
+                response_deserializer=portrait_dot_v1_dot_identity__service__pb2.GetHouseholdResponse.FromString,
+                _registered_method=True)
 
 
 class IdentityServiceServicer:
@@ -60,13 +78,17 @@ class IdentityServiceServicer:
     for the whole identity, from the moment that the call returns: their histories are read as one, in the order of time;
     a purpose is allowed if each of the ids allows it; ExportShopper and ForgetShopper take all of them. Events and
     consents are still recorded under the id that a call names, and nothing is copied, so that a link is undone exactly.
+
+    A household groups shoppers, and joins nothing: each member keeps a history, consents, a profile and audiences of their
+    own. No other service reads households, but for ExportShopper and ForgetShopper, which take a shopper's own membership.
     """
 
     def LinkShoppers(self, request, context):
         """Links an anonymous id to a login; a link of the two that exists is replaced. An id of a login may have no link of
         its own, and an anonymous id has one login: FAILED_PRECONDITION with the reason IDENTITY_CONFLICT for a link that
         would merge two logins or make a chain, and IDENTITY_FULL if the login has 16 links. A link whose time is not after
-        the time up to which one of the ids was forgotten is refused with SHOPPER_FORGOTTEN. Safe to retry.
+        the time up to which one of the ids was forgotten is refused with SHOPPER_FORGOTTEN. A member of a household is no
+        anonymous id: IDENTITY_CONFLICT. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,6 +104,31 @@ class IdentityServiceServicer:
 
     def GetIdentity(self, request, context):
         """Returns the identity of an id: that of a login or of an anonymous id. Answers for every id, known or not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def JoinHousehold(self, request, context):
+        """Makes a shopper a member of a household; a membership in the same one is replaced. A shopper has one household, and
+        an id that is linked to a login is no member: FAILED_PRECONDITION with the reason IDENTITY_CONFLICT for either, and
+        IDENTITY_FULL if the household has 16 members. A membership whose time is not after the time up to which the shopper
+        was forgotten is refused with SHOPPER_FORGOTTEN. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LeaveHousehold(self, request, context):
+        """Removes a membership. The shopper is then as if it had never been. Safe to retry: answers whether there is a
+        membership or not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetHousehold(self, request, context):
+        """Returns the members of a household. Answers for every household, known or not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -105,6 +152,21 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     request_deserializer=portrait_dot_v1_dot_identity__service__pb2.GetIdentityRequest.FromString,
                     response_serializer=portrait_dot_v1_dot_identity__service__pb2.GetIdentityResponse.SerializeToString,
             ),
+            'JoinHousehold': grpc.unary_unary_rpc_method_handler(
+                    servicer.JoinHousehold,
+                    request_deserializer=portrait_dot_v1_dot_identity__service__pb2.JoinHouseholdRequest.FromString,
+                    response_serializer=portrait_dot_v1_dot_identity__service__pb2.JoinHouseholdResponse.SerializeToString,
+            ),
+            'LeaveHousehold': grpc.unary_unary_rpc_method_handler(
+                    servicer.LeaveHousehold,
+                    request_deserializer=portrait_dot_v1_dot_identity__service__pb2.LeaveHouseholdRequest.FromString,
+                    response_serializer=portrait_dot_v1_dot_identity__service__pb2.LeaveHouseholdResponse.SerializeToString,
+            ),
+            'GetHousehold': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHousehold,
+                    request_deserializer=portrait_dot_v1_dot_identity__service__pb2.GetHouseholdRequest.FromString,
+                    response_serializer=portrait_dot_v1_dot_identity__service__pb2.GetHouseholdResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'portrait.v1.IdentityService', rpc_method_handlers)
@@ -118,6 +180,9 @@ class IdentityService:
     for the whole identity, from the moment that the call returns: their histories are read as one, in the order of time;
     a purpose is allowed if each of the ids allows it; ExportShopper and ForgetShopper take all of them. Events and
     consents are still recorded under the id that a call names, and nothing is copied, so that a link is undone exactly.
+
+    A household groups shoppers, and joins nothing: each member keeps a history, consents, a profile and audiences of their
+    own. No other service reads households, but for ExportShopper and ForgetShopper, which take a shopper's own membership.
     """
 
     @staticmethod
@@ -191,6 +256,87 @@ class IdentityService:
             '/portrait.v1.IdentityService/GetIdentity',
             portrait_dot_v1_dot_identity__service__pb2.GetIdentityRequest.SerializeToString,
             portrait_dot_v1_dot_identity__service__pb2.GetIdentityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JoinHousehold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portrait.v1.IdentityService/JoinHousehold',
+            portrait_dot_v1_dot_identity__service__pb2.JoinHouseholdRequest.SerializeToString,
+            portrait_dot_v1_dot_identity__service__pb2.JoinHouseholdResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LeaveHousehold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portrait.v1.IdentityService/LeaveHousehold',
+            portrait_dot_v1_dot_identity__service__pb2.LeaveHouseholdRequest.SerializeToString,
+            portrait_dot_v1_dot_identity__service__pb2.LeaveHouseholdResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHousehold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/portrait.v1.IdentityService/GetHousehold',
+            portrait_dot_v1_dot_identity__service__pb2.GetHouseholdRequest.SerializeToString,
+            portrait_dot_v1_dot_identity__service__pb2.GetHouseholdResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,8 @@ class LinkOutcome(Enum):
     """Not linked: the login is itself linked to a login."""
     HAS_LINKS = auto()
     """Not linked: others are linked to the anonymous id, so it is a login."""
+    MEMBER = auto()
+    """Not linked: the anonymous id is a member of a household, so it is a person's login."""
     TAKEN = auto()
     """Not linked: the anonymous id is linked to another login."""
     FULL = auto()

@@ -38,6 +38,9 @@ def test_rights_are_exercised_on_record(repository: Path, tmp_path: Path) -> Non
         client.link_shoppers("eve", "web-of-eve", source="login", metadata={"x-reason": "login"})
         client.get_identity("eve")
         client.unlink_shoppers("eve", "web-of-eve")
+        client.join_household("home-of-eve", "eve", source="account")
+        client.get_household("home-of-eve")
+        client.leave_household("home-of-eve", "eve")
         for target in (ReviewTarget(trait="t", shopper_id="ann"), ReviewTarget(item_id="i", all_shoppers=True)):
             client.set_review(Review(target, ReviewAction.BLOCK, reviewed_by="cleo"))
             client.remove_review(target)
@@ -49,13 +52,16 @@ def test_rights_are_exercised_on_record(repository: Path, tmp_path: Path) -> Non
             "SetConsents",
             "LinkShoppers",
             "UnlinkShoppers",
+            "JoinHousehold",
+            "LeaveHousehold",
             *("SetReview", "RemoveReview", "SetReview", "RemoveReview"),
         ]
-        assert [line["reason"] for line in begun] == ["ticket 1", "", "ticket 2", "", "login", *[""] * 5]
+        assert [line["reason"] for line in begun] == ["ticket 1", "", "ticket 2", "", "login", *[""] * 7]
         assert {line["anonymous_sha256"] for line in begun[4:6]} == {hasher.hash("web-of-eve")}
-        assert [line["shopper_sha256"] for line in begun[6:8]] == [hasher.hash("ann")] * 2
-        assert [begun[6][key] for key in ("action", "subject", "reviewed_by")] == ["block", "trait", "cleo"]
-        assert {line["target"]["item"]["item_id"] for line in begun[8:]} == {"i"}
+        assert {line["household_sha256"] for line in begun[6:8]} == {hasher.hash("home-of-eve")}
+        assert [line["shopper_sha256"] for line in begun[8:10]] == [hasher.hash("ann")] * 2
+        assert [begun[8][key] for key in ("action", "subject", "reviewed_by")] == ["block", "trait", "cleo"]
+        assert {line["target"]["item"]["item_id"] for line in begun[10:]} == {"i"}
         assert {line["shopper_sha256"] for line in begun[:3]} == {hasher.hash("ann")}
         assert begun[1]["request_id"] == "export-of-ann"
         assert {line["caller"] for line in begun} == {"peer ipv4:127.0.0.1"}
@@ -80,7 +86,7 @@ def test_rights_are_exercised_on_record(repository: Path, tmp_path: Path) -> Non
         assert [json.loads(line).get("outcome") for line in listed.stdout.splitlines()] == [None, "OK"]
         listed = run_portrait("audit", "list", path, "--shopper", "web-of-eve", "--shopper-keys", keys)
         assert [json.loads(line).get("outcome") for line in listed.stdout.splitlines()] == [None, "OK"] * 2
-        assert run_portrait("audit", "verify", path).stdout.startswith("22 lines, as they were written")
+        assert run_portrait("audit", "verify", path).stdout.startswith("26 lines, as they were written")
 
         # Nothing is done that can't be written down.
         path.rename(tmp_path / "kept")

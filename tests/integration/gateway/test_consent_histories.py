@@ -30,6 +30,7 @@ _EVERYTHING = [
     *(Step("grant", shopper, 0, number) for shopper in range(3) for number in range(len(Purpose))),
     *(Step("declare", shopper, 0, shopper) for shopper in range(3)),
 ]
+_TOGETHER = [Step("join", shopper, 0, 0) for shopper in range(3)]
 _LINKED = [Step("link", 0, other, 0) for other in (1, 2)]
 
 
@@ -100,6 +101,7 @@ _persons = count()
 @example(steps=[*_EVERYTHING, *_LINKED, Step("review", 1, 0, 0), Step("withdraw", 2, 0, 0)])
 @example(steps=[*_LINKED, Step("review", 0, 0, 0), Step("unlink", 0, 1, 0), Step("forget", 0, 0, 0)])
 @example(steps=[*_EVERYTHING, *_LINKED, Step("unlink", 0, 1, 0), Step("forget", 2, 0, 0)])
+@example(steps=[*_EVERYTHING, *_TOGETHER, Step("withdraw", 1, 0, 0), Step("forget", 2, 0, 0)])
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_method_says_what_no_purpose_allows(
     gateway: RunningGateway, calls: dict[str, Call], steps: list[Step]

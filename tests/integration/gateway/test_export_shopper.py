@@ -98,6 +98,8 @@ def test_what_is_exported_is_what_forgetting_deletes(
     for each in ids[1:]:
         client.link_shoppers(shopper, each, source=f"login of {each}", confidence=0.5)
     client.link_shoppers(f"{shopper}-other", f"{shopper}-tv", source="login")
+    for each in (shopper, f"{shopper}-other"):
+        client.join_household(f"{shopper}-home", each, source=f"account of {each}")
     client.set_consents(shopper, [Consent(Purpose.RISK, False)])
     state = Path(gateway.argument("--state"))
     rows = {each: _rows_of(state, each) for each in ids}
@@ -114,6 +116,7 @@ def test_what_is_exported_is_what_forgetting_deletes(
             "demographics": sum(part.demographics is not None for part in own),
             "reviews": sum(len(part.reviews) for part in own),
             "links": sum(link.anonymous_id == each for link in links),
+            "household_members": sum(part.household is not None for part in own),
         }
         assert exported == {table: count for table, count in rows[each].items() if table not in NUMBERS}
     assert links == list(parts[0].links)
@@ -123,7 +126,8 @@ def test_what_is_exported_is_what_forgetting_deletes(
         assert set(_rows_of(state, each).values()) == {0}
         [nothing] = client.export_shopper(each)
         assert (nothing.consents, nothing.demographics, nothing.events, nothing.links) == ((), None, (), ())
-        assert nothing.reviews == ()
+        assert (nothing.reviews, nothing.household) == ((), None)
+    assert [each.shopper_id for each in client.get_household(f"{shopper}-home")] == [f"{shopper}-other"]
     with closing(sqlite3.connect(state)) as connection:
         assert connection.execute("SELECT count(*) FROM links WHERE login_id = ?", (shopper,)).fetchone() == (0,)
     assert len(client.get_identity(f"{shopper}-tv").links) == 1
@@ -167,8 +171,10 @@ def test_the_document_has_an_object_for_each_linked_id(gateway: RunningGateway, 
     sent = {each: know(client, each, events=number) for number, each in enumerate((shopper, web), start=3)}
     for each in (web, app):
         client.link_shoppers(shopper, each, source="login")
+    client.join_household("home", shopper, source="account")
     document = json.loads(run_portrait("export-shopper", web, "--address", gateway.address).stdout)
     assert (document["shopper_id"], [link["anonymous_id"] for link in document["links"]]) == (shopper, [app, web])
+    assert document["household"]["household_id"] == "home"
     assert [each["shopper_id"] for each in document["linked_shoppers"]] == [app, web]
     assert document["linked_shoppers"][0]["events"] == []
     of_web = document["linked_shoppers"][1]

@@ -1,5 +1,6 @@
-"""Linked ids over a real gateway: all that it answers follows a link at once, and is as before once that is undone."""
+"""Links and households over a real gateway: all answers follow a link at once, and are as before once it is undone."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from portrait.client import (
     Identity,
     InvalidRequestError,
     Link,
+    Membership,
     NotFoundError,
     Profile,
     Purpose,
@@ -188,3 +190,74 @@ async def test_the_asynchronous_client_links_too(gateway: RunningGateway, shoppe
         linked = await client.link_shoppers(shopper, f"{shopper}-web", source="login")
         assert await client.get_identity(f"{shopper}-web") == linked
         assert await client.unlink_shoppers(shopper, f"{shopper}-web") == Identity(shopper)
+
+
+def test_members_of_a_household_stay_separate_people(client: Client, ids: tuple[str, str, str]) -> None:
+    one, other, third = ids
+    home = f"{one}-home"
+    client.link_shoppers(one, third, source="login")
+    before = {each: answers(client, each) for each in ids}
+    identity = client.join_household(home, one, source="family account", confidence=0.5, time=NOW)
+    client.join_household(home, other, source="family account")
+    membership = identity.household
+    assert membership is not None
+    assert membership == Membership(home, one, "family account", 0.5, NOW, membership.recorded_at)
+    assert client.get_identity(third) == identity
+    assert [each.shopper_id for each in client.get_household(home)] == [one, other]
+    assert {each: answers(client, each) for each in ids} == before
+    client.set_consents(other, [Consent(Purpose.PERSONALISATION, False)])
+    assert client.recommend(other).event_count == 0
+    assert answers(client, one) == before[one]
+    assert client.leave_household(home, one).household is None
+    assert client.join_household(home, one, source="family account", time=NOW).household is not None
+    assert client.forget_shopper(third).event_count == 4
+    assert [each.shopper_id for each in client.get_household(home)] == [other]
+    with pytest.raises(FailedPreconditionError) as raised:
+        client.join_household(home, one, source="family account", time=NOW)
+    assert raised.value.reason == "SHOPPER_FORGOTTEN"
+
+
+def test_a_membership_that_is_wrong_is_refused(client: Client, shopper: str) -> None:
+    web, home = f"{shopper}-web", f"{shopper}-home"
+    client.link_shoppers(shopper, web, source="login")
+    for number in range(16):
+        client.join_household(home, f"{shopper}-{number}", source="account")
+    for arguments, reason, field in (
+        ((home, web), "IDENTITY_CONFLICT", "shopper_id"),
+        ((f"{home}-2", f"{shopper}-0"), "IDENTITY_CONFLICT", "shopper_id"),
+        ((home, shopper), "IDENTITY_FULL", "household_id"),
+    ):
+        with pytest.raises(FailedPreconditionError) as refused:
+            client.join_household(*arguments, source="account")
+        assert (refused.value.reason, [each.field for each in refused.value.violations]) == (reason, [field])
+        assert shopper not in str(refused.value)
+    with pytest.raises(FailedPreconditionError) as refused:
+        client.link_shoppers(shopper, f"{shopper}-0", source="login")
+    assert (refused.value.reason, refused.value.violations[0].field) == ("IDENTITY_CONFLICT", "anonymous_id")
+    for arguments, field in (((home, ""), "shopper_id"), (("", shopper), "household_id")):
+        with pytest.raises(InvalidRequestError) as invalid:
+            client.leave_household(*arguments)
+        assert [each.field for each in invalid.value.violations] == [field]
+
+
+def test_the_commands_join_and_list(gateway: RunningGateway, shopper: str) -> None:
+    def run(*arguments: str) -> list[list[str]]:
+        done = run_portrait(*arguments, "--address", gateway.address)
+        assert done.code == 0, done
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    home = f"{shopper}-home"
+    rows = run("identity", shopper, "--join", home, "--source", "account", "--confidence", "0.5")[1:]
+    assert [row[:4] for row in rows] == [[shopper, "not linked", "", ""], [home, "the household", "account", "50%"]]
+    assert [row[:3] for row in run("household", home)[1:]] == [[shopper, "account", "50%"]]
+    assert run("identity", shopper, "--leave", home)[1:] == rows[:1]
+    assert run("household", home) == [[f"household {home}: nobody is a member"]]
+    assert json.loads(run("household", home, "--json")[0][0]) == {"household_id": home, "members": []}
+    assert run_portrait("identity", shopper, "--join", home, "--address", gateway.address).code == 2
+
+
+async def test_the_asynchronous_client_joins_too(gateway: RunningGateway, shopper: str) -> None:
+    async with AsyncClient(gateway.address) as client:
+        joined = await client.join_household(f"{shopper}-home", shopper, source="account")
+        assert await client.get_household(f"{shopper}-home") == (joined.household,)
+        assert (await client.leave_household(f"{shopper}-home", shopper)).household is None

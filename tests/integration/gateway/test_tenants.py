@@ -90,6 +90,7 @@ def values_of(name: str) -> dict[str, Any]:
     """The names in requests: a shopper, an item and a catalogue, all of whose names begin alike."""
     return {
         "shopper_id": name, "shopper_ids": [name], "anonymous_id": f"{name}-web", "names": ["Home", "Lamps"],
+        "household_id": f"{name}-home",
         "item_id": f"{name}-item", "item_ids": [f"{name}-item"], "catalogue": f"{name}-shelf",
         "page_token": None, "event_id": "e", "trait": "buys",
         "decision": consent_service_pb2.CONSENT_DECISION_GRANTED,
@@ -121,6 +122,7 @@ def gateway(folder: Path) -> Iterator[RunningGateway]:
             for name in ("ann", "bea"):
                 know(client, name)
             client.link_shoppers("ann", "ann-web", source=SECRET, confidence=0.9)
+            client.join_household("ann-home", "ann", source=SECRET)
         settings = ("--settings-file", str(folder / "shoes.toml"))
         assert build_audience_table(folder / "shoes" / "models", folder / "shoes", *settings)["shoppers"] == 2
         yield gateway

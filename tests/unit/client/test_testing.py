@@ -114,6 +114,9 @@ def test_every_other_method_answers(fake: FakeClient) -> None:
     assert (len(part.consents), part.demographics) == (1, fake.set_demographics("ann", age=30))
     assert [event.item_id for event in part.events] == ["lamp", "rug"]
     fake.link_shoppers("ann", "web", source="login")
+    joined = fake.join_household("home", "ann", source="account")
+    assert (fake.get_household("home"), fake.get_identity("web").household) == ((joined.household,), joined.household)
+    assert fake.leave_household("home", "ann").household is None
     page = fake.list_events("web", types=[part.events[0].type], page_size=1)
     assert [(shopper_id, event.item_id) for shopper_id, event in page.events] == [("ann", "lamp")]
 

@@ -32,9 +32,7 @@ from portrait.client.results import (
     EventPage,
     EventType,
     ForgetSummary,
-    Identity,
     Item,
-    Link,
     Permission,
     ProfileExplanation,
     Purpose,
@@ -50,6 +48,7 @@ from portrait.client.reviews import Review, ReviewTarget
 from portrait.client.shopper_records import ShopperRecords
 from portrait.client.sync import Client
 from portrait.client.testing import rules
+from portrait.client.testing.identities import FakeIdentities
 from portrait.client.testing.rules import NOW, RELEASE
 
 R = TypeVar("R")
@@ -70,26 +69,26 @@ class RecordedCall:
     """Timeout, metadata and request id of the call."""
 
 
-class FakeGateway:
+class FakeGateway(FakeIdentities):
     """Answers the fake clients and records their calls.
 
     Events, items, consents and demographics are stored. Recommendations are sorted by the words of the query in the
     title, then by the share of the shopper's events in the item's category, then by the order of insertion.
     Profiles have counts, times, interests and, if requested, an embedding. An audience is all shoppers with events,
-    whatever the criteria. Links are stored, and change no other answer. The clock stands still at `NOW`.
+    whatever the criteria. Links and memberships are stored, and change no other answer. The clock stands still at
+    `NOW`.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.calls: list[RecordedCall] = []
         self._answers: dict[str, object] = {}
         self._events: dict[str, dict[str, Event]] = {}
         self._items: dict[str, dict[str, Item]] = {"products": {}}
         self._records: dict[str, list[ConsentRecord]] = {}
         self._declared: dict[str, Demographics] = {}
-        self._links: dict[str, dict[str, Link]] = {}
         self._reviews: list[Review] = []
         """Kept and listed; responses do not follow them."""
-        """By login and anonymous id."""
 
     def set_answer(self, method: str, answer: object) -> None:
         """Set the response of a method of the clients.
@@ -310,22 +309,6 @@ class FakeGateway:
         self._declared[shopper_id] = Demographics(rules.age_band(age), gender, region, NOW, source, None)
         return self._declared[shopper_id]
 
-    def _link_shoppers(
-        self, shopper_id: str, anonymous_id: str, source: str, confidence: float, time: datetime | None
-    ) -> Identity:
-        links = self._links.setdefault(shopper_id, {})
-        links[anonymous_id] = Link(anonymous_id, source, confidence, time or NOW, NOW)
-        return self._get_identity(shopper_id)
-
-    def _unlink_shoppers(self, shopper_id: str, anonymous_id: str) -> Identity:
-        self._links.get(shopper_id, {}).pop(anonymous_id, None)
-        return self._get_identity(shopper_id)
-
-    def _get_identity(self, shopper_id: str) -> Identity:
-        login = next((login for login, links in self._links.items() if shopper_id in links), shopper_id)
-        links = self._links.get(login, {})
-        return Identity(login, tuple(links[each] for each in sorted(links)))
-
     def _list_events(
         self,
         shopper_id: str,
@@ -371,11 +354,13 @@ class FakeGateway:
         events = tuple(self._events.get(shopper_id, {}).values())
         consents, links = tuple(self._records.get(shopper_id, ())), self._get_identity(shopper_id).links
         [reviews] = self._list_reviews(shopper_id)
-        return [ShopperRecords(consents, self._declared.get(shopper_id), events, shopper_id, links, reviews)]
+        declared, membership = self._declared.get(shopper_id), self._memberships.get(shopper_id)
+        return [ShopperRecords(consents, declared, events, shopper_id, links, reviews, membership)]
 
     def _forget_shopper(self, shopper_id: str) -> ForgetSummary:
         self._records.pop(shopper_id, None)
         self._declared.pop(shopper_id, None)
+        self._memberships.pop(shopper_id, None)
         self._reviews = [each for each in self._reviews if each.target.shopper_id != shopper_id]
         return ForgetSummary(len(self._events.pop(shopper_id, {})), NOW)
 

@@ -14,6 +14,7 @@ class Scope(StrEnum):
     READ_AUDIENCE = "read:audience"
     READ_CONSENT = "read:consent"
     READ_IDENTITY = "read:identity"
+    READ_HOUSEHOLD = "read:household"
     READ_EVENT = "read:event"
     READ_ITEM = "read:item"
     READ_REVIEW = "read:review"
@@ -21,6 +22,7 @@ class Scope(StrEnum):
     WRITE_EVENT = "write:event"
     WRITE_CONSENT = "write:consent"
     WRITE_IDENTITY = "write:identity"
+    WRITE_HOUSEHOLD = "write:household"
     WRITE_ITEM = "write:item"
     WRITE_REVIEW = "write:review"
     EXPORT_SHOPPER = "export:shopper"
@@ -54,6 +56,9 @@ _SCOPES = {
     "IdentityService/GetIdentity": Scope.READ_IDENTITY,
     "IdentityService/LinkShoppers": Scope.WRITE_IDENTITY,
     "IdentityService/UnlinkShoppers": Scope.WRITE_IDENTITY,
+    "IdentityService/GetHousehold": Scope.READ_HOUSEHOLD,
+    "IdentityService/JoinHousehold": Scope.WRITE_HOUSEHOLD,
+    "IdentityService/LeaveHousehold": Scope.WRITE_HOUSEHOLD,
     "ReviewService/ListReviews": Scope.READ_REVIEW,
     "ReviewService/ListReviewQueue": Scope.READ_REVIEW,
     "ReviewService/SetReview": Scope.WRITE_REVIEW,

@@ -71,6 +71,9 @@ _COSTS = {
     "IdentityService/LinkShoppers": Cost(Workload.STORE, 16_384),
     "IdentityService/UnlinkShoppers": Cost(Workload.STORE, 16_384),
     "IdentityService/GetIdentity": Cost(Workload.STORE, 16_384),
+    "IdentityService/JoinHousehold": Cost(Workload.STORE, 16_384),
+    "IdentityService/LeaveHousehold": Cost(Workload.STORE, 16_384),
+    "IdentityService/GetHousehold": Cost(Workload.STORE, 16_384),
     "ReviewService/SetReview": Cost(Workload.STORE, 16_384),
     "ReviewService/RemoveReview": Cost(Workload.STORE, 16_384),
     # As an export.

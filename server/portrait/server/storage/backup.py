@@ -39,7 +39,8 @@ _MARK_SHOPPERS = (
     "SELECT shopper_id FROM events UNION SELECT shopper_id FROM consent_records UNION "
     "SELECT shopper_id FROM consents UNION SELECT shopper_id FROM demographics UNION "
     "SELECT shopper_id FROM links UNION SELECT login_id FROM links UNION SELECT shopper_id FROM identity_changes "
-    "UNION SELECT shopper_id FROM reviews UNION SELECT shopper_id FROM review_changes"
+    "UNION SELECT shopper_id FROM reviews UNION SELECT shopper_id FROM review_changes "
+    "UNION SELECT shopper_id FROM household_members"
     ") JOIN listed ON shopper_sha256 IN ({})"
 )
 """With all hashes of an id in the list."""
@@ -56,6 +57,8 @@ _DELETE_RETURNED = (
     "DELETE FROM links WHERE EXISTS (SELECT 1 FROM returned "
     "WHERE returned.shopper_id = links.shopper_id AND time <= forgotten_at) OR EXISTS (SELECT 1 FROM returned "
     "WHERE returned.shopper_id = links.login_id AND time <= forgotten_at)",
+    "DELETE FROM household_members WHERE EXISTS (SELECT 1 FROM returned "
+    "WHERE returned.shopper_id = household_members.shopper_id AND time <= forgotten_at)",
     "DELETE FROM identity_changes WHERE shopper_id IN (SELECT shopper_id FROM returned)",
     "DELETE FROM reviews WHERE EXISTS (SELECT 1 FROM returned "
     "WHERE returned.shopper_id = reviews.shopper_id AND review ->> '$[#-1]' <= forgotten_at)",  # it ends with its time

@@ -21,7 +21,7 @@ _SET_TOMBSTONE = (
     "REPLACE INTO tombstones (shopper_sha256, forgotten_at, arrival) "  # noqa: S608 - of a module
     f"VALUES (?, ?, ({LAST_ARRIVAL}))"
 )
-_TABLES = ("consent_records", "consents", "demographics", "reviews", "review_changes")
+_TABLES = ("consent_records", "consents", "demographics", "reviews", "review_changes", "household_members")
 """All that is known of shoppers beside events and links."""
 _DELETE_SOME_EVENTS = "DELETE FROM events WHERE arrival IN (SELECT arrival FROM events WHERE shopper_id = ? LIMIT ?)"
 _EVENTS_AT_A_TIME = 64

@@ -14,6 +14,7 @@ from portrait.server.storage.rows import LINK_COLUMNS, link_of, link_row
 
 _LOGIN_OF = "SELECT login_id FROM links WHERE shopper_id = ?"
 _COUNT_LINKS = "SELECT count(*) FROM links WHERE login_id = ? AND shopper_id <> ?"
+_IS_MEMBER = "SELECT 1 FROM household_members WHERE shopper_id = ?"
 _FORGOTTEN_AT = "SELECT forgotten_at FROM tombstones WHERE shopper_sha256 IN ({})"
 _LINK = f"REPLACE INTO links (login_id, {', '.join(LINK_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608 - own names
 _UNLINK = "DELETE FROM links WHERE shopper_id = ? AND login_id = ?"
@@ -58,6 +59,18 @@ def delete_links(connection: sqlite3.Connection, shopper_id: str) -> None:
     """Remove all links of an id that is forgotten, in a transaction that runs."""
     connection.execute(_DELETE_LINKS, (shopper_id,))
     connection.execute("DELETE FROM identity_changes WHERE shopper_id = ?", (shopper_id,))
+
+
+def find_login(connection: sqlite3.Connection, shopper_id: str) -> str | None:
+    """Find the login to which an id is linked; None if it is linked to none."""
+    row = connection.execute(_LOGIN_OF, (shopper_id,)).fetchone()
+    return row and str(row[0])
+
+
+def is_forgotten(connection: sqlite3.Connection, shopper_id: str, time: int, hasher: ShopperHasher) -> bool:
+    """Tell whether an id was forgotten at a time, in microseconds since 1970, or later."""
+    query, hashes = expand_placeholders(_FORGOTTEN_AT, hasher.list_hashes(shopper_id))
+    return any(time <= forgotten_at for (forgotten_at,) in connection.execute(query, hashes))
 
 
 def list_linked_ids(connection: sqlite3.Connection, shopper_id: str) -> tuple[str, ...]:
@@ -114,22 +127,21 @@ def _find_refusal(
 ) -> LinkOutcome | None:
     """Find out why an anonymous id can't be linked; None if it can."""
     anonymous_id, time, *_ = row
-    logins = [connection.execute(_LOGIN_OF, (each,)).fetchone() for each in (login_id, anonymous_id)]
-    if logins[0] is not None:
+    if find_login(connection, login_id) is not None:
         return LinkOutcome.LOGIN_LINKED
-    if logins[1] not in (None, (login_id,)):
+    if find_login(connection, anonymous_id) not in (None, login_id):
         return LinkOutcome.TAKEN
     links, of_anonymous = (
         connection.execute(_COUNT_LINKS, (each, anonymous_id)).fetchone()[0] for each in (login_id, anonymous_id)
     )
     if of_anonymous:
         return LinkOutcome.HAS_LINKS
+    if connection.execute(_IS_MEMBER, (anonymous_id,)).fetchone():
+        return LinkOutcome.MEMBER
     if links >= MAX_LINKS:
         return LinkOutcome.FULL
-    for each in (login_id, anonymous_id):
-        for (forgotten_at,) in connection.execute(*expand_placeholders(_FORGOTTEN_AT, hasher.list_hashes(each))):
-            if time <= forgotten_at:
-                return LinkOutcome.FORGOTTEN
+    if any(is_forgotten(connection, each, time, hasher) for each in (login_id, anonymous_id)):
+        return LinkOutcome.FORGOTTEN
     return None
 
 

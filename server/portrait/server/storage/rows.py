@@ -7,6 +7,7 @@ from typing import Any
 
 from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Purpose
+from portrait.server.households import Membership
 from portrait.server.identities import Link
 from portrait.server.reviews.review import Review, ReviewAction, ReviewTarget, Segment, Subject, SubjectKind
 from portrait.server.storage.store import ItemChange, RecordedEvent
@@ -16,6 +17,7 @@ EVENT_COLUMNS = Event._fields
 CONSENT_COLUMNS = ("purpose", "granted", "time", "recorded_at", "notice", "source")
 LINK_COLUMNS = ("shopper_id", "time", "recorded_at", "source", "confidence")
 """The first is the anonymous id."""
+MEMBERSHIP_COLUMNS = ("shopper_id", "household_id", "time", "recorded_at", "source", "confidence")
 SHOPPER_ID = 0
 EVENT_ID, TIME = (1 + EVENT_COLUMNS.index(name) for name in ("event_id", "time"))
 """Positions of shopper, event id and time in a row of an event."""
@@ -60,6 +62,18 @@ def link_of(row: Sequence[Any]) -> Link:
     """A link of these columns."""
     anonymous_id, time, recorded_at, source, confidence = row
     return Link(anonymous_id, from_microseconds(time), from_microseconds(recorded_at), source, confidence)
+
+
+def membership_row(membership: Membership) -> tuple[Any, ...]:
+    """A membership in the order of `MEMBERSHIP_COLUMNS`."""
+    moments = (to_microseconds(membership.time), to_microseconds(membership.recorded_at))
+    return (membership.shopper_id, membership.household_id, *moments, membership.source, membership.confidence)
+
+
+def membership_of(row: Sequence[Any]) -> Membership:
+    """A membership of these columns."""
+    shopper_id, household_id, time, recorded_at, *evidence = row
+    return Membership(shopper_id, household_id, from_microseconds(time), from_microseconds(recorded_at), *evidence)
 
 
 def review_key(target: ReviewTarget) -> str:

@@ -168,6 +168,17 @@ CREATE TABLE review_changes ( -- the last time that a review for an id, or for s
     shopper_id TEXT NOT NULL UNIQUE -- as in reviews
 );
 """,
+    """
+CREATE TABLE household_members (
+    shopper_id TEXT PRIMARY KEY, -- is itself no shopper_id of links
+    household_id TEXT NOT NULL,
+    time INTEGER NOT NULL, -- microseconds since 1970
+    recorded_at INTEGER NOT NULL, -- the same
+    source TEXT NOT NULL,
+    confidence REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX members_of_household ON household_members (household_id, shopper_id);
+""",
 )
 """Migrations: each brings a file from its version, counted from 0, to the next."""
 SCHEMA_VERSION = len(_MIGRATIONS)

@@ -26,6 +26,7 @@ from portrait.server.storage.disk_reserve import DiskReserve
 from portrait.server.storage.event_reads import EventReads
 from portrait.server.storage.event_writes import LAST_ARRIVAL, event_rows, record
 from portrait.server.storage.failures import FailureTranslator, describe_error, require_sound
+from portrait.server.storage.households import FileHouseholds
 from portrait.server.storage.private_files import make_private_file, tighten_files
 from portrait.server.storage.queries import expand_placeholders, split_ids
 from portrait.server.storage.reader import Reader
@@ -106,6 +107,7 @@ class SqliteStore:
         self._events, self._links = EventReads(reading, retention), links.LinkReads(reading)
         self._versions = arrivals
         self._reviews = reviews.ReviewReads(reading, arrivals)
+        self._households = FileHouseholds(reading, self._write, hasher)
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
 
@@ -118,6 +120,11 @@ class SqliteStore:
     def fault(self) -> str | None:
         """SQLite's name of the damage that was met in the file; None as long as none was."""
         return self._failures.fault
+
+    @property
+    def households(self) -> FileHouseholds:
+        """The households and their members."""
+        return self._households
 
     async def check(self) -> None:
         """Read the whole file for damage."""

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 from portrait.features.events import Event, EventType, Item
 from portrait.server.consent.consents import Consent, Decisions, Purpose
 from portrait.server.demographics import Demographics
+from portrait.server.households import JoinOutcome, Membership
 from portrait.server.identities import Identity, Link, LinkOutcome
 from portrait.server.reviews.review import Review, ReviewTarget
 from portrait.server.reviews.review_set import Reviews
@@ -80,6 +81,34 @@ class ItemChange:
     """Its place among all changes, from 1; the store gives it."""
 
 
+class Households(Protocol):
+    """Keeps who is a member of which household. Every call may raise what those of `Store` may."""
+
+    async def join(self, membership: Membership) -> JoinOutcome:
+        """Make a shopper a member of a household; a membership in the same one is replaced.
+
+        Raises:
+            Unavailable: also where the identity is being changed by another call for long.
+        """
+        ...
+
+    async def leave(self, household_id: str, shopper_id: str) -> None:
+        """Remove a membership, if there is one.
+
+        Raises:
+            Unavailable: see `join`.
+        """
+        ...
+
+    async def memberships(self, shopper_ids: Sequence[str]) -> dict[str, Membership]:
+        """The memberships of those of any number of ids who have one, by the ids; linked ids have none."""
+        ...
+
+    async def members(self, household_id: str) -> list[Membership]:
+        """All memberships in a household, in the order of the shoppers' UTF-8."""
+        ...
+
+
 class Store(Protocol):
     """Keeps events, what shoppers said of themselves, and changes of items.
 
@@ -104,6 +133,11 @@ class Store(Protocol):
     @property
     def fault(self) -> str | None:
         """Name of the damage that was met; None as long as none was. With a fault, nothing is written any more."""
+        ...
+
+    @property
+    def households(self) -> Households:
+        """The households and their members."""
         ...
 
     async def check(self) -> None:

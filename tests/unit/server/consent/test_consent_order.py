@@ -101,7 +101,7 @@ async def test_what_lost_to_a_clock_in_a_file_of_version_4_counts(tmp_path: Path
     late, early = (round((NOON + timedelta(hours=hours)).timestamp() * 1e6) for hours in (2, -2))
     with sqlite3.connect(path) as connection:
         connection.execute("ALTER TABLE consents DROP COLUMN withdrawn_at")
-        for table in ("state", "links", "identity_changes", "reviews", "review_changes"):
+        for table in ("state", "links", "identity_changes", "reviews", "review_changes", "household_members"):
             connection.execute(f"DROP TABLE {table}")
         records = [
             ("lost", 0, early, early),  # by a right clock, after a grant by a fast one: was ignored

@@ -27,7 +27,7 @@ from portrait.server.reviews.review import (
 from portrait.server.storage.event_lists import END, EventPlace, read_latest_events
 from portrait.server.storage.redis.store import open_redis_store
 from portrait.server.storage.sqlite import open_store
-from portrait.server.storage.store import EventSelection, ItemChange, Recorded, RecordedEvent, Store
+from portrait.server.storage.store import EventSelection, Households, ItemChange, Recorded, RecordedEvent, Store
 from portrait.server.timestamps import to_microseconds
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -73,10 +73,10 @@ async def record(store: Store, shopper_id: str, *events: Event) -> list[Recorded
     return await store.record([RecordedEvent(shopper_id, event) for event in events])
 
 
-def list_missing_parts(kind: type) -> list[str]:
-    """List the members of `Store` that a class lacks, or has with other parameters."""
+def list_missing_parts(kind: type, protocol: type = Store) -> list[str]:
+    """List the members of a protocol that a class lacks, or has with other parameters."""
     missing = []
-    for name, member in vars(Store).items():
+    for name, member in vars(protocol).items():
         if name.startswith("_"):
             continue
         if not hasattr(kind, name):
@@ -90,6 +90,7 @@ def list_missing_parts(kind: type) -> list[str]:
 
 async def test_no_store_lacks_a_part(store: Store) -> None:
     assert list_missing_parts(type(store)) == []
+    assert list_missing_parts(type(store.households), Households) == []
 
 
 def test_a_part_that_is_forgotten_is_named() -> None:

@@ -1,4 +1,4 @@
-"""Linked ids: whatever was done, a store tells what one tells that was only ever told what still counts."""
+"""Links and households: whatever was done, a store tells what one tells that was only told what still counts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from support.identity_steps import (
+    HOUSEHOLDS,
     NOON,
     PURPOSES,
     SHOPPERS,
@@ -18,6 +19,7 @@ from support.identity_steps import (
     Step,
     at,
     decided,
+    joined,
     linked,
     look_up,
     take,
@@ -30,6 +32,7 @@ from portrait.server.audiences.eligibility import AudienceEligibility
 from portrait.server.consent.consents import ConsentRule, Permissions, Purpose
 from portrait.server.demographics import Demographics
 from portrait.server.errors import DiskFull
+from portrait.server.households import MAX_MEMBERS, JoinOutcome
 from portrait.server.identities import MAX_LINKS, Identity, LinkOutcome
 from portrait.server.storage.backup import back_up, restore
 from portrait.server.storage.redis.store import open_redis_store
@@ -83,6 +86,7 @@ async def look_at_all(store: Store) -> dict[str, Any]:
     return {
         "shoppers": await store.shoppers("", 10),
         "identities": await store.identities(SHOPPERS),
+        "memberships": await store.households.memberships(SHOPPERS),
         "allowing": allowing,
         "each": {each: await look_up(store, each) for each in SHOPPERS},
     }
@@ -120,6 +124,9 @@ def test_any_steps_leave_what_a_replay_of_the_rest_tells(kind: str, server: Redi
                     assert now[2] == remaining.history(each)
                     if now != seen:
                         assert await other.versions([each]) != version, (step, each)
+                assert await other.households.memberships(SHOPPERS) == remaining.memberships
+                for household_id in HOUSEHOLDS:
+                    assert await other.households.members(household_id) == remaining.members(household_id)
             told = await look_at_all(store)
         (folder / "again").mkdir()
         async with opened(kind, server, folder / "again") as (fresh, _):
@@ -232,4 +239,81 @@ async def test_a_backup_brings_back_no_link_of_a_shopper_who_was_forgotten(tmp_p
     assert restore(tmp_path / "backup", tmp_path / "restored.db", tombstones).forgotten == 2
     again = await open_store(tmp_path / "restored.db")
     assert set(await again.identities(["login", "web", "other", "app"])) == {"other", "app"}
+    await again.close()
+
+
+async def test_members_stay_separate_people(store: Store) -> None:
+    permissions = Permissions(store, dict.fromkeys(Purpose, ConsentRule.UNLESS_WITHDRAWN))
+    await store.record([RecordedEvent(each, viewed("e")) for each in ("login", "tv")])
+    before = {each: (await look_up(store, each), await store.versions([each])) for each in SHOPPERS}
+    arrived = await store.last_arrival()
+    for each in ("login", "tv", "login"):
+        assert await store.households.join(joined(each)) is JoinOutcome.JOINED
+    assert {each: (await look_up(store, each), await store.versions([each])) for each in SHOPPERS} == before
+    assert await store.relinked_since(0, SHOPPERS) == set()
+    assert await store.shoppers_with_arrivals(arrived, 2**62) == []
+    await store.record_consents("tv", [decided(Purpose.PERSONALISATION, False)])
+    assert await permissions.filter_allowing([Purpose.PERSONALISATION], SHOPPERS) == {*SHOPPERS} - {"tv"}
+    assert (await store.forget("tv", at(9))).events == 1
+    assert await store.households.members("home") == [joined("login")]
+    assert await store.forgotten_since(0, SHOPPERS) == {"tv"}
+    assert await store.households.join(joined("tv", 9)) is JoinOutcome.FORGOTTEN
+    assert await store.households.join(joined("tv", 10)) is JoinOutcome.JOINED  # as a new shopper
+    await store.households.leave("home", "tv")
+    await store.households.leave("elsewhere", "login")
+    assert await store.households.memberships(SHOPPERS) == {"login": joined("login")}
+
+
+async def test_a_member_is_a_login_with_one_household(store: Store) -> None:
+    await store.link("login", linked("web"))
+    assert await store.households.join(joined("web")) is JoinOutcome.LINKED
+    assert await store.households.join(joined("login")) is JoinOutcome.JOINED
+    assert await store.households.join(joined("login", 0, "elsewhere")) is JoinOutcome.TAKEN
+    assert await store.households.join(joined("tv")) is JoinOutcome.JOINED
+    assert await store.link("login", linked("tv")) is LinkOutcome.MEMBER
+    assert await store.identities(["tv"]) == {}
+    assert await store.link("login", linked("app")) is LinkOutcome.LINKED
+    # An id that is forgotten under its login takes the membership of the login with it, and no other.
+    await store.forget("web", at(9))
+    assert await store.households.members("home") == [joined("tv")]
+    await store.households.leave("home", "tv")
+    assert await store.link("login", linked("tv", 10)) is LinkOutcome.LINKED
+
+
+async def test_a_household_has_a_bounded_number_of_members(store: Store) -> None:
+    names = sorted(f"member-{number}" for number in range(MAX_MEMBERS + 4))
+    outcomes = await asyncio.gather(*(store.households.join(joined(each)) for each in names))
+    assert sorted(each.name for each in outcomes) == ["FULL"] * 4 + ["JOINED"] * MAX_MEMBERS
+    held = [each for each, outcome in zip(names, outcomes, strict=True) if outcome is JoinOutcome.JOINED]
+    assert [each.shopper_id for each in await store.households.members("home")] == held
+    assert await store.households.join(joined(held[0], 5)) is JoinOutcome.JOINED
+    [refused, *_] = {*names} - {*held}
+    await store.households.leave("home", held[0])
+    assert await store.households.join(joined(refused)) is JoinOutcome.JOINED
+
+
+async def test_of_households_that_claim_one_shopper_at_once_one_gets_them(store: Store) -> None:
+    claimed = [joined("login", 0, f"home-{number}") for number in range(8)]
+    outcomes = await asyncio.gather(*map(store.households.join, claimed))
+    assert sorted(each.name for each in outcomes) == ["JOINED"] + ["TAKEN"] * 7
+    [got] = [each for each, outcome in zip(claimed, outcomes, strict=True) if outcome is JoinOutcome.JOINED]
+    assert [await store.households.members(each.household_id) for each in claimed] == [
+        [each] if each == got else [] for each in claimed
+    ]
+    # Nor is an id linked and a member at once.
+    both = await asyncio.gather(store.link("login", linked("web")), store.households.join(joined("web")))
+    assert both in ([LinkOutcome.LINKED, JoinOutcome.LINKED], [LinkOutcome.MEMBER, JoinOutcome.JOINED])
+
+
+async def test_a_backup_brings_back_no_membership_of_a_shopper_who_was_forgotten(tmp_path: Path) -> None:
+    store = await open_store(tmp_path / "portrait.db")
+    for each in ("login", "tv"):
+        await store.households.join(joined(each))
+    back_up(tmp_path / "portrait.db", tmp_path / "backup")
+    await store.forget("tv", at(9))
+    tombstones = await store.tombstones()
+    await store.close()
+    assert restore(tmp_path / "backup", tmp_path / "restored.db", tombstones).forgotten == 1
+    again = await open_store(tmp_path / "restored.db")
+    assert await again.households.members("home") == [joined("login")]
     await again.close()

@@ -14,9 +14,10 @@ import pytest
 import redis
 from hypothesis import given, settings
 from support.redis_server import RedisServer, run_redis, run_redis_cluster
-from support.store_steps import EVER, NOON, SHOPPERS, STEPS, Step, do, everything
+from support.store_steps import EVER, HOUSEHOLDS, NOON, SHOPPERS, STEPS, Step, do, everything
 
 from portrait.features.events import Event, EventType
+from portrait.server.households import JoinOutcome
 from portrait.server.storage.migration import migrate, sqlite_state
 from portrait.server.storage.migration.migrate import Migrated, migrate_state
 from portrait.server.storage.redis.connection import RedisConnection
@@ -35,6 +36,7 @@ EXAMPLE = [
     Step("forget", "zoë", 1, 0),
     Step("forget", "bob", 4, 0),
     Step("record", "bob", 5, 5),
+    *(Step("join", shopper_id, 5, 1) for shopper_id in ("ann", "bob", "newcomer")),
     *(Step("item", "", number, number % 2) for number in range(4)),
 ]
 
@@ -376,6 +378,9 @@ async def test_a_state_moves_to_a_cluster_and_back(tmp_path: Path) -> None:
         expiring = await open_redis_store(servers[0].url, replicas=1, retention=a_day)
         views = {each: len(history) for each, history in told["histories"].items()}
         assert await expiring.delete_expired() > 0
+        members = await expiring.households.members(HOUSEHOLDS[1])
+        assert [await do(expiring, Step(deed, "ann", 5, 1)) for deed in ("leave", "join")] == [None, JoinOutcome.JOINED]
+        assert await expiring.households.members(HOUSEHOLDS[1]) == members == told["members"][1]
         left = {each: len(await expiring.history(each, EVER, 100)) for each in views}
         assert sum(left.values()) < sum(views.values())
         await expiring.close()

@@ -1,4 +1,4 @@
-"""Links in Redis lie in several slots: changes that are cut short are no links, and are mended by the next call."""
+"""Links and households in Redis lie in several slots: what is cut short does not count, and the next call mends it."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 import redis
-from support.identity_steps import EVER, NOON, SHOPPERS, decided, linked, viewed
+from support.identity_steps import EVER, NOON, SHOPPERS, decided, joined, linked, viewed
 from support.redis_server import RedisServer, run_redis
 
 from portrait.features.events import Event, EventType
 from portrait.server.consent.consents import Purpose
 from portrait.server.error_reasons import ErrorReason
 from portrait.server.errors import Unavailable
+from portrait.server.households import JoinOutcome
 from portrait.server.identities import LinkOutcome
 from portrait.server.storage.histories import read_history
+from portrait.server.storage.redis.households import RedisHouseholds
 from portrait.server.storage.redis.keys import ShopperKeys
 from portrait.server.storage.redis.links import Links
 from portrait.server.storage.redis.store import RedisStore, open_redis_store
@@ -143,6 +145,7 @@ def contents(server: RedisServer) -> str:
             b"string": client.get,
             b"hash": client.hgetall,
             b"list": lambda key: client.lrange(key, 0, -1),
+            b"set": client.smembers,
             b"zset": lambda key: client.zrange(key, 0, -1, withscores=True),
         }
         return str({key: read[client.type(key)](key) for key in client.scan_iter("*")})  # type: ignore[index]
@@ -155,8 +158,46 @@ async def test_nothing_is_left_of_a_forgotten_shopper_under_any_id(server: Redis
         await in_redis.link(ids[0], linked(anonymous_id))
         await in_redis.unlink(ids[0], anonymous_id)
         await in_redis.link(ids[0], linked(anonymous_id))
+    for _ in range(2):
+        await in_redis.households.leave("home", ids[0])
+        await in_redis.households.join(joined(ids[0]))
+    await in_redis.households.join(joined("tv"))
     await in_redis.record_consents("app-of-ann", [decided(Purpose.RISK, granted=False)])
     assert all(each in contents(server) for each in ids)
     assert (await in_redis.forget("web-of-ann", NOON)).events == 2
     assert "of-ann" not in contents(server)
     assert "tv" in contents(server)
+
+
+@pytest.mark.parametrize("step", ["_add_member", "_clear_household", "_evaluate"])
+async def test_a_membership_that_was_cut_short_is_none_and_is_mended(
+    server: RedisServer, in_redis: RedisStore, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    async def fail(*_: object) -> None:
+        raise Unavailable("Redis does not answer", 1.0, ErrorReason.STATE_UNUSABLE)
+
+    households, member = in_redis.households, joined("login")
+    if step != "_add_member":
+        assert await households.join(member) is JoinOutcome.JOINED
+    with monkeypatch.context() as patched:
+        patched.setattr(RedisStore if step == "_evaluate" else RedisHouseholds, step, fail)
+        with pytest.raises(Unavailable):
+            await {
+                "_add_member": lambda: households.join(member),
+                "_clear_household": lambda: households.leave("home", "login"),
+                "_evaluate": lambda: in_redis.forget("login", NOON),
+            }[step]()
+    assert await households.memberships(["login"]) == {}
+    assert await households.members("home") == []
+    if step == "_evaluate":
+        await in_redis.forget("login", NOON)
+        assert "login" not in contents(server)
+    elif step == "_add_member":
+        assert await in_redis.link("tv", linked("login")) is LinkOutcome.MEMBER
+        await households.leave("another", "login")
+        assert await in_redis.link("tv", linked("login")) is LinkOutcome.LINKED
+    else:
+        assert await households.join(joined("login", 0, "another")) is JoinOutcome.JOINED
+        assert await households.members("another") == [joined("login", 0, "another")]
+    with redis.Redis.from_url(server.url) as client:
+        assert client.hget("portrait:{meta}:state", "schema") == b"6"

@@ -218,6 +218,7 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path)
             "identity_changes",
             "reviews",
             "review_changes",
+            "household_members",
         ):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("DROP INDEX item_changes_by_number")

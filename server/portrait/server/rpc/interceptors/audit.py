@@ -26,6 +26,8 @@ AUDITED_METHODS = frozenset(
         "portrait.v1.EventService/ListEvents",
         "portrait.v1.IdentityService/LinkShoppers",
         "portrait.v1.IdentityService/UnlinkShoppers",
+        "portrait.v1.IdentityService/JoinHousehold",
+        "portrait.v1.IdentityService/LeaveHousehold",
         "portrait.v1.ReviewService/SetReview",
         "portrait.v1.ReviewService/RemoveReview",
     }
@@ -37,9 +39,9 @@ _RETRY_SECONDS = 5.0
 def audit_calls(log: AuditLog, hasher: ShopperHasher) -> Interceptor:
     """Write a line before each call that shows, deletes or changes what is recorded of a shopper, and one after it.
 
-    The first has caller, method, hash of the shopper's id, of a link that of the anonymous id as well, and reason; the
-    second the outcome. A call whose first line can't be written is refused. It stands inside of `parse_request`: only
-    valid requests are begun.
+    The first has caller, method, hash of the shopper's id, of a link that of the anonymous id as well, of a membership
+    that of the household, and reason; the second the outcome. A call whose first line can't be written is refused. It
+    stands inside of `parse_request`: only valid requests are begun.
 
     Args:
         log: the audit log.
@@ -85,9 +87,8 @@ def _describe_subject(request: Any, hasher: ShopperHasher) -> dict[str, object]:
     """Describe whom and what a call is about, without anything that tells who a shopper is."""
     if isinstance(request, review_service_pb2.SetReviewRequest | review_service_pb2.RemoveReviewRequest):
         return _describe_review(request, hasher)
-    anonymous_id: str | None = getattr(request, "anonymous_id", None)
-    other = {} if anonymous_id is None else {"anonymous_sha256": hasher.hash(anonymous_id)}
-    return {"shopper_sha256": hasher.hash(request.shopper_id), **other}
+    named = {each: getattr(request, f"{each}_id", None) for each in ("shopper", "anonymous", "household")}
+    return {f"{each}_sha256": hasher.hash(value) for each, value in named.items() if value is not None}
 
 
 def _describe_review(

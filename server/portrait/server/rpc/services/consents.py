@@ -15,6 +15,7 @@ from portrait.server.rpc.services.messages import (
     datetime_from_message,
     event_to_message,
     link_to_message,
+    membership_to_message,
     timestamp_to_message,
 )
 from portrait.server.rpc.services.profile_messages import demographics_to_message
@@ -115,6 +116,8 @@ class ConsentService(consent_service_pb2_grpc.ConsentServiceServicer):
         )
         if declared is not None:
             first.demographics.CopyFrom(demographics_to_message(declared))
+        for membership in (await self._store.households.memberships([shopper_id])).values():
+            first.household.CopyFrom(membership_to_message(membership))
         yield first
         for begin in range(_PAGE, len(records), _PAGE):
             part = map(_record_message, records[begin : begin + _PAGE])

@@ -15,11 +15,12 @@ from portrait.features.generators import run_to_completion
 from portrait.server.catalogue.filters import Filter
 from portrait.server.engine import FEW_ITEMS
 from portrait.server.errors import InvalidRequest, PortraitError, Violation
+from portrait.server.households import Membership
 from portrait.server.identities import Link
 from portrait.server.recommendation.ranking import RankedItem
 from portrait.server.rpc.contract.statuses import code_from_error, field_from_error, message_from_error
 from portrait.server.runtime.cooperation import run_in_steps
-from portrait.v1 import entry_error_pb2, event_pb2, item_pb2, link_pb2, profile_pb2
+from portrait.v1 import entry_error_pb2, event_pb2, item_pb2, link_pb2, membership_pb2, profile_pb2
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -62,6 +63,18 @@ def link_to_message(link: Link) -> link_pb2.Link:
         confidence=link.confidence,
         time=timestamp_to_message(link.time),
         recorded_at=timestamp_to_message(link.recorded_at),
+    )
+
+
+def membership_to_message(membership: Membership) -> membership_pb2.Membership:
+    """Convert a membership in a household."""
+    return membership_pb2.Membership(
+        household_id=membership.household_id,
+        shopper_id=membership.shopper_id,
+        source=membership.source,
+        confidence=membership.confidence,
+        time=timestamp_to_message(membership.time),
+        recorded_at=timestamp_to_message(membership.recorded_at),
     )
 
 

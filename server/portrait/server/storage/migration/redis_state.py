@@ -10,11 +10,13 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from portrait.features.logs.shopper_hashes import PLAIN, fingerprint_of
 from portrait.server.errors import PortraitError
+from portrait.server.households import Membership
 from portrait.server.identities import Identity
 from portrait.server.storage.migration.states import BATCH, ItemState, ShopperState, StateReader, TombstoneState
 from portrait.server.storage.redis import keys, scripts
 from portrait.server.storage.redis.connection import STORE_NAME, Evaluation, RedisConnection, connect
-from portrait.server.storage.redis.keys import ALL_BUCKETS, BUCKETS, ShopperKeys, bucket_of_hash
+from portrait.server.storage.redis.households import RedisHouseholds
+from portrait.server.storage.redis.keys import ALL_BUCKETS, BUCKETS, ShopperKeys, bucket_of, bucket_of_hash
 from portrait.server.storage.redis.links import Links
 from portrait.server.storage.redis.rows import (
     ARRIVAL_DIGITS,
@@ -25,9 +27,9 @@ from portrait.server.storage.redis.rows import (
     split_change,
     to_json,
 )
-from portrait.server.storage.redis.schema import KEYED_OR_REVIEWED, LINKED, UNLIMITED, read_head
+from portrait.server.storage.redis.schema import KEYED_OR_REVIEWED, LINKED, UNLIMITED, WITH_HOUSEHOLDS, read_head
 from portrait.server.storage.redis.walk import walk_shoppers
-from portrait.server.storage.rows import link_row
+from portrait.server.storage.rows import link_row, membership_row
 from portrait.server.storage.store import StoreError
 
 _NAME = "portrait-migration"
@@ -43,10 +45,14 @@ class RedisState:
 
     def __init__(self, connection: RedisConnection, identity: str) -> None:
         self._redis, self._identity = connection, identity
+        self._links = Links(connection, PLAIN)
+        self.households = RedisHouseholds(connection, self._links, PLAIN)
         self.has_links = False
         """True if one of the shoppers that were read has a link."""
         self.has_reviews = False
         """True if a review was read."""
+        self.has_households = False
+        """True if one of the shoppers that were read is a member of a household."""
 
     async def position(self) -> Hashable:
         """All numbers that grow when somebody writes; what Redis lets go by its time to live changes none."""
@@ -90,10 +96,12 @@ class RedisState:
             asked += [("ZRANGE", each.history, 0, -1), ("HGETALL", each.events)]
             asked += [("HGETALL", each.known), ("LRANGE", each.consents, 0, -1), ("HGETALL", each.reviews)]
         answers = await self._redis.read(asked)
-        identities = await Links(self._redis, PLAIN).identities(shopper_ids)
+        identities = await self._links.identities(shopper_ids)
         self.has_links = self.has_links or bool(identities)
+        memberships = await self.households.memberships(shopper_ids)
+        self.has_households = self.has_households or bool(memberships)
         read = [
-            _shopper(each, identities.get(each, Identity(each)), *answers[5 * at : 5 * at + 5])
+            _shopper(each, identities.get(each, Identity(each)), memberships.get(each), *answers[5 * at : 5 * at + 5])
             for at, each in enumerate(shopper_ids)
         ]
         self.has_reviews = self.has_reviews or any(shopper.reviews for shopper in read)
@@ -130,7 +138,14 @@ def _read_reviews(answer: Any) -> list[tuple[str, str]]:
 
 
 def _shopper(
-    shopper_id: str, identity: Identity, history: Any, events: Any, known: Any, consents: Any, reviews: Any
+    shopper_id: str,
+    identity: Identity,
+    membership: Membership | None,
+    history: Any,
+    events: Any,
+    known: Any,
+    consents: Any,
+    reviews: Any,
 ) -> ShopperState:
     fields = {name.decode(): value for name, value in pairs_of(known)}
     # Two buckets may have given one number: with the bucket's own it is of one event, and the order is the same.
@@ -158,6 +173,7 @@ def _shopper(
         ),
         [each.anonymous_id for each in identity.links] if identity.login_id == shopper_id else [],
         _read_reviews(reviews),
+        membership_row(membership)[1:] if membership else None,
     )
 
 
@@ -241,7 +257,7 @@ class RedisTarget:
         events = [each for shopper in shoppers for each in _load_events(shopper)]
         for begin in range(0, len(events), BATCH):
             await self._redis.evaluate(events[begin : begin + BATCH])
-        await self._redis.write_all([each for shopper in shoppers for each in _load_reviews(shopper)])
+        await self._redis.write_all([each for shopper in shoppers for each in _load_reviews_and_household(shopper)])
         await self._redis.evaluate([_load_shopper(shopper) for shopper in shoppers])
 
     async def write_shared_reviews(self, reviews: Sequence[tuple[str, str]]) -> None:
@@ -269,7 +285,9 @@ class RedisTarget:
         await self._redis.evaluate([Evaluation(scripts.LOAD_ITEMS, used, values)])
 
     async def complete(self) -> StateReader:
-        """Count the deletions."""
+        """Count the deletions; remove members whom a run that was cut short had brought, and who left meanwhile."""
+        async for key in self._redis.scan("portrait:{??}:household:*"):
+            await self._reader.households.remove_strangers(key.split(":", 3)[3])
         numbers = [each.number async for each in self._reader.tombstones()]
         if numbers:
             await self._redis.write(("SET", keys.DELETIONS, numbers[-1]))
@@ -282,7 +300,7 @@ class RedisTarget:
             await self._redis.write(("HSET", keys.STATE, "linked", 1))
         linked = LINKED if self._reader.has_links else UNLIMITED
         schema = KEYED_OR_REVIEWED if self._is_keyed or self._reader.has_reviews else linked
-        values = (schema, secrets.token_hex(16))
+        values = (WITH_HOUSEHOLDS if self._reader.has_households else schema, secrets.token_hex(16))
         await self._redis.evaluate([Evaluation(scripts.END_MIGRATION, (keys.STATE,), values)])
 
     async def discard(self) -> None:
@@ -311,15 +329,17 @@ def _load_events(shopper: ShopperState) -> list[Evaluation]:
     return evaluations
 
 
-def _load_reviews(shopper: ShopperState) -> list[tuple[Any, ...]]:
-    if not shopper.reviews:
-        return []
-    of_shopper = ShopperKeys.of(shopper.shopper_id)
-    fields = [each for review in shopper.reviews for each in review]
-    return [
-        ("HSET", of_shopper.reviews, *fields),
-        ("ZADD", of_shopper.bucket.reviewed, 0, shopper.shopper_id),
-    ]
+def _load_reviews_and_household(shopper: ShopperState) -> list[tuple[Any, ...]]:
+    """Commands that write the reviews of a shopper, and the shopper on the side of the household."""
+    commands: list[tuple[Any, ...]] = []
+    if shopper.reviews:
+        of_shopper = ShopperKeys.of(shopper.shopper_id)
+        commands.append(("HSET", of_shopper.reviews, *(each for review in shopper.reviews for each in review)))
+        commands.append(("ZADD", of_shopper.bucket.reviewed, 0, shopper.shopper_id))
+    if shopper.household:
+        household_id = shopper.household[0]
+        commands.append(("SADD", bucket_of(household_id).members(household_id), shopper.shopper_id))
+    return commands
 
 
 def _load_shopper(shopper: ShopperState) -> Evaluation:
@@ -331,6 +351,8 @@ def _load_shopper(shopper: ShopperState) -> Evaluation:
         values += ("demographics", to_json(shopper.demographics))
     if shopper.login:
         values += ("login", to_json(shopper.login))
+    if shopper.household:
+        values += ("household", to_json(shopper.household))
     if shopper.reviews:
         values += ("reviewed", "1")
     if shopper.linked_ids:

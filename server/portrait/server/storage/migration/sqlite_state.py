@@ -14,7 +14,7 @@ from portrait.server.storage.migration.states import BATCH, ItemState, ShopperSt
 from portrait.server.storage.private_files import make_private_file
 from portrait.server.storage.queries import expand_placeholders, transaction
 from portrait.server.storage.redis.rows import digest_event
-from portrait.server.storage.rows import CONSENT_COLUMNS, EVENT_COLUMNS
+from portrait.server.storage.rows import CONSENT_COLUMNS, EVENT_COLUMNS, MEMBERSHIP_COLUMNS
 from portrait.server.storage.schema import connect, prepare
 from portrait.server.storage.store import StoreError
 from portrait.server.storage.tombstone_keys import note_tombstone_keys
@@ -28,6 +28,7 @@ _SHOPPERS = (
     "UNION SELECT shopper_id FROM demographics WHERE shopper_id > ?1 "
     "UNION SELECT shopper_id FROM links WHERE shopper_id > ?1 "
     "UNION SELECT shopper_id FROM reviews WHERE shopper_id > ?1 "
+    "UNION SELECT shopper_id FROM household_members WHERE shopper_id > ?1 "
     "UNION SELECT login_id FROM links WHERE login_id > ?1 ORDER BY shopper_id LIMIT ?2"
 )
 _COLUMN_LIST, _CONSENT_COLUMN_LIST = ", ".join(EVENT_COLUMNS), ", ".join(CONSENT_COLUMNS)
@@ -38,6 +39,7 @@ _DEMOGRAPHICS = "SELECT age_band, gender, region, declared_at, source FROM demog
 _LOGIN = "SELECT login_id, time, recorded_at, source, confidence FROM links WHERE shopper_id = ?"
 _LINKED_IDS = "SELECT shopper_id FROM links WHERE login_id = ? ORDER BY shopper_id"
 _REVIEWS = "SELECT target, review FROM reviews WHERE shopper_id = ? ORDER BY target"
+_HOUSEHOLD = "SELECT household_id, time, recorded_at, source, confidence FROM household_members WHERE shopper_id = ?"
 _TOMBSTONES = "SELECT number, shopper_sha256, forgotten_at FROM tombstones ORDER BY number"
 _ITEMS = "SELECT number, catalogue, item_id, item, writer FROM item_changes ORDER BY number"
 
@@ -56,6 +58,7 @@ _WRITE_DEMOGRAPHICS = (
 _WRITE_LINK = (
     "INSERT INTO links (shopper_id, login_id, time, recorded_at, source, confidence) VALUES (?, ?, ?, ?, ?, ?)"
 )
+_WRITE_HOUSEHOLD = f"INSERT INTO household_members ({', '.join(MEMBERSHIP_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608
 _WRITE_TOMBSTONE = (
     "INSERT OR REPLACE INTO tombstones (number, shopper_sha256, forgotten_at, arrival) VALUES (?, ?, ?, 0)"
 )
@@ -103,7 +106,7 @@ class SqliteState:
             return self._connection.execute(query, (shopper_id,)).fetchall()
 
         events = [(arrival, tuple(row)) for arrival, *row in rows_of(_EVENTS)]
-        declared, login = rows_of(_DEMOGRAPHICS), rows_of(_LOGIN)
+        declared, login, household = rows_of(_DEMOGRAPHICS), rows_of(_LOGIN), rows_of(_HOUSEHOLD)
         return ShopperState(
             shopper_id,
             events,
@@ -114,6 +117,7 @@ class SqliteState:
             tuple(login[0]) if login else None,
             [linked_id for (linked_id,) in rows_of(_LINKED_IDS)],
             rows_of(_REVIEWS),
+            tuple(household[0]) if household else None,
         )
 
     async def shared_reviews(self) -> list[tuple[str, str]]:
@@ -252,6 +256,7 @@ class SqliteTarget:
         )
         write(_WRITE_DEMOGRAPHICS, [(name, *shopper.demographics)] if shopper.demographics else [])
         write(_WRITE_LINK, [(name, *shopper.login)] if shopper.login else [])
+        write(_WRITE_HOUSEHOLD, [(name, *shopper.household)] if shopper.household else [])
         self._write_reviews(name, shopper.reviews)
         write("INSERT INTO migrated_shoppers VALUES (?)", [(name,)])
 

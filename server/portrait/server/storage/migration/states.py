@@ -11,8 +11,8 @@ BATCH = 200
 """Shoppers, tombstones or items that are read and written at a time."""
 _HASH_BITS = 256
 PARTS = (
-    "events", "arrival_order", "event_ids", "consents", "decisions", "demographics", "links", "reviews", "tombstones",
-    "item_changes",
+    "events", "arrival_order", "event_ids", "consents", "decisions", "demographics", "links", "households", "reviews",
+    "tombstones", "item_changes",
 )  # fmt: skip
 
 
@@ -36,12 +36,14 @@ class ShopperState(NamedTuple):
     """The anonymous ids that are linked to a login."""
     reviews: Sequence[tuple[str, str]] = ()
     """Target and review of each, as JSON; by target."""
+    household: tuple[Any, ...] | None = None
+    """The membership of a member of a household, as all of `MEMBERSHIP_COLUMNS` but the first."""
 
     @property
     def is_empty(self) -> bool:
         """True if nothing is held."""
-        known = (self.consents, self.decisions, self.demographics, self.login, self.linked_ids, self.reviews)
-        return not self.events and not any(known)
+        told = (self.consents, self.decisions, self.demographics, self.reviews)
+        return not self.events and not any((*told, self.login, self.linked_ids, self.household))
 
 
 class TombstoneState(NamedTuple):
@@ -188,6 +190,8 @@ class StateDigest:
             parts["demographics"].add(name, *shopper.demographics)
         if shopper.login:
             parts["links"].add(name, *shopper.login)
+        if shopper.household:
+            parts["households"].add(name, *shopper.household)
         self.add_reviews(name, shopper.reviews)
 
     def add_reviews(self, shopper_id: str, reviews: Sequence[tuple[str, str]]) -> None:

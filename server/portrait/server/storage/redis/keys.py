@@ -71,6 +71,10 @@ class Bucket:
         """Sorted set, all scores 0: ids with reviews, in the order of their bytes."""
         return f"{self.prefix}:reviewed"
 
+    def members(self, household_id: str) -> str:
+        """Set: the members of a household of this bucket. Each of them names it."""
+        return f"{self.prefix}:household:{household_id}"
+
     @property
     def migrated(self) -> str:
         """Set: shoppers whom a migration that is under way has brought."""
@@ -85,6 +89,11 @@ def bucket_of_hash(shopper_hash: str) -> Bucket:
     return ALL_BUCKETS[int(bucket_digits_of(shopper_hash), 16)]
 
 
+def bucket_of(any_id: str) -> Bucket:
+    """Find the bucket of a shopper, or of a household, by the id."""
+    return bucket_of_hash(sha256_of(any_id))
+
+
 @dataclass(frozen=True, slots=True)
 class ShopperKeys:
     """The keys of one shopper, in the slot of the shopper's bucket."""
@@ -95,7 +104,7 @@ class ShopperKeys:
     @classmethod
     def of(cls, shopper_id: str) -> "ShopperKeys":
         """Find the keys of a shopper."""
-        return cls(bucket_of_hash(sha256_of(shopper_id)), shopper_id)
+        return cls(bucket_of(shopper_id), shopper_id)
 
     @property
     def history(self) -> str:
@@ -116,12 +125,14 @@ class ShopperKeys:
         Of an anonymous id: `login`, the login and the link to it, as JSON. Of a login: `links`, the anonymous ids that
         are linked to it, as JSON. Of both: `relinked`, the number of the last change of a link. What only one side has
         is no link: its change was cut short.
+
+        Of a member of a household: `household`, the household and the membership, as JSON, under the same rule.
         """
         return f"{self.bucket.prefix}:known:{self.shopper_id}"
 
     @property
     def lock(self) -> str:
-        """Token of the call that changes the links of the shopper, a login."""
+        """Token of the call that changes the links or the household of the shopper, a login."""
         return f"{self.bucket.prefix}:lock:{self.shopper_id}"
 
     @property

@@ -73,6 +73,7 @@ _SET_LOGIN = (
 local known, arrivals, counter, tombstones = unpack(KEYS)
 if is_forgotten(tombstones, ARGV[2], ARGV[3]) then return 'FORGOTTEN' end
 if redis.call('HEXISTS', known, 'links') == 1 then return 'HAS_LINKS' end
+if redis.call('HEXISTS', known, 'household') == 1 then return 'MEMBER' end
 if (redis.call('HGET', known, 'login') or '') ~= ARGV[4] then return 'TAKEN' end
 redis.call('HSET', known, 'login', ARGV[5])
 note_change(known, arrivals, counter, ARGV[1])

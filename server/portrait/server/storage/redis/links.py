@@ -97,7 +97,7 @@ class Links:
         """Link an anonymous id to a login: the login names it first, so that a reader of either side finds both."""
         anonymous_id, at = link.anonymous_id, to_microseconds(link.time)
         async with self.locked(login_id):
-            known = await self.read_known([login_id, anonymous_id])
+            known = await self.read_known([login_id, anonymous_id], "household")
             identity = find_identity(known, login_id)
             # Under the lock, whoever is not among them is left from a change that was cut short.
             before = [each.anonymous_id for each in identity.links]
@@ -199,6 +199,8 @@ def _find_refusal(known: Known, identity: Identity, login_id: str, anonymous_id:
         return LinkOutcome.TAKEN
     if _named(known[anonymous_id]):
         return LinkOutcome.HAS_LINKS
+    if known[anonymous_id][2]:
+        return LinkOutcome.MEMBER
     return LinkOutcome.FULL if len({*identity.shopper_ids, anonymous_id}) > 1 + MAX_LINKS else None
 
 

@@ -9,7 +9,7 @@ from portrait.server.storage.redis.connection import Evaluation, RedisConnection
 from portrait.server.storage.store import StoreError
 from portrait.server.storage.tombstones import UnknownKeys, require_keys
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 UNLIMITED = 2
 """Version of a state in which no event has ever expired: keys have no time to live, which writers of 3 prolong."""
 LIMITED = 3
@@ -18,6 +18,8 @@ LINKED = 4
 """Version of a state in which ids may be linked; `limited` says whether events may have expired."""
 KEYED_OR_REVIEWED = 5
 """Version of a state in which there may be tombstones by keys, or reviews; `linked` says whether ids may be linked."""
+WITH_HOUSEHOLDS = 6
+"""Version of a state in which there may be households."""
 
 
 class StateHead(NamedTuple):

@@ -19,6 +19,7 @@ from portrait.server.storage.queries import split_ids
 from portrait.server.storage.redis import keys, scripts
 from portrait.server.storage.redis.connection import Evaluation, RedisConnection, connect
 from portrait.server.storage.redis.event_reads import EventReads
+from portrait.server.storage.redis.households import RedisHouseholds
 from portrait.server.storage.redis.keys import ALL_BUCKETS, ShopperKeys
 from portrait.server.storage.redis.links import Links, find_identity
 from portrait.server.storage.redis.reviews import StoredReviews
@@ -81,6 +82,7 @@ class RedisStore:
         self._retention, self._is_limited = retention, is_limited
         self._events, self._links = EventReads(connection, retention), Links(connection, hasher)
         self._reviews = StoredReviews(connection)
+        self._households = RedisHouseholds(connection, self._links, hasher)
         self._is_key_noted = False
         self._name = secrets.token_hex(8)
         """Tells this process's changes from those of others."""
@@ -94,6 +96,11 @@ class RedisStore:
     def fault(self) -> None:
         """None: damage is for Redis to find and to mend."""
         return
+
+    @property
+    def households(self) -> RedisHouseholds:
+        """The households and their members."""
+        return self._households
 
     async def check(self) -> None:
         """Ask for every bucket, so that each server of a cluster answers."""
@@ -155,6 +162,7 @@ class RedisStore:
                 return Forgotten(sum(each.events for each in forgotten), forgotten[-1].at)
 
     async def _forget_id(self, shopper_id: str, now: datetime) -> Forgotten:
+        await self._households.remove_member(shopper_id)  # while the shopper still names the household
         hashes, of_shopper = self._hasher.list_hashes(shopper_id), ShopperKeys.of(shopper_id)
         tombstones = of_shopper.bucket.tombstones
         values = (shopper_id, ",".join(hashes), to_microseconds(now), UNNUMBERED)

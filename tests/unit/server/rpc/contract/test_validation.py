@@ -127,6 +127,11 @@ MINIMAL: dict[str, Message] = {
     "ReviewTarget": TARGET,
     "ReviewedItem": review_pb2.ReviewedItem(item_id="lamp"),
     "SetReviewRequest": review_service_pb2.SetReviewRequest(review=REVIEW),
+    "JoinHouseholdRequest": identity_service_pb2.JoinHouseholdRequest(
+        household_id="home", shopper_id="ann", source="account", confidence=0.9
+    ),
+    "LeaveHouseholdRequest": identity_service_pb2.LeaveHouseholdRequest(household_id="home", shopper_id="ann"),
+    "GetHouseholdRequest": identity_service_pb2.GetHouseholdRequest(household_id="home"),
     "UnlinkShoppersRequest": identity_service_pb2.UnlinkShoppersRequest(shopper_id="ann", anonymous_id="web"),
     "UpsertItemsRequest": catalogue_service_pb2.UpsertItemsRequest(items=[LAMP]),
 }

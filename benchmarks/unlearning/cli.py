@@ -3,8 +3,8 @@
 A sixth of the shoppers of SOURCE is seen by no model. Of all others, 5% and 20% are forgotten: `portrait unlearn` makes
 the next run, and `portrait train` a new one, from the same data set. A membership attack, which is calibrated on models
 that saw neither the forgotten nor the unseen, tells the former from the latter before and after. This is repeated for
-several draws of the shoppers, each with its own seed. What `portrait unlearn` keeps was chosen on draw 0; draws 1 and 2
-have none of its unseen and forgotten shoppers. Results go to `benchmarks/results/`.
+several draws of the shoppers, each with its own seed. What `portrait unlearn` keeps was chosen on draw 0 of Amazon
+Office 2018; draws 1 and 2 have none of its unseen and forgotten shoppers. Results go to `benchmarks/results/`.
 """
 
 import argparse

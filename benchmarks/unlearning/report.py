@@ -74,7 +74,7 @@ def format_report(content: dict[str, Any]) -> str:
         f"by no model. Settings: `{content['settings']}`, else those of `--preset quick`; the draw is the seed. "
         f"`unlearnt`: by `portrait unlearn`, which keeps {any_draw['kept_weights']:g} of the earlier weights. "
         "`retrained`: by `portrait train` on the same data. `reference`: the same with another seed. What is kept was "
-        "chosen on draw 0, which has none of the unseen and forgotten shoppers of draws 1 and 2.",
+        "chosen on draw 0 of Amazon Office 2018, which has none of the unseen and forgotten shoppers of draws 1 and 2.",
         *_ATTACK.splitlines(),
         "",
         *_make_table(

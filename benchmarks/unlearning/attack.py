@@ -29,7 +29,7 @@ _MAX_RANKED_EVENTS = 1
 """Events of a shopper that are ranked at most."""
 _LOWEST_CHANCE = 1e-6
 """Chance of an item that is no candidate."""
-_SEED, _DRAWS = 0, 1000
+_SEED, _RESAMPLES = 0, 1000
 
 
 @dataclass(frozen=True)
@@ -87,31 +87,62 @@ class Attacked:
         return found
 
 
-def measure_auc(scores: NDArray[np.float64], members: NDArray[np.int64], others: NDArray[np.int64]) -> dict[str, Any]:
-    """Area under the ROC curve of members against others, with its 95% bootstrap interval over shoppers.
+@dataclass(frozen=True)
+class Scored:
+    """Scores that an attack gives some shoppers."""
+
+    members: NDArray[np.float64]
+    """`[members]`: of those who are, or were, in the log."""
+    others: NDArray[np.float64]
+    """`[others]`: of those who never were."""
+
+    @classmethod
+    def choose(cls, scores: NDArray[np.float64], members: NDArray[np.int64], others: NDArray[np.int64]) -> "Scored":
+        """Choose the scores of two groups, given by the shoppers' rows; those who are NaN are left out."""
+        return cls(*(scores[rows][np.isfinite(scores[rows])] for rows in (members, others)))
+
+    def compute_auc(self) -> float:
+        """Compute the area under the ROC curve."""
+        labels = np.arange(len(self.members) + len(self.others)) < len(self.members)
+        return metrics.auc(np.concatenate([self.members, self.others]), labels, np.ones(len(labels)))
+
+    def resample(self, random: np.random.Generator) -> "Scored":
+        """Draw as many of each group, with replacement; equal generators draw the same shoppers."""
+        return Scored(*(each[random.integers(0, len(each), len(each))] for each in (self.members, self.others)))
+
+
+def measure_auc(draws: Sequence[Scored], retrained: Sequence[Scored]) -> dict[str, Any]:
+    """Measure the mean AUC over some draws, with 95% bootstrap intervals over their shoppers.
 
     Args:
-        scores: `[shoppers of the corpus]`, NaN of those who are left out.
-        members: rows of the shoppers who are, or were, in the log.
-        others: rows of those who never were.
+        draws: scores by a model, of each draw.
+        retrained: those of the same shoppers by a model that has not seen them. Its AUC differs from .5 by the chance
+            of who was drawn; the difference to it does not.
     """
-    inside, outside = (scores[rows][np.isfinite(scores[rows])] for rows in (members, others))
-    random = np.random.default_rng(_SEED)
-    drawn = [
-        _compute_auc(random.choice(inside, len(inside)), random.choice(outside, len(outside))) for _ in range(_DRAWS)
-    ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    resampled, floor = _resample_auc(draws), _resample_auc(retrained)
+    auc = _average_auc(draws)
     return {
-        "auc": _compute_auc(inside, outside),
-        "interval": (float(low), float(high)),
-        "members": len(inside),
-        "others": len(outside),
+        "auc": auc,
+        "interval": _find_interval(resampled),
+        "minus_retrained": {"difference": auc - _average_auc(retrained), "interval": _find_interval(resampled - floor)},
+        "members": sum(len(each.members) for each in draws),
+        "others": sum(len(each.others) for each in draws),
     }
 
 
-def _compute_auc(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> float:
-    labels = np.arange(len(inside) + len(outside)) < len(inside)
-    return metrics.auc(np.concatenate([inside, outside]), labels, np.ones(len(labels)))
+def _average_auc(draws: Sequence[Scored]) -> float:
+    return float(np.mean([each.compute_auc() for each in draws]))
+
+
+def _resample_auc(draws: Sequence[Scored]) -> NDArray[np.float64]:
+    """`[resamples]`: the mean AUC, of the same resampled shoppers at each call for the same numbers of shoppers."""
+    random = np.random.default_rng(_SEED)
+    return np.array([_average_auc([each.resample(random) for each in draws]) for _ in range(_RESAMPLES)])
+
+
+def _find_interval(resampled: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _number_within(groups: NDArray[np.int64]) -> NDArray[np.int64]:

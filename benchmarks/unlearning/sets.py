@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-_UNSEEN_SHARE = 0.2
+DRAWS = 3
+"""Number of draws that have no shopper in common, if no more than a fifth of the others is forgotten."""
+
+_UNSEEN_SHARE = 1 / 6
 _SEED = 0
 _FORGOTTEN_AT = "2100-01-01T00:00:00Z"
 """Later than all events: nothing of these shoppers is kept."""
@@ -28,9 +31,15 @@ class ShopperSets:
         return max(self.forgotten)
 
 
-def draw_sets(shoppers: int, percentages: tuple[int, ...]) -> ShopperSets:
-    """Draw the sets among some shoppers."""
-    order = np.random.default_rng(_SEED).permutation(shoppers)
+def draw_sets(shoppers: int, percentages: tuple[int, ...], draw: int) -> ShopperSets:
+    """Draw the sets among some shoppers.
+
+    Args:
+        shoppers: number of shoppers.
+        percentages: shares of those who are forgotten.
+        draw: number of the draw, below `DRAWS`.
+    """
+    order = np.roll(np.random.default_rng(_SEED).permutation(shoppers), -(draw * shoppers // DRAWS))
     unseen, seen = np.split(order, [round(_UNSEEN_SHARE * shoppers)])
     return ShopperSets(unseen, {percent: seen[: round(percent / 100 * len(seen))] for percent in percentages})
 

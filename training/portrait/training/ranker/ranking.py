@@ -119,7 +119,7 @@ class RankerSamples:
 
 def fit_ranker(
     samples: RankerSamples, scale: float, seed: int, before_epoch: Callable[[], None] = lambda: None,
-    epochs: int = EPOCHS,
+    epochs: int = EPOCHS, rate_factor: float = 1.0,
 ) -> Ranker:  # fmt: skip
     """Fit a ranker to the earlier targets, and calibrate its probabilities on the later ones.
 
@@ -135,6 +135,7 @@ def fit_ranker(
         seed: for the order of the targets.
         before_epoch: called before each epoch.
         epochs: passes over the earlier targets.
+        rate_factor: factor of the learning rates, for fewer epochs.
     """
     vectors, candidates, texts = samples.vectors, samples.candidates, samples.texts
     torch.manual_seed(seed)
@@ -148,9 +149,9 @@ def fit_ranker(
     groups: list[dict[str, Any]] = [
         {"params": [parameter for part in parts for parameter in part.parameters()]},
         {"params": [ranker.query_weights, ranker.gate], "weight_decay": 0.0},
-        {"params": ranker.probability_head.parameters(), "lr": _PROBABILITY_LEARNING_RATE},
+        {"params": ranker.probability_head.parameters(), "lr": rate_factor * _PROBABILITY_LEARNING_RATE},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(groups, lr=rate_factor * _LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
     early, late = samples.split()
     batches = max(1, len(early) // _BATCH)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)

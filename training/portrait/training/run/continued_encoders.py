@@ -19,8 +19,8 @@ _RATE_FACTOR = 3.0
 _WARM_UP_SHARE = 0.1
 """Share of the steps in which the learning rate rises."""
 
-WARM_RANKER_EPOCHS = 5
-"""Epochs of the ranker of such a run. It starts untrained, since it is small."""
+WARM_RANKER_EPOCHS, WARM_RANKER_RATE_FACTOR = 8, 2.0
+"""Epochs of the ranker of such a run, and factor of its learning rate. It starts untrained, since it is small."""
 
 
 def continue_encoders(

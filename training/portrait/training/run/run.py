@@ -57,7 +57,7 @@ from portrait.training.ranker.model import Ranker
 from portrait.training.ranker.ranking import RankerSamples
 from portrait.training.ranker.relations import fit_relations
 from portrait.training.run.beside import BesideEncoders, open_beside
-from portrait.training.run.continued_encoders import WARM_RANKER_EPOCHS, continue_encoders
+from portrait.training.run.continued_encoders import WARM_RANKER_EPOCHS, WARM_RANKER_RATE_FACTOR, continue_encoders
 from portrait.training.run.folder import SETTINGS_FILE, TRAIN_ONLY_FOLDER, RunFolder, read_unlearning
 from portrait.training.run.kept_baselines import rank_validation
 from portrait.training.run.ranker_samples import collect_ranker_samples
@@ -169,9 +169,9 @@ def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | No
 
 def _fit_ranker(run: RunFolder, samples: RankerSamples, model: PortraitModel, beside: BesideEncoders) -> Ranker:
     scale = float(model.scale.detach())
-    epochs = WARM_RANKER_EPOCHS if run.warm_start else ranking.EPOCHS
+    epochs, factor = (WARM_RANKER_EPOCHS, WARM_RANKER_RATE_FACTOR) if run.warm_start else (ranking.EPOCHS, 1.0)
     with show_stage("fitting the ranker"):
-        ranker = ranking.fit_ranker(samples, scale, run.settings.seed, beside.share_cores, epochs)
+        ranker = ranking.fit_ranker(samples, scale, run.settings.seed, beside.share_cores, epochs, factor)
     ranker.cold_item_boost.fill_(run.settings.cold_item_boost)
     return ranker
 

@@ -28,9 +28,9 @@ from portrait.training.run import run as runs
 from portrait.training.run.folder import SETTINGS_FILE, TRAIN_ONLY_FOLDER, UNLEARNING_FILE, RunFolder
 from portrait.training.settings import TrainSettings
 
-KEPT_WEIGHTS = 0.3
+KEPT_WEIGHTS = 0.1
 """Share of the way from untrained to earlier weights, at which the encoders begin; residuals start untrained."""
-STEP_SHARE = 0.2
+STEP_SHARE = 0.12
 """Share of the steps of a whole training that are taken from there."""
 
 _EVENT = ("shopper_id", "type", "time", "item_id", "query")

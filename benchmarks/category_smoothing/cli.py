@@ -55,7 +55,7 @@ def measure(data: Path) -> dict[str, Any]:
         return collect_histories(corpus, taxonomy, associations, targets, shop.decay, group, cut=cut)
 
     validation = {group: collect(holdout.validation, group, cut=True) for group in GROUPS}
-    models = fit_models(shop, list(validation.values()))
+    models = fit_models(shop, [of for of in validation.values() if len(of.following)])
     test = {
         way: {group: collect(holdout.test, group, cut=way == "cut") for group in GROUPS} for way in ("cut", "whole")
     }

@@ -51,13 +51,18 @@ def measure(data: Path) -> dict[str, Any]:
     shares = category_shares(corpus, taxonomy, holdout.train)
     shop = Shop(shares, CategoryTree.of(taxonomy, shares), attention, attention.by_time)
 
-    def collect(targets: NDArray[np.int64], group: str, *, cut: bool) -> Histories:
-        return collect_histories(corpus, taxonomy, associations, targets, shop.decay, group, cut=cut)
+    everything = np.ones(len(corpus.event_item), dtype=bool)
+    # A validation shopper's next events may reach into the test, which nothing is fitted to.
+    before_test = hold_out(corpus, Split.TIME, refit=True).train
 
-    validation = {group: collect(holdout.validation, group, cut=True) for group in GROUPS}
+    def collect(targets: NDArray[np.int64], predicted: NDArray[np.bool_], group: str, *, cut: bool) -> Histories:
+        return collect_histories(corpus, taxonomy, associations, targets, predicted, shop.decay, group, cut=cut)
+
+    validation = {group: collect(holdout.validation, before_test, group, cut=True) for group in GROUPS}
     models = fit_models(shop, [of for of in validation.values() if len(of.following)])
     test = {
-        way: {group: collect(holdout.test, group, cut=way == "cut") for group in GROUPS} for way in ("cut", "whole")
+        way: {group: collect(holdout.test, everything, group, cut=way == "cut") for group in GROUPS}
+        for way in ("cut", "whole")
     }
     validated = {group: measure_group(models, of) for group, of in validation.items()}
     return {

@@ -39,6 +39,7 @@ def collect_histories(
     taxonomy: Taxonomy,
     associations: Associations,
     targets: NDArray[np.int64],
+    predicted: NDArray[np.bool_],
     decay: InterestDecay,
     group: str,
     *,
@@ -51,6 +52,7 @@ def collect_histories(
         taxonomy: their categories.
         associations: read the history's items.
         targets: first events to predict, one a shopper.
+        predicted: `[events]`: whether an event may be among those to predict.
         decay: half-lives in days.
         group: of `GROUPS`.
         cut: cut longer histories to their latest events, so many as the group has; else leave longer ones out.
@@ -66,7 +68,7 @@ def collect_histories(
             continue
         if cut:
             begin = max(begin, end - drawn)
-        events, following = np.arange(begin, end), _follow(corpus, taxonomy, target)
+        events, following = np.arange(begin, end), _follow(corpus, taxonomy, target, predicted)
         if len(following):
             rows.append(_read_history(corpus, taxonomy, associations, weights, decay, target, events, following))
     if not rows:
@@ -76,11 +78,12 @@ def collect_histories(
     return Histories(short, long, held > 0.0, following, associated)
 
 
-def _follow(corpus: Corpus, taxonomy: Taxonomy, target: int) -> NDArray[np.int64]:
+def _follow(corpus: Corpus, taxonomy: Taxonomy, target: int, predicted: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Categories of the shopper's next events, from the target on."""
     end = int(corpus.starts[corpus.event_shopper[target] + 1])
-    categories = taxonomy.of_event[target : min(end, target + NEXT_EVENTS)]
-    return categories[categories >= 0]
+    events = slice(target, min(end, target + NEXT_EVENTS))
+    categories = taxonomy.of_event[events]
+    return categories[(categories >= 0) & predicted[events]]
 
 
 def _read_history(

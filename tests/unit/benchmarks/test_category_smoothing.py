@@ -105,17 +105,20 @@ def test_a_history_ends_before_what_follows_it(tmp_path: Path) -> None:
     nothing = np.zeros(len(corpus.items) + 1, dtype=np.int64)
     unrelated = Associations(nothing, np.empty(0, np.int32), np.empty(0, np.float32), 0.7)
 
+    predicted = np.ones(len(corpus.event_item), dtype=bool)
+    predicted[corpus.starts[1:] - 1] = False
+
     def count(events: range) -> NDArray[np.int64]:
         categories = taxonomy.of_event[events.start : events.stop]
         return np.bincount(categories[categories >= 0], minlength=len(taxonomy.paths))
 
     whole, cut = (
-        collect_histories(corpus, taxonomy, unrelated, targets, DECAY, group, cut=cut)
+        collect_histories(corpus, taxonomy, unrelated, targets, predicted, DECAY, group, cut=cut)
         for group, cut in (("> 10", False), ("1–2", True))
     )
     events = list(zip(corpus.shopper_start[targets], corpus.context_end[targets], strict=True))
     assert (whole.held == np.stack([count(range(begin, end)) > 0 for begin, end in events])).all()
-    assert (whole.following == np.stack([count(range(target, target + 4)) for target in targets])).all()
+    assert (whole.following == np.stack([count(range(target, target + 3)) for target in targets])).all()
     assert (cut.held <= np.stack([count(range(end - 2, end)) > 0 for _, end in events])).all()
     assert (cut.following == whole.following).all()
     assert (cut.long <= whole.long + 1e-9).all()

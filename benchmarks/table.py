@@ -85,6 +85,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "SOURCE open-ecommerce", "benchmarks.profiles.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
+        "category-smoothing", "interests of few events smoothed by the category tree, and without",
+        "SOURCE… with times and category paths", "benchmarks.category_smoothing.cli", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
         "explanations", "faithfulness of explanations: deletion and model randomisation",
         "SOURCE and SOURCE open-ecommerce", "benchmarks.explanations.cli", RANKING,
     )  # fmt: skip

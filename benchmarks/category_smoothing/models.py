@@ -33,7 +33,7 @@ class Shop:
     tree: CategoryTree
     attention: InterestDynamics
     decay: InterestDecay
-    """That of the release, by time; every model has its half-lives and the share of the short one."""
+    """The release's, by time; every model has its half-lives and the share of the short one."""
 
 
 @dataclass(frozen=True)

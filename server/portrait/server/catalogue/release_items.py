@@ -11,6 +11,7 @@ from portrait.features.items.item_table import fold_brand
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import Found, Want
 from portrait.features.search.conditions import RowConditions
+from portrait.features.search.flat import FlatIndex
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.features.search.word_index import QueryWords
 from portrait.server.catalogue.filters import Filter
@@ -21,6 +22,8 @@ KEPT_SETS = 128
 """Sets of rows by category, brand and price that are kept: of a million items, 125 KB each."""
 _GATHERED = 2_000
 """So few rows are compared by their vectors in full precision, whatever an index could do."""
+_MAX_COLD_SHARE = 0.5
+"""Of a larger share of cold items, an index of their own would save little, and take memory."""
 _MIN_BLOCK = 128
 """So many of the popular items are tried at first, or twice as many as are wanted; then twice as many."""
 
@@ -44,6 +47,7 @@ class ReleaseItems:
         self._has_few_cold_items = bits.count_rows(self.cold_items) <= _GATHERED
         self.rows = len(own) if own.any() else 0
         """Rows of the release if some are of this catalogue, else none."""
+        self._cold_index = self._index_cold_items()
         self._category = lru_cache(KEPT_SETS)(partial(_of_category, columns.path, codes.paths))
         self._brand = lru_cache(KEPT_SETS)(partial(_of_brand, columns.brand, codes.brands))
         self._prices = lru_cache(KEPT_SETS)(partial(_of_prices, columns.price))
@@ -82,13 +86,41 @@ class ReleaseItems:
         many = [
             Want(k, among, count / self.rows, conditions)
             for count, k, among, conditions in counted
-            if count > max(_GATHERED, k)
+            if count > max(_GATHERED, k) and not self._has_index(conditions)
         ]
         searched = iter(self.release.nearest.search_several(vector, many) if many else ())
-        return [
-            next(searched) if count > max(_GATHERED, k) else self._compare_all(vector, k, among)
-            for count, k, among, _ in counted
-        ]
+        found = []
+        for count, k, among, conditions in counted:
+            if count <= max(_GATHERED, k):
+                found.append(self._compare_all(vector, k, among))
+            else:
+                found.append(self._search_cold(vector, k, among) if self._has_index(conditions) else next(searched))
+        return found
+
+    def _has_index(self, conditions: RowConditions) -> bool:
+        """Tell whether rows that meet conditions are in the index of the cold items."""
+        return self._cold_index is not None and conditions.is_cold is True
+
+    def _index_cold_items(self) -> FlatIndex | None:
+        """Index the cold items by themselves, since every request searches them; None where that saves little.
+
+        An exact search looks at all rows, whichever may be found: a second time for the cold ones.
+        """
+        count = bits.count_rows(self.cold_items)
+        if not isinstance(self.release.nearest, FlatIndex) or not _GATHERED < count <= _MAX_COLD_SHARE * self.rows:
+            return None
+        return FlatIndex(self.release.vectors[self._cold_rows])
+
+    @cached_property
+    def _cold_rows(self) -> NDArray[np.int64]:
+        return np.flatnonzero(bits.unpack_rows(self.cold_items, self.rows))
+
+    def _search_cold(self, vector: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
+        assert self._cold_index is not None
+        allowed = bits.contains_rows(among, self._cold_rows)
+        want = Want(k, bits.pack_rows(allowed), float(allowed.mean()))
+        [(places, scores)] = self._cold_index.search_several(vector, [want])
+        return self._cold_rows[places], scores
 
     def nearest_sentences(self, query: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
         """The rows whose sentence vectors are nearest to a query's, `[hidden]`; not of the default catalogue."""

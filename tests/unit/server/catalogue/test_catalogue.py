@@ -289,7 +289,7 @@ COUNT, DIMENSION = 3_000, 8
 
 @pytest.fixture(scope="module")
 def both() -> tuple[Catalogue, Catalogue]:
-    """The same items, each compared, and by an index that looks at every list; some were changed since."""
+    """The same items, each compared (the cold ones apart), and by an index of all lists; some were changed since."""
     random = np.random.default_rng(0)
     items = [Item(str(row), "", category_path=("A" if row % 3 else "B",), brand=f"{row % 40}") for row in range(COUNT)]
     drawn = random.normal(size=(COUNT, DIMENSION))
@@ -300,7 +300,9 @@ def both() -> tuple[Catalogue, Catalogue]:
     index = inverted_file(vectors)
     index.nprobe = index.nlist
     indexed = cast(Release, SimpleNamespace(**(vars(exact) | {"nearest": IvfIndex(index)})))
-    made = Catalogue("products", exact), Catalogue("products", indexed)
+    with pytest.MonkeyPatch.context() as patch:  # so that the cold items are enough for an index of their own
+        patch.setattr("portrait.server.catalogue.release_items._GATHERED", 50)
+        made = Catalogue("products", exact), Catalogue("products", indexed)
     for catalogue in made:
         new = cold_items(items[:40], *range(40))
         catalogue.upsert(replace(new, vectors=vectors[100:140]))

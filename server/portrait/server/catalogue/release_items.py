@@ -23,7 +23,7 @@ KEPT_SETS = 128
 _GATHERED = 2_000
 """So few rows are compared by their vectors in full precision, whatever an index could do."""
 _MAX_COLD_SHARE = 0.5
-"""Of a larger share of cold items, an index of their own would save little, and take memory."""
+"""An index of a larger share of the items would save little, and take memory."""
 _MIN_BLOCK = 128
 """So many of the popular items are tried at first, or twice as many as are wanted; then twice as many."""
 

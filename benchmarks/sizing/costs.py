@@ -189,5 +189,7 @@ def extrapolate(costs: list[CallCost], items: int, process: str) -> float:
         if items <= cost.items:
             return cost.by_process[process]
     small, large = costs[-2:]
+    if not small.by_process[process]:
+        return large.by_process[process]  # too little to be measured, and so is its growth
     growth = large.by_process[process] / small.by_process[process]
     return large.by_process[process] * growth ** math.log(items / large.items, large.items / small.items)

@@ -90,6 +90,8 @@ def test_costs_are_extended_by_the_power_law_of_the_largest_catalogues() -> None
     costs = [CallCost(10, {"gateway": 1.0}), CallCost(100, {"gateway": 3.0}), CallCost(1_000, {"gateway": 6.0})]
     assert [extrapolate(costs, items, "gateway") for items in (5, 10, 11, 1_000)] == [1.0, 1.0, 3.0, 6.0]
     assert extrapolate(costs, 10_000, "gateway") == pytest.approx(12.0)
+    unmeasured = [CallCost(100, {"text encoder": 0.0}), CallCost(1_000, {"text encoder": 0.07})]
+    assert extrapolate(unmeasured, 10_000, "text encoder") == 0.07
 
 
 def test_the_committed_results_have_all_costs() -> None:

@@ -159,8 +159,12 @@ class Reviews:
 
 
 def _sort_by_precedence(reviews: Iterable[Review]) -> list[Review]:
-    """Sort reviews of one scope: of two segments, or two linked ids, a block counts, and else the later decision."""
-    return sorted(reviews, key=lambda each: (each.action is ReviewAction.BLOCK, each.reviewed_at))
+    """Sort reviews of one scope, of two segments or two linked ids: a block counts, and else the later decision.
+
+    Of two decisions at one moment, the one that changes something counts.
+    """
+    block, keep = ReviewAction.BLOCK, ReviewAction.KEEP
+    return sorted(reviews, key=lambda each: (each.action is block, each.reviewed_at, each.action is not keep))
 
 
 def _list_nodes(path: Sequence[str]) -> list[tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from portrait.features.events import Event, EventType, Item
@@ -51,13 +51,17 @@ async def apply(reviews: Sequence[Review], history: Sequence[Event] = HISTORY) -
     return await Reviews(own, shared).apply(history, lambda event: ITEMS.get(event.item_id or ""))
 
 
-def rank(review: Review) -> tuple[int, bool, datetime]:
-    """The precedence of a review that holds: by scope, then blocks, then the latest."""
+def rank(review: Review) -> tuple[int, bool, datetime, bool]:
+    """The precedence of a review that holds: by scope, then blocks, then the latest, then those that change something."""
     scope = 2 if review.target.shopper_id else 1 if review.target.segment else 0
-    return scope, review.action is ReviewAction.BLOCK, review.reviewed_at
+    return scope, review.action is ReviewAction.BLOCK, review.reviewed_at, review.action is not ReviewAction.KEEP
 
 
 @given(st.lists(REVIEWS, max_size=12, unique_by=lambda each: (each.target, each.reviewed_at)))
+@example([
+    Review(ReviewTarget(SUBJECTS[4], SHARED, Segment(("Kitchen",))), ReviewAction.CORRECT, 0.5, "eve", "", NOON),
+    Review(ReviewTarget(SUBJECTS[4], SHARED, Segment((), "acme")), ReviewAction.KEEP, None, "eve", "", NOON),
+])  # fmt: skip
 async def test_the_review_that_counts_decides_what_is_used(reviews: list[Review]) -> None:
     events, found = await apply(reviews)
     holding = [each for each in reviews if each.target.segment != Segment(("Toys",))]

@@ -52,7 +52,7 @@ async def apply(reviews: Sequence[Review], history: Sequence[Event] = HISTORY) -
 
 
 def rank(review: Review) -> tuple[int, bool, datetime, bool]:
-    """The precedence of a review that holds: by scope, then blocks, then the latest, then those that change something."""
+    """Precedence of a review that holds: by scope, then blocks, then the latest, then one that changes something."""
     scope = 2 if review.target.shopper_id else 1 if review.target.segment else 0
     return scope, review.action is ReviewAction.BLOCK, review.reviewed_at, review.action is not ReviewAction.KEEP
 

@@ -83,23 +83,27 @@ class ReleaseItems:
             wants: how many at most, among which rows, and what these all meet; each is answered.
         """
         counted = [(bits.count_rows(among), k, among, conditions) for k, among, conditions in wants]
-        many = [
+        found = [self._find_apart(vector, *want) for want in counted]
+        left = [
             Want(k, among, count / self.rows, conditions)
-            for count, k, among, conditions in counted
-            if count > max(_GATHERED, k) and not self._has_index(conditions)
+            for (count, k, among, conditions), answer in zip(counted, found, strict=True)
+            if answer is None
         ]
-        searched = iter(self.release.nearest.search_several(vector, many) if many else ())
-        found = []
-        for count, k, among, conditions in counted:
-            if count <= max(_GATHERED, k):
-                found.append(self._compare_all(vector, k, among))
-            else:
-                found.append(self._search_cold(vector, k, among) if self._has_index(conditions) else next(searched))
-        return found
+        searched = iter(self.release.nearest.search_several(vector, left) if left else ())
+        return [next(searched) if answer is None else answer for answer in found]
 
-    def _has_index(self, conditions: RowConditions) -> bool:
-        """Tell whether rows that meet conditions are in the index of the cold items."""
-        return self._cold_index is not None and conditions.is_cold is True
+    def _find_apart(
+        self, vector: NDArray[np.float32], count: int, k: int, among: RowBitmap, conditions: RowConditions
+    ) -> Found | None:
+        """Find the nearest of few rows, or of the cold ones, by themselves; None where the index of all is cheaper."""
+        if count <= max(_GATHERED, k):
+            return self._compare_all(vector, k, among)
+        if self._cold_index is None or not conditions.is_cold:
+            return None
+        allowed = bits.contains_rows(among, self._cold_rows)
+        want = Want(k, bits.pack_rows(allowed), float(allowed.mean()))
+        [(places, scores)] = self._cold_index.search_several(vector, [want])
+        return self._cold_rows[places], scores
 
     def _index_cold_items(self) -> FlatIndex | None:
         """Index the cold items by themselves, since every request searches them; None where that saves little.
@@ -114,13 +118,6 @@ class ReleaseItems:
     @cached_property
     def _cold_rows(self) -> NDArray[np.int64]:
         return np.flatnonzero(bits.unpack_rows(self.cold_items, self.rows))
-
-    def _search_cold(self, vector: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
-        assert self._cold_index is not None
-        allowed = bits.contains_rows(among, self._cold_rows)
-        want = Want(k, bits.pack_rows(allowed), float(allowed.mean()))
-        [(places, scores)] = self._cold_index.search_several(vector, [want])
-        return self._cold_rows[places], scores
 
     def nearest_sentences(self, query: NDArray[np.float32], k: int, among: RowBitmap) -> Found:
         """The rows whose sentence vectors are nearest to a query's, `[hidden]`; not of the default catalogue."""

@@ -16,9 +16,11 @@ from portrait.server.errors import Unavailable
 from portrait.server.households import JoinOutcome
 from portrait.server.identities import LinkOutcome
 from portrait.server.storage.histories import read_history
+from portrait.server.storage.redis.connection import RedisConnection
 from portrait.server.storage.redis.households import RedisHouseholds
 from portrait.server.storage.redis.keys import ShopperKeys
 from portrait.server.storage.redis.links import Links
+from portrait.server.storage.redis.scripts import FORGET, Script
 from portrait.server.storage.redis.store import RedisStore, open_redis_store
 from portrait.server.storage.retention import Retention
 from portrait.server.storage.store import RecordedEvent
@@ -169,27 +171,35 @@ async def test_nothing_is_left_of_a_forgotten_shopper_under_any_id(server: Redis
     assert "tv" in contents(server)
 
 
-@pytest.mark.parametrize("step", ["_add_member", "_clear_household", "_evaluate"])
+@pytest.mark.parametrize("step", ["_add_member", "_clear_household", "forget"])
 async def test_a_membership_that_was_cut_short_is_none_and_is_mended(
     server: RedisServer, in_redis: RedisStore, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     async def fail(*_: object) -> None:
         raise Unavailable("Redis does not answer", 1.0, ErrorReason.STATE_UNUSABLE)
 
+    evaluate_one = RedisConnection.evaluate_one
+
+    async def fail_to_forget(connection: RedisConnection, script: Script, *given: Any) -> Any:
+        return await (fail() if script is FORGET else evaluate_one(connection, script, *given))
+
     households, member = in_redis.households, joined("login")
     if step != "_add_member":
         assert await households.join(member) is JoinOutcome.JOINED
     with monkeypatch.context() as patched:
-        patched.setattr(RedisStore if step == "_evaluate" else RedisHouseholds, step, fail)
+        if step == "forget":
+            patched.setattr(RedisConnection, "evaluate_one", fail_to_forget)
+        else:
+            patched.setattr(RedisHouseholds, step, fail)
         with pytest.raises(Unavailable):
             await {
                 "_add_member": lambda: households.join(member),
                 "_clear_household": lambda: households.leave("home", "login"),
-                "_evaluate": lambda: in_redis.forget("login", NOON),
+                "forget": lambda: in_redis.forget("login", NOON),
             }[step]()
     assert await households.memberships(["login"]) == {}
     assert await households.members("home") == []
-    if step == "_evaluate":
+    if step == "forget":
         await in_redis.forget("login", NOON)
         assert "login" not in contents(server)
     elif step == "_add_member":

@@ -112,6 +112,11 @@ class RedisConnection:
         with trace_request("state write", DATABASE), WRITE_DURATION.time():
             return await self._run_patiently((), evaluations, self._replicas)
 
+    async def evaluate_one(self, script: Script, used: Sequence[str], values: Sequence[Any]) -> Any:
+        """Run one script that changes something, and return its answer. Otherwise as `evaluate`."""
+        [answer] = await self.evaluate([Evaluation(script, used, values)])
+        return answer
+
     async def query(self, evaluations: Sequence[Evaluation]) -> list[Any]:
         """Run scripts that change nothing, in one round trip to each server. Otherwise as `read`."""
         with trace_request("state read", DATABASE), READ_DURATION.time():

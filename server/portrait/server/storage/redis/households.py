@@ -7,7 +7,6 @@ deletion finds the household of a shopper whatever was cut short.
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from portrait.features.logs.shopper_hashes import ShopperHasher
 from portrait.server.households import MAX_MEMBERS, JoinOutcome, Membership
@@ -18,7 +17,6 @@ from portrait.server.storage.redis.keys import ShopperKeys, bucket_of
 from portrait.server.storage.redis.links import Links, find_identity
 from portrait.server.storage.redis.rows import to_json
 from portrait.server.storage.redis.schema import WITH_HOUSEHOLDS, raise_schema
-from portrait.server.storage.redis.scripts import Script
 from portrait.server.storage.rows import membership_of, membership_row
 
 _FIELD = "household"
@@ -71,7 +69,7 @@ class RedisHouseholds:
         """Remove a shopper from the side of their household, if they have one; the caller holds their lock."""
         named = (await self._read_named([shopper_id])).get(shopper_id)
         if named is not None:
-            await self._evaluate(scripts.REMOVE_MEMBER, _household_keys(named.household_id), (shopper_id,))
+            await self._redis.evaluate_one(scripts.REMOVE_MEMBER, _household_keys(named.household_id), (shopper_id,))
 
     async def memberships(self, shopper_ids: Sequence[str]) -> dict[str, Membership]:
         """The memberships of those of any number of ids who have one."""
@@ -111,25 +109,22 @@ class RedisHouseholds:
         of_shopper = ShopperKeys.of(shopper_id)
         used = (of_shopper.known, of_shopper.bucket.counter, of_shopper.bucket.tombstones)
         values = (",".join(self._hasher.list_hashes(shopper_id)), row[1], login, to_json(row))
-        return JoinOutcome[(await self._evaluate(scripts.SET_HOUSEHOLD, used, values)).decode()]
+        return JoinOutcome[(await self._redis.evaluate_one(scripts.SET_HOUSEHOLD, used, values)).decode()]
 
     async def _add_member(self, membership: Membership) -> JoinOutcome:
         values = (membership.shopper_id, MAX_MEMBERS)
-        answer = await self._evaluate(scripts.ADD_MEMBER, _household_keys(membership.household_id), values)
+        answer = await self._redis.evaluate_one(scripts.ADD_MEMBER, _household_keys(membership.household_id), values)
         return JoinOutcome[answer.decode()]
 
     async def _clear_household(self, shopper_id: str) -> None:
         of_shopper = ShopperKeys.of(shopper_id)
-        await self._evaluate(scripts.CLEAR_HOUSEHOLD, (of_shopper.known, of_shopper.bucket.counter), ())
+        await self._redis.evaluate_one(scripts.CLEAR_HOUSEHOLD, (of_shopper.known, of_shopper.bucket.counter), ())
 
     async def _mark_state(self) -> None:
         """Keep versions that know no households from opening the state: they would not delete memberships whole."""
         if not self._is_marked:
             await raise_schema(self._redis, WITH_HOUSEHOLDS)
             self._is_marked = True
-
-    async def _evaluate(self, script: Script, used: Sequence[str], values: Sequence[Any]) -> Any:
-        return (await self._redis.evaluate([Evaluation(script, used, values)]))[0]
 
 
 def _household_keys(household_id: str) -> tuple[str, str]:

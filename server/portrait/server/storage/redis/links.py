@@ -10,7 +10,6 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 from portrait.features.logs.shopper_hashes import ShopperHasher
 from portrait.server.consent.consents import Decisions, Purpose
@@ -20,11 +19,10 @@ from portrait.server.identities import MAX_LINKS, Identity, Link, LinkOutcome
 from portrait.server.storage.queries import split_ids
 from portrait.server.storage.redis import keys
 from portrait.server.storage.redis import link_scripts as scripts
-from portrait.server.storage.redis.connection import MAX_WAIT_SECONDS, Evaluation, RedisConnection
+from portrait.server.storage.redis.connection import MAX_WAIT_SECONDS, RedisConnection
 from portrait.server.storage.redis.keys import ShopperKeys, bucket_of_hash
 from portrait.server.storage.redis.rows import parse_tombstone, to_json
 from portrait.server.storage.redis.schema import LINKED, raise_schema
-from portrait.server.storage.redis.scripts import Script
 from portrait.server.storage.rows import link_of, link_row
 from portrait.server.timestamps import to_microseconds
 
@@ -122,7 +120,7 @@ class Links:
             names, links = _login_of(known[anonymous_id]) == login_id, _named(known[login_id])
             if names:
                 used = _keys(anonymous_id, "known", "arrivals", "counter")
-                await self._evaluate(scripts.CLEAR_LOGIN, used, (anonymous_id,))
+                await self._redis.evaluate_one(scripts.CLEAR_LOGIN, used, (anonymous_id,))
             if names or anonymous_id in links:
                 await self._remove_link(login_id, [each for each in links if each != anonymous_id])
 
@@ -134,7 +132,7 @@ class Links:
             Unavailable: somebody else changes them for long.
         """
         key, token, until = ShopperKeys.of(login_id).lock, secrets.token_hex(8), time.monotonic() + MAX_WAIT_SECONDS
-        while not await self._evaluate(scripts.LOCK, (key,), (token, _LOCK_MILLISECONDS)):
+        while not await self._redis.evaluate_one(scripts.LOCK, (key,), (token, _LOCK_MILLISECONDS)):
             if time.monotonic() >= until:
                 raise Unavailable(
                     "another call changes the links of this shopper", _RETRY_SECONDS, ErrorReason.STATE_LOCKED
@@ -143,7 +141,7 @@ class Links:
         try:
             yield
         finally:
-            await asyncio.shield(self._evaluate(scripts.UNLOCK, (key,), (token,)))
+            await asyncio.shield(self._redis.evaluate_one(scripts.UNLOCK, (key,), (token,)))
 
     async def _is_forgotten(self, shopper_ids: Sequence[str], at: int) -> bool:
         hashes = [hashed for each in shopper_ids for hashed in self._hasher.list_hashes(each)]
@@ -155,27 +153,24 @@ class Links:
     ) -> LinkOutcome:
         used = _keys(login_id, "known", "shoppers", "arrivals", "counter", "tombstones")
         values = (login_id, ",".join(self._hasher.list_hashes(login_id)), at, to_json(links), before[0] or "")
-        return LinkOutcome[(await self._evaluate(scripts.ADD_LINK, used, values)).decode()]
+        return LinkOutcome[(await self._redis.evaluate_one(scripts.ADD_LINK, used, values)).decode()]
 
     async def _set_login(self, login_id: str, link: Link, before: Sequence[bytes | None]) -> LinkOutcome:
         anonymous_id, *row = link_row(link)
         used = _keys(anonymous_id, "known", "arrivals", "counter", "tombstones")
         hashes = ",".join(self._hasher.list_hashes(anonymous_id))
         values = (anonymous_id, hashes, row[0], before[0] or "", to_json((login_id, *row)))
-        return LinkOutcome[(await self._evaluate(scripts.SET_LOGIN, used, values)).decode()]
+        return LinkOutcome[(await self._redis.evaluate_one(scripts.SET_LOGIN, used, values)).decode()]
 
     async def _remove_link(self, login_id: str, left: Sequence[str]) -> None:
         used = _keys(login_id, "known", "shoppers", "arrivals", "counter", "history")
-        await self._evaluate(scripts.REMOVE_LINK, used, (login_id, to_json(left) if left else ""))
+        await self._redis.evaluate_one(scripts.REMOVE_LINK, used, (login_id, to_json(left) if left else ""))
 
     async def _mark_state(self) -> None:
         """Keep versions that know no links from opening the state: they would not ask all ids for consent."""
         if not self._is_marked:
             await raise_schema(self._redis, LINKED)
             self._is_marked = True
-
-    async def _evaluate(self, script: Script, used: Sequence[str], values: Sequence[Any]) -> Any:
-        return (await self._redis.evaluate([Evaluation(script, used, values)]))[0]
 
 
 def find_identity(known: Known, shopper_id: str) -> Identity:

@@ -8,7 +8,7 @@ from portrait.server.reviews.review import MAX_SHARED_REVIEWS, MAX_SHOPPER_REVIE
 from portrait.server.reviews.review_set import Reviews, SharedReviews
 from portrait.server.storage.redis import keys
 from portrait.server.storage.redis import review_scripts as scripts
-from portrait.server.storage.redis.connection import Evaluation, RedisConnection
+from portrait.server.storage.redis.connection import RedisConnection
 from portrait.server.storage.redis.keys import ALL_BUCKETS, ShopperKeys
 from portrait.server.storage.redis.rows import pairs_of
 from portrait.server.storage.redis.schema import KEYED_OR_REVIEWED, raise_schema
@@ -75,7 +75,7 @@ class StoredReviews:
         return Reviews(own, self._shared)
 
     async def _evaluate(self, script: Script, used: Sequence[str], values: Sequence[Any]) -> bool:
-        return bool((await self._redis.evaluate([Evaluation(script, used, values)]))[0])
+        return bool(await self._redis.evaluate_one(script, used, values))
 
 
 def _keys(shopper_id: str) -> tuple[str, ...]:

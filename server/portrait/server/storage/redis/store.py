@@ -167,10 +167,10 @@ class RedisStore:
         tombstones = of_shopper.bucket.tombstones
         values = (shopper_id, ",".join(hashes), to_microseconds(now), UNNUMBERED)
         used = (*_shopper_and_bucket(shopper_id), of_shopper.reviews, of_shopper.bucket.reviewed)
-        removed, at = await self._evaluate(scripts.FORGET, used, values)
+        removed, at = await self._redis.evaluate_one(scripts.FORGET, used, values)
         # Numbered last: whoever reads the number of the last deletion sees what that deletion left.
-        number = await self._evaluate(scripts.COUNT_DELETION, (keys.DELETIONS,), ())
-        await self._evaluate(scripts.NUMBER_DELETION, (tombstones,), (hashes[0], UNNUMBERED, number, at))
+        number = await self._redis.evaluate_one(scripts.COUNT_DELETION, (keys.DELETIONS,), ())
+        await self._redis.evaluate_one(scripts.NUMBER_DELETION, (tombstones,), (hashes[0], UNNUMBERED, number, at))
         return Forgotten(removed, from_microseconds(int(at)))
 
     async def last_forgotten(self) -> int:
@@ -266,7 +266,7 @@ class RedisStore:
             purpose, granted, time, recorded_at, *_ = row
             values += (purpose, int(granted), time, recorded_at, to_json(row))
         used = (of_shopper.known, of_shopper.consents, of_shopper.bucket.counter)
-        await self._evaluate(scripts.RECORD_CONSENTS, used, values)
+        await self._redis.evaluate_one(scripts.RECORD_CONSENTS, used, values)
 
     async def link(self, login_id: str, link: Link) -> LinkOutcome:
         """Link an anonymous id to a login."""
@@ -310,7 +310,7 @@ class RedisStore:
         bands = (demographics.age_band, demographics.gender, demographics.region)
         value = to_json((*bands, to_microseconds(demographics.declared_at), demographics.source))
         used = (of_shopper.known, of_shopper.bucket.counter)
-        return bool(await self._evaluate(scripts.SET_DEMOGRAPHICS, used, (value,)))
+        return bool(await self._redis.evaluate_one(scripts.SET_DEMOGRAPHICS, used, (value,)))
 
     async def demographics(self, shopper_id: str) -> Demographics | None:
         """Return the demographics that a shopper declared."""
@@ -348,7 +348,7 @@ class RedisStore:
         for change in changes:
             values += (f"{change.catalogue}{SEPARATOR}{change.item_id}", item_json(change.item) or "")
         used = (keys.ITEM_CHANGES, keys.ITEM_NUMBERS, keys.ITEM_COUNTER)
-        await self._evaluate(scripts.CHANGE_ITEMS, used, values)
+        await self._redis.evaluate_one(scripts.CHANGE_ITEMS, used, values)
 
     async def item_changes(self) -> AsyncIterator[ItemChange]:
         """The last change of every item that was ever changed."""
@@ -391,9 +391,6 @@ class RedisStore:
             for shopper_id, answer in zip(part, answers, strict=True):
                 if answer:
                     yield shopper_id, answer
-
-    async def _evaluate(self, script: scripts.Script, used: Sequence[str], values: Sequence[Any]) -> Any:
-        return (await self._redis.evaluate([Evaluation(script, used, values)]))[0]
 
 
 async def open_redis_store(

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.common.cli import run_part
@@ -36,6 +37,9 @@ IN_FLIGHT = (16, 32, 48)
 PROCESSES = (1, 2)
 OVERLOAD_FACTOR, NORMAL_FACTOR = 3.0, 0.5
 STEP_FACTORS = (1.0, 2.0)
+_CONNECTIONS = 32
+"""Shared out between the processes at random, so that each has about its part of the calls."""
+_Load = partial(Load, connections=_CONNECTIONS)
 _STEP_SECONDS = 10.0
 _WINDOW_SECONDS = 0.25
 _SETTLING_SECONDS = 5.0
@@ -57,7 +61,7 @@ def measure_capacity(gateway: Gateway, calls: list[Call], seconds: float) -> Cap
     found = []
     for in_flight in IN_FLIGHT:
         used = _meter(gateway)
-        answered = run_load(Load(gateway.address, calls, seconds, DEADLINE, in_flight=in_flight))
+        answered = run_load(_Load(gateway.address, calls, seconds, DEADLINE, in_flight=in_flight))
         cpu_ms = used.read()[GATEWAY]
         good = [each for each in answered if each.code == OK]
         rate = len(good) / (max(e.sent + e.seconds for e in good) - min(e.sent for e in good))
@@ -74,7 +78,7 @@ def _measure_step(gateway: Gateway, repository: Path, most: Capacity, factor: fl
     """Measure the goodput at some load."""
     rate = factor * most.rate
     calls = make_mixed_calls(repository, int(1.1 * rate * _STEP_SECONDS), seed=int(10 * factor))
-    answered = run_load(Load(gateway.address, calls, _STEP_SECONDS, DEADLINE, rate=rate))
+    answered = run_load(_Load(gateway.address, calls, _STEP_SECONDS, DEADLINE, rate=rate))
     goodput = sum(each.code == OK for each in answered) / _STEP_SECONDS
     _log(f"load of {factor:g}", rate=round(rate, 1), goodput=round(goodput, 1), **_summarise(answered))
     return Result(f"overload: goodput at a load of {factor:g}", goodput, "answers/s",
@@ -89,11 +93,11 @@ def measure(repository: Path, seconds: float) -> list[Result]:
 def _measure_processes(repository: Path, seconds: float, processes: int) -> list[Result]:
     calls = make_mixed_calls(repository, 20_000)
     with run_gateway(repository, *NO_RESPONSE_CACHE, "--processes", str(processes)) as gateway:
-        run_load(Load(gateway.address, calls[:2_000], 10.0, DEADLINE, in_flight=16))  # warm
+        run_load(_Load(gateway.address, calls[:2_000], 10.0, DEADLINE, in_flight=16))  # warm
         capacity = measure_capacity(gateway, make_mixed_calls(repository, 20_000, seed=2), 10.0)
         most = capacity.rate
         normal = run_load(
-            Load(
+            _Load(
                 gateway.address, make_mixed_calls(repository, 20_000, seed=3), 10.0, DEADLINE, rate=NORMAL_FACTOR * most
             )
         )
@@ -103,8 +107,8 @@ def _measure_processes(repository: Path, seconds: float, processes: int) -> list
         rest = make_mixed_calls(repository, 20_000, seed=5)
         pool, running = start_load_series(
             [
-                Load(gateway.address, calls, seconds, DEADLINE, rate=OVERLOAD_FACTOR * most),
-                Load(gateway.address, rest, 10.0, DEADLINE, rate=NORMAL_FACTOR * most),
+                _Load(gateway.address, calls, seconds, DEADLINE, rate=OVERLOAD_FACTOR * most),
+                _Load(gateway.address, rest, 10.0, DEADLINE, rate=NORMAL_FACTOR * most),
             ]
         )
         memory, cpu, used = [], [], _meter(gateway)

@@ -26,8 +26,6 @@ __all__ = [
     "start_load",
 ]
 
-_CONNECTIONS = 4
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -70,6 +68,9 @@ class Load:
     count: int = 0
     """Maximum number of calls; 0 for no limit."""
     metadata: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+    connections: int = 4
+    """Connections, used in turn. A gateway of several processes shares out connections at random, not calls: of a few,
+    one process may get most."""
 
 
 def run_load(load: Load) -> list[CallResult]:
@@ -120,7 +121,7 @@ class _Sender:
     async def begin(self) -> None:
         """Send all calls, or with `in_flight` the first ones."""
         load = self._load
-        self._connections = [await wire.connect(load.address) for _ in range(_CONNECTIONS)]
+        self._connections = [await wire.connect(load.address) for _ in range(load.connections)]
         paths = {call.path for call in load.calls}
         self._heads = {path: wire.encode_headers(load.address, path, load.deadline, load.metadata) for path in paths}
         self._end = time.monotonic() + load.seconds
@@ -154,7 +155,7 @@ class _Sender:
     def _call(self) -> None:
         load, rng = self._load, self._rng
         made = load.calls[self._sent % len(load.calls)]
-        connection = self._connections[self._sent % _CONNECTIONS]
+        connection = self._connections[self._sent % load.connections]
         self._sent += 1
         self._under_way += 1
         sent = time.monotonic()

@@ -16,7 +16,7 @@ from portrait.server.storage.redis.connection import Evaluation, RedisConnection
 from portrait.server.storage.redis.keys import ShopperKeys, bucket_of
 from portrait.server.storage.redis.links import Links, find_identity
 from portrait.server.storage.redis.rows import to_json
-from portrait.server.storage.redis.schema import WITH_HOUSEHOLDS, raise_schema
+from portrait.server.storage.redis.schema import WITH_HOUSEHOLDS, SchemaMark
 from portrait.server.storage.rows import membership_of, membership_row
 
 _FIELD = "household"
@@ -33,7 +33,8 @@ class RedisHouseholds:
 
     def __init__(self, connection: RedisConnection, links: Links, hasher: ShopperHasher) -> None:
         self._redis, self._links, self._hasher = connection, links, hasher
-        self._is_marked = False
+        # Versions that know no households would not delete memberships whole.
+        self._mark = SchemaMark(connection, WITH_HOUSEHOLDS)
 
     async def join(self, membership: Membership) -> JoinOutcome:
         """Make a shopper a member of a household."""
@@ -45,7 +46,7 @@ class RedisHouseholds:
             before = (await self.memberships([shopper_id])).get(shopper_id)
             if before is not None and before.household_id != membership.household_id:
                 return JoinOutcome.TAKEN
-            await self._mark_state()
+            await self._mark.set()
             outcome = await self._set_household(membership, known[shopper_id][0] or b"")
             if outcome is JoinOutcome.JOINED:
                 outcome = await self._add_member(membership)
@@ -119,12 +120,6 @@ class RedisHouseholds:
     async def _clear_household(self, shopper_id: str) -> None:
         of_shopper = ShopperKeys.of(shopper_id)
         await self._redis.evaluate_one(scripts.CLEAR_HOUSEHOLD, (of_shopper.known, of_shopper.bucket.counter), ())
-
-    async def _mark_state(self) -> None:
-        """Keep versions that know no households from opening the state: they would not delete memberships whole."""
-        if not self._is_marked:
-            await raise_schema(self._redis, WITH_HOUSEHOLDS)
-            self._is_marked = True
 
 
 def _household_keys(household_id: str) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from portrait.server.storage.redis import link_scripts as scripts
 from portrait.server.storage.redis.connection import MAX_WAIT_SECONDS, RedisConnection
 from portrait.server.storage.redis.keys import ShopperKeys, bucket_of_hash
 from portrait.server.storage.redis.rows import parse_tombstone, to_json
-from portrait.server.storage.redis.schema import LINKED, raise_schema
+from portrait.server.storage.redis.schema import LINKED, SchemaMark
 from portrait.server.storage.rows import link_of, link_row
 from portrait.server.timestamps import to_microseconds
 
@@ -47,7 +47,8 @@ class Links:
 
     def __init__(self, connection: RedisConnection, hasher: ShopperHasher) -> None:
         self._redis, self._hasher = connection, hasher
-        self._is_marked = False
+        # Versions that know no links would not ask all ids for consent.
+        self._mark = SchemaMark(connection, LINKED)
 
     async def read_known(self, shopper_ids: Sequence[str], *fields: str) -> Known:
         """Read the hashes of some shoppers, and of all ids that these name: one command for each id.
@@ -104,7 +105,7 @@ class Links:
                 refusal = LinkOutcome.FORGOTTEN  # known before anything is changed; the scripts look again
             if refusal is not None:
                 return refusal
-            await self._mark_state()
+            await self._mark.set()
             outcome = await self._add_link(login_id, sorted({*before, anonymous_id}), at, known[login_id])
             if outcome is not LinkOutcome.LINKED:
                 return outcome
@@ -165,12 +166,6 @@ class Links:
     async def _remove_link(self, login_id: str, left: Sequence[str]) -> None:
         used = _keys(login_id, "known", "shoppers", "arrivals", "counter", "history")
         await self._redis.evaluate_one(scripts.REMOVE_LINK, used, (login_id, to_json(left) if left else ""))
-
-    async def _mark_state(self) -> None:
-        """Keep versions that know no links from opening the state: they would not ask all ids for consent."""
-        if not self._is_marked:
-            await raise_schema(self._redis, LINKED)
-            self._is_marked = True
 
 
 def find_identity(known: Known, shopper_id: str) -> Identity:

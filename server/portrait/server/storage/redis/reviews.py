@@ -11,7 +11,7 @@ from portrait.server.storage.redis import review_scripts as scripts
 from portrait.server.storage.redis.connection import RedisConnection
 from portrait.server.storage.redis.keys import ALL_BUCKETS, ShopperKeys
 from portrait.server.storage.redis.rows import pairs_of
-from portrait.server.storage.redis.schema import KEYED_OR_REVIEWED, raise_schema
+from portrait.server.storage.redis.schema import KEYED_OR_REVIEWED, SchemaMark
 from portrait.server.storage.redis.scripts import Script
 from portrait.server.storage.rows import review_json, review_key, review_of
 
@@ -25,14 +25,13 @@ class StoredReviews:
 
     def __init__(self, connection: RedisConnection) -> None:
         self._redis = connection
-        self._is_marked = False
+        # Versions that know no reviews would not heed them.
+        self._mark = SchemaMark(connection, KEYED_OR_REVIEWED)
         self._shared, self._shared_version = SharedReviews(), b"0"
 
     async def set_review(self, review: Review) -> bool:
         """Keep a review in place of that of the same target."""
-        if not self._is_marked:  # versions that know no reviews would not heed them
-            await raise_schema(self._redis, KEYED_OR_REVIEWED)
-            self._is_marked = True
+        await self._mark.set()
         shopper_id, key, text = review.target.shopper_id, review_key(review.target), review_json(review)
         if shopper_id == SHARED:
             used: tuple[str, ...] = (keys.REVIEWS, keys.REVIEW_CHANGES)

@@ -95,6 +95,29 @@ async def note_key(connection: RedisConnection, fingerprint: str) -> None:
     await connection.evaluate([Evaluation(scripts.NOTE_KEY, used, (KEYED_OR_REVIEWED, 0, fingerprint))])
 
 
+class SchemaMark:
+    """Keeps earlier versions of Portrait from opening a state as soon as it has what they do not know.
+
+    Args:
+        connection: of Redis.
+        version: the least that can read the state then.
+    """
+
+    def __init__(self, connection: RedisConnection, version: int) -> None:
+        self._redis, self._version = connection, version
+        self._is_set = False
+
+    async def set(self) -> None:
+        """Set the mark, if this process has not yet.
+
+        Raises:
+            PortraitError: Redis does not answer.
+        """
+        if not self._is_set:
+            await raise_schema(self._redis, self._version)
+            self._is_set = True
+
+
 async def raise_schema(connection: RedisConnection, version: int, *, limited: bool = False) -> None:
     """Keep earlier versions of Portrait from opening a state from now on.
 

@@ -133,7 +133,12 @@ def measure(count: int, profiles: int) -> Iterator[SearchCost]:
             made = nearest.write(vectors, lambda _: wishes, Path(folder), (way,))
             seconds = time.monotonic() - began
             file = Path(folder) / release_layout.ITEM_INDEX
-            yield task.measure(f"faiss {made.kind}", open_index(file, vectors), seconds, file.stat().st_size / _MIB)
+            yield task.measure(
+                f"faiss {made.kind}",
+                open_index(file, vectors, made.looked_at or 0),
+                seconds,
+                file.stat().st_size / _MIB,
+            )
     with tempfile.TemporaryDirectory() as folder, _run_milvus(Path(folder)) as (collections, pid):
         began, identity = time.monotonic(), f"1-{count:012x}"
         collections.fill(identity, rows, lambda stored: None)

@@ -18,7 +18,7 @@ from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import ItemIndex
 from portrait.features.search.flat import FlatIndex
 from portrait.features.search.ivf import IvfIndex
-from portrait.features.search.scan import COMPARED, ScanIndex, make_codes
+from portrait.features.search.scan import MIN_COMPARED, ScanIndex, make_codes
 
 EXACT, SCAN, IVF = "exact", "scan", "ivf"
 WAYS = (EXACT, SCAN, IVF)
@@ -34,6 +34,8 @@ _DEAR_MILLISECONDS = 1.0
 """An inverted file, which takes long to build, is tried only where the other ways cost more."""
 _FULL_PRECISION_ITEMS = 100_000
 """The largest catalogue whose vectors are kept in 32 bits a number."""
+_ROWS_COMPARED = tuple(MIN_COMPARED << doubled for doubled in range(5))
+"""Rows that a search by codes may compare, at least; the fewest that give the recall that is wanted are taken."""
 _LISTS_BY_ROOT = 4.0
 """Lists for each square root of the number of items."""
 _ROUNDS, _LEARNT_FROM = 8, 40
@@ -47,7 +49,7 @@ class Retrieval:
     kind: str
     """`exact`, or the index in faiss' notation."""
     looked_at: int | None = None
-    """Lists of an inverted file that a search looks at, or rows that are compared in full for each one wanted."""
+    """Lists of an inverted file that a search looks at, or rows that are compared in full, at least."""
     recall_at_100: float = 1.0
     """Share of the 100 nearest items of a profile that are found."""
     profiles: int = 0
@@ -120,7 +122,11 @@ def _try_scan(
 ) -> Tried:
     """Try codes, and compare by the vectors as they are kept, which may have sixteen bits a number."""
     codes = make_codes(vectors)
-    return Retrieval(f"PQ{codes.pq.M}x4fs", COMPARED, *_measure(ScanIndex(codes, kept), asked, nearest)), codes
+    for compared in _ROWS_COMPARED:
+        told = Retrieval(f"PQ{codes.pq.M}x4fs", compared, *_measure(ScanIndex(codes, kept, compared), asked, nearest))
+        if told.recall_at_100 >= _WANTED_RECALL:
+            break
+    return told, codes
 
 
 def _try_inverted_file(vectors: NDArray[np.float32], asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> Tried:

@@ -16,7 +16,7 @@ from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import ItemIndex, Want
 from portrait.features.search.item_index import open_index
 from portrait.features.search.ivf import IvfIndex
-from portrait.features.search.scan import COMPARED
+from portrait.features.search.scan import MIN_COMPARED, ScanIndex
 
 COUNT, DIMENSION = 20_000, 16
 
@@ -50,8 +50,10 @@ def written(
 
 
 @pytest.fixture(scope="module")
-def index(written: tuple[Retrieval, Path]) -> ItemIndex:
-    return open_index(written[1] / release_layout.ITEM_INDEX, np.load(written[1] / release_layout.ITEM_VECTORS))
+def index(written: tuple[Retrieval, Path]) -> ScanIndex | IvfIndex:
+    told, folder = written
+    vectors = np.load(folder / release_layout.ITEM_VECTORS)
+    return open_index(folder / release_layout.ITEM_INDEX, vectors, told.looked_at or 0)
 
 
 def unit(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -101,12 +103,12 @@ def test_an_index_says_what_it_finds(
     vectors: NDArray[np.float32],
     profiles: NDArray[np.float32],
     written: tuple[Retrieval, Path],
-    index: ItemIndex,
+    index: ScanIndex | IvfIndex,
 ) -> None:
     told, folder = written
     assert told.profiles == len(profiles)
     assert (told.kind, told.looked_at) == (
-        (f"IVF{index.lists},SQ8", index.looked_at) if isinstance(index, IvfIndex) else ("PQ8x4fs", COMPARED)
+        (f"IVF{index.lists},SQ8", index.looked_at) if isinstance(index, IvfIndex) else ("PQ8x4fs", index.compared)
     )
     every = np.ones(COUNT, dtype=bool)
     found, scores = index.search(profiles, RECALL_AT, bits.pack_rows(every), 1.0)
@@ -117,6 +119,21 @@ def test_an_index_says_what_it_finds(
     kept = np.load(folder / release_layout.ITEM_VECTORS)
     assert kept.dtype == np.float16
     assert np.abs(kept - vectors).max() < 1e-3
+
+
+def test_of_rows_that_lie_close_together_more_are_compared(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    centres = random.normal(size=(8, DIMENSION))
+    close = unit(np.repeat(centres, 2_500, axis=0) + 0.05 * random.normal(size=(8 * 2_500, DIMENSION)))
+    asked = unit(centres + 0.05 * random.normal(size=centres.shape))
+    told = nearest.write(close, lambda _: asked, tmp_path, [nearest.SCAN])
+    assert told.looked_at is not None
+    assert told.looked_at > MIN_COMPARED
+    assert told.recall_at_100 >= 0.99
+    few = open_index(tmp_path / release_layout.ITEM_INDEX, close)
+    every = np.ones(len(close), dtype=bool)
+    found, _ = few.search(asked, RECALL_AT, bits.pack_rows(every), 1.0)
+    assert recall_of(found, exact(asked, close, every)) < 0.99
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.02])

@@ -108,6 +108,16 @@ class Manifest:
         return isinstance(retrieval, dict) and retrieval.get("kind") != "exact"
 
     @property
+    def looked_at(self) -> int:
+        """What an index looks at, as the export chose it: lists of an inverted file, or rows compared; 0 without one.
+
+        Earlier exports gave the rows for each one wanted, fewer than any search compares.
+        """
+        retrieval = self.export.get("retrieval")
+        told = retrieval.get("looked_at") if isinstance(retrieval, dict) else None
+        return told if isinstance(told, int) else 0
+
+    @property
     def search_milliseconds(self) -> float | None:
         """Milliseconds of a search of the nearest items, as the export measured them; None if it did not."""
         retrieval = self.export.get("retrieval")

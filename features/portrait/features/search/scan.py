@@ -16,9 +16,9 @@ from portrait.features.search.base import Found, ItemIndex, Want
 from portrait.features.search.conditions import NO_CONDITIONS, RowConditions
 from portrait.features.search.row_bitmap import RowBitmap
 
-COMPARED = 8
-"""Rows that are compared by their vectors for each one wanted."""
-_MIN_COMPARED = 500
+_COMPARED = 8
+"""Rows that are compared by their vectors for each one wanted, at least."""
+MIN_COMPARED = 500
 """So many are compared anyway: a few nearest rows are often not among the very best by their codes."""
 _MIN_SHARED, _MAX_SHARED = 2_000, 8_192
 """Fewest and most rows that are scanned for all wants at once. Most of a scan's time goes to the codes of all rows, and
@@ -35,10 +35,14 @@ class ScanIndex(ItemIndex):
     Args:
         codes: the codes of all rows.
         vectors: `[rows, dimension]`, which the codes were made of.
+        compared: rows that are compared by their vectors, at least. The more rows lie close together, the more of them
+            have equal codes, and the more must be compared, however few are wanted.
     """
 
-    def __init__(self, codes: faiss.IndexPQFastScan, vectors: NDArray[np.float32]) -> None:
-        self._codes, self._vectors = codes, vectors
+    def __init__(
+        self, codes: faiss.IndexPQFastScan, vectors: NDArray[np.float32], compared: int = MIN_COMPARED
+    ) -> None:
+        self._codes, self._vectors, self.compared = codes, vectors, compared
 
     def __len__(self) -> int:
         return int(self._codes.ntotal)
@@ -68,7 +72,8 @@ class ScanIndex(ItemIndex):
         Rows that may not be found may stand together around the vector, as where a filter bars what a shopper likes
         best: for such a want more is looked at.
         """
-        needed = [math.ceil(COMPARED * k / max(share, 1.0 / len(self))) for k, _, share, _ in wants]
+        spread = (math.ceil(_COMPARED * k / max(share, 1.0 / len(self))) for k, _, share, _ in wants)
+        needed = [max(count, self.compared) for count in spread]
         shared = [count for count in needed if count <= _MAX_SHARED]
         best = self._scan(vector, min(max(_MIN_SHARED, *shared), len(self)) if shared else 0)
         return [self._answer(vector, want, best, count) for want, count in zip(wants, needed, strict=True)]
@@ -82,8 +87,8 @@ class ScanIndex(ItemIndex):
             best: the rows that were scanned, the best by their codes first.
             needed: the rows to scan, if those that may be found are spread evenly.
         """
-        rows = best[bits.contains_rows(want.among, best)][: max(COMPARED * want.k, _MIN_COMPARED)]
-        if len(rows) < _ENOUGH * COMPARED * want.k:
+        rows = best[bits.contains_rows(want.among, best)][: max(_COMPARED * want.k, self.compared)]
+        if len(rows) < _ENOUGH * _COMPARED * want.k:
             rows = self._widen(vector, want, max(needed, _WIDENING * len(best)))
         return _choose(rows, self._compare(vector, rows), want.k)
 
@@ -95,13 +100,13 @@ class ScanIndex(ItemIndex):
             want: the search.
             scanned: number of rows to scan first.
         """
-        wanted, allowed = COMPARED * want.k, want.share * len(self)
+        wanted, allowed = _COMPARED * want.k, want.share * len(self)
         # The best of a quarter of all rows take as long as a comparison of all.
         while allowed > _WIDENING * wanted and scanned <= len(self) // _WIDENING:
             rows = self._scan(vector, scanned)
             rows = rows[bits.contains_rows(want.among, rows)]
             if len(rows) >= _ENOUGH * wanted:
-                return rows[:wanted]
+                return rows[: max(wanted, self.compared)]
             scanned *= _WIDENING
         return np.flatnonzero(bits.unpack_rows(want.among, len(self)))
 

@@ -207,7 +207,7 @@ class Release:
             items=read(release_layout.ITEMS, lambda path: ItemTable.load(path.parent, scale)),
             words=read(release_layout.ITEM_WORDS, lambda path: WordIndex.load(path.parent)),
             vectors=vectors,
-            index=read(release_layout.ITEM_INDEX, lambda path: open_index(path, vectors))
+            index=read(release_layout.ITEM_INDEX, lambda path: open_index(path, vectors, manifest.looked_at))
             if manifest.has_item_index and open_remote_index is None
             else None,
             sentence_vectors=read(release_layout.SENTENCE_VECTORS, map_array),

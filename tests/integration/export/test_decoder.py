@@ -22,7 +22,7 @@ from portrait.training.settings import TrainSettings
 @pytest.mark.parametrize("tuning", [FineTuning.FULL, FineTuning.PREFIX])
 async def test_a_decoder_serves_like_an_encoder(tmp_path: Path, tuning: FineTuning) -> None:
     gpt = tiny_data.write_gpt(tmp_path / "gpt")
-    chosen = {"dimension": 16, "max_epochs": 2, "batch_events": 512, "frozen_bert_share": 0.25}
+    chosen = {"dimension": 16, "layers": 1, "max_epochs": 2, "batch_events": 512, "frozen_bert_share": 0.25}
     settings = TrainSettings.from_preset(Preset.QUICK, base_model=str(gpt), finetune=tuning, **chosen)
     runs.train_run(tiny_data.write(tmp_path / "data"), tmp_path / "run", settings)
     trained = runs.load_run(tmp_path / "run")

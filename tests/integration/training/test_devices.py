@@ -29,7 +29,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _settings(bert: Path, **chosen: object) -> TrainSettings:
-    small = {"base_model": str(bert), "dimension": 16, "max_epochs": 2, "batch_events": 512, "frozen_bert_share": 0.25}
+    small = {
+        "base_model": str(bert), "dimension": 16, "max_epochs": 2, "batch_events": 512, "frozen_bert_share": 0.25,
+        "adaptation_steps": 3,
+    }  # fmt: skip
     exact = {"dropout": 0.0, "residual_dropout": 0.0, "bert_every_steps": 2, "precision": TrainingPrecision.FP32}
     return TrainSettings.from_preset(Preset.QUICK, **(small | exact | chosen))
 

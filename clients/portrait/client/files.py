@@ -13,6 +13,7 @@ from portrait.client import log_fields
 from portrait.client.results import Event, EventType, Item
 from portrait.features import events as features
 from portrait.features.logs.amounts import Amount, read_amount, read_currency
+from portrait.features.logs.column_hints import describe_missing
 from portrait.features.logs.event_types import read_event_type, read_signs
 from portrait.features.logs.identifiers import MAX_QUERY_CHARACTERS, trim
 from portrait.features.logs.json_lines import LineError, parse_object
@@ -331,7 +332,7 @@ def _normalise_column(name: str) -> str:
 def _check_header(header: list[str], file: str, line: int, required: tuple[str, ...]) -> None:
     for column in required:
         if column not in header:
-            raise FileError(file, line, "this column is required", column)
+            raise FileError(file, line, describe_missing(column, header), column)
     known: set[str] = set()
     for column in header:
         if column and column.casefold() in known:

@@ -348,6 +348,9 @@ def _print_report(report: "Report", folder: Path) -> None:
     if report.pseudonym_key:
         table.add_row("pseudonyms by the key", escape(report.pseudonym_key))
     table.add_row("time", f"{report.first_time} to {report.last_time}" if report.first_time else "none recorded")
+    for place in ("events", "shoppers"):
+        if columns := report.unread.get(place):
+            table.add_row(f"columns of {place}, not read", escape(", ".join(columns)))
     console.print(table)
 
 

@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import duckdb
 
+from portrait.features.logs.column_hints import describe_missing
 from portrait.features.logs.json_lines import LineError, parse_object
 from portrait.training.dataset import readers
 from portrait.training.dataset.readers import MAX_CSV_LINE, MAX_JSON_LINE
@@ -32,6 +32,7 @@ _FLAT_COLUMNS = {*schema.EVENT_COLUMNS, *schema.ITEM_COLUMNS, *schema.SHOPPER_CO
     "attributes",
 }
 """Columns of the schema that hold one value, so that an object or a list in them is an error."""
+_NOT_UTF8 = "is not UTF-8; if a spreadsheet wrote the file, let it save 'CSV UTF-8'"
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 
@@ -47,6 +48,8 @@ class Table:
     file: Path
     name: str
     columns: tuple[str, ...]
+    unread: tuple[str, ...] = ()
+    """Columns of the file that the table leaves out, as the file writes them."""
 
     def require(self, *names: str) -> None:
         """Require that the file has these columns.
@@ -56,7 +59,7 @@ class Table:
         """
         for name in names:
             if name not in self.columns:
-                raise DataError(str(self.file), 1, name, "this column is required")
+                raise DataError(str(self.file), 1, name, describe_missing(name, [*self.columns, *self.unread]))
 
     def require_values(self, column: str, expression: str, wanted: str) -> None:
         """Require that all text of a column can be converted. Other text means a malformed file, not a bad row.
@@ -144,9 +147,16 @@ def read_table(
     if not file.is_file():
         raise DataError(str(file), None, None, "this file is missing")
     formats = {".jsonl": _read_lines, ".parquet": _read_parquet}
-    wanted = partial(column_names.choose_columns, only=only, known=known if only is None else only)
-    columns = formats.get(parts.file_format(file), _read_csv)(connection, file, name, wanted)
-    return Table(connection, file, name, tuple(columns))
+    unread: list[str] = []
+
+    def choose(names: Iterable[str]) -> dict[str, str]:
+        found = list(names)
+        chosen = column_names.choose_columns(found, only, known if only is None else only)
+        unread.extend(column for column in found if column not in chosen.values())
+        return chosen
+
+    columns = formats.get(parts.file_format(file), _read_csv)(connection, file, name, choose)
+    return Table(connection, file, name, tuple(columns), tuple(unread))
 
 
 def read_headerless_table(
@@ -328,6 +338,8 @@ def _read_first_line(file: Path) -> bytes:
         first = lines.readline(MAX_CSV_LINE + 1)
     if len(first) > MAX_CSV_LINE:
         raise DataError(str(file), 1, None, f"the line is longer than {MAX_CSV_LINE} bytes")
+    if b"\r" in first.rstrip(b"\r\n"):
+        raise DataError(str(file), 1, None, "lines end with a carriage return alone; write line feeds")
     return first
 
 
@@ -343,11 +355,13 @@ def _read_header(file: Path, delimiter: str) -> tuple[str, ...]:
     try:
         names = next(csv.reader([_read_first_line(file).decode("utf-8-sig")], delimiter=delimiter), [])
     except UnicodeDecodeError as error:
-        raise DataError(str(file), 1, None, f"is not UTF-8: {error.reason}") from error
+        raise DataError(str(file), 1, None, _NOT_UTF8) from error
     except csv.Error as error:
         raise DataError(str(file), 1, None, f"the header can't be read: {error}") from error
     if not names:
         raise DataError(str(file), 1, None, "the file has no header")
+    if names[0].casefold().startswith("sep="):
+        raise DataError(str(file), 1, None, "this line is a note for a spreadsheet: delete it")
     if any("\0" in name for name in names):
         raise DataError(str(file), 1, None, "the header holds null bytes: is it UTF-16 without a byte order mark?")
     header = tuple(name.strip() or f"column {place}" for place, name in enumerate(names, start=1))
@@ -368,7 +382,7 @@ def _diagnose(
     if "unterminated quote" in message:
         return _last_column(file, line, columns, delimiter), "a quote is opened and not closed"
     if "Invalid unicode" in message:
-        return _last_column(file, line, columns, delimiter), "is not UTF-8"
+        return _last_column(file, line, columns, delimiter), _NOT_UTF8
     if "invalid state" in message:
         return None, "lines end in different ways, or a quoted value is followed by something else than a separator"
     return None, message.splitlines()[0]

@@ -1,0 +1,67 @@
+"""Hints for logs whose columns have other names: one rule for `portrait prepare` and `record`.
+
+They only suggest. Portrait reads no column by another name, because one name means different things in two exports: the
+`customer_id` of one is a shopper, that of another is an order.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+_OTHER_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "shopper_id": (
+            "user id", "customer id", "visitor id", "user pseudo id", "customer user id", "member id", "client id",
+            "household key", "household id", "reviewer id", "user", "customer",
+        ),
+        "type": ("event type", "event name", "event", "behavior type", "behaviour type", "behavior", "action"),
+        "item_id": ("product id", "article id", "sku", "lineitem sku", "stock code", "asin", "parent asin", "item"),
+        "time": (
+            "event time", "event timestamp", "timestamp", "datetime", "date", "created at", "order date",
+            "invoice date", "purchase date", "order purchase timestamp", "t dat",
+        ),
+    }
+)  # fmt: skip
+"""Names that common exports give to what a log needs, the likeliest first."""
+_MAX_NAMES = 12
+_NAME_CHARACTERS = 40
+_BLANKS = re.compile(r"[\W_]+")
+_DATA = re.compile(r"[\d.,:/ +-]*\d[\d.,:/ +-]*")
+
+
+def suggest_column(column: str, names: Iterable[str]) -> str | None:
+    """Find the column that another export names otherwise.
+
+    Args:
+        column: as Portrait names it.
+        names: those of the file.
+
+    Returns:
+        The likeliest of the names; None if none is known to stand for it.
+    """
+    found = {_join_words(name): name for name in reversed(list(names))}
+    wanted = map(_join_words, (column, *_OTHER_NAMES.get(column, ())))
+    return next((found[name] for name in wanted if name in found), None)
+
+
+def describe_missing(column: str, names: Iterable[str]) -> str:
+    """Say that a required column is missing, and what stands in its place.
+
+    Args:
+        column: the missing one, as Portrait names it.
+        names: those of the file. Names that are data, in a file without a header, are not repeated.
+    """
+    known = [name for name in names if name]
+    if any(_DATA.fullmatch(name) for name in known):
+        return "this column is required, and the first line holds data: write a header above it"
+    if not known:
+        return "this column is required"
+    if suggested := suggest_column(column, known):
+        return f"this column is required; rename {suggested!r} if that is what it holds"
+    named = ", ".join(repr(name[:_NAME_CHARACTERS]) for name in known[:_MAX_NAMES])
+    more = f" and {len(known) - _MAX_NAMES} more" if len(known) > _MAX_NAMES else ""
+    return f"this column is required; the file has {named}{more}"
+
+
+def _join_words(name: str) -> str:
+    return _BLANKS.sub("", name.casefold())

@@ -330,9 +330,8 @@ def _normalise_column(name: str) -> str:
 
 
 def _check_header(header: list[str], file: str, line: int, required: tuple[str, ...]) -> None:
-    for column in required:
-        if column not in header:
-            raise FileError(file, line, describe_missing(column, header), column)
+    if missing := [column for column in required if column not in header]:
+        raise FileError(file, line, describe_missing(missing, header), missing[0])
     known: set[str] = set()
     for column in header:
         if column and column.casefold() in known:

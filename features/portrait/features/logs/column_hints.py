@@ -5,7 +5,7 @@ They only suggest. Portrait reads no column by another name, because one name me
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 _OTHER_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -44,11 +44,11 @@ def suggest_column(column: str, names: Iterable[str]) -> str | None:
     return next((found[name] for name in wanted if name in found), None)
 
 
-def describe_missing(column: str, names: Iterable[str]) -> str:
-    """Say that a required column is missing, and what stands in its place.
+def describe_missing(missing: Sequence[str], names: Iterable[str]) -> str:
+    """Say that a required column is missing, and what may hold it and the others that are missing.
 
     Args:
-        column: the missing one, as Portrait names it.
+        missing: as Portrait names them; the first one is the column that the message is about.
         names: those of the file. Names that are data, in a file without a header, are not repeated.
     """
     known = [name for name in names if name]
@@ -56,11 +56,19 @@ def describe_missing(column: str, names: Iterable[str]) -> str:
         return "this column is required, and the first line holds data: write a header above it"
     if not known:
         return "this column is required"
-    if suggested := suggest_column(column, known):
-        return f"this column is required; rename {suggested!r} if that is what it holds"
-    named = ", ".join(repr(name[:_NAME_CHARACTERS]) for name in known[:_MAX_NAMES])
-    more = f" and {len(known) - _MAX_NAMES} more" if len(known) > _MAX_NAMES else ""
-    return f"this column is required; the file has {named}{more}"
+    wanted = missing if "time" in known else [*missing, "time"]
+    suggested = {column: name for column in wanted if (name := suggest_column(column, known))}
+    advice = []
+    if missing[0] not in suggested:
+        named = ", ".join(repr(name[:_NAME_CHARACTERS]) for name in known[:_MAX_NAMES])
+        more = f" and {len(known) - _MAX_NAMES} more" if len(known) > _MAX_NAMES else ""
+        advice.append(f"the file has {named}{more}")
+    if suggested:
+        renamed = ", ".join(f"{name!r} to {column!r}" for column, name in suggested.items())
+        advice.append(f"rename {renamed}, if that is what they hold")
+    if "type" in missing and "type" not in suggested:
+        advice.append("in a log of orders alone, the type of every row is 'purchase'")
+    return "; ".join(["this column is required", *advice])
 
 
 def _join_words(name: str) -> str:

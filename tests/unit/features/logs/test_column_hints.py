@@ -26,16 +26,25 @@ def test_names_of_common_exports_are_suggested(names: tuple[str, ...], found: di
 
 
 def test_a_missing_column_is_described_by_what_the_file_has() -> None:
-    assert describe_missing("shopper_id", KAGGLE).endswith("rename 'user_id' if that is what it holds")
-    assert describe_missing("type", ONLINE_RETAIL).endswith("'UnitPrice', 'CustomerID'")
-    assert describe_missing("type", [f"c{number}" for number in range(14)]).endswith("'c11' and 2 more")
+    assert describe_missing(["shopper_id", "type", "item_id"], KAGGLE) == (
+        "this column is required; rename 'user_id' to 'shopper_id', 'event_type' to 'type', 'product_id' to 'item_id', "
+        "'event_time' to 'time', if that is what they hold"
+    )
+    orders = describe_missing(["type"], ONLINE_RETAIL)
+    assert "the file has 'InvoiceNo', " in orders
+    assert orders.endswith("in a log of orders alone, the type of every row is 'purchase'")
+    assert "'c11' and 2 more" in describe_missing(["type"], [f"c{number}" for number in range(14)])
+
+
+def test_a_time_that_is_there_is_not_looked_for() -> None:
+    assert "'timestamp'" not in describe_missing(["shopper_id"], ["user_id", "time", "timestamp"])
 
 
 def test_data_in_the_place_of_a_header_are_not_repeated() -> None:
-    message = describe_missing("shopper_id", ("196", "242", "pv", "881250949"))
+    message = describe_missing(["shopper_id"], ("196", "242", "pv", "881250949"))
     assert "header" in message
     assert "196" not in message
 
 
 def test_a_file_without_columns_has_nothing_to_describe() -> None:
-    assert describe_missing("type", ()) == "this column is required"
+    assert describe_missing(["type"], ()) == "this column is required"

@@ -105,7 +105,10 @@ def test_ids_with_all_their_digits_are_no_shortened_ones(prepare_log: Prepare, w
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("user_id,event_type\n1,pv\n", "column 'shopper_id': this column is required; rename 'user_id'"),
+        (
+            "user_id,event_type\n1,pv\n",
+            "column 'shopper_id': this column is required; rename 'user_id' to 'shopper_id'",
+        ),
         ("1,2268318,2520377,pv,1511544070\n", "row 1, column 'shopper_id': .*write a header above it"),
         ("sep=;\nshopper_id;type;item_id\n", "row 1: this line is a note for a spreadsheet: delete it"),
         ("shopper_id,type\rs,view\r", "row 1: lines end with a carriage return alone"),

@@ -57,9 +57,8 @@ class Table:
         Raises:
             DataError: a column is missing; the error names it.
         """
-        for name in names:
-            if name not in self.columns:
-                raise DataError(str(self.file), 1, name, describe_missing(name, [*self.columns, *self.unread]))
+        if missing := [name for name in names if name not in self.columns]:
+            raise DataError(str(self.file), 1, missing[0], describe_missing(missing, [*self.columns, *self.unread]))
 
     def require_values(self, column: str, expression: str, wanted: str) -> None:
         """Require that all text of a column can be converted. Other text means a malformed file, not a bad row.

@@ -276,7 +276,7 @@ def _table_rows(connection: duckdb.DuckDBPyConnection, file: Path) -> str:
         relation = parquet_relation(file)
         held = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
         if missing := sorted(_TABLE_COLUMNS - held):
-            raise DataError(str(file), None, missing[0], describe_missing(missing[0], sorted(held)))
+            raise DataError(str(file), None, missing[0], describe_missing(missing, sorted(held)))
         values = ("shopper_id::VARCHAR", "time::TIMESTAMPTZ", "value::DOUBLE")
         return "SELECT {} AS shopper_id, {} AS time, {} AS value FROM ".format(*values) + relation
     connection.execute("DROP TABLE IF EXISTS temp.label_table")

@@ -164,9 +164,7 @@ def _event_rows(table: tables.Table, part: Part, place: int) -> str:
 
 def _type_events(table: tables.Table, part: Part) -> dict[str, str]:
     """SQL of each column of the events that the table has."""
-    table.require("shopper_id", "type")
-    if "query" not in table.columns:
-        table.require("item_id")
+    table.require("shopper_id", "type", *([] if "query" in table.columns else ["item_id"]))
     typed = _typed_columns(table, schema.EVENT_COLUMNS)
     # A type that has no name keeps its spelling, for the report to count.
     return typed | {"file": literal(part.name), "row": "row", "type": f"coalesce(kind, {typed['type']})"}

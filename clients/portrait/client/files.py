@@ -17,6 +17,7 @@ from portrait.features.logs.column_hints import describe_missing
 from portrait.features.logs.event_types import read_event_type, read_signs
 from portrait.features.logs.identifiers import MAX_QUERY_CHARACTERS, trim
 from portrait.features.logs.json_lines import LineError, parse_object
+from portrait.features.logs.order_status import is_called_off
 
 _EVENT_COLUMNS: dict[str, Callable[[Any], Any]] = {
     "event_id": log_fields.read_id,
@@ -66,6 +67,8 @@ class RecordedEvent:
     """True if a minus sign marked a refund: the event has absolute values."""
     dropped_currency: str = ""
     """Currency of a price that was dropped because the log's prices are in another currency."""
+    called_off_by: str = ""
+    """Column that says that the purchase was called off; it counts as one nevertheless."""
 
 
 @dataclass(frozen=True)
@@ -220,7 +223,13 @@ def _read_event(row: _Row, currency: str) -> RecordedEvent:
     event = Event(EventType(kind), price=paid, quantity=quantity, **numbers, **fields)
     if not event.event_id:
         event = replace(event, event_id=_make_id(shopper_id, event))
-    return RecordedEvent(row.line, shopper_id, event, meant != written, dropped_currency)
+    called_off_by = _find_called_off(row) if kind is features.EventType.PURCHASE else ""
+    return RecordedEvent(row.line, shopper_id, event, meant != written, dropped_currency, called_off_by)
+
+
+def _find_called_off(row: _Row) -> str:
+    """Find the column that says that the row's order was called off; empty if none does."""
+    return next((column for column, value in row.cells.items() if is_called_off(column, str(value))), "")
 
 
 def _read_type(row: _Row) -> features.EventType:

@@ -33,6 +33,11 @@ def test_purchases_that_were_called_off_are_counted(prepare_log: Prepare, write_
     assert f"2 purchases were called off, says the column '{column.lower()}'" in warning
 
 
+def test_called_off_is_said_of_one_purchase_too(prepare_log: Prepare, write_log: WriteLog) -> None:
+    report = prepare_log(write_log(events_csv=f"{EVENTS.strip()},state\ns,buy,2024-01-01,a,VOIDED\n")).report
+    assert report.warnings()[0].startswith("1 purchase was called off, says the column 'state'")
+
+
 def test_parts_add_up_to_one_count(prepare_log: Prepare, write_log: WriteLog) -> None:
     folder = write_log() / "events"
     folder.mkdir()

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 
 from portrait.features.logs.column_hints import suggest_column
+from portrait.features.logs.order_status import describe_called_off
 from portrait.training.dataset.readers import parquet_relation
 from portrait.training.prepare import currencies, unread
 from portrait.training.prepare.cleanup import CleanupLimits
@@ -73,10 +74,7 @@ class Report:
             named = ", ".join(f"{kind!r} {count:,}" for kind, count in self.unknown_types.items())
             yield f"{self.rejected['unknown_type']:,} rows have a type that is not known: {named}"
         for column, count in self.called_off.items():
-            yield (
-                f"{count:,} purchases were called off, says the column {column!r}, which is not read: they count as "
-                "purchases; leave those rows out, or give them the type 'refund'"
-            )
+            yield describe_called_off(count, column)
         if self.reused_event_ids:
             yield (
                 f"{self.reused_event_ids:,} rows are left out because another event of their shopper, about another "

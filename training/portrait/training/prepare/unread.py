@@ -7,17 +7,11 @@ from typing import NamedTuple
 import duckdb
 
 from portrait.features.events import EventType
+from portrait.features.logs.order_status import CALLED_OFF_PATTERN, STATUS_COLUMNS
 from portrait.training.dataset.sql import identifier, literal
 from portrait.training.prepare.signs import normalised_type_sql
 from portrait.training.prepare.tables import Table
 
-STATUS_COLUMNS = (
-    "status", "state", "order status", "order_status", "orderstatus", "order state", "order_state", "financial status",
-    "financial_status", "payment status", "payment_status", "item status", "item_status",
-)  # fmt: skip
-"""Columns in which exports say that an order was called off, in lower case."""
-_CALLED_OFF = "cancel|refund|return|void|fail|declin|storn|retour|annul|取消|退款|退货"
-"""RE2 pattern of what such a column then says."""
 _TABLE = "unread"
 _UNNAMED = re.compile(r"column \d+")
 
@@ -74,7 +68,7 @@ def _create_table(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _count_called_off(table: Table, column: str) -> int:
     relation = f"{table.name} JOIN event_types ON spelling = {normalised_type_sql('type')}"
-    says_so = f"regexp_matches(lower({identifier(column)}), {literal(_CALLED_OFF)})"
+    says_so = f"regexp_matches(lower({identifier(column)}), {literal(CALLED_OFF_PATTERN)})"
     found = table.connection.execute(
         f"SELECT count(*) FROM {relation} WHERE kind = {literal(EventType.PURCHASE)} AND {says_so}"
     ).fetchone()

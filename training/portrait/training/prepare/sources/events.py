@@ -16,6 +16,7 @@ from portrait.features.logs.amounts import read_number
 from portrait.features.logs.descriptions import read_categories
 from portrait.features.logs.event_types import EVENT_TYPE_NAMES
 from portrait.features.logs.identifiers import SHORTENED_ID, SHORTENED_ID_PATTERN
+from portrait.features.logs.order_status import STATUS_COLUMNS
 from portrait.features.logs.timestamps import read_time
 from portrait.training.dataset.sql import identifier, literal
 from portrait.training.errors import DataError
@@ -51,7 +52,7 @@ _DECODED = f"lambda pair: {{'key': pair.key, 'value': {words('pair.value')}}}"
 
 
 _TABLES: dict[str, tuple[str, Collection[str] | None, Collection[str]]] = {
-    "raw_events": ("log", (*schema.EVENT_COLUMNS, "currency", *unread.STATUS_COLUMNS), ()),
+    "raw_events": ("log", (*schema.EVENT_COLUMNS, "currency", *STATUS_COLUMNS), ()),
     "raw_items": ("listed", None, schema.ITEM_COLUMNS),
     "raw_shoppers": ("declared", schema.SHOPPER_COLUMNS, ()),
 }

@@ -29,6 +29,13 @@ class Absence:
 NO_STATISTICS = Absence(AbsenceReason.NO_STATISTICS, "the release has no statistics; export it again")
 
 
+def explain_faded(what: str) -> Absence:
+    """Events that are there, and none of which counts."""
+    return Absence(
+        AbsenceReason.TOO_LITTLE_EVIDENCE, f"{what} were too long ago, or were taken back by a refund: none counts"
+    )
+
+
 def explain_too_few(there: int, needed: int, what: str) -> Absence:
     """Too little evidence."""
     needs = f"at least {needed} {'is' if needed == 1 else 'are'} needed"

@@ -29,11 +29,10 @@ class Absence:
 NO_STATISTICS = Absence(AbsenceReason.NO_STATISTICS, "the release has no statistics; export it again")
 
 
-def explain_faded(what: str) -> Absence:
+def explain_weightless(what: str) -> Absence:
     """Events that are there, and none of which counts."""
-    return Absence(
-        AbsenceReason.TOO_LITTLE_EVIDENCE, f"{what} were too long ago, or were taken back by a refund: none counts"
-    )
+    causes = "too long ago, taken back by a refund, disliked or left at once"
+    return Absence(AbsenceReason.TOO_LITTLE_EVIDENCE, f"{what} count for nothing: each was {causes}")
 
 
 def explain_too_few(there: int, needed: int, what: str) -> Absence:

@@ -33,6 +33,10 @@ DeviceOption = Annotated[
 ]
 
 
+_MAX_NAMED_COLUMNS = 12
+"""Columns that a report on the screen names; `report.json` names all."""
+
+
 @contextmanager
 def reported_errors() -> Iterator[None]:
     """Report errors that the caller can fix in one line, with exit code 2."""
@@ -350,7 +354,8 @@ def _print_report(report: "Report", folder: Path) -> None:
     table.add_row("time", f"{report.first_time} to {report.last_time}" if report.first_time else "none recorded")
     for place in ("events", "shoppers"):
         if columns := report.unread.get(place):
-            table.add_row(f"columns of {place}, not read", escape(", ".join(columns)))
+            more = f" and {len(columns) - _MAX_NAMED_COLUMNS} more" if len(columns) > _MAX_NAMED_COLUMNS else ""
+            table.add_row(f"columns of {place}, not read", escape(", ".join(columns[:_MAX_NAMED_COLUMNS]) + more))
     console.print(table)
 
 

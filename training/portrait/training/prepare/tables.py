@@ -22,9 +22,9 @@ from portrait.training.dataset.readers import MAX_CSV_LINE, MAX_JSON_LINE
 from portrait.training.dataset.sql import identifier, literal
 from portrait.training.errors import DataError
 from portrait.training.prepare import column_names, parts, schema
+from portrait.training.prepare.csv_headers import NOT_UTF8, detect_delimiter, read_header
 from portrait.training.prepare.engine import fetch_one
 
-_DELIMITERS = ",;\t|"
 _ChooseColumns = Callable[[Iterable[str]], dict[str, str]]
 """Chooses columns among those of a file: name in the file by name in the table; see `column_names.choose_columns`."""
 _FLAT_COLUMNS = {*schema.EVENT_COLUMNS, *schema.ITEM_COLUMNS, *schema.SHOPPER_COLUMNS, "currency"} - {
@@ -32,7 +32,6 @@ _FLAT_COLUMNS = {*schema.EVENT_COLUMNS, *schema.ITEM_COLUMNS, *schema.SHOPPER_CO
     "attributes",
 }
 """Columns of the schema that hold one value, so that an object or a list in them is an error."""
-_NOT_UTF8 = "is not UTF-8; if a spreadsheet wrote the file, let it save 'CSV UTF-8'"
 _LINE = re.compile(r"CSV Error on Line: (\d+)")
 _WIDTH = re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 
@@ -106,7 +105,7 @@ class Table:
     @property
     def decimal_comma(self) -> bool:
         """True if numbers have decimal commas: spreadsheets write a semicolon as separator where they do."""
-        return parts.file_format(self.file) in (".csv", ".tsv") and _detect_delimiter(self.file) == ";"
+        return parts.file_format(self.file) in (".csv", ".tsv") and detect_delimiter(self.file) == ";"
 
     def _line(self, row: int) -> int:
         """Find the line on which a record ends. It differs from `row` after blank lines or values with line breaks."""
@@ -116,7 +115,7 @@ class Table:
             if parts.file_format(self.file) == ".jsonl":
                 numbers = (number for number, line in enumerate(lines, start=1) if line.strip())
             else:
-                reader = csv.reader(lines, delimiter=_detect_delimiter(self.file))
+                reader = csv.reader(lines, delimiter=detect_delimiter(self.file))
                 numbers = (reader.line_num for record in reader if record)
             try:
                 return next(islice(numbers, row - 1, None), row)
@@ -188,8 +187,8 @@ def translated_errors(file: Path, columns: tuple[str, ...] = (), delimiter: str 
 
 
 def _read_csv(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _ChooseColumns) -> list[str]:
-    delimiter = _detect_delimiter(file)
-    header = _read_header(file, delimiter)
+    delimiter = detect_delimiter(file)
+    header = read_header(file, delimiter)
     kept = wanted(header)
     with translated_errors(file, header, delimiter):
         relation = readers.csv_relation(file, header, delimiter)
@@ -327,46 +326,12 @@ def _create_table(
     connection.execute(f"CREATE TEMP TABLE {name} AS SELECT {columns} FROM {relation}")
 
 
-def _detect_delimiter(file: Path) -> str:
-    """Detect the separator of a file: the one that occurs most often in its header."""
-    return max(_DELIMITERS, key=_read_first_line(file).decode("utf-8-sig", errors="replace").count)
-
-
-def _read_first_line(file: Path) -> bytes:
-    with file.open("rb") as lines:
-        first = lines.readline(MAX_CSV_LINE + 1)
-    if len(first) > MAX_CSV_LINE:
-        raise DataError(str(file), 1, None, f"the line is longer than {MAX_CSV_LINE} bytes")
-    if b"\r" in first.rstrip(b"\r\n"):
-        raise DataError(str(file), 1, None, "lines end with a carriage return alone; write line feeds")
-    return first
-
-
 def _bounded_lines(lines: BinaryIO, maximum: int) -> Iterator[bytes]:
     """Yield the lines of a file; cut a line above the maximum one byte after it, so that its length shows the cut."""
     while line := lines.readline(maximum + 1):
         yield line
         while len(line) > maximum and not line.endswith(b"\n"):
             line = lines.readline(maximum + 1)
-
-
-def _read_header(file: Path, delimiter: str) -> tuple[str, ...]:
-    try:
-        names = next(csv.reader([_read_first_line(file).decode("utf-8-sig")], delimiter=delimiter), [])
-    except UnicodeDecodeError as error:
-        raise DataError(str(file), 1, None, _NOT_UTF8) from error
-    except csv.Error as error:
-        raise DataError(str(file), 1, None, f"the header can't be read: {error}") from error
-    if not names:
-        raise DataError(str(file), 1, None, "the file has no header")
-    if names[0].casefold().startswith("sep="):
-        raise DataError(str(file), 1, None, "this line is a note for a spreadsheet: delete it")
-    if any("\0" in name for name in names):
-        raise DataError(str(file), 1, None, "the header holds null bytes: is it UTF-16 without a byte order mark?")
-    header = tuple(name.strip() or f"column {place}" for place, name in enumerate(names, start=1))
-    if twice := column_names.find_repeated(header):
-        raise DataError(str(file), 1, twice, "this column is named twice")
-    return header
 
 
 def _diagnose(
@@ -381,7 +346,7 @@ def _diagnose(
     if "unterminated quote" in message:
         return _last_column(file, line, columns, delimiter), "a quote is opened and not closed"
     if "Invalid unicode" in message:
-        return _last_column(file, line, columns, delimiter), _NOT_UTF8
+        return _last_column(file, line, columns, delimiter), NOT_UTF8
     if "invalid state" in message:
         return None, "lines end in different ways, or a quoted value is followed by something else than a separator"
     return None, message.splitlines()[0]

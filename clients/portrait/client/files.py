@@ -13,7 +13,7 @@ from portrait.client import log_fields
 from portrait.client.results import Event, EventType, Item
 from portrait.features import events as features
 from portrait.features.logs.amounts import Amount, read_amount, read_currency
-from portrait.features.logs.column_hints import describe_missing
+from portrait.features.logs.column_hints import describe_missing, find_header_fault
 from portrait.features.logs.event_types import read_event_type, read_signs
 from portrait.features.logs.identifiers import MAX_QUERY_CHARACTERS, trim
 from portrait.features.logs.json_lines import LineError, parse_object
@@ -285,6 +285,8 @@ def _read_rows(lines: Iterable[bytes], file: str, required: tuple[str, ...]) -> 
     if head and head[-1].lstrip().startswith("{"):
         yield from _read_json_rows(every, file)
     else:
+        if fault := find_header_fault(head[-1] if head else ""):
+            raise FileError(file, len(head), fault)
         yield from _read_csv_rows(every, file, _find_delimiter(head), required)
 
 

@@ -105,6 +105,9 @@ def test_items() -> None:
         ('{"type": "view", "time": "01/02/2026"}\n', "log, line 1, column 'time': '01/02/2026' may be 2026-02-01 or"),
         ('{"type": "view", "Type": "view"}\n', "log, line 1: names the key 'Type' twice"),
         (b"shopper_id,type\na,\xff\n", "log, line 2: byte 3 is not UTF-8"),
+        ("user_id,type\n", "log, line 1, column 'shopper_id': this column is required; rename 'user_id'"),
+        ("\ufeffsep=;\nshopper_id;type\n", "log, line 1: this line is a note for a spreadsheet"),
+        ("shopper_id,type\ra,view\r", "log, line 1: lines end with a carriage return alone"),
     ],
 )  # fmt: skip
 def test_a_malformed_file_names_the_place(text: str | bytes, place: str) -> None:

@@ -71,5 +71,18 @@ def describe_missing(missing: Sequence[str], names: Iterable[str]) -> str:
     return "; ".join(["this column is required", *advice])
 
 
+def find_header_fault(line: str) -> str | None:
+    """Say why the first line of a CSV file is no header; None if it may be one.
+
+    Args:
+        line: with its end.
+    """
+    if "\r" in line.rstrip("\r\n"):
+        return "lines end with a carriage return alone; write line feeds"
+    if line.lstrip('"').casefold().startswith("sep="):
+        return "this line is a note for a spreadsheet: delete it"
+    return None
+
+
 def _join_words(name: str) -> str:
     return _BLANKS.sub("", name.casefold())

@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+from portrait.features.logs.column_hints import find_header_fault
 from portrait.training.dataset.readers import MAX_CSV_LINE
 from portrait.training.errors import DataError
 from portrait.training.prepare import column_names
@@ -30,8 +31,6 @@ def read_header(file: Path, delimiter: str) -> tuple[str, ...]:
         raise DataError(str(file), 1, None, f"the header can't be read: {error}") from error
     if not names:
         raise DataError(str(file), 1, None, "the file has no header")
-    if names[0].casefold().startswith("sep="):
-        raise DataError(str(file), 1, None, "this line is a note for a spreadsheet: delete it")
     if any("\0" in name for name in names):
         raise DataError(str(file), 1, None, "the header holds null bytes: is it UTF-16 without a byte order mark?")
     header = tuple(name.strip() or f"column {place}" for place, name in enumerate(names, start=1))
@@ -45,6 +44,6 @@ def _read_first_line(file: Path) -> bytes:
         first = lines.readline(MAX_CSV_LINE + 1)
     if len(first) > MAX_CSV_LINE:
         raise DataError(str(file), 1, None, f"the line is longer than {MAX_CSV_LINE} bytes")
-    if b"\r" in first.rstrip(b"\r\n"):
-        raise DataError(str(file), 1, None, "lines end with a carriage return alone; write line feeds")
+    if fault := find_header_fault(first.decode("utf-8-sig", errors="replace")):
+        raise DataError(str(file), 1, None, fault)
     return first

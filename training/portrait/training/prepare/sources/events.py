@@ -213,7 +213,7 @@ def _typed_columns(table: tables.Table, kinds: dict[str, str]) -> dict[str, str]
             table.require_readable(column, typed[column], read_time)
         else:
             typed[column] = _TEXTS.get(column, text)(name)
-            if typed[column] == record_id(name):
+            if _TEXTS.get(column) is record_id:
                 whole = f"NOT regexp_full_match(trim({name}), {literal(SHORTENED_ID_PATTERN)})"
                 table.require_values(column, f"CASE WHEN {whole} THEN 1 END", SHORTENED_ID)
     return typed

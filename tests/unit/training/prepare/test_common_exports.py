@@ -137,6 +137,12 @@ def test_what_a_newcomer_meets_says_what_to_do(
         prepare_log(write_log(events_csv=content))
 
 
+@pytest.mark.parametrize("text", ['[{"shopper_id": "s"}]', '\ufeff[\n {"shopper_id": "s"}\n]\n', "[1, 2]"])
+def test_a_list_of_objects_is_told_to_be_no_json_lines(prepare_log: Prepare, write_log: WriteLog, text: str) -> None:
+    with pytest.raises(DataError, match=r"events\.jsonl, row 1: a list begins here; write one object per line"):
+        prepare_log(write_log(events_jsonl=text))
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

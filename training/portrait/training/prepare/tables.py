@@ -6,6 +6,7 @@ report a value that they refuse by file, line and column.
 
 import csv
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -379,6 +380,8 @@ def _find_broken_line(file: Path) -> DataError:
         for number, line in enumerate(_bounded_lines(lines, MAX_JSON_LINE), start=1):
             if len(line) > MAX_JSON_LINE:
                 return DataError(str(file), number, None, f"the line is longer than {MAX_JSON_LINE} bytes")
+            if number == 1 and line.removeprefix(BOM_UTF8).lstrip().startswith(b"["):
+                return DataError(str(file), 1, None, "a list begins here; write one object per line, without a list")
             try:
                 if line.strip():
                     parse_object(line.decode("utf-8-sig" if number == 1 else "utf-8"))

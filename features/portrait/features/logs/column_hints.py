@@ -26,6 +26,8 @@ _OTHER_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _MAX_NAMES = 12
 _NAME_CHARACTERS = 40
 _BLANKS = re.compile(r"[\W_]+")
+_MIN_DATA_CHARACTERS = 6
+"""A shorter number may be a name, such as the `0` of a column of row numbers."""
 _DATA = re.compile(r"[\d.,:/ +-]*\d[\d.,:/ +-]*")
 
 
@@ -52,7 +54,7 @@ def describe_missing(missing: Sequence[str], names: Iterable[str]) -> str:
         names: those of the file. Names that are data, in a file without a header, are not repeated.
     """
     known = [name for name in names if name]
-    if any(_DATA.fullmatch(name) for name in known):
+    if any(len(name) >= _MIN_DATA_CHARACTERS and _DATA.fullmatch(name) for name in known):
         return "this column is required, and the first line holds data: write a header above it"
     if not known:
         return "this column is required"

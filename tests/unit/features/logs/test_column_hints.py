@@ -46,5 +46,9 @@ def test_data_in_the_place_of_a_header_are_not_repeated() -> None:
     assert "196" not in message
 
 
+def test_a_column_of_row_numbers_is_no_data() -> None:
+    assert "rename 'user_id' to 'shopper_id'" in describe_missing(["shopper_id"], ("0", "user_id", "2024"))
+
+
 def test_a_file_without_columns_has_nothing_to_describe() -> None:
     assert describe_missing(["type"], ()) == "this column is required"

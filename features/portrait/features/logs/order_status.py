@@ -1,4 +1,4 @@
-"""What the state of an order says of its purchase: one rule for `portrait prepare` and `record`, which only warn."""
+"""Orders that were called off, by their state: one rule for `portrait prepare` and `record`, which only warn."""
 
 import re
 

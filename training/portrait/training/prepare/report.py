@@ -50,7 +50,7 @@ class Report:
     negative_refunds: int
     """Kept refunds that the source writes with a minus."""
     unread: dict[str, list[str]]
-    """What is not read: columns of `events` and of `shoppers`, and `files` of the log's folder."""
+    """Names that are not read: columns of `events` and of `shoppers`, and `files` of the log's folder."""
     called_off: dict[str, int]
     """Purchases that were called off, by the column that says so. It is not read: they count as purchases."""
     reused_event_ids: int

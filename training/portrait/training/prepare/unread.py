@@ -47,7 +47,7 @@ def add_unread(connection: duckdb.DuckDBPyConnection, found: Iterable[Unread]) -
 
 
 def list_unread(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
-    """What is not read, by place, each name once and in order."""
+    """List the names that are not read, by place, each once and in order."""
     _create_table(connection)
     listed: dict[str, list[str]] = {}
     for place, name in connection.execute(f"SELECT DISTINCT place, name FROM {_TABLE} ORDER BY ALL").fetchall():

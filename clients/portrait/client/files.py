@@ -13,9 +13,11 @@ from portrait.client import log_fields
 from portrait.client.results import Event, EventType, Item
 from portrait.features import events as features
 from portrait.features.logs.amounts import Amount, read_amount, read_currency
+from portrait.features.logs.column_hints import describe_missing, find_header_fault
 from portrait.features.logs.event_types import read_event_type, read_signs
 from portrait.features.logs.identifiers import MAX_QUERY_CHARACTERS, trim
 from portrait.features.logs.json_lines import LineError, parse_object
+from portrait.features.logs.order_status import is_called_off
 
 _EVENT_COLUMNS: dict[str, Callable[[Any], Any]] = {
     "event_id": log_fields.read_id,
@@ -65,6 +67,8 @@ class RecordedEvent:
     """True if a minus sign marked a refund: the event has absolute values."""
     dropped_currency: str = ""
     """Currency of a price that was dropped because the log's prices are in another currency."""
+    called_off_by: str = ""
+    """Column that says that the purchase was called off; it counts as one nevertheless."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +223,13 @@ def _read_event(row: _Row, currency: str) -> RecordedEvent:
     event = Event(EventType(kind), price=paid, quantity=quantity, **numbers, **fields)
     if not event.event_id:
         event = replace(event, event_id=_make_id(shopper_id, event))
-    return RecordedEvent(row.line, shopper_id, event, meant != written, dropped_currency)
+    called_off_by = _find_called_off(row) if kind is features.EventType.PURCHASE else ""
+    return RecordedEvent(row.line, shopper_id, event, meant != written, dropped_currency, called_off_by)
+
+
+def _find_called_off(row: _Row) -> str:
+    """Find the column that says that the row's order was called off; empty if none does."""
+    return next((column for column, value in row.cells.items() if is_called_off(column, str(value))), "")
 
 
 def _read_type(row: _Row) -> features.EventType:
@@ -275,6 +285,8 @@ def _read_rows(lines: Iterable[bytes], file: str, required: tuple[str, ...]) -> 
     if head and head[-1].lstrip().startswith("{"):
         yield from _read_json_rows(every, file)
     else:
+        if fault := find_header_fault(head[-1] if head else ""):
+            raise FileError(file, len(head), fault)
         yield from _read_csv_rows(every, file, _find_delimiter(head), required)
 
 
@@ -329,9 +341,8 @@ def _normalise_column(name: str) -> str:
 
 
 def _check_header(header: list[str], file: str, line: int, required: tuple[str, ...]) -> None:
-    for column in required:
-        if column not in header:
-            raise FileError(file, line, "this column is required", column)
+    if missing := [column for column in required if column not in header]:
+        raise FileError(file, line, describe_missing(missing, header), missing[0])
     known: set[str] = set()
     for column in header:
         if column and column.casefold() in known:

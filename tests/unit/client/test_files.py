@@ -105,6 +105,9 @@ def test_items() -> None:
         ('{"type": "view", "time": "01/02/2026"}\n', "log, line 1, column 'time': '01/02/2026' may be 2026-02-01 or"),
         ('{"type": "view", "Type": "view"}\n', "log, line 1: names the key 'Type' twice"),
         (b"shopper_id,type\na,\xff\n", "log, line 2: byte 3 is not UTF-8"),
+        ("user_id,type\n", "log, line 1, column 'shopper_id': this column is required; rename 'user_id'"),
+        ("\ufeffsep=;\nshopper_id;type\n", "log, line 1: this line is a note for a spreadsheet"),
+        ("shopper_id,type\ra,view\r", "log, line 1: lines end with a carriage return alone"),
     ],
 )  # fmt: skip
 def test_a_malformed_file_names_the_place(text: str | bytes, place: str) -> None:
@@ -131,3 +134,18 @@ def test_texts_stand_one_a_line() -> None:
 def test_a_text_that_can_not_be_sent_names_the_line(line: bytes) -> None:
     with pytest.raises(FileError, match="texts, line 2"):
         list(read_texts([b"rug\n", line], "texts"))
+
+
+def test_a_purchase_that_was_called_off_names_the_column_that_says_so() -> None:
+    text = (
+        "shopper_id,type,item_id,Order Status\na,buy,x,wc-cancelled\na,buy,x,completed\na,view,x,cancelled\na,buy,x,\n"
+    )
+    assert [event.called_off_by for event in events(text)] == ["Order Status", "", "", ""]
+    assert (
+        events('{"shopper_id": "a", "type": "buy", "item_id": "x", "status": "refunded"}')[0].called_off_by == "status"
+    )
+
+
+def test_an_id_that_a_spreadsheet_shortened_is_refused() -> None:
+    with pytest.raises(FileError, match=r"line 2, column 'item_id': '1\.23E\+11' is not an id, but a number"):
+        events("shopper_id,type,item_id\na,view,1.23E+11\n")

@@ -93,3 +93,12 @@ def test_what_a_study_tries_is_within_the_ranges(tuning: FineTuning) -> None:
 
 def test_a_range_says_its_limits() -> None:
     assert str(Range(1e-9, 2**31 - 1)) == "1e-09 to 2147483647"
+
+
+def test_a_base_model_in_a_folder_is_found_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "models" / "bert").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for name in ("models/bert", "./models/bert/", str(tmp_path / "models" / "bert")):
+        assert TrainSettings.from_preset(Preset.QUICK, base_model=name).base_model == str(tmp_path / "models" / "bert")
+    assert TrainSettings.from_preset(Preset.QUICK, base_model="bert-base-chinese").base_model == "bert-base-chinese"
+    assert TrainSettings.from_preset(Preset.QUICK).base_model == TrainSettings().base_model

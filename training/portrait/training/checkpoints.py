@@ -14,10 +14,22 @@ from portrait.training import distributed
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:
-    """Write a state, all of it or nothing; only the main process writes."""
-    if distributed.is_main():
-        with atomic_write(path) as temporary:
-            torch.save(_copy_to_cpu(state), temporary)
+    """Write a state, all of it or nothing; only the main process writes.
+
+    Raises:
+        OSError: it can't be written, for example because the disk is full.
+    """
+    if not distributed.is_main():
+        return
+    try:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            torch.save(_copy_to_cpu(state), file)
+    except (OSError, RuntimeError) as error:
+        # torch ends its archive on the way out, and raises an error of its own because that fails as well.
+        reason = error if isinstance(error, OSError) else error.__context__
+        if not isinstance(reason, OSError):
+            raise
+        raise OSError(reason.errno, reason.strerror, str(path)) from error
 
 
 def _copy_to_cpu(value: Any) -> Any:

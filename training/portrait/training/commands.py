@@ -33,6 +33,10 @@ DeviceOption = Annotated[
 ]
 
 
+_MAX_NAMED_COLUMNS = 12
+"""Columns that a report on the screen names; `report.json` names all."""
+
+
 @contextmanager
 def reported_errors() -> Iterator[None]:
     """Report errors that the caller can fix in one line, with exit code 2."""
@@ -348,6 +352,10 @@ def _print_report(report: "Report", folder: Path) -> None:
     if report.pseudonym_key:
         table.add_row("pseudonyms by the key", escape(report.pseudonym_key))
     table.add_row("time", f"{report.first_time} to {report.last_time}" if report.first_time else "none recorded")
+    for place in ("events", "shoppers"):
+        if columns := report.unread.get(place):
+            more = f" and {len(columns) - _MAX_NAMED_COLUMNS} more" if len(columns) > _MAX_NAMED_COLUMNS else ""
+            table.add_row(f"columns of {place}, not read", escape(", ".join(columns[:_MAX_NAMED_COLUMNS]) + more))
     console.print(table)
 
 

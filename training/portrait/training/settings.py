@@ -101,6 +101,8 @@ class TrainSettings:
     def from_preset(cls, preset: Preset, **overrides: Any) -> "TrainSettings":
         """Return the settings of a preset with the caller's overrides.
 
+        A base model that is a folder gets its full path: later commands read it too, perhaps from another folder.
+
         Raises:
             TrainingError: an override is unknown or impossible.
         """
@@ -115,6 +117,8 @@ class TrainSettings:
                 "frozen_bert_share": 0.6,
             }
         _require_types(overrides, {field.name: type(field.default) for field in dataclasses.fields(cls)})
+        if (name := overrides.get("base_model")) and Path(name).is_dir():
+            overrides["base_model"] = str(Path(name).absolute())
         rate = BERT_LEARNING_RATES[overrides.get("finetune", cls.finetune)]
         settings = cls(**{"preset": preset, "bert_learning_rate": rate, **effort, **overrides})
         settings._require_possible()

@@ -81,7 +81,10 @@ def _read_fields(sent: dict[str, Any], quotes: int) -> dict[str, Any] | None:
 
 
 def _read_id(value: Any) -> str | None:
-    return read_id(value) if type(value) is str else None
+    try:
+        return read_id(value) if type(value) is str else None
+    except ValueError:
+        return None
 
 
 def _read_query(value: Any) -> str | None:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from portrait.features.candidates.associations import AssociatedItems, Associations
 from portrait.features.candidates.cold_start import ColdStartNeighbours
+from portrait.features.files.array_archive import write_arrays
 from portrait.features.files.atomic_write import atomic_write
 
 ASSOCIATION, TRANSITION, TWO_HOPS, TITLE = "association", "transition", "two_hops", "title"
@@ -61,8 +62,8 @@ class Relations:
             for name, matrix in self.by_name.items()
             for part in ("starts", "items", "weights", "decay")
         }
-        with atomic_write(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **arrays)
+        with atomic_write(path) as temporary:
+            write_arrays(temporary, arrays)
 
     @classmethod
     def load(cls, path: Path) -> "Relations":

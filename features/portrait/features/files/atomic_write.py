@@ -14,7 +14,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     it: so one process at a time may replace a file.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    yield temporary
+    try:
+        yield temporary
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # a full disk has room again
+        raise
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(temporary, path)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 
-from portrait.features.logs.identifiers import MISSING_MARKERS, read_id, require_whole_characters, trim
+from portrait.features.logs.identifiers import MISSING_MARKERS, read_name, require_whole_characters, trim
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _STRING = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
@@ -26,7 +26,7 @@ def read_description(text: str) -> str | None:
 
 def read_brand(text: str) -> str | None:
     """Read the name of a brand: entities decoded, trimmed; None if it is blank or stands for none."""
-    return read_id(decode_entities(text))
+    return read_name(decode_entities(text))
 
 
 def read_categories(text: str) -> list[str]:

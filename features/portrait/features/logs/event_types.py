@@ -13,7 +13,7 @@ _SPELLINGS = {
     EventType.VIEW: (
         "view, viewed, pv, page view, page viewed, product view, product viewed, viewed product, product page view, "
         "view product, view item, item view, item viewed, viewed item, view content, product detail, "
-        "product detail view, detail, detail view"
+        "product detail view, detail, detail view, detail page view"
     ),
     EventType.CLICK: (
         "click, clicked, product click, product clicked, clicked product, item click, item clicked, select item"
@@ -27,7 +27,7 @@ _SPELLINGS = {
     EventType.PURCHASE: (
         "purchase, purchased, product purchased, product purchase, buy, bought, order, ordered, ordered product, "
         "order completed, completed order, order placed, placed order, place order, order paid, checkout completed, "
-        "transaction, sale, ecommerce purchase"
+        "transaction, transaction item, sale, ecommerce purchase, purchase complete, purchase completed"
     ),
     EventType.RATE: "rate, rated, rating, product rated, review, reviewed, product reviewed, review submitted",
     EventType.REFUND: (
@@ -36,7 +36,8 @@ _SPELLINGS = {
         "canceled order"
     ),
 }
-"""Names of Google Analytics 4, Segment, Shopify, Klaviyo, Meta, Taobao and of common public logs, words apart.
+"""Names of Google Analytics 4, Google Retail, Segment, Shopify, Klaviyo, Meta, Snowplow, Taobao and of common public
+logs, words apart.
 
 A favourite or a wish list, and a checkout that begins, count as `add_to_cart`: the shopper set the item aside to buy
 it.

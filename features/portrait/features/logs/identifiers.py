@@ -1,5 +1,6 @@
 """Ids, and what stands in their place where a program had none."""
 
+import re
 import unicodedata
 
 _SPACES = {"Cc", "Cf", "Zs", "Zl", "Zp"}
@@ -17,6 +18,12 @@ MISSING_MARKERS = frozenset(
 """Words that languages, spreadsheets and trackers write where there is no id, in lower case."""
 
 MAX_ID_CHARACTERS = {"event_id": 128, "shopper_id": 128, "item_id": 256, "catalogue": 64}
+SHORTENED_ID_PATTERN = r"[-+]?\d(\.\d{1,9})?[eE]\+0?[1-9]\d\d?"
+"""Pattern of an id of which a spreadsheet kept the first digits only, such as `1.23E+11`: many ids become one."""
+SHORTENED_ID = (
+    "an id, but a number that a spreadsheet has shortened, so that several ids became one; export ids as text"
+)
+_SHORTENED = re.compile(SHORTENED_ID_PATTERN, re.ASCII)
 CATALOGUE_PATTERN = "[A-Za-z0-9_-]*"
 """Pattern of a catalogue's name."""
 MAX_QUERY_CHARACTERS = 1000
@@ -41,7 +48,19 @@ def read_text(text: str) -> str | None:
 
 
 def read_id(text: str) -> str | None:
-    """Read an id: trimmed, None if it is blank or one of `MISSING_MARKERS` in any case."""
+    """Read an id as `read_name` reads a name.
+
+    Raises:
+        ValueError: it is what a spreadsheet left of one.
+    """
+    name = read_name(text)
+    if name and _SHORTENED.fullmatch(name):
+        raise ValueError(f"{name!r} is not {SHORTENED_ID}")
+    return name
+
+
+def read_name(text: str) -> str | None:
+    """Read a name: trimmed, None if it is blank or one of `MISSING_MARKERS` in any case."""
     trimmed = trim(text)
     return trimmed if trimmed and trimmed.lower() not in MISSING_MARKERS else None
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from portrait.features.files.array_archive import write_arrays
+
 
 @dataclass(frozen=True)
 class ProfileDistribution:
@@ -22,8 +24,7 @@ class ProfileDistribution:
 
 def write_profile_distribution(profiles: ProfileDistribution, path: Path) -> None:
     """Write the cloud of profiles."""
-    with path.open("wb") as file:
-        np.savez(file, **{name: value.astype(np.float32) for name, value in vars(profiles).items()})
+    write_arrays(path, {name: value.astype(np.float32) for name, value in vars(profiles).items()})
 
 
 def read_profile_distribution(path: Path) -> ProfileDistribution:

@@ -29,6 +29,12 @@ class Absence:
 NO_STATISTICS = Absence(AbsenceReason.NO_STATISTICS, "the release has no statistics; export it again")
 
 
+def explain_weightless(what: str) -> Absence:
+    """Events that are there, and none of which counts."""
+    causes = "too long ago, taken back by a refund, disliked or left at once"
+    return Absence(AbsenceReason.TOO_LITTLE_EVIDENCE, f"{what} count for nothing: each was {causes}")
+
+
 def explain_too_few(there: int, needed: int, what: str) -> Absence:
     """Too little evidence."""
     needs = f"at least {needed} {'is' if needed == 1 else 'are'} needed"

@@ -10,7 +10,7 @@ from datetime import datetime
 from portrait.features.items.prices import category_key
 from portrait.features.population.interest_dynamics import compute_interest_share, compute_next_event_probability
 from portrait.features.population.population import InterestDynamics
-from portrait.features.profiles.absence import Absence, AbsenceReason
+from portrait.features.profiles.absence import Absence, AbsenceReason, explain_weightless
 from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 
 MAX_INTERESTS = 20
@@ -71,6 +71,8 @@ def compute_interests(evidence: Evidence, attention: InterestDynamics | None) ->
     """
     observed = _sum_masses(evidence)
     if not observed.masses:
+        if any(each.item is not None and each.item.category_path for each in evidence.events):
+            return explain_weightless("all events of items with a category")
         return Absence(AbsenceReason.NOT_RECORDED, "no event is of an item with a category")
     decay, weights, masses = evidence.decay, observed.weights, observed.masses
     short_total, long_total = observed.short_total, observed.long_total

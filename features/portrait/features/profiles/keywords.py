@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from portrait.features.generators import run_to_completion
-from portrait.features.profiles.absence import Absence, AbsenceReason
+from portrait.features.profiles.absence import Absence, AbsenceReason, explain_weightless
 from portrait.features.profiles.evidence import Evidence, WeightedEvent, latest_event_ids
 from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.features.text.salient_words import extract_salient_keywords
@@ -73,6 +73,8 @@ def compute_keywords_in_steps(
         (stem for stem, weight in weighted.items() if weight > 0.0 and weight >= least),
         key=lambda stem: (-weighted[stem], stem),
     )
+    if evidence.events and not read:
+        return explain_weightless("all events")
     if not strongest:
         return Absence(AbsenceReason.TOO_LITTLE_EVIDENCE, "no event carries a word that says something")
     carriers: dict[str, list[tuple[str, str]]] = {stem: [] for stem in strongest}

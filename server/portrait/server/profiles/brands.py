@@ -8,7 +8,13 @@ from statistics import NormalDist
 
 from portrait.features.items.prices import category_key
 from portrait.features.population.population import Population
-from portrait.features.profiles.absence import NO_STATISTICS, Absence, AbsenceReason, explain_too_few
+from portrait.features.profiles.absence import (
+    NO_STATISTICS,
+    Absence,
+    AbsenceReason,
+    explain_too_few,
+    explain_weightless,
+)
 from portrait.features.profiles.evidence import Evidence, strongest_event_ids
 
 MAX_BRANDS = 10
@@ -59,6 +65,8 @@ def compute_brand_affinities(evidence: Evidence, population: Population | None) 
         by_category[each.item.category_path] += each.long
         cited[each.item.brand].append((each.long, place, each.event.event_id))
     count = sum(map(len, cited.values()))
+    if not count and any(each.item is not None and each.item.brand for each in evidence.events):
+        return explain_weightless("all events of items with a brand")
     if count < MIN_EVENTS:
         return explain_too_few(count, MIN_EVENTS, "events of items with a brand")
     shares = [(_find_brand_shares(path, population.brand_shares), mass) for path, mass in by_category.items()]

@@ -7,6 +7,7 @@ import pytest
 
 from portrait.features.events import Event, EventType, Item
 from portrait.features.items.prices import PriceScale
+from portrait.features.population.population import Population
 from portrait.features.profiles.absence import Absence, AbsenceReason
 from portrait.features.profiles.evidence import DEFAULT_DECAY_BY_ORDER, DEFAULT_DECAY_BY_TIME, Evidence
 from portrait.features.profiles.interests import compute_interests
@@ -14,6 +15,7 @@ from portrait.features.profiles.keywords import compute_keywords
 from portrait.features.profiles.price_bands import compute_price_bands
 from portrait.features.text.idf import InverseDocumentFrequency
 from portrait.server.profiles.aversions import find_aversions
+from portrait.server.profiles.brands import compute_brand_affinities
 from portrait.server.profiles.recent_queries import QueryIntent, QueryOutcome, find_recent_queries
 from portrait.server.profiles.summary import summarise_profile
 
@@ -111,6 +113,13 @@ def test_a_refund_takes_its_purchase_back_and_speaks_against_it() -> None:
         ("back",),
     )
     assert lamps.weight == pytest.approx(2 ** (-1 / 30) / (2 ** (-1 / 30) + 2 ** (-3 / 30)))
+
+
+def test_brands_of_events_that_count_nothing_are_not_said_to_be_missing() -> None:
+    evidence = Evidence.from_history([did("bought", EventType.PURCHASE, "desk")], NOW + timedelta(days=1_000_000), item)
+    found = compute_brand_affinities(evidence, Population(90.0, None, {"": {"Acme": 1.0}}))
+    assert isinstance(found, Absence)
+    assert found.explanation.startswith("all events of items with a brand count for nothing")
 
 
 def test_a_refund_of_something_else_takes_nothing_back() -> None:

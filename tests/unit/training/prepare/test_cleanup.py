@@ -154,7 +154,7 @@ def test_a_robot_is_rejected_for_its_day_only(prepare_log: Prepare, write_log: W
 
 
 def test_a_log_of_nothing_but_dirt_is_no_data_set(prepare_log: Prepare, write_log: WriteLog) -> None:
-    with pytest.raises(Exception, match="unknown_type"):
+    with pytest.raises(Exception, match="1 unknown type, such as"):
         prepare_log(write_log(events_csv=log({"type": "x"})))
 
 

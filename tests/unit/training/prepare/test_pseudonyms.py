@@ -115,7 +115,7 @@ def test_tasks_of_spark_leave_no_id_behind(write_log: WriteLog, tmp_path: Path) 
     scratch = Scratch(tmp_path / "scratch")
     scratch.folder.mkdir()
     scratch.make()
-    assert read_part(scratch, 0, Part(log / "events.csv", "events.csv"), KEY) is None
+    assert read_part(scratch, 0, Part(log / "events.csv", "events.csv"), KEY) == []
     with open_engine(tmp_path) as connection:
         currencies.add_counts(connection, "events", "currency", parquet_relation(scratch.typed))
         deletions.load_deletions(connection, None)

@@ -7,6 +7,10 @@ from portrait.training.errors import DataError
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".parquet")
 COMPRESSIONS = (".gz", ".zst")
+MAX_NAMES = 5
+"""Files of a folder that a message names."""
+TABLES = ("events", "items", "shoppers")
+"""Names of the tables of a log."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,29 @@ def list_parts(folder: Path) -> list[Part]:
 def is_folder_of_parts(folder: Path) -> bool:
     """Tell whether a folder holds files of tables, and none that is named as one of Portrait's."""
     files = [path for path in _list_visible(folder) if path.is_file() and file_format(path)]
-    return bool(files) and not any(_stem(path) in ("items", "shoppers") for path in _list_visible(folder))
+    return bool(files) and not any(_stem(path) in TABLES[1:] for path in _list_visible(folder))
+
+
+def find_other_tables(folder: Path) -> list[str]:
+    """Names of the tables that a log's folder holds beside its own, which nobody reads; none in a folder of parts."""
+    if is_folder_of_parts(folder) and not find_parts(folder, "events"):
+        return []
+    return [path.name for path in _list_visible(folder) if file_format(path) and _stem(path) not in TABLES]
+
+
+def describe_no_log(path: Path) -> str:
+    """Say why a file or a folder is no log, and what one is."""
+    *others, last = FORMATS
+    packed = " or ".join(COMPRESSIONS)
+    wanted = f"a log is a file, or a folder with events, as {', '.join(others)} or {last}, also packed as {packed}"
+    if path.is_file():
+        return f"{path} is no log: {wanted}"
+    names = [each.name for each in _list_visible(path)]
+    held = (
+        f"it holds {', '.join(names[:MAX_NAMES])}{', …' if len(names) > MAX_NAMES else ''}" if names else "it is empty"
+    )
+    lines = "; if each has one object per line, let its name end in .jsonl"
+    return f"{path} holds no log: {wanted}; {held}" + (lines if any("json" in name.lower() for name in names) else "")
 
 
 def _list_files(folder: Path) -> list[Path]:

@@ -71,14 +71,23 @@ def prepare_data_set(
                 if key:
                     replace_ids(connection)
                 written = _write_tables(connection, source, folder, limits or CleanupLimits(), cleaner, key, reviews)
+                if not written.kept:
+                    raise TrainingError(f"nothing of the source can be kept: {_describe_rejected(connection)}")
         except (duckdb.Error, OSError) as error:
             raise TrainingError(f"{source} can't be prepared: {str(error).splitlines()[0]}") from error
-        if not written.kept:
-            raise TrainingError(f"nothing of the source can be kept: {written.rejected or 'it holds no rows'}")
         if output.exists():
             output.rename(Path(staging) / "replaced")
         folder.rename(output)
     return written
+
+
+def _describe_rejected(connection: duckdb.DuckDBPyConnection) -> str:
+    """Count rejected rows by reason, with the place of the first."""
+    counted = connection.execute(
+        "SELECT reason, count(*), arg_min(file || ', row ' || row, row) FROM rejected GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    named = (f"{count:,} {reason.replace('_', ' ')}, such as {place}" for reason, count, place in counted)
+    return "; ".join(named) or "it holds no rows"
 
 
 def _require_replaceable(output: Path) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import duckdb
 
+from portrait.features.logs.column_hints import suggest_column
+from portrait.features.logs.order_status import describe_called_off
 from portrait.training.dataset.readers import parquet_relation
-from portrait.training.prepare import currencies
+from portrait.training.prepare import currencies, unread
 from portrait.training.prepare.cleanup import CleanupLimits
 from portrait.training.prepare.deletions import REASON
 from portrait.training.prepare.engine import fetch_one
@@ -47,6 +49,14 @@ class Report:
     """Rows by types that are none of Portrait's, the commonest `MAX_UNKNOWN_TYPES` of them."""
     negative_refunds: int
     """Kept refunds that the source writes with a minus."""
+    unread: dict[str, list[str]]
+    """Names that are not read: columns of `events` and of `shoppers`, and `files` of the log's folder."""
+    called_off: dict[str, int]
+    """Purchases that were called off, by the column that says so. It is not read: they count as purchases."""
+    reused_event_ids: int
+    """Rows rejected as `duplicate_id` that are about another item than the event whose id they have."""
+    untitled: bool
+    """The source lists items, and none of them has a title or a category."""
     joins: Joins
     limits: CleanupLimits
     identity: str = ""
@@ -57,11 +67,35 @@ class Report:
 
     def warnings(self) -> list[str]:
         """Warnings for the reader, one sentence each."""
-        warnings = [*self.joins.warnings(), *self._currency_warnings()]
+        return [*self._event_warnings(), *self._item_warnings(), *self._currency_warnings()]
+
+    def _event_warnings(self) -> Iterator[str]:
         if self.unknown_types:
             named = ", ".join(f"{kind!r} {count:,}" for kind, count in self.unknown_types.items())
-            warnings.insert(0, f"{self.rejected['unknown_type']:,} rows have a type that is not known: {named}")
-        return warnings
+            yield f"{self.rejected['unknown_type']:,} rows have a type that is not known: {named}"
+        for column, count in self.called_off.items():
+            yield describe_called_off(count, column)
+        if self.reused_event_ids:
+            yield (
+                f"{self.reused_event_ids:,} rows are left out because another event of their shopper, about another "
+                "item, has their event_id; the id of an order is none of its lines: leave that column out, or make the "
+                "ids differ"
+            )
+        if timeless := self.missing.get("time", 0):
+            yield from self._timeless_warnings(timeless)
+
+    def _timeless_warnings(self, timeless: int) -> Iterator[str]:
+        if self.first_time:
+            yield f"{timeless:,} of {self.kept:,} events have no time, so they count as older than all others"
+        elif column := suggest_column("time", self.unread.get("events", [])):
+            yield f"no event has a time; rename the column {column!r} to 'time' if it holds it"
+
+    def _item_warnings(self) -> Iterator[str]:
+        yield from self.joins.warnings()
+        if self.untitled:
+            yield "no listed item has a title or a category, so ids stand for titles; the column is named 'title'"
+        if files := self.unread.get("files"):
+            yield f"files beside the log are not read: {', '.join(files)}; its tables are events, items and shoppers"
 
     def _currency_warnings(self) -> Iterator[str]:
         for kind, counts in self.currencies.items():
@@ -88,6 +122,9 @@ def count_rows(
     )
     (items,) = fetch_one(connection, f"SELECT count(*) FROM {parquet_relation(folder / 'items.parquet')}")
     (negative,) = fetch_one(connection, "SELECT count(*) FROM judged WHERE reason IS NULL AND negative")
+    (untitled,) = fetch_one(
+        connection, "SELECT count(*) > 0 AND count(title) + count(nullif(category_path, [])) = 0 FROM raw_items"
+    )
     filled = fetch_one(
         connection, "SELECT " + ", ".join(f"count({name})" for name in EVENT_COLUMNS) + f" FROM {events}"
     )
@@ -111,6 +148,10 @@ def count_rows(
         currencies=currencies.count_currencies(connection),
         unknown_types=_count_unknown_types(connection),
         negative_refunds=_to_int(negative),
+        unread=unread.list_unread(connection),
+        called_off=unread.count_called_off(connection),
+        reused_event_ids=_count_reused_ids(connection),
+        untitled=bool(untitled),
         joins=joined,
         limits=limits,
     )
@@ -123,6 +164,16 @@ def _count_unknown_types(connection: duckdb.DuckDBPyConnection) -> dict[str, int
         f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MAX_UNKNOWN_TYPES}"
     )
     return dict(connection.execute(query).fetchall())
+
+
+def _count_reused_ids(connection: duckdb.DuckDBPyConnection) -> int:
+    """Count the duplicates of an event id that are about another item than the event that was kept."""
+    query = """
+        SELECT count(*) FROM judged AS later JOIN judged AS kept USING (shopper_id, event_id)
+        WHERE later.reason = 'duplicate_id' AND kept.reason IS NULL AND later.item_id IS DISTINCT FROM kept.item_id
+    """
+    (count,) = fetch_one(connection, query)
+    return _to_int(count)
 
 
 def _count_by(connection: duckdb.DuckDBPyConnection, column: str, relation: str) -> dict[str, int]:

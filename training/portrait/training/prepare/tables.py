@@ -6,25 +6,26 @@ report a value that they refuse by file, line and column.
 
 import csv
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import duckdb
 
+from portrait.features.logs.column_hints import describe_missing
 from portrait.features.logs.json_lines import LineError, parse_object
 from portrait.training.dataset import readers
 from portrait.training.dataset.readers import MAX_CSV_LINE, MAX_JSON_LINE
 from portrait.training.dataset.sql import identifier, literal
 from portrait.training.errors import DataError
 from portrait.training.prepare import column_names, parts, schema
+from portrait.training.prepare.csv_headers import NOT_UTF8, detect_delimiter, read_header
 from portrait.training.prepare.engine import fetch_one
 
-_DELIMITERS = ",;\t|"
 _ChooseColumns = Callable[[Iterable[str]], dict[str, str]]
 """Chooses columns among those of a file: name in the file by name in the table; see `column_names.choose_columns`."""
 _FLAT_COLUMNS = {*schema.EVENT_COLUMNS, *schema.ITEM_COLUMNS, *schema.SHOPPER_COLUMNS, "currency"} - {
@@ -47,6 +48,8 @@ class Table:
     file: Path
     name: str
     columns: tuple[str, ...]
+    unread: tuple[str, ...] = ()
+    """Columns of the file that the table leaves out, as the file writes them."""
 
     def require(self, *names: str) -> None:
         """Require that the file has these columns.
@@ -54,9 +57,8 @@ class Table:
         Raises:
             DataError: a column is missing; the error names it.
         """
-        for name in names:
-            if name not in self.columns:
-                raise DataError(str(self.file), 1, name, "this column is required")
+        if missing := [name for name in names if name not in self.columns]:
+            raise DataError(str(self.file), 1, missing[0], describe_missing(missing, [*self.columns, *self.unread]))
 
     def require_values(self, column: str, expression: str, wanted: str) -> None:
         """Require that all text of a column can be converted. Other text means a malformed file, not a bad row.
@@ -104,7 +106,7 @@ class Table:
     @property
     def decimal_comma(self) -> bool:
         """True if numbers have decimal commas: spreadsheets write a semicolon as separator where they do."""
-        return parts.file_format(self.file) in (".csv", ".tsv") and _detect_delimiter(self.file) == ";"
+        return parts.file_format(self.file) in (".csv", ".tsv") and detect_delimiter(self.file) == ";"
 
     def _line(self, row: int) -> int:
         """Find the line on which a record ends. It differs from `row` after blank lines or values with line breaks."""
@@ -114,7 +116,7 @@ class Table:
             if parts.file_format(self.file) == ".jsonl":
                 numbers = (number for number, line in enumerate(lines, start=1) if line.strip())
             else:
-                reader = csv.reader(lines, delimiter=_detect_delimiter(self.file))
+                reader = csv.reader(lines, delimiter=detect_delimiter(self.file))
                 numbers = (reader.line_num for record in reader if record)
             try:
                 return next(islice(numbers, row - 1, None), row)
@@ -144,9 +146,16 @@ def read_table(
     if not file.is_file():
         raise DataError(str(file), None, None, "this file is missing")
     formats = {".jsonl": _read_lines, ".parquet": _read_parquet}
-    wanted = partial(column_names.choose_columns, only=only, known=known if only is None else only)
-    columns = formats.get(parts.file_format(file), _read_csv)(connection, file, name, wanted)
-    return Table(connection, file, name, tuple(columns))
+    unread: list[str] = []
+
+    def choose(names: Iterable[str]) -> dict[str, str]:
+        found = list(names)
+        chosen = column_names.choose_columns(found, only, known if only is None else only)
+        unread.extend(column for column in found if column not in chosen.values())
+        return chosen
+
+    columns = formats.get(parts.file_format(file), _read_csv)(connection, file, name, choose)
+    return Table(connection, file, name, tuple(columns), tuple(unread))
 
 
 def read_headerless_table(
@@ -179,8 +188,8 @@ def translated_errors(file: Path, columns: tuple[str, ...] = (), delimiter: str 
 
 
 def _read_csv(connection: duckdb.DuckDBPyConnection, file: Path, name: str, wanted: _ChooseColumns) -> list[str]:
-    delimiter = _detect_delimiter(file)
-    header = _read_header(file, delimiter)
+    delimiter = detect_delimiter(file)
+    header = read_header(file, delimiter)
     kept = wanted(header)
     with translated_errors(file, header, delimiter):
         relation = readers.csv_relation(file, header, delimiter)
@@ -318,42 +327,12 @@ def _create_table(
     connection.execute(f"CREATE TEMP TABLE {name} AS SELECT {columns} FROM {relation}")
 
 
-def _detect_delimiter(file: Path) -> str:
-    """Detect the separator of a file: the one that occurs most often in its header."""
-    return max(_DELIMITERS, key=_read_first_line(file).decode("utf-8-sig", errors="replace").count)
-
-
-def _read_first_line(file: Path) -> bytes:
-    with file.open("rb") as lines:
-        first = lines.readline(MAX_CSV_LINE + 1)
-    if len(first) > MAX_CSV_LINE:
-        raise DataError(str(file), 1, None, f"the line is longer than {MAX_CSV_LINE} bytes")
-    return first
-
-
 def _bounded_lines(lines: BinaryIO, maximum: int) -> Iterator[bytes]:
     """Yield the lines of a file; cut a line above the maximum one byte after it, so that its length shows the cut."""
     while line := lines.readline(maximum + 1):
         yield line
         while len(line) > maximum and not line.endswith(b"\n"):
             line = lines.readline(maximum + 1)
-
-
-def _read_header(file: Path, delimiter: str) -> tuple[str, ...]:
-    try:
-        names = next(csv.reader([_read_first_line(file).decode("utf-8-sig")], delimiter=delimiter), [])
-    except UnicodeDecodeError as error:
-        raise DataError(str(file), 1, None, f"is not UTF-8: {error.reason}") from error
-    except csv.Error as error:
-        raise DataError(str(file), 1, None, f"the header can't be read: {error}") from error
-    if not names:
-        raise DataError(str(file), 1, None, "the file has no header")
-    if any("\0" in name for name in names):
-        raise DataError(str(file), 1, None, "the header holds null bytes: is it UTF-16 without a byte order mark?")
-    header = tuple(name.strip() or f"column {place}" for place, name in enumerate(names, start=1))
-    if twice := column_names.find_repeated(header):
-        raise DataError(str(file), 1, twice, "this column is named twice")
-    return header
 
 
 def _diagnose(
@@ -368,7 +347,7 @@ def _diagnose(
     if "unterminated quote" in message:
         return _last_column(file, line, columns, delimiter), "a quote is opened and not closed"
     if "Invalid unicode" in message:
-        return _last_column(file, line, columns, delimiter), "is not UTF-8"
+        return _last_column(file, line, columns, delimiter), NOT_UTF8
     if "invalid state" in message:
         return None, "lines end in different ways, or a quoted value is followed by something else than a separator"
     return None, message.splitlines()[0]
@@ -401,6 +380,8 @@ def _find_broken_line(file: Path) -> DataError:
         for number, line in enumerate(_bounded_lines(lines, MAX_JSON_LINE), start=1):
             if len(line) > MAX_JSON_LINE:
                 return DataError(str(file), number, None, f"the line is longer than {MAX_JSON_LINE} bytes")
+            if number == 1 and line.removeprefix(BOM_UTF8).lstrip().startswith(b"["):
+                return DataError(str(file), 1, None, "a list begins here; write one object per line, without a list")
             try:
                 if line.strip():
                     parse_object(line.decode("utf-8-sig" if number == 1 else "utf-8"))

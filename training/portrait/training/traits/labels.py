@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPES
 from portrait.features.histories.history_arrays import SECONDS_PER_DAY
 from portrait.features.logs.amounts import read_number
+from portrait.features.logs.column_hints import describe_missing
 from portrait.features.logs.timestamps import read_time
 from portrait.training.dataset.readers import parquet_relation
 from portrait.training.dataset.sql import literal
@@ -275,7 +276,7 @@ def _table_rows(connection: duckdb.DuckDBPyConnection, file: Path) -> str:
         relation = parquet_relation(file)
         held = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()}
         if missing := sorted(_TABLE_COLUMNS - held):
-            raise DataError(str(file), None, missing[0], "this column is required")
+            raise DataError(str(file), None, missing[0], describe_missing(missing, sorted(held)))
         values = ("shopper_id::VARCHAR", "time::TIMESTAMPTZ", "value::DOUBLE")
         return "SELECT {} AS shopper_id, {} AS time, {} AS value FROM ".format(*values) + relation
     connection.execute("DROP TABLE IF EXISTS temp.label_table")

@@ -6,6 +6,7 @@ from typing import Protocol
 import duckdb
 
 from portrait.training.errors import TrainingError
+from portrait.training.prepare import parts
 from portrait.training.prepare.sources import (
     amazon_5core,
     amazon_cn,
@@ -49,4 +50,4 @@ def detect_source(path: Path) -> str:
     for name, source in SOURCES.items():
         if source.recognises(path):
             return name
-    raise TrainingError(f"{path} looks like no known source; name one of {', '.join(SOURCES)} with --source")
+    raise TrainingError(f"{parts.describe_no_log(path)}; formats of public data sets are named with --source")

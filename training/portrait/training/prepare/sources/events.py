@@ -15,10 +15,12 @@ import duckdb
 from portrait.features.logs.amounts import read_number
 from portrait.features.logs.descriptions import read_categories
 from portrait.features.logs.event_types import EVENT_TYPE_NAMES
+from portrait.features.logs.identifiers import SHORTENED_ID, SHORTENED_ID_PATTERN
+from portrait.features.logs.order_status import STATUS_COLUMNS
 from portrait.features.logs.timestamps import read_time
 from portrait.training.dataset.sql import identifier, literal
 from portrait.training.errors import DataError
-from portrait.training.prepare import currencies, parts, schema, tables
+from portrait.training.prepare import currencies, parts, schema, tables, unread
 from portrait.training.prepare.engine import copy_to_parquet
 from portrait.training.prepare.parts import Part
 from portrait.training.prepare.plain_files import open_plain
@@ -50,7 +52,7 @@ _DECODED = f"lambda pair: {{'key': pair.key, 'value': {words('pair.value')}}}"
 
 
 _TABLES: dict[str, tuple[str, Collection[str] | None, Collection[str]]] = {
-    "raw_events": ("log", (*schema.EVENT_COLUMNS, "currency"), ()),
+    "raw_events": ("log", (*schema.EVENT_COLUMNS, "currency", *STATUS_COLUMNS), ()),
     "raw_items": ("listed", None, schema.ITEM_COLUMNS),
     "raw_shoppers": ("declared", schema.SHOPPER_COLUMNS, ()),
 }
@@ -82,14 +84,18 @@ def load_lists(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         DataError: a file is malformed.
     """
     # Of a log that is named as a file, what lies beside it is no part.
-    _create_table_or_view(connection, "raw_items", parts.find_parts(path, "items") if path.is_dir() else [], _item_rows)
-    _create_table_or_view(
-        connection, "raw_shoppers", parts.find_parts(path, "shoppers") if path.is_dir() else [], _shopper_rows
-    )
+    found = {name: parts.find_parts(path, name) if path.is_dir() else [] for name in ("items", "shoppers")}
+    _create_table_or_view(connection, "raw_items", found["items"], _item_rows)
+    _create_table_or_view(connection, "raw_shoppers", found["shoppers"], _shopper_rows)
+    if path.is_dir():
+        unread.add_unread(connection, (unread.Unread("files", name) for name in parts.find_other_tables(path)))
 
 
-def write_events_of_part(connection: duckdb.DuckDBPyConnection, part: Part, output: Path) -> None:
+def write_events_of_part(connection: duckdb.DuckDBPyConnection, part: Part, output: Path) -> list[unread.Unread]:
     """Write the rows of one part of a log to a Parquet file, with the columns of the view `events_of_part`.
+
+    Returns:
+        What is not read of the part.
 
     Raises:
         DataError: the part is malformed.
@@ -101,6 +107,7 @@ def write_events_of_part(connection: duckdb.DuckDBPyConnection, part: Part, outp
         typed = _type_events(table, part)
         named = currencies.named_currency(table, typed)
         copy_to_parquet(connection, _select_events("events_of_part", table, typed | {"currency": named}), output)
+        return unread.find_unread("events", table)
 
 
 def _create_event_types(connection: duckdb.DuckDBPyConnection) -> None:
@@ -152,14 +159,13 @@ def _create_table_or_view(
 
 def _event_rows(table: tables.Table, part: Part, place: int) -> str:
     typed = _type_events(table, part)
+    unread.add_unread(table.connection, unread.find_unread("events", table))
     return _select_events("raw_events", table, typed | currencies.keep_commonest_currency(table, "events", typed))
 
 
 def _type_events(table: tables.Table, part: Part) -> dict[str, str]:
     """SQL of each column of the events that the table has."""
-    table.require("shopper_id", "type")
-    if "query" not in table.columns:
-        table.require("item_id")
+    table.require("shopper_id", "type", *([] if "query" in table.columns else ["item_id"]))
     typed = _typed_columns(table, schema.EVENT_COLUMNS)
     # A type that has no name keeps its spelling, for the report to count.
     return typed | {"file": literal(part.name), "row": "row", "type": f"coalesce(kind, {typed['type']})"}
@@ -183,6 +189,7 @@ def _item_rows(table: tables.Table, part: Part, place: int) -> str:
 
 def _shopper_rows(table: tables.Table, part: Part, place: int) -> str:
     table.require("shopper_id")
+    unread.add_unread(table.connection, unread.find_unread("shoppers", table))
     typed = _typed_columns(table, schema.SHOPPER_COLUMNS)
     return schema.select_rows("raw_shoppers", table.name, typed | {"row": f"row + {place * _MAX_PART_ROWS}"})
 
@@ -206,6 +213,9 @@ def _typed_columns(table: tables.Table, kinds: dict[str, str]) -> dict[str, str]
             table.require_readable(column, typed[column], read_time)
         else:
             typed[column] = _TEXTS.get(column, text)(name)
+            if _TEXTS.get(column) is record_id:
+                whole = f"NOT regexp_full_match(trim({name}), {literal(SHORTENED_ID_PATTERN)})"
+                table.require_values(column, f"CASE WHEN {whole} THEN 1 END", SHORTENED_ID)
     return typed
 
 

@@ -24,6 +24,7 @@ from portrait.training.prepare.parts import Part
 from portrait.training.prepare.sources import events
 from portrait.training.prepare.spark.session import open_session
 from portrait.training.prepare.spark.tasks import Scratch, clean_shard, read_part
+from portrait.training.prepare.unread import add_unread
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -70,11 +71,12 @@ class SparkCleaner:
         parts = events.find_log(self._path)
         # Relative paths have no meaning elsewhere.
         absolute = [Part(part.file.absolute(), part.name) for part in parts]
-        for part, error in zip(parts, self._run(partial(read_part, key=self._key), absolute), strict=True):
-            if isinstance(error, DataError) and error.file == str(part.file.absolute()):
-                raise DataError(str(part.file), error.row, error.column, error.message)
-            if error is not None:
-                raise error
+        for part, result in zip(parts, self._run(partial(read_part, key=self._key), absolute), strict=True):
+            if isinstance(result, DataError) and result.file == str(part.file.absolute()):
+                raise DataError(str(part.file), result.row, result.column, result.message)
+            if isinstance(result, TrainingError):
+                raise result
+            add_unread(connection, result)
         currencies.add_counts(connection, "events", "currency", parquet_relation(self._scratch.typed))
         events.load_lists(connection, self._path)
 

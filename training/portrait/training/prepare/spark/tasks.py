@@ -21,6 +21,7 @@ from portrait.training.prepare.engine import copy_to_parquet, open_engine
 from portrait.training.prepare.parts import Part
 from portrait.training.prepare.pseudonyms import register_pseudonyms, replace_ids_sql
 from portrait.training.prepare.sources import events
+from portrait.training.prepare.unread import Unread
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,10 @@ class Scratch:
             yield connection, Path(folder)
 
 
-def read_part(scratch: Scratch, place: int, part: Part, key: PseudonymKey | None = None) -> TrainingError | None:
-    """Read a part of the log into `scratch.typed`; return why it can't be, if it is malformed.
+def read_part(
+    scratch: Scratch, place: int, part: Part, key: PseudonymKey | None = None
+) -> TrainingError | list[Unread]:
+    """Read a part of the log into `scratch.typed`; return what is not read of it, or why it is malformed.
 
     Args:
         scratch: what tasks share.
@@ -89,7 +92,7 @@ def read_part(scratch: Scratch, place: int, part: Part, key: PseudonymKey | None
     """
     with scratch.attempt() as (connection, folder):
         try:
-            events.write_events_of_part(connection, part, folder / "typed")
+            unread = events.write_events_of_part(connection, part, folder / "typed")
         except TrainingError as error:
             return error
         typed = folder / "typed"
@@ -99,7 +102,7 @@ def read_part(scratch: Scratch, place: int, part: Part, key: PseudonymKey | None
             copy_to_parquet(connection, query, folder / "pseudonymous")
             typed = folder / "pseudonymous"
         os.replace(typed, _name_shard(scratch.typed, place))
-    return None
+    return unread
 
 
 def clean_shard(scratch: Scratch, place: int, shard: Path, limits: CleanupLimits) -> None:

@@ -13,7 +13,6 @@ from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, EVENT_
 from portrait.features.histories.history_arrays import (
     EventColumns,
     begin_slots,
-    compute_event_numbers,
     compute_search_seconds,
     find_leading_searches,
 )
@@ -93,11 +92,6 @@ class Corpus:
     def has_context(self) -> NDArray[np.bool_]:
         """`[events]`: whether its shopper did something strictly earlier, so that it may be predictions."""
         return self.context_end > self.shopper_start
-
-    @cached_property
-    def event_numbers(self) -> NDArray[np.float32]:
-        """`[events, …]`: see `compute_event_numbers`."""
-        return compute_event_numbers(self.columns)
 
     @cached_property
     def slot_start(self) -> NDArray[np.int64]:

@@ -94,9 +94,8 @@ class Trainer:
         self._epochs, self._on_epoch, self._warm_up = epochs, on_epoch, warm_up
         self._corpus, self._holdout, self._settings, self._run = corpus, holdout, settings, run
         self._model, self._cache = model, cache
-        self._batcher = Batcher(
-            corpus, build_training_samples(corpus, targets), settings.batch_events, settings.pairs_per_window
-        )
+        samples = distributed.compute_once(lambda: build_training_samples(corpus, targets))
+        self._batcher = Batcher(corpus, samples, settings.batch_events, settings.pairs_per_window)
         batches = len(self._batcher.split_epoch(self._make_generator(0)))
         self._total_steps = min(
             settings.max_steps, settings.max_epochs * math.ceil(batches / settings.gradient_accumulation)
@@ -105,7 +104,9 @@ class Trainer:
         self._rank_budget = RankBudget(model.text.bert, bert_steps) if settings.finetune is FineTuning.ADALORA else None
         self._optimizer = EncoderOptimizer(model, settings, self._rate_factor)
         self._sampler = NegativeSampler(holdout.item_counts, settings)
-        self._event_weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)
+        self._event_weights = distributed.compute_once(
+            lambda: position_bias.inverse_propensity_weights(corpus, holdout.train, settings)
+        )
         self._state = TrainerState()
         self._cache_is_stale = False
 

@@ -1,6 +1,5 @@
 """A command with all processes that it starts: time, CPU time and memory of the whole tree."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -33,13 +32,11 @@ def run_portrait_tree(*arguments: str, environment: Mapping[str, str]) -> UsedBy
     Raises:
         BenchmarkError: the command failed.
     """
-    used, _ = run_tree([Path(sys.executable).parent / "portrait", *arguments], environment)
+    used, _ = run_tree([str(Path(sys.executable).parent / "portrait"), *arguments], environment)
     return used
 
 
-def run_tree(
-    command: Sequence[str | os.PathLike[str]], environment: Mapping[str, str]
-) -> tuple[UsedByTree, dict[int, float]]:
+def run_tree(command: Sequence[str], environment: Mapping[str, str]) -> tuple[UsedByTree, dict[int, float]]:
     """Run a command and watch its processes.
 
     Returns:
@@ -55,7 +52,7 @@ def run_tree(
     seconds = time.perf_counter() - begun
     watch.stop()
     if code:
-        raise BenchmarkError(f"`{' '.join(map(str, command))}` ended with exit code {code}")
+        raise BenchmarkError(f"`{' '.join(command)}` ended with exit code {code}")
     used = UsedByTree(round(seconds, 1), round(watch.cpu_seconds, 1), round(watch.peak_kib / 2**20, 2))
     return used, {pid: round(kib / 2**20, 2) for pid, kib in watch.own_kib.items()}
 

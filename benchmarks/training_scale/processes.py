@@ -1,14 +1,16 @@
-"""Memory of processes that train encoders together: `python -m benchmarks training-processes`.
+"""Memory of processes that train encoders together: `python -m benchmarks training-processes [DATA…]`.
 
-Logs of 100,000, a million and ten million events are generated and prepared, unless `--events` names other sizes. One
-process and then two read each and train encoders for a few steps, with a BERT of one layer with random weights, since
-the memory of models does not depend on the log. Results go to `benchmarks/results/` after each run.
+Logs of 100,000, a million and ten million events are generated and prepared, unless data sets are named. Two processes
+and then one read each and train encoders for a few steps, with a BERT of one layer with random weights, since the
+memory of models does not depend on the log. Results go to `benchmarks/results/` after each run.
 """
 
 import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,13 @@ from benchmarks.common.cli import make_parser
 from benchmarks.common.log_generator import SHOPPERS, write_parts
 from benchmarks.common.process_trees import UsedByTree, run_tree
 from benchmarks.common.processes import run_portrait
+from portrait.training.dataset.data_set import REPORT_FILE
 from portrait.training.encoders.base_model import find_base_model, load_config
 from portrait.training.enums import DEFAULT_BASE_MODEL
 
 NAME = "training-processes"
 SIZES = (100_000, 1_000_000, 10_000_000)
-COUNTS = (1, 2)
+COUNTS = (2, 1)
 STEPS = 20
 _EVENTS_PER_SHOPPER = 25
 
@@ -35,6 +38,7 @@ class Training:
     """Some processes that trained on one log."""
 
     events: int
+    """Events of the data set, after cleaning."""
     processes: int
     used: UsedByTree
     """By all processes together, that which starts them included."""
@@ -42,7 +46,7 @@ class Training:
     """Anonymous memory of each process at its highest, by rank."""
 
 
-def measure(data: Path, events: int, count: int, base_model: Path, folder: Path) -> Training:
+def measure(data: Path, count: int, base_model: Path, folder: Path) -> Training:
     """Train in so many processes, in an empty folder.
 
     Raises:
@@ -52,19 +56,23 @@ def measure(data: Path, events: int, count: int, base_model: Path, folder: Path)
     chosen = {"base_model": str(base_model), "max_steps": STEPS, "max_epochs": 1, "adaptation_steps": 1}
     settings.write_text(json.dumps(chosen), encoding="utf-8")
     launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(count), "-m"] if count > 1 else []
-    command = [sys.executable, "-m", *launch, "benchmarks.training_scale.encoders", data, folder / "run", settings]
+    worker = ["benchmarks.training_scale.encoders", *map(str, (data, folder / "run", settings))]
+    command = [sys.executable, "-m", *launch, *worker]
     used, own = run_tree(command, os.environ | {"OMP_NUM_THREADS": "1"})
     pids = [json.loads((folder / f"process-{rank}.json").read_text(encoding="ascii")) for rank in range(count)]
+    events = json.loads((data / REPORT_FILE).read_text(encoding="utf-8"))["kept"]
     return Training(events, count, used, [own[pid] for pid in pids])
 
 
-def prepare(events: int, folder: Path) -> Path:
-    """Generate a log in a folder and prepare it; return the folder of the data set."""
-    log = folder / "events"
-    log.mkdir()
-    write_parts(log, events, seed=0, shoppers=min(SHOPPERS, events // _EVENTS_PER_SHOPPER))
-    run_portrait("prepare", str(log), str(folder / "data"))
-    return folder / "data"
+@contextmanager
+def prepare_log(events: int) -> Iterator[Path]:
+    """Generate a log and prepare it; yield the folder of the data set, which is removed afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        log, data = Path(folder) / "events", Path(folder) / "data"
+        log.mkdir()
+        write_parts(log, events, seed=0, shoppers=min(SHOPPERS, events // _EVENTS_PER_SHOPPER))
+        run_portrait("prepare", str(log), str(data))
+        yield data
 
 
 def write_small_bert(folder: Path) -> Path:
@@ -81,11 +89,10 @@ def format_report(content: dict[str, Any]) -> str:
     lines = [
         "# Processes that train together",
         "",
-        f"{results.format_origin(content['circumstances'])} Generated logs; each process reads the data set and trains "
-        f"encoders for {STEPS} steps, with a BERT of one layer and one thread. Time is from start to end. Own memory is "
-        "what a process shares with no other (anonymous pages), at its highest; that of all processes adds pages of "
-        "files, such as libraries and mapped arrays, which count once. The kernel may drop the latter where memory is "
-        "scarce.",
+        f"{results.format_origin(content['circumstances'])} Each process reads the data set and trains encoders for "
+        f"{STEPS} steps, with a BERT of one layer and one thread. Time is from start to end. Own memory is what a "
+        "process shares with no other (anonymous pages), at its highest. That of all processes adds pages of files, "
+        "such as libraries and mapped arrays, which count once; the kernel may drop these where memory is scarce.",
         "",
         "| events | processes | s | CPU s | own memory of each, GiB | all, GiB |",
         "|---|---|---|---|---|---|",
@@ -100,20 +107,24 @@ def format_report(content: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure all sizes, one after another."""
+    """Measure all data sets, one after another."""
     parser = make_parser(NAME, __doc__)
-    parser.add_argument("--events", type=int, nargs="+", default=SIZES, help="lengths of the logs (%(default)s)")
+    parser.add_argument("data", type=Path, nargs="*", help="prepared data sets; logs are generated if none is named")
     options = parser.parse_args(arguments)
-    circumstances = results.describe_circumstances(f"python -m benchmarks {' '.join([NAME, *arguments])}")
-    content: dict[str, Any] = {"circumstances": circumstances, "trainings": []}
+    named = " DATA" * len(options.data)
+    content: dict[str, Any] = {
+        "circumstances": results.describe_circumstances(f"python -m benchmarks {NAME}{named}"), "trainings": []
+    }  # fmt: skip
+    data_sets: list[AbstractContextManager[Path]] = [nullcontext(data) for data in options.data] or [
+        prepare_log(events) for events in SIZES
+    ]
     with tempfile.TemporaryDirectory() as common:
         base_model = write_small_bert(Path(common) / "bert")
-        for events in options.events:
-            with tempfile.TemporaryDirectory() as work:
-                data = prepare(events, Path(work))
+        for data_set in data_sets:
+            with data_set as data:
                 for count in COUNTS:
                     with tempfile.TemporaryDirectory() as folder:
-                        training = measure(data, events, count, base_model, Path(folder))
+                        training = measure(data, count, base_model, Path(folder))
                     content["trainings"].append(asdict(training))
                     results.write_results(NAME, content, format_report(content))
     print(format_report(content))

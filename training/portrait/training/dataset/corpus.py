@@ -110,7 +110,7 @@ class Corpus:
         return np.repeat(np.arange(len(self.slot_start) - 1), np.diff(self.slot_start))
 
     def compute_all(self) -> None:
-        """Compute what is else computed when it is first read, so that who gets a copy of the corpus gets it too."""
+        """Compute the arrays that are otherwise computed on first use, so that a copy of the corpus holds them."""
         _ = self.event_shopper, self.shopper_start, self.context_end, self.has_context, self.slot_start, self.event_slot
 
 

@@ -120,6 +120,10 @@ def _list_benchmarks() -> Iterator[Benchmark]:
         "benchmarks.training_scale.cli", RANKING,
     )  # fmt: skip
     yield Benchmark(
+        "training-processes", "memory of processes that train encoders together, by the size of the log", "nothing",
+        "benchmarks.training_scale.processes", RANKING,
+    )  # fmt: skip
+    yield Benchmark(
         "audiences", "speed of audiences among a million generated shoppers", "REPOSITORY with traits",
         "benchmarks.audiences.cli", SERVING,
     )  # fmt: skip

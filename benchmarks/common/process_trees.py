@@ -4,7 +4,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,15 +32,29 @@ def run_portrait_tree(*arguments: str, environment: Mapping[str, str]) -> UsedBy
     Raises:
         BenchmarkError: the command failed.
     """
+    used, _ = run_tree([str(Path(sys.executable).parent / "portrait"), *arguments], environment)
+    return used
+
+
+def run_tree(command: Sequence[str], environment: Mapping[str, str]) -> tuple[UsedByTree, dict[int, float]]:
+    """Run a command and watch its processes.
+
+    Returns:
+        What they used together, and by process id the GiB that each had for itself (anonymous pages), at their highest.
+
+    Raises:
+        BenchmarkError: the command failed.
+    """
     begun = time.perf_counter()
-    process = subprocess.Popen([Path(sys.executable).parent / "portrait", *arguments], env=dict(environment))
+    process = subprocess.Popen(command, env=dict(environment))
     watch = _Watch(process.pid)
     code = process.wait()
     seconds = time.perf_counter() - begun
     watch.stop()
     if code:
-        raise BenchmarkError(f"`portrait {' '.join(arguments)}` ended with exit code {code}")
-    return UsedByTree(round(seconds, 1), round(watch.cpu_seconds, 1), round(watch.peak_kib / 2**20, 2))
+        raise BenchmarkError(f"`{' '.join(command)}` ended with exit code {code}")
+    used = UsedByTree(round(seconds, 1), round(watch.cpu_seconds, 1), round(watch.peak_kib / 2**20, 2))
+    return used, {pid: round(kib / 2**20, 2) for pid, kib in watch.own_kib.items()}
 
 
 class _Watch:
@@ -47,6 +62,7 @@ class _Watch:
 
     def __init__(self, pid: int) -> None:
         self.peak_kib = 0
+        self.own_kib: defaultdict[int, int] = defaultdict(int)
         self._pid = pid
         self._milliseconds: dict[int, float] = {}
         self._stopped = threading.Event()
@@ -70,13 +86,17 @@ class _Watch:
                 continue
             for pid in tree:
                 try:
-                    held += _read_proportional_kib(pid)
+                    proportional, own = _read_kib(pid)
+                    held += proportional
+                    self.own_kib[pid] = max(self.own_kib[pid], own)
                     self._milliseconds[pid] = read_milliseconds(pid)
                 except OSError:
                     continue
             self.peak_kib = max(self.peak_kib, held)
 
 
-def _read_proportional_kib(pid: int) -> int:
+def _read_kib(pid: int) -> tuple[int, int]:
+    """Read the proportional set size of a process, and its anonymous pages."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+    sizes = {name: int(size.split()[0]) for name, _, size in (line.partition(":") for line in lines[1:])}
+    return sizes.get("Pss", 0), sizes.get("Anonymous", 0)

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from portrait.features.histories.history_arrays import EventColumns
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
 from portrait.training.dataset.splits import Holdout
 from portrait.training.metrics import hit_rate, reciprocal_rank
@@ -57,12 +56,11 @@ def find_test_clicks(corpus: Corpus, holdout: Holdout) -> SearchClicks:
 def remove_shoppers(corpus: Corpus, targets: SearchClicks) -> tuple[Corpus, NDArray[np.int64]]:
     """Give each search and click to a shopper without other events; return the corpus and the rows of the clicks."""
     events = np.stack([targets.searches, targets.clicks], 1).ravel()
-    columns = {field.name: getattr(corpus.columns, field.name)[events] for field in dataclasses.fields(EventColumns)}
     alone = dataclasses.replace(
         corpus,
         shopper_ids=[str(row) for row in range(len(targets.clicks))],
         starts=2 * np.arange(len(targets.clicks) + 1),
-        columns=EventColumns(**columns),
+        columns=corpus.columns.take(events),
         event_item=corpus.event_item[events],
         event_text=corpus.event_text[events],
         event_search=np.full(len(events), -1),

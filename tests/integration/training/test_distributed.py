@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from support import tiny_data
+from support.ports import find_free_port
 from support.trained_weights import assert_same_weights
 
 from portrait.training.encoders import trainer
@@ -85,6 +86,45 @@ def test_a_stopped_run_goes_on_in_two_processes(data: Path, bert: Path, tmp_path
     ended = _torchrun("train", data, tmp_path / "stopped", "--settings", settings, "--resume")
     assert ended.returncode == 0, ended.stderr
     assert_same_weights(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_one_process_of_each_machine_computes_what_the_others_map(tmp_path: Path) -> None:
+    """Three processes, the last one on another machine as far as it knows."""
+    port = str(find_free_port())
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", _COMPUTES_ONCE],
+            stdout=subprocess.PIPE, encoding="utf-8",
+            env=os.environ | {
+                "RANK": str(rank), "LOCAL_RANK": str(local_rank), "WORLD_SIZE": "3", "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": port, "TMPDIR": str(tmp_path),
+            },
+        )
+        for rank, local_rank in enumerate([0, 1, 0])
+    ]  # fmt: skip
+    said = [json.loads(process.communicate(timeout=120)[0]) for process in started]
+    first, _, other = (process.pid for process in started)
+    assert [each["computed_by"] for each in said] == [first, first, other]
+    assert all(each["mapped"] and each["sum"] == 499_500 and each["empty"] == 0 for each in said)
+    assert not list(tmp_path.iterdir())
+
+
+_COMPUTES_ONCE = """
+import json, os
+import numpy as np, torch
+from portrait.training import distributed
+
+with distributed.join_processes(torch.device("cpu")):
+    value = distributed.compute_once(
+        lambda: {"pid": os.getpid(), "array": np.arange(1000), "empty": np.empty(0, dtype=np.int64)}
+    )
+    mapped = isinstance(value["array"], np.memmap)
+    value["array"] += 1  # of this process alone
+    value["array"] -= 1
+    print(json.dumps({
+        "computed_by": value["pid"], "mapped": mapped, "sum": int(value["array"].sum()), "empty": len(value["empty"]),
+    }))
+"""
 
 
 def test_an_error_ends_all_processes_with_its_line(data: Path, bert: Path, tmp_path: Path) -> None:

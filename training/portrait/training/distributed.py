@@ -1,17 +1,21 @@
 """Data-parallel training: processes that `torchrun` starts share the windows and the texts of each step.
 
-Each process holds the whole model and data set, and draws the same batches and negatives from the same seeds. It
-encodes its share, and gradients are added up, so that a step is the one of a single process with the same settings.
+Each process holds the whole model, and draws the same batches and negatives from the same seeds. It encodes its share,
+and gradients are added up, so that a step is the one of a single process with the same settings. What is computed from
+the data set is in memory once a machine: one process computes it, the others map its arrays (`compute_once`).
 Without `torchrun` there is one process, and every function here is a no-op.
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import joblib
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -101,6 +105,44 @@ def get_rank() -> int:
 def is_main() -> bool:
     """Tell whether this is the process that writes files, reports progress and fits what is not shared."""
     return get_rank() == 0
+
+
+def compute_once(compute: Callable[[], R]) -> R:
+    """Compute a value in one process of each machine; all of them map the arrays in it, whose pages they share.
+
+    All processes call it together. The arrays lie in a file that is deleted as soon as all have mapped it.
+
+    Args:
+        compute: returns the value, the same in any process.
+
+    Raises:
+        TrainingError: there is no room for the file.
+    """
+    if count_processes() == 1:
+        return compute()
+    with tempfile.TemporaryDirectory(prefix="portrait-") as folder:
+        file = Path(folder) / "value"
+        if read_local_rank() == 0:
+            _write_value(compute(), file)
+        # Copies on write: PyTorch warns of arrays that can't be written.
+        value: R = joblib.load(_find_file(file), mmap_mode="c")
+        wait_for_all()
+    return value
+
+
+def _write_value(value: object, file: Path) -> None:
+    try:
+        joblib.dump(value, file)
+    except OSError as error:
+        raise TrainingError(f"{file}: {error.strerror}; TMPDIR names another folder for such files") from error
+
+
+@_explain_lost_contact
+def _find_file(own: Path) -> str:
+    """Find the file of the first process of this machine, once it is written."""
+    files = [""] * count_processes()
+    processes.all_gather_object(files, str(own))
+    return files[get_rank() - read_local_rank()]
 
 
 def take_share(rows: NDArray[Any]) -> NDArray[Any]:

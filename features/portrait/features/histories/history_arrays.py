@@ -59,6 +59,10 @@ class EventColumns:
     rating: NDArray[np.float64]
     quantity: NDArray[np.float64]
 
+    def take(self, events: NDArray[np.int64] | slice) -> "EventColumns":
+        """Take the columns of some events."""
+        return EventColumns(**{name: values[events] for name, values in vars(self).items()})
+
 
 @dataclass(frozen=True)
 class HistoryArrays:
@@ -235,7 +239,7 @@ def encode_history(columns: EventColumns, slots: NDArray[np.int64], as_of: datet
         slots: `find_encoded_slots` of the columns.
         as_of: the moment of the profile (seconds since 1970 or a datetime), None if times mean nothing.
     """
-    latest = EventColumns(**{name: values[slots[0] :] for name, values in vars(columns).items()})
+    latest = columns.take(slice(slots[0], None))
     first = slots - slots[0]
     moment = as_of.timestamp() if isinstance(as_of, datetime) else np.nan if as_of is None else as_of
     return HistoryArrays(

@@ -164,25 +164,32 @@ def test_a_folder_that_is_no_data_set_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 64])
 def test_the_shares_of_processes_hold_each_pair_of_a_batch_once(corpus: Corpus, count: int) -> None:
     batcher = Batcher(corpus, build_training_samples(corpus, _with_item(corpus)), batch_slots=2048, max_pairs=16)
-    random = np.random.default_rng(0)
-    batch = batcher.build_batch(batcher.split_epoch(random)[0], random)
-    shares = [batch.take_share(rank, count) for rank in range(count)]
-    assert sorted(np.concatenate([pairs for _, pairs in shares]).tolist()) == list(range(len(batch.target)))
-    assert sum(len(share.windows.mask) for share, _ in shares) == len(batch.windows.mask)
-    for share, pairs in shares:
-        for name in ("target", "target_event", "pair_gap", "pair_position"):
-            assert np.array_equal(getattr(share, name), getattr(batch, name)[pairs])
+    windows = batcher.split_epoch(np.random.default_rng(0))[0]
+    batch = batcher.build_batch(windows, np.random.default_rng(1))
+    shares = [batcher.build_batch(windows, np.random.default_rng(1), rank, count) for rank in range(count)]
+    assert sorted(np.concatenate([share.pair for share in shares]).tolist()) == list(range(len(batch.target)))
+    assert sum(len(share.windows.mask) for share in shares) == len(batch.windows.mask)
+    for share in shares:
+        assert np.array_equal(share.target, batch.target)
+        width = share.windows.mask.shape[1]
+        for name in ("target_event", "pair_gap"):
+            assert np.array_equal(getattr(share, name), getattr(batch, name)[share.pair])
+        # Windows are padded on the left, to the longest one of the share.
+        before_end = batch.pair_position[share.pair] - batch.windows.mask.shape[1]
+        assert np.array_equal(share.pair_position - width, before_end)
         for name in ("mask", "event_age", "event_numbers"):
-            own, whole = getattr(share.windows, name), getattr(batch.windows, name)
-            assert np.array_equal(own[share.pair_row], whole[batch.pair_row[pairs]])
-        for own, whole in zip(share.pair_row.tolist(), batch.pair_row[pairs].tolist(), strict=True):
+            own, whole = getattr(share.windows, name), getattr(batch.windows, name)[batch.pair_row[share.pair]]
+            assert np.array_equal(own[share.pair_row], whole[:, -width:])
+            assert not whole[:, :-width].any()
+        for own, whole in zip(share.pair_row.tolist(), batch.pair_row[share.pair].tolist(), strict=True):
             assert _list_events(share.windows, own) == _list_events(batch.windows, whole)
 
 
 def _list_events(windows: Windows, row: int) -> list[tuple[int, int]]:
-    """Column and event of each event of a window."""
+    """Place before the window's end, and event, of each event of a window."""
     window, column = np.divmod(windows.place, windows.mask.shape[1])
-    return list(zip(column[window == row].tolist(), windows.event[window == row].tolist(), strict=True))
+    before_end = column[window == row] - windows.mask.shape[1]
+    return list(zip(before_end.tolist(), windows.event[window == row].tolist(), strict=True))
 
 
 def test_a_basket_is_one_slot(baskets: Corpus) -> None:

@@ -1,26 +1,29 @@
 """A canonical data set as arrays: what samples are cut from."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, EVENT_TYPES, Item
+from portrait.features.events import DEFAULT_CATALOGUE, EVENT_TYPE_CODES, Item
 from portrait.features.histories.history_arrays import (
     EventColumns,
     begin_slots,
-    compute_event_numbers,
     compute_search_seconds,
     find_leading_searches,
 )
 from portrait.features.histories.statistics import compute_spending
 from portrait.features.items.prices import PriceScale
 from portrait.features.text.normalisation import item_text, normalise_text
+from portrait.training import distributed
 from portrait.training.dataset import tables
+from portrait.training.dataset.histories import HistoryReader
 from portrait.training.errors import TrainingError
 
 NO_ITEM = -1
@@ -95,11 +98,6 @@ class Corpus:
         return self.context_end > self.shopper_start
 
     @cached_property
-    def event_numbers(self) -> NDArray[np.float32]:
-        """`[events, …]`: see `compute_event_numbers`."""
-        return compute_event_numbers(self.columns)
-
-    @cached_property
     def slot_start(self) -> NDArray[np.int64]:
         """`[slots + 1]`: the events of slot s, which the encoder sees as one, are `slot_start[s]:slot_start[s + 1]`."""
         begins = begin_slots(self.columns.type_code, self.columns.time)
@@ -111,6 +109,10 @@ class Corpus:
         """`[events]`: the slot of each event."""
         return np.repeat(np.arange(len(self.slot_start) - 1), np.diff(self.slot_start))
 
+    def compute_all(self) -> None:
+        """Compute the arrays that are otherwise computed on first use, so that a copy of the corpus holds them."""
+        _ = self.event_shopper, self.shopper_start, self.context_end, self.has_context, self.slot_start, self.event_slot
+
 
 def load_corpus(folder: Path) -> Corpus:
     """Read the folder that `portrait prepare` wrote.
@@ -118,15 +120,26 @@ def load_corpus(folder: Path) -> Corpus:
     Raises:
         TrainingError: the folder is not one, or holds no event with an item.
     """
-    events = tables.read_table(folder, "events", tables.EVENT_COLUMNS).sort("shopper_id", "sequence")
+    histories = HistoryReader(folder)
     items_table = tables.read_table(folder, "items", tables.ITEM_COLUMNS)
-    # Item rows and event columns refer to one catalogue; the others are served by the same encoders untrained.
-    events = events.filter(pl.col("item_id").is_null() | (pl.col("catalogue") == DEFAULT_CATALOGUE))
-    events = events.filter(pl.col("type").is_in([kind.value for kind in EVENT_TYPES]))
     items = _make_items(items_table.filter(pl.col("catalogue") == DEFAULT_CATALOGUE))
-    if events["item_id"].drop_nulls().is_empty():
+    if not histories.events_with_item:
         raise TrainingError(f"{folder} holds no event with an item of the catalogue {DEFAULT_CATALOGUE!r}")
-    return _make_corpus(events, items)
+    encoder = _CorpusEncoder(items, histories.events)
+    for piece in histories.read():
+        encoder.add(piece)
+    return encoder.finish()
+
+
+def load_shared_corpus(folder: Path) -> Corpus:
+    """Read the folder as `load_corpus` does, once for all processes of this machine that train together."""
+
+    def load() -> Corpus:
+        corpus = load_corpus(folder)
+        corpus.compute_all()
+        return corpus
+
+    return distributed.compute_once(load)
 
 
 def _make_items(table: pl.DataFrame) -> list[Item]:
@@ -144,37 +157,84 @@ def _make_items(table: pl.DataFrame) -> list[Item]:
     ]
 
 
-def _make_corpus(events: pl.DataFrame, items: list[Item]) -> Corpus:
-    prices = np.array([np.nan if item.price is None else item.price for item in items], dtype=np.float64)
-    scale = PriceScale.fit([item.category_path for item in items], prices)
-    rows = {item.item_id: row for row, item in enumerate(items)}
-    event_item = np.array([rows.get(item_id, NO_ITEM) for item_id in events["item_id"]], dtype=np.int64)
+class _CorpusEncoder:
+    """Encodes a data set, some whole histories at a time, in their order.
 
-    text_rows: dict[str, int] = {}
-    item_rows = np.array([text_rows.setdefault(item_text(item), len(text_rows)) for item in items], dtype=np.int64)
-    queries = events["query"].to_list()
-    event_text = item_rows[event_item]
-    for event in np.flatnonzero(event_item == NO_ITEM).tolist():
-        event_text[event] = text_rows.setdefault(normalise_text(queries[event] or ""), len(text_rows))
-    lengths = events.group_by("shopper_id", maintain_order=True).len()
-    starts = np.concatenate([[0], np.cumsum(lengths["len"].to_numpy())]).astype(np.int64)
-    columns = _event_columns(events, event_item, items, scale)
-    event_search = find_leading_searches(starts, columns.type_code, columns.time, queries)
-    return Corpus(
-        shopper_ids=lengths["shopper_id"].to_list(),
-        starts=starts,
-        columns=dataclasses.replace(columns, search_seconds=compute_search_seconds(columns.time, event_search)),
-        event_item=event_item,
-        event_text=event_text,
-        event_search=event_search,
-        event_spent=compute_spending(_number_column(events, "price"), _number_column(events, "quantity")),
-        event_price=events["price"].cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64),
-        items=items,
-        item_text=item_rows,
-        item_percentile=np.array([scale.percentile(item.category_path, item.price) for item in items]),
-        texts=list(text_rows),
-        price_scale=scale,
-    )
+    Args:
+        items: the catalogue.
+        events: number of events that will be added.
+    """
+
+    def __init__(self, items: list[Item], events: int) -> None:
+        prices = np.array([np.nan if item.price is None else item.price for item in items], dtype=np.float64)
+        self._items, self._events, self._filled = items, events, 0
+        self._scale = PriceScale.fit([item.category_path for item in items], prices)
+        self._item_rows = {item.item_id: row for row, item in enumerate(items)}
+        self._text_rows: dict[str, int] = {}
+        texts = [self._text_rows.setdefault(item_text(item), len(self._text_rows)) for item in items]
+        self._item_text = np.array(texts, dtype=np.int64)
+        self._shopper_ids: list[str] = []
+        self._lengths: list[int] = []
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    def add(self, events: pl.DataFrame) -> None:
+        """Add the next histories."""
+        lengths = events.group_by("shopper_id", maintain_order=True).len()
+        self._shopper_ids.extend(lengths["shopper_id"])
+        self._lengths.extend(lengths["len"])
+        starts = np.concatenate([[0], np.cumsum(lengths["len"].to_numpy())]).astype(np.int64)
+        rows = self._item_rows
+        event_item = np.array([rows.get(item_id, NO_ITEM) for item_id in events["item_id"]], dtype=np.int64)
+        queries = events["query"].to_list()
+        columns = vars(_event_columns(events, event_item, self._items, self._scale))
+        search = find_leading_searches(starts, columns["type_code"], columns["time"], queries)
+        self._append(
+            columns
+            | {
+                "search_seconds": compute_search_seconds(columns["time"], search),
+                "event_item": event_item,
+                "event_text": self._find_texts(event_item, queries),
+                "event_search": np.where(search >= 0, search + self._filled, -1),
+                "event_spent": compute_spending(_number_column(events, "price"), _number_column(events, "quantity")),
+                "event_price": _number_column(events, "price"),
+            }
+        )
+
+    def _find_texts(self, event_item: NDArray[np.int64], queries: list[str | None]) -> NDArray[np.int64]:
+        """`[events]`: row of the text of each event; new queries get new rows."""
+        event_text = self._item_text[event_item]
+        for event in np.flatnonzero(event_item == NO_ITEM).tolist():
+            query = normalise_text(queries[event] or "")
+            event_text[event] = self._text_rows.setdefault(query, len(self._text_rows))
+        return event_text
+
+    def _append(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        end = self._filled + len(columns["event_item"])
+        for name, values in columns.items():
+            if name not in self._arrays:
+                self._arrays[name] = np.empty(self._events, dtype=values.dtype)
+            self._arrays[name][self._filled : end] = values
+        self._filled = end
+
+    def finish(self) -> Corpus:
+        """Return the corpus, once all histories have been added."""
+        items, scale = self._items, self._scale
+        columns = {field.name: self._arrays.pop(field.name) for field in dataclasses.fields(EventColumns)}
+        return Corpus(
+            shopper_ids=self._shopper_ids,
+            starts=np.concatenate([[0], np.cumsum(self._lengths)]).astype(np.int64),
+            columns=EventColumns(**columns),
+            event_item=self._arrays["event_item"],
+            event_text=self._arrays["event_text"],
+            event_search=self._arrays["event_search"],
+            event_spent=self._arrays["event_spent"],
+            event_price=self._arrays["event_price"],
+            items=items,
+            item_text=self._item_text,
+            item_percentile=np.array([scale.percentile(item.category_path, item.price) for item in items]),
+            texts=list(self._text_rows),
+            price_scale=scale,
+        )
 
 
 def _event_columns(

@@ -59,16 +59,26 @@ def scan_table(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.L
     return frame.select(pl.col(column).cast(kind) for column, kind in columns.items() if column in held)
 
 
+def scan_complete_table(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.LazyFrame:
+    """A table of a prepared data set, not read yet, with all of these columns.
+
+    Raises:
+        TrainingError: the file is missing, is no Parquet file, or lacks a column.
+    """
+    frame = scan_table(folder, name, columns)
+    held = frame.collect_schema().names()
+    if missing := [column for column in columns if column not in held]:
+        raise not_prepared_error(folder, f"{name}.parquet has no column {missing[0]!r}")
+    return frame
+
+
 def read_table(folder: Path, name: str, columns: dict[str, pl.DataType]) -> pl.DataFrame:
     """All of a table of a prepared data set.
 
     Raises:
         TrainingError: the file is missing or broken, or lacks a column.
     """
-    frame = scan_table(folder, name, columns)
-    held = frame.collect_schema().names()
-    if missing := [column for column in columns if column not in held]:
-        raise not_prepared_error(folder, f"{name}.parquet has no column {missing[0]!r}")
+    frame = scan_complete_table(folder, name, columns)
     try:
         return frame.collect()
     except READ_ERRORS as error:

@@ -81,7 +81,7 @@ def adapt_base_model(
     if state and state["weight"] is not None:
         _load_parameters(parameters, state["parameters"])
         return float(state["weight"])
-    pairs = build_text_pairs(corpus, targets)
+    pairs = distributed.compute_once(lambda: build_text_pairs(corpus, targets))
     if not len(pairs):
         return 0.0
     ranking = TextRanking(corpus, holdout, settings.seed)

@@ -15,6 +15,7 @@ from portrait.features.histories.history_arrays import (
     MAX_ENCODED_SLOTS,
     MAX_REMEMBERED_EVENTS,
     compute_ages,
+    compute_event_numbers,
     compute_slot_numbers,
 )
 from portrait.training.dataset.corpus import NO_ITEM, Corpus
@@ -103,38 +104,24 @@ class Windows:
     event_numbers: NDArray[np.float32]
     mask: NDArray[np.int64]
 
-    def take_share(self, rank: int, count: int) -> "Windows":
-        """Take every n-th window; see `Batch.take_share`."""
-        window, column = np.divmod(self.place, self.mask.shape[1])
-        own = window % count == rank
-        windows = slice(rank, None, count)
-        return Windows(
-            event=self.event[own],
-            place=window[own] // count * self.mask.shape[1] + column[own],
-            event_type=self.event_type[windows],
-            event_age=self.event_age[windows],
-            event_numbers=self.event_numbers[windows],
-            mask=self.mask[windows],
-        )
-
 
 def build_windows(corpus: Corpus, first_event: NDArray[np.int64], end: NDArray[np.int64]) -> Windows:
     """Build the model input of windows of slots.
 
     Args:
         corpus: the events.
-        first_event: `[windows]`, first event of each window; at least one window.
+        first_event: `[windows]`, first event of each window.
         end: `[windows]`, end of each window in slots.
     """
     end_event = corpus.slot_start[end]
     counts = end_event - first_event
     window = np.repeat(np.arange(len(end)), counts)
     event = np.arange(counts.sum()) + np.repeat(first_event - np.cumsum(counts) + counts, counts)
-    length = int((end - corpus.event_slot[first_event]).max())
+    length = int((end - corpus.event_slot[first_event]).max(initial=1))
     place = corpus.event_slot[event] + (length * (np.arange(len(end)) + 1) - end)[window]
     places, first = np.unique(place, return_index=True)
     age = compute_ages(corpus.columns.time[event[first]], corpus.columns.time[end_event - 1][window[first]])
-    numbers = compute_slot_numbers(corpus.event_numbers[event], first)
+    numbers = compute_slot_numbers(compute_event_numbers(corpus.columns.take(event)), first)
 
     def spread(values: NDArray[Number]) -> NDArray[Number]:
         padded = np.zeros((len(end) * length, *values.shape[1:]), dtype=values.dtype)
@@ -153,7 +140,7 @@ def build_windows(corpus: Corpus, first_event: NDArray[np.int64], end: NDArray[n
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows, and the pairs that fall into them."""
+    """Windows, and the pairs that fall into them; or the share that one of several processes has of them."""
 
     windows: Windows
     pair_row: NDArray[np.int64]
@@ -162,32 +149,12 @@ class Batch:
     """`[pairs]`: place of the context's last slot in its window."""
     pair_gap: NDArray[np.float32]
     """`[pairs]`: days from the context's last slot to the target; -1 if unknown."""
-    target: NDArray[np.int64]
-    """`[pairs]`: item row of each target."""
     target_event: NDArray[np.int64]
     """`[pairs]`: event of each target."""
-
-    def take_share(self, rank: int, count: int) -> tuple["Batch", NDArray[np.int64]]:
-        """Take the share of one of several processes: every n-th window, with its pairs.
-
-        Args:
-            rank: number of the process, from 0.
-            count: number of processes.
-
-        Returns:
-            The share, as wide as the batch and maybe without a window, and `[pairs]` positions of its pairs in the
-            batch.
-        """
-        pairs = np.flatnonzero(self.pair_row % count == rank)
-        share = Batch(
-            windows=self.windows.take_share(rank, count),
-            pair_row=self.pair_row[pairs] // count,
-            pair_position=self.pair_position[pairs],
-            pair_gap=self.pair_gap[pairs],
-            target=self.target[pairs],
-            target_event=self.target_event[pairs],
-        )
-        return share, pairs
+    pair: NDArray[np.int64]
+    """`[pairs]`: place of each pair among those of all shares."""
+    target: NDArray[np.int64]
+    """`[pairs of all shares]`: item row of each target."""
 
 
 class Batcher:
@@ -222,23 +189,35 @@ class Batcher:
         random.shuffle(batches)
         return batches
 
-    def build_batch(self, windows: NDArray[np.int64], random: np.random.Generator) -> Batch:
-        """Model input of some windows."""
-        samples, corpus = self._samples, self._corpus
-        end = samples.window_end[windows]
-        built = build_windows(corpus, samples.first_event[windows], end)
+    def build_batch(
+        self, windows: NDArray[np.int64], random: np.random.Generator, rank: int = 0, count: int = 1
+    ) -> Batch:
+        """Build the model input of some windows, or the share that one of several processes has of it.
+
+        All processes draw the same pairs. Each reads the events of its own windows only.
+
+        Args:
+            windows: the batch.
+            random: draws pairs.
+            rank: number of the process, from 0; its share is every n-th window, maybe none.
+            count: number of processes.
+        """
+        samples, corpus, time = self._samples, self._corpus, self._corpus.columns.time
         drawn = [self._draw_pairs(int(window), random) for window in windows]
         pairs = np.concatenate(drawn)
         row = np.repeat(np.arange(len(windows)), [len(each) for each in drawn])
-        last, target = samples.last[pairs], samples.target[pairs]
-        time = corpus.columns.time
+        own, own_windows = np.flatnonzero(row % count == rank), windows[rank::count]
+        own_row, end = row[own] // count, samples.window_end[own_windows]
+        built = build_windows(corpus, samples.first_event[own_windows], end)
+        last, target = samples.last[pairs[own]], samples.target[pairs[own]]
         return Batch(
             windows=built,
-            pair_row=row,
-            pair_position=last - end[row] + built.mask.shape[1],
+            pair_row=own_row,
+            pair_position=last - end[own_row] + built.mask.shape[1],
             pair_gap=compute_ages(time[corpus.slot_start[last]], time[target]),
-            target=corpus.event_item[target],
             target_event=target,
+            pair=own,
+            target=corpus.event_item[samples.target[pairs]],
         )
 
     def _draw_pairs(self, window: int, random: np.random.Generator) -> NDArray[np.int64]:

@@ -94,9 +94,8 @@ class Trainer:
         self._epochs, self._on_epoch, self._warm_up = epochs, on_epoch, warm_up
         self._corpus, self._holdout, self._settings, self._run = corpus, holdout, settings, run
         self._model, self._cache = model, cache
-        self._batcher = Batcher(
-            corpus, build_training_samples(corpus, targets), settings.batch_events, settings.pairs_per_window
-        )
+        samples = distributed.compute_once(lambda: build_training_samples(corpus, targets))
+        self._batcher = Batcher(corpus, samples, settings.batch_events, settings.pairs_per_window)
         batches = len(self._batcher.split_epoch(self._make_generator(0)))
         self._total_steps = min(
             settings.max_steps, settings.max_epochs * math.ceil(batches / settings.gradient_accumulation)
@@ -105,7 +104,9 @@ class Trainer:
         self._rank_budget = RankBudget(model.text.bert, bert_steps) if settings.finetune is FineTuning.ADALORA else None
         self._optimizer = EncoderOptimizer(model, settings, self._rate_factor)
         self._sampler = NegativeSampler(holdout.item_counts, settings)
-        self._event_weights = position_bias.inverse_propensity_weights(corpus, holdout.train, settings)
+        self._event_weights = distributed.compute_once(
+            lambda: position_bias.inverse_propensity_weights(corpus, holdout.train, settings)
+        )
         self._state = TrainerState()
         self._cache_is_stale = False
 
@@ -214,7 +215,7 @@ class Trainer:
         total, trains_bert = 0.0, self._trains_bert
         for windows in group:
             random = self._make_generator(self._state.epoch, self._state.batch)
-            batch = self._batcher.build_batch(windows, random)
+            batch = self._batcher.build_batch(windows, random, distributed.get_rank(), distributed.count_processes())
             if trains_bert:
                 self._cache_is_stale = True
                 self._cache.refresh(self._choose_texts(batch, random))
@@ -261,14 +262,13 @@ class Trainer:
         (`NegativeSampler`). The correction subtracts the log of each sampled item's expected count (Bengio and Senecal
         2008, and Yi et al. 2019, section 3.2, for two-tower retrieval).
         """
-        share, pairs = batch.take_share(distributed.get_rank(), distributed.count_processes())
         items, log_q, labels = self._sampler.draw(batch.target, random)
         device, subspaces = self._model.device, self._settings.subspaces
         with autocast_step(device, self._settings.precision):
-            profiles = self._model.encode_profiles(self._cache, self._corpus, share).float()
+            profiles = self._model.encode_profiles(self._cache, self._corpus, batch).float()
             vectors = self._model.encode_items(self._cache, self._corpus, items).float()
         # From here on float32: a logit of 20 in bfloat16 is off by up to 0.06.
-        target, correction = to_device(labels[pairs], device), to_device(log_q, device)
+        target, correction = to_device(labels[batch.pair], device), to_device(log_q, device)
         # A whole vector has length one, so a subspace's own cosine is `subspaces` times its part of the inner product.
         scale = self._model.scale * subspaces
         parts = zip(
@@ -278,7 +278,7 @@ class Trainer:
             functional.cross_entropy(scale * profile @ item.T - correction, target, reduction="none")
             for profile, item in parts
         ]
-        weights = to_device(self._event_weights[share.target_event], device)
+        weights = to_device(self._event_weights[batch.target_event], device)
         return (torch.stack(losses).sum(0) * weights).sum() / len(batch.target)
 
     def _choose_texts(self, batch: Batch, random: np.random.Generator) -> NDArray[np.int64]:

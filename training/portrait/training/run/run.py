@@ -116,13 +116,13 @@ def train_run(
     """
     if folder.is_file():
         raise TrainingError(f"{folder} is a file; name a folder for the run")
-    run = RunFolder(folder, open_data_set(data), settings, resume, tracker, device)
+    run = RunFolder(folder, distributed.compute_once(lambda: open_data_set(data)), settings, resume, tracker, device)
     run.require_usable()
     if (folder / MODEL_FILE).exists():
         run.begin()  # The run has ended. Only the path of its data set may have changed: record it.
         return None
     with show_stage("reading the events"):
-        corpus = corpora.load_corpus(run.data.folder)
+        corpus = corpora.load_shared_corpus(run.data.folder)
     train_unfinished(run, corpus)
     return corpus
 
@@ -143,8 +143,8 @@ def train_unfinished(run: RunFolder, corpus: Corpus) -> None:
 def _train_only(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -> None:
     """Train encoders and relations on most training events, and the ranker on the others."""
     settings = run.settings
-    holdout = hold_out(corpus, settings.split)
-    targets = choose_targets(corpus, holdout, settings.seed)
+    holdout = distributed.compute_once(lambda: hold_out(corpus, settings.split))
+    targets = distributed.compute_once(lambda: choose_targets(corpus, holdout, settings.seed))
     untrained = _make_untrained_model(run, corpus, holdout)
     run.begin()
     with open_beside() as beside:
@@ -200,8 +200,8 @@ def _refit(run: RunFolder, corpus: Corpus, declared: NDArray[np.int64] | None) -
         train_unfinished(train_only, corpus)
         distributed.wait_for_all()
     train_only_state = checkpoints.load_state(train_only_folder / MODEL_FILE)
-    holdout = hold_out(corpus, settings.split, refit=True)
-    targets = holdout.learnt(corpus)
+    holdout = distributed.compute_once(lambda: hold_out(corpus, settings.split, refit=True))
+    targets = distributed.compute_once(lambda: holdout.learnt(corpus))
     untrained = _make_untrained_model(run, corpus, holdout)
     with open_beside() as beside:
         fitted = beside.plan(fit_relations, corpus, targets, settings)
@@ -321,11 +321,11 @@ def run_trial(
     Raises:
         TrainingError: the data set is too small, or the folder can't be used.
     """
-    run = RunFolder(folder, open_data_set(data), settings, False, tracker, device)
+    run = RunFolder(folder, distributed.compute_once(lambda: open_data_set(data)), settings, False, tracker, device)
     run.require_usable()
-    corpus = corpora.load_corpus(data)
-    holdout = hold_out(corpus, settings.split)
-    targets = choose_targets(corpus, holdout, settings.seed).encoders
+    corpus = corpora.load_shared_corpus(data)
+    holdout = distributed.compute_once(lambda: hold_out(corpus, settings.split))
+    targets = distributed.compute_once(lambda: choose_targets(corpus, holdout, settings.seed)).encoders
     values: list[float] = []
 
     def record_epoch(epoch: int, ndcg: float) -> None:

@@ -64,7 +64,7 @@ def test_traits_become_heads_or_are_absent_with_a_reason(run: Path, tmp_path: Pa
     assert buys["absent"] is None
     assert "too few positives: 0 of" in never["absent"]
     assert "window too short" in too_long["absent"]
-    assert set(buys["test"]) == {"auc", "calibration_error", "brier"}
+    assert set(buys["test"]) == {"auc", "calibration_error", "excess", "brier"}
     assert sum(point["samples"] for point in buys["reliability"]) == buys["samples"]["test"]["samples"]
 
     traits = runs.load_run(run).traits

@@ -281,8 +281,8 @@ def train_traits(
     reviews: Annotated[
         Path | None,
         typer.Option(
-            help="JSON lines of `portrait review list --json`: of shoppers of whom somebody reviewed it, a trait learns "
-            "corrections and not the log."
+            help="JSON lines of `portrait review list --json`: of shoppers of whom somebody reviewed it, a trait "
+            "learns corrections and not the log."
         ),
     ] = None,
     device: DeviceOption = "auto",

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +199,7 @@ def _fit_trait(
         "test": metrics.summarise(ours, test.label, who),
         "rfm": metrics.summarise(others, test.label, who),
         "auc_above_rfm": metrics.auc_difference(ours, others, test.label, who),
+        "tested_until": _format_time(drawn["test"].as_of.max() + trait.horizon_days * SECONDS_PER_DAY),
         "distribution": ProbabilityDistribution.measure(ours).to_json(),
         "reliability": [dataclasses.asdict(point) for point in metrics.reliability_points(ours, test.label)],
     }
@@ -230,6 +231,10 @@ def _describe_trait(trait: Trait) -> dict[str, Any]:
         "horizon_days": trait.horizon_days,
         "window_days": trait.window_days,
     }
+
+
+def _format_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _format_day(seconds: float) -> str:

@@ -14,7 +14,7 @@ from portrait.features.population.probability_distribution import ProbabilityDis
 from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
 from portrait.training.files import require_writable_folder
-from portrait.training.prepare.reviews import read_trait_reviews
+from portrait.training.prepare.reviews import TraitReview, read_trait_reviews
 from portrait.training.run.run import TrainedRun
 from portrait.training.traits import (
     artifacts,
@@ -93,21 +93,25 @@ def fit_traits(
 
 
 def _find_overruled(trained: TrainedRun, reviews: Path) -> dict[str, Overruled]:
-    """Find the shoppers of whom each trait was overruled; a trait of whom it was of none has no entry."""
+    """Find the shoppers of whom each trait was overruled; traits that nobody overruled have no entry."""
     row_of = {shopper_id: row for row, shopper_id in enumerate(trained.corpus.shopper_ids)}
     read = read_trait_reviews(reviews)
-    known = sorted((row_of[each.shopper_id], each) for each in read if each.shopper_id in row_of)
-    if read and not known:
+    by_trait: dict[str, list[tuple[int, TraitReview]]] = {}
+    for each in read:
+        if each.shopper_id in row_of:
+            by_trait.setdefault(each.trait, []).append((row_of[each.shopper_id], each))
+    if read and not by_trait:
         raise TrainingError(f"{reviews} names no shopper of the data set; a pseudonymised one has other ids")
-    found: dict[str, Overruled] = {}
-    for trait in {each.trait for _, each in known}:
-        rows = [(row, each) for row, each in known if each.trait == trait]
-        found[trait] = Overruled(
-            np.array([row for row, _ in rows], dtype=np.int64),
-            np.array([each.reviewed_at for _, each in rows]),
-            np.array([np.nan if each.corrected is None else each.corrected for _, each in rows], dtype=np.float32),
-        )
-    return found
+    return {trait: _make_overruled(sorted(rows)) for trait, rows in by_trait.items()}
+
+
+def _make_overruled(rows: list[tuple[int, TraitReview]]) -> Overruled:
+    corrected = [np.nan if each.corrected is None else each.corrected for _, each in rows]
+    return Overruled(
+        np.array([row for row, _ in rows], dtype=np.int64),
+        np.array([each.reviewed_at for _, each in rows]),
+        np.array(corrected, dtype=np.float32),
+    )
 
 
 def _require_within_log(trained: TrainedRun, complete_until: datetime | None) -> None:

@@ -81,8 +81,8 @@ def _read_log(data: Path) -> tuple[list[str], datetime, datetime]:
     events = tables.read_table(data, "events", {name: tables.EVENT_COLUMNS[name] for name in ("shopper_id", "time")})
     if events.is_empty() or events["time"].has_nulls():
         raise TrainingError(f"{data} has events without a time; outcomes need the time of each")
-    times = events["time"].to_physical()
-    first, last = (datetime.fromtimestamp(each / 1e6, UTC) for each in (times.min(), times.max()))
+    microseconds = events["time"].to_physical().to_numpy()
+    first, last = (datetime.fromtimestamp(float(each) / 1e6, UTC) for each in (microseconds.min(), microseconds.max()))
     return events["shopper_id"].unique().sort().to_list(), first, last
 
 

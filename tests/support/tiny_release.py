@@ -62,7 +62,12 @@ TRAITS: list[dict[str, Any]] = [
         "horizon_days": 30,
         "window_days": 90,
         "absent": None,
-        "test": {"auc": {"value": 0.75}, "calibration_error": {"value": 0.02}},
+        "test": {
+            "auc": {"value": 0.75},
+            "calibration_error": {"value": 0.02},
+            "excess": {"value": 0.0, "interval": [-0.02, 0.02]},
+        },
+        "tested_until": "2026-01-01T00:00:00+00:00",
     }
     for name in ("lapses", "buys")
 ]

@@ -12,6 +12,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "unlearn": "Train the next run without forgotten shoppers, from the weights of the run before.",
         "tune": "Search hyper-parameters; trials are compared by validation only.",
         "train-traits": "Train declared traits as heads of a run's profile model; they replace earlier ones.",
+        "label-traits": "Write what came true of declared traits at the end of a log, for `portrait check-traits`.",
         "evaluate": "Measure a run on held-out events, beside simple baselines that were tuned on validation.",
         "report": "Write a page on the quality of a run: ranking, calibration, slices, examples, limits.",
         "audit-fairness": "Compare groups of test shoppers: ranking, exposure, calibration and traits, by what they "
@@ -26,6 +27,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "topics": "Check the list of sensitive topics.",
         "index-release": "Bring the items of a release into Milvus, so that gateways with --index-url can load it.",
         "build-audience-table": "Build or update the audience table, in which audiences are found.",
+        "check-traits": "Compare what traits stated with what came true, for the review queue.",
         "export-deletions": "Print the forgotten shoppers, for `portrait prepare --deletions`.",
         "doctor": "Check the machine, the configuration and running gateways, and say what is wrong.",
         "backup": "Write a backup of the state file, while gateways go on using it.",

@@ -64,6 +64,7 @@ class ReviewQueueMeasure(StrEnum):
     CALIBRATION_ERROR = "calibration_error"
     STABILITY_INDEX = "stability_index"
     SIMILARITY = "similarity"
+    EXCESS = "excess"
 
 
 class Priority(StrEnum):

@@ -20,6 +20,7 @@ _MEASURES = {
     ReviewQueueMeasure.CALIBRATION_ERROR: "calibration error",
     ReviewQueueMeasure.STABILITY_INDEX: "stability index",
     ReviewQueueMeasure.SIMILARITY: "similarity",
+    ReviewQueueMeasure.EXCESS: "stated minus came true",
 }
 
 

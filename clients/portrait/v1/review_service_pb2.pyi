@@ -23,6 +23,7 @@ class ReviewQueueMeasure(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REVIEW_QUEUE_MEASURE_CALIBRATION_ERROR: _ClassVar[ReviewQueueMeasure]
     REVIEW_QUEUE_MEASURE_STABILITY_INDEX: _ClassVar[ReviewQueueMeasure]
     REVIEW_QUEUE_MEASURE_SIMILARITY: _ClassVar[ReviewQueueMeasure]
+    REVIEW_QUEUE_MEASURE_EXCESS: _ClassVar[ReviewQueueMeasure]
 REVIEW_QUEUE_KIND_UNSPECIFIED: ReviewQueueKind
 REVIEW_QUEUE_KIND_LOW_CONFIDENCE: ReviewQueueKind
 REVIEW_QUEUE_KIND_DRIFT: ReviewQueueKind
@@ -33,6 +34,7 @@ REVIEW_QUEUE_MEASURE_AUC: ReviewQueueMeasure
 REVIEW_QUEUE_MEASURE_CALIBRATION_ERROR: ReviewQueueMeasure
 REVIEW_QUEUE_MEASURE_STABILITY_INDEX: ReviewQueueMeasure
 REVIEW_QUEUE_MEASURE_SIMILARITY: ReviewQueueMeasure
+REVIEW_QUEUE_MEASURE_EXCESS: ReviewQueueMeasure
 
 class SetReviewRequest(_message.Message):
     __slots__ = ("review",)

@@ -28,6 +28,10 @@ class Trait:
     rfm_auc: Estimate
     above_rfm: Estimate
     calibration_error: Estimate
+    excess: Estimate | None
+    """Mean probability minus how often it came true; None if an earlier version measured the trait."""
+    corrected: int
+    """Training samples whose label a person corrected."""
     reliability: list[ReliabilityPoint]
 
 
@@ -63,6 +67,8 @@ def _read_trait(entry: dict[str, Any]) -> Trait:
         rfm_auc=Estimate.from_json(entry["rfm"]["auc"]),
         above_rfm=Estimate.from_json(entry["auc_above_rfm"]),
         calibration_error=Estimate.from_json(entry["test"]["calibration_error"]),
+        excess=Estimate.from_json(entry["test"]["excess"]) if "excess" in entry["test"] else None,
+        corrected=entry.get("corrected", 0),
         reliability=[_make_point(**point) for point in entry["reliability"]],
     )
 

@@ -16,6 +16,7 @@ from portrait.server import gateway, jobs
 from portrait.server.access.rules import AccessError, load_access
 from portrait.server.admission.costs import UnlistedMethod
 from portrait.server.audiences.build_plan import Shard, TableBuildError
+from portrait.server.audiences.trait_outcomes import OutcomesError
 from portrait.server.doctor.configuration import check_configuration
 from portrait.server.doctor.findings import Finding, Level
 from portrait.server.doctor.fleet import check_fleet
@@ -43,8 +44,9 @@ from portrait.server.tenants import TenantsError, read_shops
 from portrait.server.triton import TritonError
 
 _STARTUP_ERRORS = (
-    AccessError, IndexStorageError, OSError, PortraitError, ProcessError, ReleaseError, RulesError, StoreError,
-    TableBuildError, TenantsError, TlsError, TopicsError, TracingError, TrafficError, TritonError, UnlistedMethod,
+    AccessError, IndexStorageError, OSError, OutcomesError, PortraitError, ProcessError, ReleaseError, RulesError,
+    StoreError, TableBuildError, TenantsError, TlsError, TopicsError, TracingError, TrafficError, TritonError,
+    UnlistedMethod,
 )  # fmt: skip
 """Expected errors of a start: one log line reports them, without a traceback."""
 
@@ -87,6 +89,11 @@ def run_audience_table_build(settings: Settings, *, full: bool, as_of: datetime 
         shard: of the shoppers, that this process computes.
     """
     return _run(jobs.build_audience_table(settings, full, as_of, shard), settings)
+
+
+def run_trait_check(settings: Settings, outcomes: Path) -> int:
+    """Compare what traits stated with what came true; see `jobs.check_traits`. Returns the exit code."""
+    return _run(jobs.check_traits(settings, outcomes), settings)
 
 
 def run_deletion_export(settings: Settings) -> int:

@@ -18,6 +18,27 @@ from portrait.server.runtime.exits import exit_at_once
 from portrait.server.runtime.setting_errors import SettingSources
 from portrait.server.settings import Settings
 
+_TABLE_SETTINGS = (
+    "settings_file",
+    "repository",
+    "release",
+    "releases_url",
+    "verify_key",
+    "state",
+    "state_url",
+    "state_replicas",
+    "shopper_keys",
+    "retain",
+    "index_url",
+    "sensitive",
+    "audiences",
+    "triton_url",
+    "triton_admin_key",
+    "triton_log",
+    "text_cache_mib",
+)
+"""Settings of the commands that compute profiles of recorded shoppers, for audience tables."""
+
 
 def with_settings(names: Collection[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command `(settings, **rest)` options in place of `settings`: one each for some fields of Settings."""
@@ -107,27 +128,7 @@ def serve(
     exit_at_once(run_gateway(settings, check=check))
 
 
-@with_settings(
-    (
-        "settings_file",
-        "repository",
-        "release",
-        "releases_url",
-        "verify_key",
-        "state",
-        "state_url",
-        "state_replicas",
-        "shopper_keys",
-        "retain",
-        "index_url",
-        "sensitive",
-        "audiences",
-        "triton_url",
-        "triton_admin_key",
-        "triton_log",
-        "text_cache_mib",
-    )
-)
+@with_settings(_TABLE_SETTINGS)
 def build_audience_table(
     settings: Settings,
     *,
@@ -163,6 +164,27 @@ def build_audience_table(
         raise typer.BadParameter(str(error), param_hint="--shard") from None
     moment = as_of and as_of.replace(tzinfo=UTC)
     exit_at_once(run_audience_table_build(settings, full=full, as_of=moment, shard=chosen))
+
+
+@with_settings(_TABLE_SETTINGS)
+def check_traits(
+    settings: Settings,
+    outcomes: Annotated[
+        Path,
+        typer.Argument(help="CSV file that `portrait label-traits` wrote of the log up to now.", show_default=False),
+    ],
+) -> None:
+    """Compare what traits stated with what came true, for the review queue.
+
+    Computes what the serving release says of a sample of the shoppers as of the moment of the outcomes, and keeps the
+    difference beside the audience tables: `portrait review queue` lists a trait that is calibrated otherwise than on
+    its test, from the next `portrait build-audience-table` on. Settings are read as by `portrait serve`. Writes JSON
+    lines to stderr; the last has "event": "traits_checked".
+    """
+    in_environment()
+    from portrait.server.app import run_trait_check
+
+    exit_at_once(run_trait_check(settings, outcomes))
 
 
 @with_settings(("settings_file", "state", "state_url", "shopper_keys"))

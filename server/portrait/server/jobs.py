@@ -19,6 +19,9 @@ from portrait.features.search.base import ItemIndex
 from portrait.server.audiences.build_plan import Shard
 from portrait.server.audiences.snapshots import TableSnapshots
 from portrait.server.audiences.table_builder import BuildProgress, build_shard
+from portrait.server.audiences.trait_calibration import write_calibrations
+from portrait.server.audiences.trait_check import check_traits as measure_traits
+from portrait.server.audiences.trait_outcomes import read_outcomes
 from portrait.server.backends import load_rollout, open_backends
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.release.release import Release
@@ -30,6 +33,7 @@ from portrait.server.settings import Settings
 from portrait.server.storage.backup import back_up, read_tombstones_of, restore
 from portrait.server.storage.migration.migrate import migrate_state as migrate
 from portrait.server.storage.open import open_hasher, open_state
+from portrait.server.storage.private_files import make_private_folder
 from portrait.server.storage.store import StoreError
 from portrait.server.storage.tombstones import Tombstone, read_tombstones, write_tombstones
 
@@ -70,6 +74,33 @@ async def build_audience_table(settings: Settings, full: bool, as_of: datetime |
             shoppers=len(table),
             seconds=round(time.monotonic() - started, 1),
         )
+
+
+async def check_traits(settings: Settings, file: Path) -> None:
+    """Compare what the serving release stated of shoppers with what came true, for the next audience table.
+
+    Args:
+        settings: name the repository, the state file and the folder of tables.
+        file: the outcomes, as `portrait label-traits` writes them.
+
+    Raises:
+        OutcomesError: they can't be read, or don't fit the release or the state.
+    """
+    cancel_on_signals()
+    outcomes = read_outcomes(file)
+    async with AsyncExitStack() as closing:
+        backends = await open_backends(settings, closing)
+        rollout = await load_rollout(settings, backends, closing)
+        engine, snapshots = rollout.registry.routes.serving, TableSnapshots(settings.audiences, backends.store.identity)
+        may = partial(Permissions(backends.store, settings.consent_rules).filter_allowing, {Purpose.PERSONALISATION})
+        found = await measure_traits(engine, backends.store, may, outcomes)
+        folder = snapshots.release_folder(engine.release.identity)
+        for private in (folder.parent, folder):
+            make_private_folder(private)
+        write_calibrations(found, folder)
+        for each in found:
+            _log.info("trait_checked", **dataclasses.asdict(each))
+        _log.info("traits_checked", release=engine.release.number, traits=len(found))
 
 
 async def index_release(settings: Settings, number: int | None, prune: bool) -> None:

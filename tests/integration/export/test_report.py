@@ -36,9 +36,11 @@ def figures(trained: TrainedRun) -> Figures:
             {"samples": 10, "predicted": 0.1, "rate": 0.0}, {"samples": 10, "predicted": 0.9, "rate": 0.8}
         ],
     }  # fmt: skip
-    return gather_figures(
-        replace(hostile, traits=FittedTraits([learnt, {"name": "rare", "absent": "too few"}], None)), []
-    )
+    newer = learnt | {
+        "name": "buys_soon", "corrected": 7, "test": {"auc": figure, "calibration_error": figure, "excess": figure},
+    }  # fmt: skip
+    declared = [learnt, newer, {"name": "rare", "absent": "too few"}]
+    return gather_figures(replace(hostile, traits=FittedTraits(declared, None)), [])
 
 
 def report(*arguments: str | Path) -> Result:
@@ -73,9 +75,11 @@ class _Tags(HTMLParser):
 def test_traits_are_told_with_their_curves_or_reasons(figures: Figures) -> None:
     text = page.render_page(figures)
     assert "20 samples, 8 came true" in text
+    assert text.count("7 labels of training are corrections of people") == 1
+    assert text.count("<td>not measured</td>") == 1  # by an earlier version
     assert "buys: probabilities given against shares that came true" in text
     assert "rare is absent: too few" in text
-    [trait] = figures.traits
+    trait, _ = figures.traits
     assert [point.count for point in trait.reliability] == [0, 8]
     assert trait.reliability[0].rate.low == 0.0
     assert trait.reliability[1].rate.high < 1.0

@@ -1,6 +1,7 @@
 """`portrait train-traits`: declared traits become heads of a run, or are absent with a reason."""
 
 import json
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_traits_become_heads_or_are_absent_with_a_reason(run: Path, tmp_path: Pa
     assert buys["absent"] is None
     assert "too few positives: 0 of" in never["absent"]
     assert "window too short" in too_long["absent"]
-    assert set(buys["test"]) == {"auc", "calibration_error", "brier"}
+    assert set(buys["test"]) == {"auc", "calibration_error", "excess", "brier"}
     assert sum(point["samples"] for point in buys["reliability"]) == buys["samples"]["test"]["samples"]
 
     traits = runs.load_run(run).traits
@@ -79,11 +80,19 @@ def test_traits_become_heads_or_are_absent_with_a_reason(run: Path, tmp_path: Pa
     assert ((found > 0) & (found < 1)).all()
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)  # the order of sums differs between machines
 
-    # Of shoppers of whom somebody reviewed it, a trait learns nothing.
+    # Of shoppers of whom somebody reviewed it, a trait learns corrections of the time, and nothing else.
     file.write_text(FILE.partition('[[trait]]\nname = "never"')[0], encoding="utf-8")
     reviews = tmp_path / "reviews.jsonl"
     reviewed = runs.load_run(run).corpus.shopper_ids[:200]
-    lines = [review_line("correct", trait="buys_2d", shopper_id=each) for each in reviewed]
+    early, late = (datetime(year, 1, 1, tzinfo=UTC) for year in (2026, 2027))
+    lines = [
+        review_line(action, value=0.9, trait="buys_2d", shopper_id=each, reviewed_at=at)
+        for (action, at), ids in zip(
+            (("correct", early), ("correct", late), ("pin", early)), (reviewed[:70], reviewed[70:140], reviewed[140:]),
+            strict=True,
+        )
+        for each in ids
+    ]  # fmt: skip
     reviews.write_text("\n".join(lines), encoding="utf-8")
     answer = CliRunner().invoke(APP, [str(run), str(file), "--json", "--reviews", str(reviews)])
     assert answer.exit_code == 0, answer.output
@@ -91,6 +100,8 @@ def test_traits_become_heads_or_are_absent_with_a_reason(run: Path, tmp_path: Pa
     for part in ("train", "validation"):
         assert 0 < without["samples"][part]["samples"] < 0.8 * buys["samples"][part]["samples"]
     assert without["samples"]["test"] == buys["samples"]["test"]
+    left_out = buys["samples"]["train"]["samples"] - without["samples"]["train"]["samples"]
+    assert (buys["corrected"], 0 < without["corrected"] < 0.5 * left_out) == (0, True)
 
 
 def test_reviews_of_other_shoppers_are_told(run: Path, tmp_path: Path) -> None:

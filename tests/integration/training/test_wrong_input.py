@@ -24,15 +24,15 @@ FOLDERS_TO_WRITE = {
     ("unlearn", "output"),
 }
 """Parameters that name a folder to be written, which is made if it is missing, and holds other things at times."""
-FILES_TO_WRITE = {("evaluate", "dump"), ("loadtest", "out"), ("report", "out")}
+FILES_TO_WRITE = {("evaluate", "dump"), ("label-traits", "output"), ("loadtest", "out"), ("report", "out")}
 """Parameters that name a file to be written, or written anew."""
 GATEWAY = {"address": "unix:/nowhere/portrait.sock", "timeout": "0.05"}
 """Nobody answers there."""
 CERTIFICATES = {"root_certificates", "certificate", "key", "token_file"}
 """Read in the same way by all commands that call a gateway, of which a few paths say enough."""
 SERVER = {
-    "backup", "build-audience-table", "doctor", "export-deletions", "index-release", "migrate-state", "restore",
-    "serve",
+    "backup", "build-audience-table", "check-traits", "doctor", "export-deletions", "index-release", "migrate-state",
+    "restore", "serve",
 }  # fmt: skip
 """Commands that tell what stops them by a line of their log, with exit code 1."""
 NOTHING_TO_DO = {

@@ -285,8 +285,8 @@ def train_traits(
     reviews: Annotated[
         Path | None,
         typer.Option(
-            help="JSON lines of `portrait review list --json`: a trait learns nothing of shoppers of whom somebody "
-            "reviewed it."
+            help="JSON lines of `portrait review list --json`: of shoppers of whom somebody reviewed it, a trait "
+            "learns corrections and not the log."
         ),
     ] = None,
     device: DeviceOption = "auto",
@@ -319,6 +319,8 @@ def _print_traits(declared: list[dict[str, Any]]) -> None:
         if entry["absent"]:
             console.print(f"{entry['name']} is absent: {entry['absent']}", markup=False, soft_wrap=True)
             continue
+        if entry["corrected"]:
+            console.print(f"{entry['name']} has learnt {entry['corrected']} corrected labels", markup=False)
         auc, above = entry["test"]["auc"], entry["auc_above_rfm"]
         table.add_row(
             entry["name"],

@@ -18,7 +18,7 @@
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,8 @@ class TableDescription:
     """Identity of the sensitive topics that were withheld; rows under others do not fit."""
     last_forgotten: int = 0
     """The last time that a shopper was forgotten before the table was begun: who was later may still stand in it."""
+    calibrations: list[dict[str, Any]] = field(default_factory=list)
+    """The fields of each `TraitCalibration` that was known of the release when the table was made."""
 
 
 class AudienceTable:

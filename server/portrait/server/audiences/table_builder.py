@@ -6,6 +6,7 @@ shoppers; the last that is ready merges.
 """
 
 import asyncio
+import dataclasses
 import json
 import shutil
 import time
@@ -33,6 +34,7 @@ from portrait.server.audiences.table import (
     write_table,
 )
 from portrait.server.audiences.table_merge import MergeSource, merge_tables
+from portrait.server.audiences.trait_calibration import read_calibrations
 from portrait.server.engine import Engine
 from portrait.server.identities import list_ids
 from portrait.server.profiles.compute import compute_profile
@@ -187,7 +189,10 @@ class _TableBuild:
         sources = [MergeSource(part, np.arange(len(part))) for part in parts]
         if self._base is not None:
             sources.append(MergeSource(self._base, await self._find_unchanged(self._base, changed or [])))
-        description = self._describe_table(plan.last_arrival, plan.last_forgotten)
+        description = dataclasses.replace(
+            self._describe_table(plan.last_arrival, plan.last_forgotten),
+            calibrations=[dataclasses.asdict(each) for each in read_calibrations(self._release_folder)],
+        )
         whole = self._folder / "table"
         shutil.rmtree(whole, ignore_errors=True)
         whole.mkdir()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from numpy import float32
 from numpy.typing import NDArray
@@ -33,6 +34,10 @@ class Trait:
     """Why the release has not learnt it; empty if it has."""
     distribution: ProbabilityDistribution | None = None
     """Its probabilities on the test; None if it has not learnt it, or an earlier version has."""
+    tested_until: datetime | None = None
+    """The end of the horizon of its last test samples; None as for `distribution`."""
+    excess: tuple[float, float] | None = None
+    """95% interval, on the test, of the mean probability minus how often it came true; None as for `distribution`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,16 @@ def declared(manifest: Manifest) -> list[Trait]:
             calibration_error=entry["test"]["calibration_error"]["value"] if "test" in entry else None,
             absent=entry["absent"] or "",
             distribution=ProbabilityDistribution.from_json(entry["distribution"]) if "distribution" in entry else None,
+            tested_until=datetime.fromisoformat(entry["tested_until"]) if "tested_until" in entry else None,
+            excess=_read_interval(entry["test"]["excess"]) if "excess" in entry.get("test", {}) else None,
         )
         for entry in manifest.traits
     ]
+
+
+def _read_interval(estimate: dict[str, Any]) -> tuple[float, float]:
+    low, high = estimate["interval"]
+    return float(low), float(high)
 
 
 def values(

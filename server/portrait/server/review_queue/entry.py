@@ -21,6 +21,7 @@ class Measure(StrEnum):
     AUC = "auc"
     CALIBRATION_ERROR = "calibration_error"
     STABILITY_INDEX = "stability_index"
+    EXCESS = "excess"
     SIMILARITY = "similarity"
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from portrait.features.profiles.sentences import MIN_CONFIDENCE, Certainty
 from portrait.server.audiences.search import round_size
 from portrait.server.audiences.table import AudienceTable, CategoryPath
+from portrait.server.audiences.trait_calibration import TraitCalibration
 from portrait.server.release.release import Release
 from portrait.server.review_queue.entry import Measure, QueueEntry, QueueKind
 from portrait.server.review_queue.near_misses import find_near_misses
@@ -67,6 +68,7 @@ def find_entries(release: Release, topics: ReleaseTopics, table: AudienceTable, 
     found = [
         *_list_near_misses(release, topics, interests),
         *_list_drifted(each for each in traits if each.shoppers >= some),
+        *_list_miscalibrated((each for each in traits if each.shoppers >= some), table),
         *_list_unsure_interests({path: each for path, each in interests.items() if each.shoppers >= many}),
         *_list_unsure_traits(each for each in traits if each.shoppers >= many),
     ]
@@ -127,6 +129,24 @@ def _list_drifted(traits: Iterable[TraitCount]) -> Iterator[QueueEntry]:
                 _CHANGED if index >= _CHANGED else _SHIFTED,
                 "probabilities unlike those on its test" if index >= _CHANGED else "probabilities moved since its test",
             )
+
+
+def _list_miscalibrated(traits: Iterable[TraitCount], table: AudienceTable) -> Iterator[QueueEntry]:
+    """List the traits whose interval since the test and whose interval on the test have nothing in common."""
+    since = {each["trait"]: TraitCalibration(**each) for each in table.description.calibrations}
+    for each in traits:
+        found, tested = since.get(each.trait.name), each.trait.excess
+        if found is None or tested is None or (found.low <= tested[1] and found.high >= tested[0]):
+            continue
+        yield QueueEntry(
+            QueueKind.DRIFT,
+            Subject(SubjectKind.TRAIT, (each.trait.name,)),
+            each.shoppers,
+            Measure.EXCESS,
+            found.excess,
+            tested[1] if found.low > tested[1] else tested[0],
+            f"said {found.stated:.0%} on {found.as_of[:10]}, and {found.observed:.0%} came true",
+        )
 
 
 def _list_unsure_interests(interests: Mapping[CategoryPath, InterestCount]) -> Iterator[QueueEntry]:

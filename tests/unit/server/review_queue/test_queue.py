@@ -1,6 +1,7 @@
 """The review queue of a small audience table and the items of a tiny release, worked out by hand."""
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from support.audience_fixtures import DESCRIPTION, make_interest, make_profile, 
 
 from portrait.features.population.probability_distribution import ProbabilityDistribution
 from portrait.features.release.layout import MODELS
+from portrait.server.audiences.trait_calibration import TraitCalibration
 from portrait.server.release.release import Release
 from portrait.server.review_queue.entry import Measure, QueueEntry, QueueKind
 from portrait.server.review_queue.near_misses import find_near_misses
@@ -41,12 +43,19 @@ def with_traits(release: Release, **changes: object) -> Release:
     return changed
 
 
-def list_entries(release: Release, folder: Path, shoppers: int, chance: float | None = None) -> list[QueueEntry]:
+def list_entries(
+    release: Release,
+    folder: Path,
+    shoppers: int,
+    chance: float | None = None,
+    calibrations: Sequence[dict[str, object]] = (),
+) -> list[QueueEntry]:
     """Entries of a table in which all shoppers like lamps, and are unsure of rugs."""
     unsure = dataclasses.replace(make_interest(RUGS, 0.1), confidence=0.125)
     traits = {release.traits[0].name: chance}
     profiles = {f"s{nth}": make_profile([make_interest(LAMPS, 0.5), unsure], traits=traits) for nth in range(shoppers)}
-    description = dataclasses.replace(DESCRIPTION, traits=[each.name for each in release.traits if not each.absent])
+    names = [each.name for each in release.traits if not each.absent]
+    description = dataclasses.replace(DESCRIPTION, traits=names, calibrations=[*calibrations])
     table = make_table(profiles, folder, description)
     return find_entries(release, ReleaseTopics(NO_TOPICS, release), table, MINIMUM)
 
@@ -97,6 +106,25 @@ def test_chance_is_no_drift(release: Release, tmp_path: Path) -> None:
     few = [each for each in list_entries(changed, tmp_path / "few", 6, 0.5) if each.kind is QueueKind.DRIFT]
     many = [each for each in list_entries(changed, tmp_path / "many", 60, 0.5) if each.kind is QueueKind.DRIFT]
     assert (few, len(many)) == ([], 1)
+
+
+@pytest.mark.parametrize(("positives", "threshold"), [(500, None), (515, None), (300, 0.02), (700, -0.02)])
+def test_a_trait_is_listed_if_what_came_true_since_excludes_its_test(
+    release: Release, tmp_path: Path, positives: int, threshold: float | None
+) -> None:
+    outcomes = np.arange(1000) < positives
+    found = TraitCalibration.measure("lapses", "2026-02-01T00:00:00+00:00", np.full(1000, 0.5), outcomes)
+    assert (found.low + found.high) / 2 == pytest.approx(found.excess) == pytest.approx(0.5 - positives / 1000)
+    known = [dataclasses.asdict(found)]
+    entries = list_entries(release, tmp_path, 20, 0.5, known)
+    drifted = [each for each in entries if each.kind is QueueKind.DRIFT]
+    assert [each.threshold for each in drifted] == ([] if threshold is None else [threshold])
+    for each in drifted:
+        assert (each.measure, each.subject.names) == (Measure.EXCESS, ("lapses",))
+        assert each.value == pytest.approx(0.5 - positives / 1000)
+        assert each.reason == f"said 50% on 2026-02-01, and {positives / 10:.0f}% came true"
+    earlier = with_traits(release, excess=None)
+    assert QueueKind.DRIFT not in {each.kind for each in list_entries(earlier, tmp_path / "earlier", 20, 0.5, known)}
 
 
 def test_a_category_whose_items_are_near_to_a_topic_is_a_near_miss(release: Release) -> None:

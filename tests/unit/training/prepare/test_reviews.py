@@ -1,5 +1,6 @@
 """Reviews of the gateway are honoured by the data set: what people blocked is not learnt from."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ from support.review_lines import review_line
 from portrait.training.errors import DataError
 from portrait.training.prepare.pipeline import prepare_data_set
 from portrait.training.prepare.pseudonyms import PseudonymKey
+from portrait.training.prepare.reviews import TraitReview, read_trait_reviews
 from portrait.training.prepare.sources import events
 
 ITEMS = """item_id,title,category_path,brand
@@ -86,3 +88,29 @@ def test_a_file_without_a_review_is_refused(write_log: WriteLog, tmp_path: Path)
     folder = write_log(events_csv=LOG)
     with pytest.raises(DataError, match="holds no review"):
         prepare_data_set("events", lambda connection: events.load(connection, folder), tmp_path / "data", reviews=file)
+
+
+def test_the_latest_review_of_a_trait_counts(tmp_path: Path) -> None:
+    file = tmp_path / "reviews.jsonl"
+    early, late = (datetime(2026, month, 1, tzinfo=UTC) for month in (1, 3))
+    lines = [
+        review_line("correct", value=0.125, trait="buys", shopper_id="ann", reviewed_at=late),
+        review_line("block", trait="buys", shopper_id="ann", reviewed_at=early),
+        review_line("pin", value=0.9, trait="buys", shopper_id="bob", reviewed_at=early),
+        review_line("keep", trait="lapses", shopper_id="ann"),
+        review_line("correct", trait="buys", all_shoppers=True),
+        review_line("correct", value=3.0, item_id="desk", shopper_id="ann"),
+    ]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    assert sorted(read_trait_reviews(file)) == [
+        TraitReview("buys", "ann", late.timestamp(), 0.125),
+        TraitReview("buys", "bob", early.timestamp(), None),
+    ]
+
+
+@pytest.mark.parametrize("value", [1.5, -0.1, float("nan")])
+def test_a_corrected_value_that_is_no_probability_is_named(tmp_path: Path, value: float) -> None:
+    file = tmp_path / "reviews.jsonl"
+    file.write_text(review_line("correct", value=value, trait="buys", shopper_id="ann"), encoding="utf-8")
+    with pytest.raises(DataError, match="row 1"):
+        read_trait_reviews(file)

@@ -57,6 +57,23 @@ def test_calibration_follows_the_labels_of_validation() -> None:
     assert found.mean() == pytest.approx(fewer.label.mean(), abs=0.01)
 
 
+def test_a_corrected_label_is_learnt_in_place_of_the_log() -> None:
+    train, validation = part(1000, 0, False)[0], part(500, 1, False)[0]
+    shape, columns = HeadShape(False, 0), range(len(STATISTICS))
+    expected = head_selection.fit_linear_head(columns, train, validation, 0)
+    corrected = np.where(train.label, np.float32(1), np.float32("nan"))
+    opposite = LabelledInputs(train.known, np.zeros_like(train.label), corrected)
+    found = head_selection.fit_linear_head(columns, opposite, validation, 0)
+    assert found.head.shape == shape
+    for name, value in expected.head.state_dict().items():
+        np.testing.assert_array_equal(found.head.state_dict()[name], value)
+    halves = LabelledInputs(train.known, train.label, np.full(len(train.label), 0.5, dtype=np.float32))
+    unsure = head_selection.fit_linear_head(columns, halves, validation, 0).head
+    with torch.no_grad():
+        raw = unsure.raw(unsure.inputs(*map(torch.from_numpy, (train.known.profile, train.known.statistics))))
+    np.testing.assert_allclose(raw, 0.0, atol=1e-3)
+
+
 def test_heads_are_one_graph() -> None:
     shapes = (HeadShape(False, 0), HeadShape(True, 4))
     made = [TraitHead(DIMENSION, range(len(STATISTICS)), shape) for shape in shapes]

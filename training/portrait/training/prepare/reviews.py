@@ -7,6 +7,7 @@ counts, and else the latest.
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -119,17 +120,25 @@ def read_reviews(file: Path) -> list[_Row]:
     return [row for row in _read_lines(file, _read_row) if row is not None]
 
 
-def read_reviewed_traits(file: Path) -> dict[str, set[str]]:
-    """Read of which shoppers each trait was overruled one by one, by whatever value; what is kept is no exception.
+class TraitReview(NamedTuple):
+    """A review that overrules a trait of one shopper."""
+
+    trait: str
+    shopper_id: str
+    reviewed_at: float
+    """Seconds since 1970."""
+    corrected: float | None
+    """The probability that it sets, if it corrects the trait; None if it blocks or pins it."""
+
+
+def read_trait_reviews(file: Path) -> list[TraitReview]:
+    """Read the reviews that overrule a trait of one shopper, the latest of each; what is kept is not overruled.
 
     Raises:
         DataError: the file is missing, or a line is no review.
     """
-    found: dict[str, set[str]] = {}
-    for trait, shopper_id in _read_lines(file, _read_trait):
-        if trait and shopper_id:
-            found.setdefault(trait, set()).add(shopper_id)
-    return found
+    found = [review for review in _read_lines(file, _read_trait) if review is not None]
+    return [*{each[:2]: each for each in sorted(found, key=lambda each: each.reviewed_at)}.values()]
 
 
 def _read_lines(file: Path, read: Callable[[dict[str, Any]], T]) -> list[T]:
@@ -159,9 +168,15 @@ def _require_review(review: dict[str, Any]) -> None:
         raise ValueError("no review")
 
 
-def _read_trait(review: dict[str, Any]) -> tuple[str, str]:
-    target = review["target"]
-    return "" if review["action"] == "keep" else str(target["trait"]), str(target["shopper_id"])
+def _read_trait(review: dict[str, Any]) -> TraitReview | None:
+    target, action = review["target"], review["action"]
+    trait, shopper_id = str(target["trait"]), str(target["shopper_id"])
+    if not trait or not shopper_id or action == "keep":
+        return None
+    corrected = float(review["value"]) if action == "correct" else None
+    if corrected is not None and not 0.0 <= corrected <= 1.0:
+        raise ValueError("no probability")
+    return TraitReview(trait, shopper_id, datetime.fromisoformat(review["reviewed_at"]).timestamp(), corrected)
 
 
 def _read_row(review: dict[str, Any]) -> _Row | None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from portrait.features.population.probability_distribution import ProbabilityDis
 from portrait.training.enums import Split
 from portrait.training.errors import TrainingError
 from portrait.training.files import require_writable_folder
-from portrait.training.prepare.reviews import read_reviewed_traits
+from portrait.training.prepare.reviews import TraitReview, read_trait_reviews
 from portrait.training.run.run import TrainedRun
 from portrait.training.traits import (
     artifacts,
@@ -29,6 +29,7 @@ from portrait.training.traits.declarations import MAX_DAYS, Trait
 from portrait.training.traits.head_selection import FittedHead, LabelledInputs
 from portrait.training.traits.heads import TraitHead, TraitHeads
 from portrait.training.traits.labels import Labeller, open_labeller
+from portrait.training.traits.overruled import Overruled
 from portrait.training.traits.samples import HeadInputs, Samples
 
 MIN_TRAINING_LABELS = 100
@@ -52,7 +53,8 @@ def fit_traits(
         complete_until: the log is complete up to here; None if up to its last event. Where shoppers leave the log
             before its end, missing events there carry no information.
         report: called with the name of each trait before it is trained.
-        reviews: decisions of people; of a shopper whose trait somebody reviewed, the trait learns nothing.
+        reviews: decisions of people; of a shopper whose trait somebody reviewed, the log is not learnt from, and a
+            corrected probability is.
 
     Raises:
         DeclarationError: the file declares something wrong.
@@ -67,7 +69,7 @@ def fit_traits(
     declared = declarations.read_declarations(file)
     _require_within_log(trained, complete_until)
     require_writable_folder(trained.folder)
-    left_out = _find_reviewed(trained, reviews) if reviews else {}
+    overruled = _find_overruled(trained, reviews) if reviews else {}
     lookup = _HeadInputCache(trained)
     entries: list[dict[str, Any]] = []
     fitted_heads: list[TraitHead] = []
@@ -77,7 +79,7 @@ def fit_traits(
             report(trait.name)
             try:
                 fitted, measured, predicted = _fit_trait(
-                    trained, complete_until, trait, labels, lookup, left_out.get(trait.name)
+                    trained, complete_until, trait, labels, lookup, overruled.get(trait.name)
                 )
             except Ineligible as reason:
                 entries.append(_describe_trait(trait) | {"absent": str(reason)})
@@ -90,14 +92,26 @@ def fit_traits(
     return traits
 
 
-def _find_reviewed(trained: TrainedRun, reviews: Path) -> dict[str, NDArray[np.int64]]:
-    """Find the rows of the shoppers of whom each trait was reviewed."""
+def _find_overruled(trained: TrainedRun, reviews: Path) -> dict[str, Overruled]:
+    """Find the shoppers of whom each trait was overruled; traits that nobody overruled have no entry."""
     row_of = {shopper_id: row for row, shopper_id in enumerate(trained.corpus.shopper_ids)}
-    reviewed = read_reviewed_traits(reviews)
-    found = {name: np.array([row_of[each] for each in ids if each in row_of]) for name, ids in reviewed.items()}
-    if reviewed and not any(map(len, found.values())):
+    read = read_trait_reviews(reviews)
+    by_trait: dict[str, list[tuple[int, TraitReview]]] = {}
+    for each in read:
+        if each.shopper_id in row_of:
+            by_trait.setdefault(each.trait, []).append((row_of[each.shopper_id], each))
+    if read and not by_trait:
         raise TrainingError(f"{reviews} names no shopper of the data set; a pseudonymised one has other ids")
-    return found
+    return {trait: _make_overruled(sorted(rows)) for trait, rows in by_trait.items()}
+
+
+def _make_overruled(rows: list[tuple[int, TraitReview]]) -> Overruled:
+    corrected = [np.nan if each.corrected is None else each.corrected for _, each in rows]
+    return Overruled(
+        np.array([row for row, _ in rows], dtype=np.int64),
+        np.array([each.reviewed_at for _, each in rows]),
+        np.array(corrected, dtype=np.float32),
+    )
 
 
 def _require_within_log(trained: TrainedRun, complete_until: datetime | None) -> None:
@@ -143,11 +157,12 @@ def _fit_trait(
     trait: Trait,
     labels: Labeller,
     lookup: _HeadInputCache,
-    left_out: NDArray[np.int64] | None,
+    overruled: Overruled | None,
 ) -> tuple[FittedHead, dict[str, Any], TraitPredictions]:
     """Fit the best head of a trait by validation, and measure it on the test, which is read only here.
 
-    Shoppers of whom it was reviewed, rows `left_out`, are no samples of training and validation.
+    The log of shoppers of whom it was overruled is used in the test alone. Corrections are labels of training alone:
+    head, calibration and baseline are chosen and measured by what came true.
     """
     time = trained.corpus.columns.time
     if np.isnan(time).any():
@@ -159,27 +174,22 @@ def _fit_trait(
     drawn = {
         name: samples.draw_samples(labels, trait, getattr(moments, name)) for name in ("train", "validation", "test")
     }
-    if left_out is not None:
-        drawn |= {name: drawn[name].without(left_out) for name in ("train", "validation")}
+    learnt, corrected = drawn["train"], None
+    if overruled is not None:
+        learnt, corrected = overruled.correct(learnt, trait)
+        drawn |= {name: overruled.leave_out(drawn[name]) for name in ("train", "validation")}
     for name, part in drawn.items():
         _require_enough(name, part.label)
-    train, validation, test = (LabelledInputs(lookup.of(part), part.label) for part in drawn.values())
+    train = LabelledInputs(lookup.of(learnt), learnt.label, corrected)
+    validation, test = (LabelledInputs(lookup.of(drawn[name]), drawn[name].label) for name in ("validation", "test"))
     seed = trained.settings.seed
     fitted = head_selection.fit_heads(train, validation, trained.settings.dimension, seed)
     baseline = head_selection.fit_rfm_baseline(train, validation, seed)
     ours, others = (head_selection.predict_probabilities(each.head, test.known) for each in (fitted[0], baseline))
     who = drawn["test"].shopper
     measured = {
-        "samples": {
-            name: {
-                "moments": len(np.unique(part.as_of)),
-                "samples": len(part),
-                "positives": int(part.label.sum()),
-                "first": _format_day(part.as_of.min()),
-                "last": _format_day(part.as_of.max() + trait.horizon_days * SECONDS_PER_DAY),
-            }
-            for name, part in drawn.items()
-        },
+        "samples": {name: _describe_samples(part, trait) for name, part in drawn.items()},
+        "corrected": len(learnt) - len(drawn["train"]),
         "head": dataclasses.asdict(fitted[0].head.shape) | {"regularisation": fitted[0].regularisation},
         "calibration": {
             "method": "platt",
@@ -193,6 +203,7 @@ def _fit_trait(
         "test": metrics.summarise(ours, test.label, who),
         "rfm": metrics.summarise(others, test.label, who),
         "auc_above_rfm": metrics.auc_difference(ours, others, test.label, who),
+        "tested_until": _format_time(drawn["test"].as_of.max() + trait.horizon_days * SECONDS_PER_DAY),
         "distribution": ProbabilityDistribution.measure(ours).to_json(),
         "reliability": [dataclasses.asdict(point) for point in metrics.reliability_points(ours, test.label)],
     }
@@ -207,6 +218,16 @@ def _require_enough(name: str, label: NDArray[np.bool_]) -> None:
             raise Ineligible(f"too few {kind}: {count} of {len(label)} {name} samples, at least {least} are needed")
 
 
+def _describe_samples(part: Samples, trait: Trait) -> dict[str, int | str]:
+    return {
+        "moments": len(np.unique(part.as_of)),
+        "samples": len(part),
+        "positives": int(part.label.sum()),
+        "first": _format_day(part.as_of.min()),
+        "last": _format_day(part.as_of.max() + trait.horizon_days * SECONDS_PER_DAY),
+    }
+
+
 def _describe_trait(trait: Trait) -> dict[str, Any]:
     return {
         "name": trait.name,
@@ -214,6 +235,10 @@ def _describe_trait(trait: Trait) -> dict[str, Any]:
         "horizon_days": trait.horizon_days,
         "window_days": trait.window_days,
     }
+
+
+def _format_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _format_day(seconds: float) -> str:

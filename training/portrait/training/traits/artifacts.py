@@ -31,6 +31,7 @@ _MANIFEST_FIELDS = (
     "calibration",
     "test",
     "auc_above_rfm",
+    "tested_until",
     "distribution",
 )
 REPORT_FILE, HEADS_FILE, TEST_FILE = "traits.json", "traits.pt", "traits-test.parquet"

@@ -30,14 +30,16 @@ class LabelledInputs:
 
     known: HeadInputs
     label: NDArray[np.bool_]
+    corrected: NDArray[np.float32] | None = None
+    """`[samples]`: probabilities that are learnt in place of labels, NaN where the label counts; None for labels only.
+    Metrics and calibration compare with labels, so only a part that is not measured may have any."""
 
     def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Profiles, statistics, labels."""
-        return (
-            torch.from_numpy(self.known.profile),
-            torch.from_numpy(self.known.statistics),
-            torch.from_numpy(self.label.astype(np.float32)),
-        )
+        """Profiles, statistics, labels as probabilities."""
+        label = self.label.astype(np.float32)
+        if self.corrected is not None:
+            label = np.where(np.isnan(self.corrected), label, self.corrected)
+        return torch.from_numpy(self.known.profile), torch.from_numpy(self.known.statistics), torch.from_numpy(label)
 
 
 @dataclass(frozen=True)

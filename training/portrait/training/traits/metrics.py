@@ -61,11 +61,17 @@ def brier_score(chances: Probabilities, labels: Labels, weights: Weights) -> flo
     return float((weights * (chances - labels) ** 2).sum() / weights.sum())
 
 
+def excess(chances: Probabilities, labels: Labels, weights: Weights) -> float:
+    """Mean probability, minus how often it came true; unlike an error over bins, it is 0 on average if calibrated."""
+    return float((weights * (chances - labels)).sum() / weights.sum())
+
+
 def summarise(chances: Probabilities, labels: Labels, shopper: NDArray[np.int64]) -> dict[str, dict[str, object]]:
-    """AUC, calibration error and Brier score, each with a 95% interval."""
+    """AUC, calibration error, excess and Brier score, each with a 95% interval."""
     measures: dict[str, Metric] = {
         "auc": lambda weights: metrics.auc(chances, labels, weights),
         "calibration_error": lambda weights: calibration_error(chances, labels, weights),
+        "excess": lambda weights: excess(chances, labels, weights),
         "brier": lambda weights: brier_score(chances, labels, weights),
     }
     return {name: estimate_with_interval(measure, shopper) for name, measure in measures.items()}

@@ -28,9 +28,8 @@ class Samples:
     def __len__(self) -> int:
         return len(self.label)
 
-    def without(self, shoppers: NDArray[np.int64]) -> "Samples":
-        """Return the samples of other shoppers."""
-        kept = ~np.isin(self.shopper, shoppers)
+    def take(self, kept: NDArray[np.bool_]) -> "Samples":
+        """Return the samples of a mask `[samples]`."""
         return Samples(self.shopper[kept], self.as_of[kept], self.label[kept])
 
 

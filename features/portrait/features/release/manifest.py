@@ -109,7 +109,7 @@ class Manifest:
 
     @property
     def looked_at(self) -> int:
-        """What an index looks at, as the export chose it: lists of an inverted file, or rows compared; 0 without one.
+        """Number of what an index looks at, as the export chose it: lists of an inverted file, or rows compared; 0 without one.
 
         Earlier exports gave the rows for each one wanted, fewer than any search compares.
         """

@@ -109,7 +109,7 @@ class Manifest:
 
     @property
     def looked_at(self) -> int:
-        """Number of what an index looks at, as the export chose it: lists of an inverted file, or rows compared; 0 without one.
+        """Lists that an inverted file looks at, or rows that codes compare, as the export chose it; 0 without an index.
 
         Earlier exports gave the rows for each one wanted, fewer than any search compares.
         """

@@ -261,8 +261,6 @@ class Settings(BaseSettings):
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
         if self.tenants and not self.access:
             raise ValueError("tenants needs access, which says of which tenant each caller is")
-        if self.tenants and self.processes > 1:
-            raise ValueError("tenants share one process: set processes to 1, or run several gateways")
         if self.verify_key and not self.releases_url:
             raise ValueError("verify_key needs releases_url")
         if self.default_deadline_seconds > self.max_deadline_seconds:

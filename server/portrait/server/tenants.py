@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,22 @@ def _require_apart(shops: Mapping[str | None, Settings]) -> None:
                 raise TenantsError(
                     f"tenants: {owner} and {name} share {place} ({setting} of {name}): each needs its own"
                 )
+
+
+def require_own_states(identities: Mapping[str | None, Hashable]) -> None:
+    """Require that no two tenants have the same state, by two names or as a copy.
+
+    Args:
+        identities: of the state of each tenant.
+
+    Raises:
+        TenantsError: two have.
+    """
+    owners: dict[Hashable, str | None] = {}
+    for name, identity in identities.items():
+        owner = owners.setdefault(identity, name)
+        if owner != name:
+            raise TenantsError(f"tenants: {owner} and {name} have the same state, or a copy of it: each needs its own")
 
 
 def _list_places(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -352,7 +352,7 @@ def is_killed_after_calls(gateway: RunningGateway, clients: list[Client]) -> boo
     """Tell whether a Triton was killed, after calls that need its models."""
     for client in clients:
         with suppress(DeadlineExceededError, UnavailableError):
-            client.recommend(HISTORY, query=f"lamp {uuid4()}", timeout=0.5)
+            client.recommend(HISTORY, query=f"lamp {uuid4()}", timeout=3)
     return any(line["event"] == "triton_killed" for line in gateway.logged)
 
 

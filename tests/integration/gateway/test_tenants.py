@@ -22,6 +22,7 @@ from support.command_line import run_portrait
 from support.filled_requests import fill_requests
 from support.gateway import RunningGateway, run_gateway
 from support.metric_lint import GAUGES, lint_metrics, list_gauges
+from support.otlp_collector import run_collector
 from support.processes import find_triton, list_processes, open_for_each
 from support.tenants import (
     EVERYTHING,
@@ -362,8 +363,13 @@ def test_one_process_serves_the_same_tenants(gateway: RunningGateway, folder: Pa
         (tmp_path / f"{tenant}.toml").write_text(settings.replace("triton.log", "one.log"), encoding="utf-8")
     shutil.copy(folder / "tenants.toml", tmp_path)
     options = [f"--{name}={(tmp_path if name == 'tenants' else folder) / file}" for name, file in FILES.items()]
-    with run_gateway(None, tmp_path, *options) as alone, ExitStack() as closing:
-        assert alone.line("ready")["tenants"] == {"shoes": 1, "books": 1}
-        require_no_method_crosses(alone, folder, connect(alone, folder, closing))
-        assert values(alone)['portrait_release{tenant="books"}'] == values(alone, "/metrics/books")["portrait_release"]
-        assert read(alone, "/readyz/books") == (200, "ok\n")
+    with run_collector() as collector:
+        options += ["--otlp-endpoint", collector.url, "--trace-ratio", "1"]
+        with run_gateway(None, tmp_path, *options) as alone, ExitStack() as closing:
+            assert alone.line("ready")["tenants"] == {"shoes": 1, "books": 1}
+            require_no_method_crosses(alone, folder, connect(alone, folder, closing))
+            of_books = values(alone, "/metrics/books")
+            assert values(alone)['portrait_release{tenant="books"}'] == of_books["portrait_release"]
+            assert read(alone, "/readyz/books") == (200, "ok\n")
+        attributes = [each for span in collector.spans for each in span.attributes]  # all are sent at the end
+    assert {each.value.string_value for each in attributes if each.key == "portrait.tenant"} == {*TENANTS}

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
+from support.command_line import run_portrait
 from support.tokens import AUDIENCE, ISSUER, SigningKey, write_keys
 
 from portrait.server import app
@@ -128,6 +129,38 @@ def test_several_processes_share_no_file_of_milvus(tmp_path: Path) -> None:
     assert read_shops(settings)["shoes"].index_url == "milvus.db"
     with pytest.raises(TenantsError, match=r"tenants: shoes: .*processes can't share a file of Milvus Lite"):
         read_shops(settings.model_copy(update={"processes": 2}))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("backup", "backup.db"), ("restore", "backup.db"), ("export-deletions",), ("build-audience-table",),
+        ("rules", "check", "rules.toml"),
+    ],
+)  # fmt: skip
+def test_a_command_on_one_shop_does_not_take_the_default_files_for_those_of_a_tenant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    write(tmp_path, shoes=SHOES)
+    monkeypatch.chdir(tmp_path)
+    for name in ("backup.db", "rules.toml"):
+        (tmp_path / name).touch()
+    (tmp_path / "gateway.toml").write_text('tenants = "all"\naccess = "access.toml"\n', encoding="utf-8")
+    done = run_portrait(*words, "--settings-file", "gateway.toml")
+    assert (done.code, done.stdout) == (2, "")
+    told = "error: tenants: this command works on one shop: give --settings-file with the file of a tenant\n"
+    assert done.stderr == told
+    assert not (tmp_path / "var").exists()
+
+
+def test_a_command_works_on_the_tenant_whose_file_it_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, shoes=SHOES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PORTRAIT_TENANTS", "all")  # as in the container of the gateway
+    monkeypatch.setenv("PORTRAIT_ACCESS", "access.toml")
+    done = run_portrait("export-deletions", "--settings-file", "shoes.toml")
+    assert done.code == 1
+    assert "shoes/portrait.db does not exist" in done.stderr
 
 
 def test_two_tenants_with_a_copy_of_one_state_are_not_served(

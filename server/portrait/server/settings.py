@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         "connects again, perhaps to another process. Running calls continue. 0 means for ever.",
     )
     processes: int = Field(
-        1, ge=1, le=64, description="Gateway processes that share the port and one Triton: about one for each core."
+        1, ge=1, le=64, description="Gateway processes that share the port and the Triton: about one for each core."
     )
     state: Path = Field(
         Path("var/portrait.db"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 METRICS_PATH, ALIVE_PATH, READY_PATH = "/metrics", "/livez", "/readyz"
 _OF_TENANTS = (f"{METRICS_PATH}/", f"{READY_PATH}/")
-_METRICS_URL = re.compile(rf"(https?://[^/]+.*?){METRICS_PATH}(/[^/]+)?")
+_METRICS_URL = re.compile(rf"(https?://[^/]+.*?){METRICS_PATH}(/[^/]+)?/?")
 """URL of metrics, those of a tenant perhaps; the name of a host, or of a tenant, may be `metrics` too."""
 
 Probe = Callable[[], str | None]
@@ -96,10 +96,17 @@ def ask_ready(metrics_url: str, timeout_seconds: float) -> str | None:
         HTTPException: what answers speaks no HTTP.
     """
     try:
-        open_url(_METRICS_URL.sub(rf"\g<1>{READY_PATH}\g<2>", metrics_url), timeout_seconds).close()
+        open_url(_find_ready_url(metrics_url), timeout_seconds).close()
     except HTTPError as error:
         return error.read().decode().strip()
     return None
+
+
+def _find_ready_url(metrics_url: str) -> str:
+    """Return the URL of the readiness beside the metrics; they may be at the root too, as every path shows them."""
+    found = _METRICS_URL.fullmatch(metrics_url)
+    address, tenant = found.groups(default="") if found else (metrics_url.rstrip("/"), "")
+    return f"{address}{READY_PATH}{tenant}"
 
 
 def _answer_probe(probe: Probe, start_response: "StartResponse") -> Iterable[bytes]:

@@ -102,6 +102,8 @@ def test_a_tenant_has_its_own_metrics_and_readiness_and_no_other_name_has_any(te
         ("http://metrics/metrics", "http://metrics/readyz"),
         ("http://metrics.shop:1/metrics/metrics", "http://metrics.shop:1/readyz/metrics"),
         ("https://ops/gateway-7/metrics/shoes", "https://ops/gateway-7/readyz/shoes"),
+        ("https://ops/metrics-7/metrics/", "https://ops/metrics-7/readyz"),
+        ("http://127.0.0.1:9464", "http://127.0.0.1:9464/readyz"),
     ],
 )
 def test_readiness_is_asked_beside_the_metrics(metrics: str, ready: str, monkeypatch: pytest.MonkeyPatch) -> None:

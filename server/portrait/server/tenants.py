@@ -20,6 +20,8 @@ GATEWAY_SETTINGS = frozenset(
     }
 )  # fmt: skip
 """Settings of the process and its port. All others are those of a shop: with tenants, of each tenant's file."""
+_LOCAL = re.compile(r"(?:file:|unix:)?(?://)?([^:]+)")
+"""A path of this machine: of an archive, a socket or a file of Milvus Lite."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -114,5 +116,11 @@ def _list_places(settings: Settings) -> Iterator[tuple[str, str]]:
         files["triton_log"] = settings.triton_log
     yield from ((setting, str(path.resolve())) for setting, path in files.items() if path is not None)
     urls = {"state_url": settings.state_url, "releases_url": settings.releases_url, "index_url": settings.index_url}
-    yield from ((setting, url) for setting, url in urls.items() if url is not None)
-    yield from (("triton_url", url) for url in settings.triton_urls)
+    yield from ((setting, _resolve(url)) for setting, url in urls.items() if url is not None)
+    yield from (("triton_url", _resolve(url)) for url in settings.triton_urls)
+
+
+def _resolve(url: str) -> str:
+    """Return what two names of one place have in common: of a file, folder or socket its path, of a server its URL."""
+    local = _LOCAL.fullmatch(url)
+    return str(Path(local[1]).resolve()) if local else url.rstrip("/")

@@ -89,16 +89,31 @@ def test_two_tenants_share_nothing(tmp_path: Path, ours: str, theirs: str, setti
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("ours", "theirs"),
     [
-        'triton_url = "a:1,b:1"', 'state_url = "redis://r:1/0"', 'releases_url = "s3://r/x"', 'audit_log = "log"',
-        'index_url = "http://m:1"',
+        ('triton_url = "a:1,b:1"', 'triton_url = "c:1,b:1"'),
+        ('triton_url = "unix:/run/t"', 'triton_url = "unix:///run/x/../t"'),
+        ('state_url = "redis://r:1/0"', 'state_url = "redis://r:1/0"'),
+        ('releases_url = "s3://r/x"', 'releases_url = "s3://r/x/"'),
+        ('releases_url = "file:///srv/x"', 'releases_url = "file:///srv/y/../x"'),
+        ('audit_log = "log"', 'audit_log = "./log"'),
+        ('index_url = "http://m:1"', 'index_url = "http://m:1/"'),
+        ('index_url = "lite.db"', 'index_url = "x/../lite.db"'),
     ],
-)  # fmt: skip
-def test_two_tenants_share_no_server(tmp_path: Path, line: str) -> None:
-    settings = write(tmp_path, shoes=f"{SHOES}{line}\n", books=f"{BOOKS}{line}\n".replace("a:1,b:1", "c:1,b:1"))
+)
+def test_two_tenants_share_no_server(tmp_path: Path, ours: str, theirs: str) -> None:
+    settings = write(tmp_path, shoes=f"{SHOES}{ours}\n", books=f"{BOOKS}{theirs}\n")
     with pytest.raises(TenantsError, match="shoes and books share"):
         read_shops(settings)
+
+
+def test_two_tenants_have_servers_side_by_side(tmp_path: Path) -> None:
+    lines = [
+        f'triton_url = "unix:/run/{name}"\nstate_url = "redis://r:1/{place}"\nreleases_url = "s3://r/{name}"\n'
+        f'index_url = "{name}.db"\n'
+        for place, name in enumerate(("shoes", "books"))
+    ]
+    assert len(read_shops(write(tmp_path, shoes=SHOES + lines[0], books=BOOKS + lines[1]))) == 2
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the supervisor tells each gateway process that it starts."""
+"""The settings that the supervisor tells each gateway process that it starts."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a gateway process is told: all of it arrives, and nothing else counts."""
+"""The settings that a gateway process is told: all of them arrive, and nothing else counts."""
 
 from pathlib import Path
 

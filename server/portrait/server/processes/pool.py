@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
 import sys
@@ -89,15 +90,16 @@ class ProcessPool:
 
     async def _start(self, place: int) -> None:
         began = self._began[place] = time.monotonic()
-        process = self._processes[place] = await asyncio.create_subprocess_exec(
-            *end_with_parent([sys.executable, "-m", "portrait.server.worker"]),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        assert process.stdin is not None
+        # A file in memory, not a pipe: that would fail here if the process died before it was written to.
+        with os.fdopen(os.memfd_create("settings"), "w+b") as told:
+            told.write(self._told)
+            told.seek(0)
+            process = self._processes[place] = await asyncio.create_subprocess_exec(
+                *end_with_parent([sys.executable, "-m", "portrait.server.worker"]),
+                stdin=told,
+                stdout=asyncio.subprocess.PIPE,
+            )
         assert process.stdout is not None
-        process.stdin.write(self._told)
-        process.stdin.close()
         try:
             line = await asyncio.wait_for(process.stdout.readline(), self._start_seconds)
         except TimeoutError:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from portrait.server.doctor.machine import check_machine
 from portrait.server.errors import PortraitError
 from portrait.server.processes.pool import ProcessError
 from portrait.server.processes.supervisor import supervise
+from portrait.server.processes.worker_settings import WorkerSettings
 from portrait.server.rollout.traffic import TrafficError
 from portrait.server.rpc.tls import TlsError, load_certificates
 from portrait.server.rule_preview.calls import RecordedCalls
@@ -40,7 +41,7 @@ from portrait.server.sensitivity.topic_file import TopicsError
 from portrait.server.settings import Settings
 from portrait.server.shop import Shop, open_shop
 from portrait.server.storage.store import StoreError
-from portrait.server.tenants import TenantsError, read_shops
+from portrait.server.tenants import TenantsError, read_shops, require_own_states
 from portrait.server.triton import TritonError
 
 _STARTUP_ERRORS = (
@@ -65,18 +66,17 @@ def run_gateway(settings: Settings, *, check: bool = False) -> int:
     return _run(supervise(settings) if several else _run_process(settings, check=check), settings)
 
 
-def run_worker(settings: Settings, *, supervised: bool) -> int:
+def run_worker(settings: WorkerSettings) -> int:
     """Serve as one of several processes on a port; write the URL of its metrics to stdout when it is ready.
 
     Args:
-        settings: the settings of the gateway, with the address of a running Triton.
-        supervised: True if the supervisor loads releases into that Triton.
+        settings: what the supervisor tells the process.
 
     Returns:
         the exit code.
     """
     ignore_hangup()
-    return _run(_run_process(settings, shared=True, supervised=supervised), settings, shared=True)
+    return _run(_run_process(settings.gateway, told=settings), settings.gateway, shared=True)
 
 
 def run_audience_table_build(settings: Settings, *, full: bool, as_of: datetime | None, shard: Shard) -> int:
@@ -174,14 +174,19 @@ def _run(work: Coroutine[None, None, None], settings: Settings, *, shared: bool 
         return 0
 
 
-async def _run_process(
-    settings: Settings, *, check: bool = False, shared: bool = False, supervised: bool = False
-) -> None:
-    """Open the shop, or that of each tenant, and serve unless this is only a check."""
+async def _run_process(settings: Settings, *, check: bool = False, told: WorkerSettings | None = None) -> None:
+    """Open the shop, or that of each tenant, and serve unless this is only a check.
+
+    Args:
+        settings: the settings of the gateway.
+        check: only check.
+        told: what the supervisor of several processes tells this one.
+    """
     cancel_on_signals()
     # Invalid certificates and addresses fail here, before the seconds that the start of Triton takes.
     certificates = load_certificates(settings)
-    own_settings = read_shops(settings)
+    own_settings = told.shops if told else read_shops(settings)
+    supervised = told.supervised if told else frozenset()
     access = load_access(settings.access, settings.tls_client_ca is not None, [each for each in own_settings if each])
     addresses.require_local_address("host", settings.host)
     addresses.require_local_address("metrics_host", settings.metrics_host)
@@ -190,22 +195,11 @@ async def _run_process(
             closing.push_async_callback(asyncio.to_thread, start_tracing(settings.otlp_endpoint))
         shops: dict[str | None, Shop] = {}
         for tenant, own in own_settings.items():
-            shops[tenant] = await open_shop(own, closing, tenant=tenant, check=check, supervised=supervised)
-            _require_own_state(shops, tenant)
+            shops[tenant] = await open_shop(own, closing, tenant=tenant, check=check, supervised=tenant in supervised)
+            require_own_states({name: shop.store.identity for name, shop in shops.items()})
         if not check:
-            await gateway.serve(settings, shops, certificates, access, shared=shared)
+            await gateway.serve(settings, shops, certificates, access, shared=told is not None)
         # A gateway that serves goes on without a refused release and tries it again; a check must fail.
         for shop in shops.values() if check else ():
             for release, refusal in shop.rollout.refused.items():
                 raise ReleaseError(f"release {release}: {refusal.reason}")
-
-
-def _require_own_state(shops: Mapping[str | None, Shop], tenant: str | None) -> None:
-    """Require that no two tenants have the same state, by two names or as a copy.
-
-    Raises:
-        TenantsError: the tenant has that of another.
-    """
-    for name, shop in shops.items():
-        if name != tenant and shop.store.identity == shops[tenant].store.identity:
-            raise TenantsError(f"tenants: {name} and {tenant} have the same state, or a copy of it: each needs its own")

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from portrait.server.runtime.exits import exit_at_once
 from portrait.server.runtime.setting_errors import SettingSources
 from portrait.server.settings import Settings
+from portrait.server.tenants import GATEWAY_SETTINGS
 
 _TABLE_SETTINGS = (
     "settings_file",
@@ -47,7 +48,9 @@ def with_settings(names: Collection[str]) -> Callable[[Callable[..., None]], Cal
         @functools.wraps(command)
         def with_options(**given: Any) -> None:
             chosen = {name: given.pop(name) for name in names}
-            command(_settings({name: value for name, value in chosen.items() if value is not None}), **given)
+            settings = _settings({name: value for name, value in chosen.items() if value is not None})
+            _require_one_shop(settings, names)
+            command(settings, **given)
 
         _, *rest = inspect.signature(command).parameters.values()
         parameters = sorted([*_options(names), *rest], key=lambda parameter: parameter.kind)  # arguments first
@@ -56,6 +59,16 @@ def with_settings(names: Collection[str]) -> Callable[[Callable[..., None]], Cal
         return with_options
 
     return decorate
+
+
+def _require_one_shop(settings: Settings, names: Collection[str]) -> None:
+    """End a command that works on one shop where the settings name only tenants: it would work on the default files."""
+    uses_default_files = not {"repository", "state"}.isdisjoint(names) and settings.model_fields_set <= GATEWAY_SETTINGS
+    if settings.tenants and "tenants" not in names and uses_default_files:
+        typer.echo(
+            "error: tenants: this command works on one shop: give --settings-file with the file of a tenant", err=True
+        )
+        raise typer.Exit(2)
 
 
 def _options(names: Collection[str]) -> list[inspect.Parameter]:

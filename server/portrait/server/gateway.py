@@ -157,7 +157,7 @@ def _list_shop_interceptors(
     settings, cache = shop.settings, shop.response_cache
     return [
         shed_load(shop.gates, parts.scheduler, cache, shop.metrics),
-        *_trace(settings),
+        *_trace(settings, shop.tenant),
         log_access,
         record_metrics(shop.metrics),
         map_errors,
@@ -178,8 +178,8 @@ def _list_shop_interceptors(
     ]
 
 
-def _trace(settings: Settings) -> list[Interceptor]:
-    return [trace_calls(settings.trace_ratio)] if settings.otlp_endpoint else []
+def _trace(settings: Settings, tenant: str | None = None) -> list[Interceptor]:
+    return [trace_calls(settings.trace_ratio, tenant)] if settings.otlp_endpoint else []
 
 
 def _list_stream_interceptors(parts: _Parts) -> list[Interceptor]:

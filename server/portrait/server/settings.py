@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         "connects again, perhaps to another process. Running calls continue. 0 means for ever.",
     )
     processes: int = Field(
-        1, ge=1, le=64, description="Gateway processes that share the port and one Triton: about one for each core."
+        1, ge=1, le=64, description="Gateway processes that share the port and the Triton: about one for each core."
     )
     state: Path = Field(
         Path("var/portrait.db"),
@@ -261,8 +261,6 @@ class Settings(BaseSettings):
             raise ValueError("tls_client_ca needs tls_certificate and tls_key")
         if self.tenants and not self.access:
             raise ValueError("tenants needs access, which says of which tenant each caller is")
-        if self.tenants and self.processes > 1:
-            raise ValueError("tenants share one process: set processes to 1, or run several gateways")
         if self.verify_key and not self.releases_url:
             raise ValueError("verify_key needs releases_url")
         if self.default_deadline_seconds > self.max_deadline_seconds:

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ GATEWAY_SETTINGS = frozenset(
     }
 )  # fmt: skip
 """Settings of the process and its port. All others are those of a shop: with tenants, of each tenant's file."""
+_LOCAL = re.compile(r"(?:file:|unix:)?(?://)?([^:]+)")
+"""A path of this machine: of an archive, a socket or a file of Milvus Lite."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -89,6 +91,22 @@ def _require_apart(shops: Mapping[str | None, Settings]) -> None:
                 )
 
 
+def require_own_states(identities: Mapping[str | None, Hashable]) -> None:
+    """Require that no two tenants have the same state, by two names or as a copy.
+
+    Args:
+        identities: of the state of each tenant.
+
+    Raises:
+        TenantsError: two have.
+    """
+    owners: dict[Hashable, str | None] = {}
+    for name, identity in identities.items():
+        owner = owners.setdefault(identity, name)
+        if owner != name:
+            raise TenantsError(f"tenants: {owner} and {name} have the same state, or a copy of it: each needs its own")
+
+
 def _list_places(settings: Settings) -> Iterator[tuple[str, str]]:
     """List the setting and the place of everything that a shop writes, or that decides what it serves."""
     files = {"repository": settings.repository, "audiences": settings.audiences, "audit_log": settings.audit_log}
@@ -98,5 +116,11 @@ def _list_places(settings: Settings) -> Iterator[tuple[str, str]]:
         files["triton_log"] = settings.triton_log
     yield from ((setting, str(path.resolve())) for setting, path in files.items() if path is not None)
     urls = {"state_url": settings.state_url, "releases_url": settings.releases_url, "index_url": settings.index_url}
-    yield from ((setting, url) for setting, url in urls.items() if url is not None)
-    yield from (("triton_url", url) for url in settings.triton_urls)
+    yield from ((setting, _resolve(url)) for setting, url in urls.items() if url is not None)
+    yield from (("triton_url", _resolve(url)) for url in settings.triton_urls)
+
+
+def _resolve(url: str) -> str:
+    """Return what two names of one place have in common: of a file, folder or socket its path, of a server its URL."""
+    local = _LOCAL.fullmatch(url)
+    return str(Path(local[1]).resolve()) if local else url.rstrip("/")

@@ -21,6 +21,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
 from support.metric_lint import GAUGES, lint_metrics, list_gauges
+from support.processes import count_connections, list_processes
 from support.recording_proxy import Proxy, recording_proxy
 
 from portrait.client import Client, Event, EventType
@@ -83,18 +84,6 @@ async def connected(address: str, count: int = CONNECTIONS) -> AsyncIterator[lis
     yield [Stubs.over(channel) for channel in channels]
     for channel in channels:
         await channel.close()
-
-
-def processes(served: RunningGateway) -> list[int]:
-    """Ids of the gateway processes."""
-    pid = served.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
-    workers = [
-        each
-        for each in children
-        if "portrait.server.worker" in Path(f"/proc/{each}/cmdline").read_text(encoding="utf-8")
-    ]
-    return [int(worker) for worker in workers]
 
 
 def scrape(served: RunningGateway) -> str:
@@ -240,7 +229,7 @@ async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: 
                 await asyncio.sleep(0.05)
             number += 1
 
-    before = processes(gateway)
+    before = list_processes(gateway)
     async with connected(gateway.address) as all_stubs:
         for stubs in all_stubs:  # texts that no process has encoded
             words = {"type": event_pb2.EVENT_TYPE_SEARCH, "query": f"rug {id(stubs)}"}
@@ -264,7 +253,7 @@ async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: 
         assert not fallen(counted, counters(gateway))
     await until(gateway, "portrait_processes", 2)
     assert not fallen(counted, counters(gateway))
-    assert len(set(processes(gateway)) - set(before)) == 1
+    assert len(set(list_processes(gateway)) - set(before)) == 1
     assert metrics(gateway)["portrait_process_restarts_total"] == 1
 
 
@@ -325,7 +314,7 @@ async def patient(stubs: Stubs, request: RecommendRequest) -> RecommendResponse:
 
 def test_all_end_on_sigterm_and_nothing_is_left(repository: Path, tmp_path: Path) -> None:
     with run_gateway(repository, tmp_path, "--processes", "2", "--drain-seconds", "2") as served:
-        children = processes(served)
+        children = list_processes(served)
         port = int(served.address.rsplit(":", 1)[1])
         assert served.terminate() == 0
     assert not [child for child in children if Path(f"/proc/{child}").exists()]
@@ -348,17 +337,6 @@ def test_a_port_that_somebody_listens_on_is_refused(repository: Path, tmp_path: 
         served.read()
     assert served.process.wait(10) == 1
     assert "in use" in served.line("startup_failed")["reason"]
-
-
-def served_connections(pid: int, port: int) -> int:
-    """Connections that a process has at a port of ::1."""
-    table = [line.split() for line in Path(f"/proc/{pid}/net/tcp6").read_text(encoding="utf-8").splitlines()[1:]]
-    established = {row[9] for row in table if row[3] == "01" and int(row[1].rpartition(":")[2], 16) == port}
-    held = set()
-    for file in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(OSError):
-            held.add(os.readlink(file))
-    return sum(f"socket:[{inode}]" in held for inode in established)
 
 
 async def test_callers_spread_again_after_a_process_was_away(repository: Path, tmp_path: Path) -> None:
@@ -387,15 +365,15 @@ async def test_callers_spread_again_after_a_process_was_away(repository: Path, t
         ]
         callers = asyncio.gather(*map(call, channels))
         gateway.process.send_signal(signal.SIGHUP)  # kills neither the one nor the other
-        for worker in processes(gateway):
+        for worker in list_processes(gateway):
             os.kill(worker, signal.SIGHUP)
-        killed = processes(gateway)[0]
+        killed = list_processes(gateway)[0]
         os.kill(killed, signal.SIGKILL)
         async with asyncio.timeout(60):
             while True:
                 assert not callers.done()
                 ready = {line["pid"] for line in gateway.logged if line["event"] == "process_ready"} - {killed}
-                if len(ready) == 2 and all(served_connections(worker, port) for worker in ready):
+                if len(ready) == 2 and all(count_connections(worker, port) for worker in ready):
                     break
                 await asyncio.sleep(0.1)
         stop.set()

@@ -1,233 +1,186 @@
-"""Two tenants of a real gateway: no method of one finds, changes or counts anything of the other."""
+"""Two tenants of a real gateway: no method of one finds, changes or counts anything of the other.
 
-import json
+The gateway has two processes, each of which serves both tenants; what is done for one tenant reaches both processes.
+"""
+
 import os
 import re
 import shutil
 import signal
-import urllib.request
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import compress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
+from uuid import uuid4
 
 import grpc
 import pytest
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
-from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
-from support.certificates import make_authority, make_certificate
 from support.command_line import run_portrait
 from support.filled_requests import fill_requests
-from support.gateway import RunningGateway, build_audience_table, run_gateway
-from support.tokens import AUDIENCE, ISSUER, SigningKey, write_keys
+from support.gateway import RunningGateway, run_gateway
+from support.metric_lint import GAUGES, lint_metrics, list_gauges
+from support.otlp_collector import run_collector
+from support.processes import find_triton, list_processes, open_for_each
+from support.tenants import (
+    EVERYTHING,
+    FILES,
+    KEY,
+    NOW,
+    OWN_CONNECTION,
+    SECRET,
+    call,
+    client_of,
+    fill_shoes,
+    read,
+    require_no_method_crosses,
+    scope_of,
+    tls_of,
+    values_of,
+    write_tenants,
+)
+from support.tokens import SigningKey
 
-from benchmarks.common.contract import method_path
 from portrait.client import (
     AccessDeniedError,
     Client,
-    Consent,
+    DeadlineExceededError,
     Event,
     EventType,
     FailedPreconditionError,
     InterestCriterion,
     Item,
     NotFoundError,
-    Purpose,
-    Review,
-    ReviewAction,
-    ReviewTarget,
-    Tls,
+    UnavailableError,
 )
-from portrait.server.access.scopes import PURPOSE_SCOPES, Scope, find_scope
+from portrait.server.access.scopes import Scope
 from portrait.server.rollout.gateway_status import Gateway, GatewayError
+from portrait.server.rollout.traffic import Traffic
 from portrait.server.rpc.services.registry import METHODS
-from portrait.v1 import consent_service_pb2
+from portrait.server.triton.model_processes import find_model_processes
 
-KEY = SigningKey("first")
-TLS_FILES = {"certificate": "server.pem", "key": "server.key", "client-ca": "ca.pem"}
-EVERYTHING = " ".join(set(Scope) - set(PURPOSE_SCOPES))
-ACCESS = f"""
-[certificates]
-shoe-shop = ["read:item"]
-book-shop = ["read:item"]
-[tenants]
-shoe-shop = "shoes"
-book-shop = "books"
-[tokens]
-issuer = "{ISSUER}"
-audience = "{AUDIENCE}"
-keys = "jwks.json"
-"""
-TENANT = """
-repository = "{folder}/{name}/models"
-state = "{folder}/{name}/portrait.db"
-audiences = "{folder}/{name}/audiences"
-triton_log = "{folder}/{name}/triton.log"
-min_audience_size = 1
-consent_advertising = "unless-withdrawn"
-"""
-SECRET = "quixotic"
-"""A word that is in what only the first tenant has."""
-NOW = datetime.now(UTC)
 LAMPS = InterestCriterion([("Home", "Lamps")], 0.1)
+HISTORY = [Event(EventType.VIEW, item_id="desk-lamp-red")]
+PIN = '[[rules]]\nname = "hero"\naction = "pin"\nitems.item_ids = ["wool-rug-blue"]\n'
+TENANTS = ("shoes", "books")
+SHOPPERS = [f"shopper-{place}" for place in range(20)]
 
-
-def scope_of(method: Any) -> str:
-    """The scope that a method needs."""
-    return str(find_scope(method_path(method).removeprefix("/")))
-
-
-READS_FIRST = sorted(METHODS, key=lambda method: scope_of(method).startswith(("write", "erase")))
-
-
-def values_of(name: str) -> dict[str, Any]:
-    """The names in requests: a shopper, an item and a catalogue, all of whose names begin alike."""
-    return {
-        "shopper_id": name, "shopper_ids": [name], "anonymous_id": f"{name}-web", "names": ["Home", "Lamps"],
-        "household_id": f"{name}-home",
-        "item_id": f"{name}-item", "item_ids": [f"{name}-item"], "catalogue": f"{name}-shelf",
-        "page_token": None, "event_id": "e", "trait": "buys",
-        "decision": consent_service_pb2.CONSENT_DECISION_GRANTED,
-    }  # fmt: skip
+Clients = dict[str, dict[int, Client]]
+"""A client for each process, by tenant and process id."""
 
 
 @pytest.fixture(scope="module")
-def folder(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Files of the gateway and of its tenants, who have releases with the same content."""
-    folder = tmp_path_factory.mktemp("tenants")
-    make_authority(folder)
-    for name in ("server", "shoe-shop", "book-shop"):
-        make_certificate(folder, name)
-    write_keys(folder / "jwks.json", KEY)
-    (folder / "access.toml").write_text(ACCESS, encoding="utf-8")
-    (folder / "tenants.toml").write_text('[tenants]\nshoes = "shoes.toml"\nbooks = "books.toml"\n', encoding="utf-8")
-    for name in ("shoes", "books"):
-        shutil.copytree(repository, folder / name / "models")
-        (folder / f"{name}.toml").write_text(TENANT.format(folder=folder, name=name), encoding="utf-8")
-    return folder
+    return tmp_path_factory.mktemp("tenants")
 
 
 @pytest.fixture(scope="module")
-def gateway(folder: Path) -> Iterator[RunningGateway]:
-    options = {"access": "access.toml", "tenants": "tenants.toml"}
-    options |= {f"tls-{name}": file for name, file in TLS_FILES.items()}
-    with run_gateway(None, folder, *(f"--{name}={folder / file}" for name, file in options.items())) as gateway:
+def gateway(two_releases: Path, folder: Path) -> Iterator[RunningGateway]:
+    """A gateway of two processes, whose tenants each serve the first of two releases, and one has rules."""
+    options = write_tenants(two_releases, folder)
+    for tenant in TENANTS:
+        Traffic(1).write(folder / tenant / "models")
+    (folder / "rules.toml").touch()
+    with (folder / "shoes.toml").open("a", encoding="utf-8") as file:
+        file.write(f'rules = "{folder}/rules.toml"\n')
+    with run_gateway(None, folder, "--processes", "2", *options) as gateway:
+        fill_shoes(gateway, folder)
         with client_of(gateway, folder, "shoes") as client:
-            for name in ("ann", "bea"):
-                know(client, name)
-            client.link_shoppers("ann", "ann-web", source=SECRET, confidence=0.9)
-            client.join_household("ann-home", "ann", source=SECRET)
-        settings = ("--settings-file", str(folder / "shoes.toml"))
-        assert build_audience_table(folder / "shoes" / "models", folder / "shoes", *settings)["shoppers"] == 2
+            client.record_events((name, Event(EventType.VIEW, "v", NOW, "desk-lamp-red")) for name in SHOPPERS)
         yield gateway
         assert SECRET not in gateway.log_text
         assert "internal_error" not in {line["event"] for line in gateway.logged}, gateway.log_text
 
 
-def client_of(gateway: RunningGateway, folder: Path, tenant: str) -> Client:
-    """A client with a token of a tenant, and the certificate of the other one: the token counts."""
-    other = {"shoes": "book-shop", "books": "shoe-shop"}[tenant]
-    return Client(gateway.address, tls=tls_of(folder, other), token=KEY.sign(EVERYTHING, tenant=tenant))
-
-
-def tls_of(folder: Path, name: str) -> Tls:
-    return Tls(folder / "ca.pem", folder / f"{name}.pem", folder / f"{name}.key")
-
-
-def know(client: Client, name: str) -> None:
-    """Have something of everything, with the secret in it."""
-    client.upsert_items([Item(f"{name}-item", f"lamp, {SECRET}")], catalogue=f"{name}-shelf")
-    views = [
-        Event(EventType.VIEW, f"v{place}", NOW - timedelta(days=place), item)
-        for place, item in enumerate(["desk-lamp-red", "floor-lamp-red", "desk-lamp-blue"])
-    ]
-    views.append(Event(EventType.SEARCH, SECRET, NOW - timedelta(hours=1), query=f"lamp {SECRET}"))
-    assert client.record_events((name, view) for view in views).accepted == len(views)
-    client.set_consents(name, [Consent(purpose, True, NOW, SECRET) for purpose in Purpose])
-    client.set_demographics(name, age=30, region=SECRET)
-    client.set_review(Review(ReviewTarget(trait="buys", shopper_id=name), ReviewAction.PIN, 0.5, SECRET))
-
-
-def call(channel: grpc.Channel, method: Any, request: Message, token: str | None) -> tuple[str, list[Message]]:
-    """The reason of the error, or OK, and the responses to a call."""
-    read, metadata = GetMessageClass(method.output_type).FromString, [("authorization", f"Bearer {token}")]
-    metadata += [("x-tenant", "shoes"), ("x-caller", "shoe-shop")]  # anybody can write these
-    run = channel.stream_stream(method_path(method), lambda message: message.SerializeToString(), read)
-    try:
-        return "OK", list(run(iter([request]), timeout=30.0, metadata=metadata if token else metadata[1:]))
-    except grpc.RpcError as error:
-        status, info = rpc_status.from_call(error), error_details_pb2.ErrorInfo()  # type: ignore[arg-type]
-        for detail in status.details if status else ():
-            detail.Unpack(info)
-        return info.reason or str(error), []
+def connect(gateway: RunningGateway, folder: Path, closing: ExitStack) -> grpc.Channel:
+    """A channel of a caller with the certificate of the first tenant."""
+    credentials = tls_of(folder, "shoe-shop").credentials()
+    channel = closing.enter_context(grpc.secure_channel(gateway.address, credentials, [OWN_CONNECTION]))
+    grpc.channel_ready_future(channel).result(30)
+    return channel
 
 
 @pytest.fixture(scope="module")
 def channel(gateway: RunningGateway, folder: Path) -> Iterator[grpc.Channel]:
-    """A channel of a caller with the certificate of the first tenant."""
-    with grpc.secure_channel(gateway.address, tls_of(folder, "shoe-shop").credentials()) as channel:
-        yield channel
+    with ExitStack() as closing:
+        yield connect(gateway, folder, closing)
 
 
-def describe(outcome: tuple[str, list[Message]], name: str) -> str:
-    """An outcome as text, without its times and the name of the shopper."""
-    text = json.dumps([outcome[0], [MessageToDict(each) for each in outcome[1]]])
-    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME", text).replace(name, "NAME")
+def open_clients(gateway: RunningGateway, folder: Path, closing: ExitStack) -> Clients:
+    """Open for each tenant a client of each process."""
+
+    def connect(tenant: str) -> Client:
+        client = closing.enter_context(client_of(gateway, folder, tenant))
+        client.get_profile([])
+        return client
+
+    return {tenant: open_for_each(gateway, partial(connect, tenant)) for tenant in TENANTS}
 
 
-def outcomes_of(channel: grpc.Channel, method: Any, token: str, name: str) -> list[str]:
-    """The outcomes of all requests that name a shopper."""
-    requests = fill_requests(method, values_of(name))
-    return [describe(call(channel, method, request, token), name) for request in requests]
+@pytest.fixture
+def clients(gateway: RunningGateway, folder: Path) -> Iterator[Clients]:
+    with ExitStack() as closing:
+        yield open_clients(gateway, folder, closing)
 
 
-def test_equal_requests_are_answered_by_the_shop_of_their_caller(gateway: RunningGateway, folder: Path) -> None:
-    history = [Event(EventType.VIEW, item_id="desk-lamp-red")]
-    with client_of(gateway, folder, "shoes") as shoes, client_of(gateway, folder, "books") as books:
-        clients = {"shoes": shoes, "books": books}
-        for name, client in clients.items():
-            client.upsert_items([Item(f"{name}-twin", "a lamp")], catalogue="twins")
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def values(gateway: RunningGateway, path: str = "/metrics") -> dict[str, float]:
+    """The metrics that a path shows, by name and labels."""
+    pairs = (line.rsplit(" ", 1) for line in read(gateway, path)[1].splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, value in pairs}
+
+
+def releases_of(clients: Mapping[int, Client]) -> set[int]:
+    """The releases that answer at each process, whatever was answered before."""
+    return {client.recommend(HISTORY, query=f"lamp {uuid4()}").release for client in clients.values()}
+
+
+def test_equal_requests_are_answered_by_the_shop_of_their_caller(clients: Clients) -> None:
+    for pid in clients["shoes"]:
+        of_process = {tenant: clients[tenant][pid] for tenant in TENANTS}
+        for name, client in of_process.items():
+            client.upsert_items([Item(f"{name}-twin", "a lamp")], catalogue=f"twins-{pid}")
         for change in range(5):  # at one of them both have had as many changes of items: their caches look alike
-            for name, client in clients.items():
-                assert [each.item.item_id for each in client.recommend(history, catalogue="twins").items] == [
-                    f"{name}-twin"
-                ]
-            books.upsert_items([Item("boot", f"boot {change}")], catalogue="others")
+            for name, client in of_process.items():
+                found = client.recommend(HISTORY, catalogue=f"twins-{pid}").items
+                assert [each.item.item_id for each in found] == [f"{name}-twin"]
+            of_process["books"].upsert_items([Item("boot", f"boot {change}")], catalogue="others")
 
 
-def test_no_method_finds_or_changes_anything_of_another_tenant(
-    gateway: RunningGateway, folder: Path, channel: grpc.Channel
-) -> None:
-    shoes, books = (KEY.sign(EVERYTHING, tenant=tenant) for tenant in ("shoes", "books"))
-    # What the owner reads is there, and differs from what nobody has: else nothing is shown by not finding it.
-    for method in (method for method in METHODS if scope_of(method).startswith(("read", "export"))):
-        own = outcomes_of(channel, method, shoes, "ann")
-        assert any(outcome.startswith('["OK"') for outcome in own), f"{method.full_name}: {own}: extend `values_of`"
-        names_somebody = any(b"ann" in each.SerializeToString() for each in fill_requests(method, values_of("ann")))
-        other = (shoes, "nob") if names_somebody else (books, "ann")
-        assert own != outcomes_of(channel, method, *other), method.full_name
-    with client_of(gateway, folder, "shoes") as client:
-        before = list(client.export_shopper("ann")), client.get_item("ann-item", catalogue="ann-shelf")
-        assert SECRET in str(before[0])
-        assert SECRET in str(before[1])
-    answered = set()
-    for method in READS_FIRST:
-        found, of_nobody = (outcomes_of(channel, method, books, name) for name in ("ann", "nob"))
-        assert SECRET not in str(found)
-        # Reviews for all shoppers name nobody: there the second call finds what the first one did.
-        naming = [b"ann" in request.SerializeToString() for request in fill_requests(method, values_of("ann"))]
-        assert [*compress(found, naming)] == [*compress(of_nobody, naming)], method.full_name
-        answered |= {method.name for outcome in found if outcome.startswith('["OK"')}
-    # Every method that writes was let to do what it does.
-    assert answered >= {method.name for method in METHODS if scope_of(method).startswith(("write", "erase", "encode"))}
-    with client_of(gateway, folder, "shoes") as client:
-        assert (list(client.export_shopper("ann")), client.get_item("ann-item", catalogue="ann-shelf")) == before
+def test_no_method_finds_or_changes_anything_of_another_tenant(gateway: RunningGateway, folder: Path) -> None:
+    with ExitStack() as closing:
+        for channel in open_for_each(gateway, partial(connect, gateway, folder, closing)).values():
+            require_no_method_crosses(gateway, folder, channel)
+
+
+def test_what_one_process_is_told_counts_in_all_for_its_tenant(clients: Clients) -> None:
+    shoes, books = ([*clients[tenant].values()] for tenant in TENANTS)
+    shopper = f"shopper-{uuid4()}"
+    for count, client in enumerate(shoes, 1):
+        client.record_events([(shopper, Event(EventType.VIEW, f"v{count}", NOW, "desk-lamp-red"))])
+        assert {each.get_profile(shopper).event_count for each in shoes} == {count}
+    shoes[0].upsert_items([Item("pump", "a pump")])
+    until(lambda: all(has_item(each, "pump") for each in shoes))
+    for each in books:
+        assert not has_item(each, "pump")
+        with pytest.raises(NotFoundError):
+            each.get_profile(shopper)
+
+
+def has_item(client: Client, item_id: str) -> bool:
+    with suppress(NotFoundError):
+        return client.get_item(item_id).item_id == item_id
+    return False
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
@@ -245,7 +198,7 @@ def test_a_certificate_is_of_the_tenant_that_the_file_says(gateway: RunningGatew
     with client_of(gateway, folder, "shoes") as client:
         client.upsert_items([Item("boot", "a boot")])
     with Client(gateway.address, tls=tls_of(folder, "shoe-shop")) as shoes:
-        assert shoes.get_item("boot").title == "a boot"
+        until(lambda: has_item(shoes, "boot"))  # perhaps another process has it first
         with pytest.raises(AccessDeniedError, match="lacks the scope read:profile"):
             shoes.get_profile("ann")
     with Client(gateway.address, tls=tls_of(folder, "book-shop")) as books, pytest.raises(NotFoundError) as raised:
@@ -260,15 +213,6 @@ def test_a_page_token_of_another_tenant_opens_nothing(gateway: RunningGateway, f
         assert len(list(shoes.find_audience([LAMPS], page_token=token))) == 1
         with pytest.raises(FailedPreconditionError):
             list(books.find_audience([LAMPS], page_token=token))
-
-
-def read(gateway: RunningGateway, path: str) -> tuple[int, str]:
-    """Status and text of a path of the endpoint of metrics."""
-    try:
-        with urllib.request.urlopen(f"{gateway.line('ready')['metrics'].removesuffix('/metrics')}{path}") as answer:
-            return answer.status, answer.read().decode()
-    except HTTPError as error:
-        return error.code, error.read().decode()
 
 
 def test_metrics_are_apart(gateway: RunningGateway, folder: Path, channel: grpc.Channel) -> None:
@@ -289,16 +233,31 @@ def test_metrics_are_apart(gateway: RunningGateway, folder: Path, channel: grpc.
     assert "\nprocess_resident_memory_bytes " in whole
     assert 'ann-shelf"' not in read(gateway, "/metrics/books")[1]
     address = gateway.line("ready")["metrics"]
-    assert Gateway.ask(f"{address}/shoes").serving == gateway.line("ready")["tenants"]["shoes"] == 1
+    assert Gateway.ask(f"{address}/shoes").serving == 1
     with pytest.raises(GatewayError, match="shows several tenants: append / and the name of one"):
         Gateway.ask(address)
 
 
+def test_metrics_are_sums_of_each_tenant(gateway: RunningGateway, clients: Clients) -> None:
+    before, of_shoes, of_books = values(gateway), values(gateway, "/metrics/shoes"), values(gateway, "/metrics/books")
+    for client in clients["shoes"].values():
+        client.get_consents("ann")
+    labels = 'code="OK",method="portrait.v1.ConsentService/GetConsents"'
+    with_tenant, own = f'portrait_rpcs_total{{{labels},tenant="shoes"}}', f"portrait_rpcs_total{{{labels}}}"
+    assert values(gateway)[with_tenant] == before.get(with_tenant, 0) + 2
+    assert values(gateway, "/metrics/shoes")[own] == of_shoes.get(own, 0) + 2 == values(gateway)[with_tenant]
+    assert values(gateway, "/metrics/books").get(own) == of_books.get(own)
+    assert before["portrait_processes"] == 2
+    assert {before[f'portrait_triton_restarts_total{{tenant="{tenant}"}}'] for tenant in TENANTS} == {0}
+    text = read(gateway, "/metrics")[1]
+    assert list_gauges(text) <= GAUGES
+    assert lint_metrics(text) == ""
+
+
 def test_doctor_checks_each_tenant(gateway: RunningGateway, folder: Path) -> None:
     metrics = f"{gateway.line('ready')['metrics']}/books"
-    options = ("--access", folder / "access.toml", "--tenants", folder / "tenants.toml", "--gateway", metrics)
-    tls = [(f"--tls-{name}", folder / file) for name, file in TLS_FILES.items()]
-    done = run_portrait("doctor", *options, *(word for option in tls for word in option))
+    files = [f"--{name}={folder / file}" for name, file in FILES.items()]
+    done = run_portrait("doctor", *files, "--gateway", metrics)
     assert done.code == 0, done
     for line in (
         "shoes: release 1: whole", "books: release 1: whole", "shoes: state: ", "access: ",
@@ -307,20 +266,110 @@ def test_doctor_checks_each_tenant(gateway: RunningGateway, folder: Path) -> Non
         assert f"ok       {line}" in done.stdout
 
 
-def test_one_tenant_without_models_leaves_the_other_served(gateway: RunningGateway, folder: Path) -> None:
-    pid = gateway.process.pid
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split():
-        if f"{folder}/books/models" in Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8"):
-            os.kill(int(child), signal.SIGKILL)
-    [line] = gateway.lines("health_changed", serving=False)
-    assert line["tenant"] == "books"
-    with client_of(gateway, folder, "shoes") as shoes:
-        assert shoes.recommend([Event(EventType.VIEW, item_id="desk-lamp-red")]).items
-    assert read(gateway, "/readyz") == (200, "ok\n")
-    assert read(gateway, "/readyz/shoes") == (200, "ok\n")
-    with grpc.secure_channel(gateway.address, tls_of(folder, "book-shop").credentials()) as channel:
-        answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20.0)
+def test_a_release_is_promoted_tried_and_taken_back_for_one_tenant(
+    gateway: RunningGateway, folder: Path, clients: Clients
+) -> None:
+    metrics = f"{gateway.line('ready')['metrics']}/shoes"
+
+    def change(*words: object) -> None:
+        done = run_portrait("release", *words, "--repository", folder / "shoes" / "models", "--gateway", metrics)
+        assert done.code == 0, done
+
+    change("promote", 2)
+    assert (releases_of(clients["shoes"]), releases_of(clients["books"])) == ({2}, {1})
+    shown = values(gateway)
+    assert [shown[f'portrait_release{{tenant="{tenant}"}}'] for tenant in TENANTS] == [2, 1]
+    change("canary", 1, "--percent", 50)
+    tried = [{name: each.get_profile(name).release for name in SHOPPERS} for each in clients["shoes"].values()]
+    assert tried[0] == tried[1]
+    assert set(tried[0].values()) == {1, 2}
+    change("rollback")
+    assert (releases_of(clients["shoes"]), releases_of(clients["books"])) == ({1}, {1})
+
+
+def test_rules_of_one_tenant_reach_all_processes(folder: Path, clients: Clients) -> None:
+    def find_first(tenant: str) -> set[str]:
+        return {each.recommend(HISTORY).items[0].item.item_id for each in clients[tenant].values()}
+
+    before = find_first("books")
+    assert before == find_first("shoes") != {"wool-rug-blue"}
+    (folder / "rules.toml").write_text(PIN, encoding="utf-8")
+    until(lambda: find_first("shoes") == {"wool-rug-blue"})
+    assert find_first("books") == before
+
+
+def test_a_process_that_died_serves_both_as_they_were_when_the_gateway_started(
+    gateway: RunningGateway, folder: Path
+) -> None:
+    before = {path: values(gateway, path) for path in ("/metrics", "/metrics/shoes", "/metrics/books")}
+    started = list_processes(gateway)
+    file = folder / "tenants.toml"
+    written = file.read_text(encoding="utf-8")
+    try:
+        file.write_text("being edited", encoding="utf-8")
+        os.kill(started[0], signal.SIGKILL)
+        until(lambda: values(gateway).get("portrait_process_restarts_total") == 1)
+        until(lambda: values(gateway).get("portrait_processes") == 2)
+    finally:
+        file.write_text(written, encoding="utf-8")
+    assert len(set(list_processes(gateway)) - set(started)) == 1
+    with ExitStack() as closing:
+        for each in open_clients(gateway, folder, closing).values():
+            assert releases_of(each) == {1}
+    for path, counted in before.items():
+        after = values(gateway, path)
+        fallen = {name for name in counted if "_total" in name and after.get(name, -1.0) < counted[name]}
+        assert not fallen
+
+
+def test_a_model_that_hangs_is_replaced_for_its_tenant_alone(
+    gateway: RunningGateway, folder: Path, clients: Clients
+) -> None:
+    tritons = {tenant: find_triton(gateway, folder / tenant / "models") for tenant in TENANTS}
+    hung = next(each for each in find_model_processes(tritons["books"]) if each.model == "ranker")
+    os.kill(hung.pid, signal.SIGSTOP)
+    try:
+        until(lambda: is_killed_after_calls(gateway, [*clients["books"].values()]))
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(hung.pid, signal.SIGCONT)
+    assert (gateway.line("triton_killed")["tenant"], gateway.line("triton_killed")["model"]) == ("books", "ranker")
+    gateway.lines("health_changed", 2, serving=False, tenant="books")  # one of each process
+    assert read(gateway, "/readyz") == read(gateway, "/readyz/shoes") == (200, "ok\n")
+    assert releases_of(clients["shoes"]) == {1}
+    with ExitStack() as closing:
+        health = health_pb2_grpc.HealthStub(connect(gateway, folder, closing))
+        answer = health.Check(health_pb2.HealthCheckRequest(), timeout=20.0)
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
-    gateway.lines("health_changed", 2, serving=True, tenant="books")  # the first was at the start
-    assert read(gateway, "/readyz/books") == (200, "ok\n")
+    until(lambda: read(gateway, "/readyz/books") == (200, "ok\n"))
+    assert releases_of(clients["books"]) == {1}
     assert {line["tenant"] for line in gateway.lines("health_changed", serving=False)} == {"books"}
+    assert find_triton(gateway, folder / "shoes" / "models") == tritons["shoes"]
+    assert values(gateway)['portrait_triton_restarts_total{tenant="shoes"}'] == 0
+    assert values(gateway, "/metrics/books")["portrait_triton_restarts_total"] == 1
+
+
+def is_killed_after_calls(gateway: RunningGateway, clients: list[Client]) -> bool:
+    """Tell whether a Triton was killed, after calls that need its models."""
+    for client in clients:
+        with suppress(DeadlineExceededError, UnavailableError):
+            client.recommend(HISTORY, query=f"lamp {uuid4()}", timeout=3)
+    return any(line["event"] == "triton_killed" for line in gateway.logged)
+
+
+def test_one_process_serves_the_same_tenants(gateway: RunningGateway, folder: Path, tmp_path: Path) -> None:
+    for tenant in TENANTS:
+        settings = (folder / f"{tenant}.toml").read_text(encoding="utf-8")
+        (tmp_path / f"{tenant}.toml").write_text(settings.replace("triton.log", "one.log"), encoding="utf-8")
+    shutil.copy(folder / "tenants.toml", tmp_path)
+    options = [f"--{name}={(tmp_path if name == 'tenants' else folder) / file}" for name, file in FILES.items()]
+    with run_collector() as collector:
+        options += ["--otlp-endpoint", collector.url, "--trace-ratio", "1"]
+        with run_gateway(None, tmp_path, *options) as alone, ExitStack() as closing:
+            assert alone.line("ready")["tenants"] == {"shoes": 1, "books": 1}
+            require_no_method_crosses(alone, folder, connect(alone, folder, closing))
+            of_books = values(alone, "/metrics/books")
+            assert values(alone)['portrait_release{tenant="books"}'] == of_books["portrait_release"]
+            assert read(alone, "/readyz/books") == (200, "ok\n")
+        attributes = [each for span in collector.spans for each in span.attributes]  # all are sent at the end
+    assert {each.value.string_value for each in attributes if each.key == "portrait.tenant"} == {*TENANTS}

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
+from support.command_line import run_portrait
 from support.tokens import AUDIENCE, ISSUER, SigningKey, write_keys
 
 from portrait.server import app
@@ -88,16 +89,31 @@ def test_two_tenants_share_nothing(tmp_path: Path, ours: str, theirs: str, setti
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("ours", "theirs"),
     [
-        'triton_url = "a:1,b:1"', 'state_url = "redis://r:1/0"', 'releases_url = "s3://r/x"', 'audit_log = "log"',
-        'index_url = "http://m:1"',
+        ('triton_url = "a:1,b:1"', 'triton_url = "c:1,b:1"'),
+        ('triton_url = "unix:/run/t"', 'triton_url = "unix:///run/x/../t"'),
+        ('state_url = "redis://r:1/0"', 'state_url = "redis://r:1/0"'),
+        ('releases_url = "s3://r/x"', 'releases_url = "s3://r/x/"'),
+        ('releases_url = "file:///srv/x"', 'releases_url = "file:///srv/y/../x"'),
+        ('audit_log = "log"', 'audit_log = "./log"'),
+        ('index_url = "http://m:1"', 'index_url = "http://m:1/"'),
+        ('index_url = "lite.db"', 'index_url = "x/../lite.db"'),
     ],
-)  # fmt: skip
-def test_two_tenants_share_no_server(tmp_path: Path, line: str) -> None:
-    settings = write(tmp_path, shoes=f"{SHOES}{line}\n", books=f"{BOOKS}{line}\n".replace("a:1,b:1", "c:1,b:1"))
+)
+def test_two_tenants_share_no_server(tmp_path: Path, ours: str, theirs: str) -> None:
+    settings = write(tmp_path, shoes=f"{SHOES}{ours}\n", books=f"{BOOKS}{theirs}\n")
     with pytest.raises(TenantsError, match="shoes and books share"):
         read_shops(settings)
+
+
+def test_two_tenants_have_servers_side_by_side(tmp_path: Path) -> None:
+    lines = [
+        f'triton_url = "unix:/run/{name}"\nstate_url = "redis://r:1/{place}"\nreleases_url = "s3://r/{name}"\n'
+        f'index_url = "{name}.db"\n'
+        for place, name in enumerate(("shoes", "books"))
+    ]
+    assert len(read_shops(write(tmp_path, shoes=SHOES + lines[0], books=BOOKS + lines[1]))) == 2
 
 
 @pytest.mark.parametrize(
@@ -118,13 +134,48 @@ def test_an_unusable_file_says_why(tmp_path: Path, content: str, why: str) -> No
     assert why in str(raised.value)
 
 
+def test_tenants_need_access_rules() -> None:
+    with pytest.raises(ValidationError, match="tenants needs access"):
+        Settings(tenants=Path("all"))
+
+
+def test_several_processes_share_no_file_of_milvus(tmp_path: Path) -> None:
+    settings = write(tmp_path, shoes=SHOES + 'index_url = "milvus.db"\n', books=BOOKS)
+    assert read_shops(settings)["shoes"].index_url == "milvus.db"
+    with pytest.raises(TenantsError, match=r"tenants: shoes: .*processes can't share a file of Milvus Lite"):
+        read_shops(settings.model_copy(update={"processes": 2}))
+
+
 @pytest.mark.parametrize(
-    ("given", "why"),
-    [({}, "tenants needs access"), ({"access": "a", "processes": 2}, "tenants share one process")],
-)
-def test_tenants_need_access_rules_and_one_process(given: dict[str, object], why: str) -> None:
-    with pytest.raises(ValidationError, match=why):
-        Settings(tenants=Path("all"), **given)  # type: ignore[arg-type]
+    "words",
+    [
+        ("backup", "backup.db"), ("restore", "backup.db"), ("export-deletions",), ("build-audience-table",),
+        ("rules", "check", "rules.toml"),
+    ],
+)  # fmt: skip
+def test_a_command_on_one_shop_does_not_take_the_default_files_for_those_of_a_tenant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    write(tmp_path, shoes=SHOES)
+    monkeypatch.chdir(tmp_path)
+    for name in ("backup.db", "rules.toml"):
+        (tmp_path / name).touch()
+    (tmp_path / "gateway.toml").write_text('tenants = "all"\naccess = "access.toml"\n', encoding="utf-8")
+    done = run_portrait(*words, "--settings-file", "gateway.toml")
+    assert (done.code, done.stdout) == (2, "")
+    told = "error: tenants: this command works on one shop: give --settings-file with the file of a tenant\n"
+    assert done.stderr == told
+    assert not (tmp_path / "var").exists()
+
+
+def test_a_command_works_on_the_tenant_whose_file_it_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, shoes=SHOES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PORTRAIT_TENANTS", "all")  # as in the container of the gateway
+    monkeypatch.setenv("PORTRAIT_ACCESS", "access.toml")
+    done = run_portrait("export-deletions", "--settings-file", "shoes.toml")
+    assert done.code == 1
+    assert "shoes/portrait.db does not exist" in done.stderr
 
 
 def test_two_tenants_with_a_copy_of_one_state_are_not_served(

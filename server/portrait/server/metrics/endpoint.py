@@ -3,6 +3,7 @@
 Probes by gRPC can't pass mutual TLS, as an orchestrator has no certificate; these need none.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 METRICS_PATH, ALIVE_PATH, READY_PATH = "/metrics", "/livez", "/readyz"
+_OF_TENANTS = (f"{METRICS_PATH}/", f"{READY_PATH}/")
+_METRICS_URL = re.compile(rf"(https?://[^/]+.*?){METRICS_PATH}(/[^/]+)?/?")
+"""URL of metrics, those of a tenant perhaps; the name of a host, or of a tenant, may be `metrics` too."""
 
 Probe = Callable[[], str | None]
 """Returns the reason why the answer is no; None if it is yes. Called from threads of the endpoint."""
@@ -68,10 +72,11 @@ def serve_endpoint(
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = environ["PATH_INFO"]
-        probe = by_path.get(path)
-        if probe is None:
-            return shown.get(path, show_metrics)(environ, start_response)
-        return _answer_probe(probe, start_response)
+        if path in by_path:
+            return _answer_probe(by_path[path], start_response)
+        if path.startswith(_OF_TENANTS) and path not in shown:
+            return _answer("404 Not Found", "there is no such tenant", start_response)
+        return shown.get(path, show_metrics)(environ, start_response)
 
     server.set_app(answer)
 
@@ -91,15 +96,24 @@ def ask_ready(metrics_url: str, timeout_seconds: float) -> str | None:
         HTTPException: what answers speaks no HTTP.
     """
     try:
-        address, _, tenant = metrics_url.rpartition(METRICS_PATH)
-        open_url(f"{address}{READY_PATH}{tenant}", timeout_seconds).close()
+        open_url(_find_ready_url(metrics_url), timeout_seconds).close()
     except HTTPError as error:
         return error.read().decode().strip()
     return None
 
 
+def _find_ready_url(metrics_url: str) -> str:
+    """Return the URL of the readiness beside the metrics; they may be at the root too, as every path shows them."""
+    found = _METRICS_URL.fullmatch(metrics_url)
+    address, tenant = found.groups(default="") if found else (metrics_url.rstrip("/"), "")
+    return f"{address}{READY_PATH}{tenant}"
+
+
 def _answer_probe(probe: Probe, start_response: "StartResponse") -> Iterable[bytes]:
     reason = probe()
-    status = "200 OK" if reason is None else "503 Service Unavailable"
+    return _answer("200 OK" if reason is None else "503 Service Unavailable", reason or "ok", start_response)
+
+
+def _answer(status: str, text: str, start_response: "StartResponse") -> Iterable[bytes]:
     start_response(status, [("Content-Type", "text/plain; charset=utf-8"), ("Cache-Control", "no-store")])
-    return [f"{reason or 'ok'}\n".encode()]
+    return [f"{text}\n".encode()]

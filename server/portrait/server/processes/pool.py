@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import socket
 import sys
@@ -12,13 +13,14 @@ from functools import partial
 
 import structlog
 
+from portrait.server.processes.worker_settings import WorkerSettings
 from portrait.server.rollout.gateway_status import Gateway
 from portrait.server.runtime.addresses import name_address_in_errors
 from portrait.server.runtime.background import Background
 from portrait.server.runtime.child_processes import end_with_parent
-from portrait.server.settings import Settings
 
 START_SECONDS = 120.0
+"""Seconds for each shop within which a process must serve."""
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.2, 10.0
 _STABLE_SECONDS = 60.0
 """A process that ran this long is started again at once, one that keeps dying after growing pauses."""
@@ -38,14 +40,14 @@ class ProcessPool:
     Each has its own caches and its own admission limits; the kernel distributes connections.
 
     Args:
-        settings: the settings of each process.
-        count: the number of processes.
-        repair: restarts the processes of a model in Triton; None if this process does not manage that Triton.
+        settings: the settings of each process, which also say how many there are.
+        repairs: by the URL of each supervised Triton, what restarts the processes of one of its models.
     """
 
-    def __init__(self, settings: Settings, count: int, repair: Callable[[str], Awaitable[None]] | None) -> None:
-        self._settings, self._count, self._repair = settings, count, repair
-        self._options = ("--supervised",) if repair else ()
+    def __init__(self, settings: WorkerSettings, repairs: Mapping[str, Callable[[str], Awaitable[None]]]) -> None:
+        self._told, self._repairs = settings.dump(), repairs
+        self._count, self._drain_seconds = settings.gateway.processes, settings.gateway.drain_seconds
+        self._start_seconds = START_SECONDS * len(settings.shops)
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._metrics: dict[int, str] = {}
         self._pauses: dict[int, float] = {}
@@ -55,18 +57,21 @@ class ProcessPool:
         self.restarts = 0
         """The number of restarts."""
 
-    @property
-    def metrics_urls(self) -> Mapping[int, str]:
-        """The URL of the metrics of each process that serves, by process id."""
-        return dict(self._metrics)
+    def list_metrics(self, tenant: str | None = None) -> Mapping[int, str]:
+        """Return the URL of the metrics of each process that serves, or of those of one tenant, by process id."""
+        path = "" if tenant is None else f"/{tenant}"
+        return {pid: f"{url}{path}" for pid, url in dict(self._metrics).items()}
 
-    def loaded_releases(self) -> frozenset[int]:
-        """List the releases that the processes hold, by their metrics.
+    def loaded_releases(self, tenant: str | None) -> frozenset[int]:
+        """List the releases of a tenant that the processes hold, by their metrics.
+
+        Args:
+            tenant: its name; None in a gateway without tenants.
 
         Raises:
             GatewayError: a process does not show them.
         """
-        return frozenset().union(*(Gateway.ask(url).loaded for url in self.metrics_urls.values()))
+        return frozenset().union(*(Gateway.ask(url).loaded for url in self.list_metrics(tenant).values()))
 
     async def start(self) -> None:
         """Start all and wait until they serve.
@@ -85,16 +90,18 @@ class ProcessPool:
 
     async def _start(self, place: int) -> None:
         began = self._began[place] = time.monotonic()
-        # ASCII, so that the locale changes nothing, nor a path that is not UTF-8.
-        settings = json.dumps(self._settings.model_dump(exclude_none=True), default=str)
-        process = self._processes[place] = await asyncio.create_subprocess_exec(
-            *end_with_parent([sys.executable, "-m", "portrait.server.worker", settings, *self._options]),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-        )
+        # A file in memory, not a pipe: that would fail here if the process died before it was written to.
+        with os.fdopen(os.memfd_create("settings"), "w+b") as told:
+            told.write(self._told)
+            told.seek(0)
+            process = self._processes[place] = await asyncio.create_subprocess_exec(
+                *end_with_parent([sys.executable, "-m", "portrait.server.worker"]),
+                stdin=told,
+                stdout=asyncio.subprocess.PIPE,
+            )
         assert process.stdout is not None
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
+            line = await asyncio.wait_for(process.stdout.readline(), self._start_seconds)
         except TimeoutError:
             line = b""
         if not line:
@@ -127,8 +134,8 @@ class ProcessPool:
         """Repair the models that a process reports as unhealthy, until the process ends."""
         assert process.stdout is not None
         async for line in process.stdout:
-            if self._repair:
-                await self._repair(json.loads(line)["unhealthy"])
+            found = json.loads(line)
+            await self._repairs[found["triton"]](found["unhealthy"])
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         """End a process: asked first, killed when it takes too long."""
@@ -136,7 +143,7 @@ class ProcessPool:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), self._settings.drain_seconds + _LATE_SECONDS)
+                await asyncio.wait_for(process.wait(), self._drain_seconds + _LATE_SECONDS)
         if process.returncode is None:
             _log.error("process_killed", pid=process.pid)
             process.kill()

@@ -47,7 +47,7 @@ class SupervisedTriton:
 
     async def repair(self, model: str, _url: str) -> None:
         """Tell the other process, which reads what this one prints."""
-        sys.stdout.write(json.dumps({"unhealthy": model}) + "\n")
+        sys.stdout.write(json.dumps({"unhealthy": model, "triton": self.url}) + "\n")
         sys.stdout.flush()
 
 

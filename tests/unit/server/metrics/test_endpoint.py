@@ -1,13 +1,16 @@
 """The HTTP endpoint: probes that say why, beside the metrics."""
 
+import io
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from urllib.error import HTTPError
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from portrait.server.metrics.endpoint import Probes, serve_endpoint
+from portrait.server.metrics import endpoint
+from portrait.server.metrics.endpoint import Probes, ask_ready, serve_endpoint
 from portrait.server.processes.readiness import find_unready
 from portrait.server.runtime.heartbeat import MAX_SILENT_SECONDS, Heartbeat
 
@@ -25,11 +28,15 @@ class Process:
         self.url = f"http://127.0.0.1:{port}"
 
     def ask(self, path: str) -> tuple[int, str]:
-        try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except HTTPError as error:
-            return error.code, error.read().decode()
+        return ask_path(self.url, path)
+
+
+def ask_path(url: str, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url + path, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except HTTPError as error:
+        return error.code, error.read().decode()
 
 
 @pytest.fixture
@@ -69,3 +76,38 @@ async def test_a_loop_that_has_not_run_for_long_hangs() -> None:
     assert heartbeat.find_problem() == "the event loop has not run for 61 s"
     await heartbeat.beat()
     assert heartbeat.find_problem() is None
+
+
+@pytest.mark.parametrize("tenant", ["shoes", "metrics", "metrics-shop"])
+def test_a_tenant_has_its_own_metrics_and_readiness_and_no_other_name_has_any(tenant: str) -> None:
+    whole, own = CollectorRegistry(), CollectorRegistry()
+    Counter("calls", "Calls.", registry=own).inc()
+    nothing = Probes(lambda: None, lambda: None)
+    port, stop = serve_endpoint(whole, nothing, "127.0.0.1", 0, {tenant: (own, lambda: "its models are gone")})
+    try:
+        ask = partial(ask_path, f"http://127.0.0.1:{port}")
+        assert "calls_total 1.0" in ask(f"/metrics/{tenant}")[1]
+        assert (ask("/metrics"), ask("/readyz")) == ((200, ""), (200, "ok\n"))
+        assert ask_ready(f"http://127.0.0.1:{port}/metrics/{tenant}", 5) == "its models are gone"
+        assert ask_ready(f"http://127.0.0.1:{port}/metrics", 5) is None
+        for path in ("/metrics/hats", "/readyz/hats", "/readyz/", f"/readyz/{tenant}/"):
+            assert ask(path) == (404, "there is no such tenant\n")
+    finally:
+        stop()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "ready"),
+    [
+        ("http://metrics/metrics", "http://metrics/readyz"),
+        ("http://metrics.shop:1/metrics/metrics", "http://metrics.shop:1/readyz/metrics"),
+        ("https://ops/gateway-7/metrics/shoes", "https://ops/gateway-7/readyz/shoes"),
+        ("https://ops/metrics-7/metrics/", "https://ops/metrics-7/readyz"),
+        ("http://127.0.0.1:9464", "http://127.0.0.1:9464/readyz"),
+    ],
+)
+def test_readiness_is_asked_beside_the_metrics(metrics: str, ready: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(endpoint, "open_url", lambda url, _: asked.append(url) or io.StringIO())
+    assert ask_ready(metrics, 5) is None
+    assert asked == [ready]

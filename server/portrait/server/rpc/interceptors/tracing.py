@@ -14,16 +14,18 @@ _FAULTS = {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAIL
 """Statuses that are a failure of the server, by OpenTelemetry's conventions for gRPC; others are the caller's."""
 
 
-def trace_calls(ratio: float) -> Interceptor:
+def trace_calls(ratio: float, tenant: str | None = None) -> Interceptor:
     """Trace calls.
 
     Args:
         ratio: the share of calls without a parent that is traced, 0 to 1. Whoever sends a parent decides by it.
+        tenant: whose calls they are, which their spans tell; None for calls of no tenant.
     """
+    own = {} if tenant is None else {"portrait.tenant": tenant}
 
     def intercept(method: Method, call_next: Handler) -> Handler:
         service, _, name = method.name.partition("/")
-        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name}
+        attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": name, **own}
 
         async def handle(request: object, context: Context) -> Response:
             carrier = _read_parent(context)

@@ -69,9 +69,9 @@ class Recommender:
         self._run_ranker = _open_graph(repository, "ranker", number, threads)
         path = release_layout.model_file(repository, "text_encoder", number)
         self._text_encoder = open_openvino_encoder(path, threads)
-        self._cold = bits.pack_rows(self._release.is_cold)
         self._all = bits.pack_rows(np.ones(len(self._release.items), dtype=bool))
-        self._known_share = 1.0 - float(self._release.is_cold.mean())
+        self._cold_rows = np.flatnonzero(self._release.is_cold)
+        self._cold_vectors = np.asarray(self._release.vectors[self._cold_rows], dtype=np.float32)
 
     def recommend(self, request: RecommendRequest) -> RecommendResponse:
         """Recommend the `k` best items.
@@ -131,12 +131,11 @@ class Recommender:
         by_popularity, is_cold = release.by_popularity, release.is_cold
         popular = by_popularity[: 64 * POPULAR_CANDIDATES]
         found = [popular[~is_cold[popular]][:POPULAR_CANDIDATES]]
-        wants = [Want(max(NEAREST_CANDIDATES, k), self._all, 1.0)]
-        if self._known_share < 1.0:
-            wants.append(Want(COLD_CANDIDATES, self._cold, 1.0 - self._known_share))
+        nearest = [Want(max(NEAREST_CANDIDATES, k), self._all, 1.0)]
         for vector in (profile, query):
             if vector.any():
-                found += [rows for rows, _ in release.nearest.search_several(vector, wants)]
+                found += [rows for rows, _ in release.nearest.search_several(vector, nearest)]
+                found.append(self._cold_rows[np.argsort(-(self._cold_vectors @ vector))[:COLD_CANDIDATES]])
         if words is not None:
             found.append(release.words.find(words, release.popularity, max(WORD_CANDIDATES, k), self._all)[0])
         for name, count in (RELATED_CANDIDATES if words is None else RELATED_CANDIDATES_OF_SEARCH).items():

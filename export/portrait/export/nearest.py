@@ -34,7 +34,7 @@ _DEAR_MILLISECONDS = 1.0
 """An inverted file, which takes long to build, is tried only where the other ways cost more."""
 _FULL_PRECISION_ITEMS = 100_000
 """The largest catalogue whose vectors are kept in 32 bits a number."""
-_ROWS_COMPARED = tuple(MIN_COMPARED << doubled for doubled in range(5))
+_ROWS_COMPARED = (MIN_COMPARED, 800, 1_250, 2_000, 3_200, 5_000, 8_000)
 """Rows that a search by codes may compare, at least; the fewest that give the recall that is wanted are taken."""
 _LISTS_BY_ROOT = 4.0
 """Lists for each square root of the number of items."""

@@ -46,8 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Run two workers more than there are cores: tests of gateways wait for a good part of their time."""
-    return len(os.sched_getaffinity(0)) + 2
+    """Run one worker more than there are cores: tests of gateways wait for a good part of their time."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -157,9 +157,16 @@ def test_equal_requests_are_answered_by_the_shop_of_their_caller(clients: Client
             of_process["books"].upsert_items([Item("boot", f"boot {change}")], catalogue="others")
 
 
-def test_no_method_finds_or_changes_anything_of_another_tenant(gateway: RunningGateway, folder: Path) -> None:
+def test_no_method_finds_or_changes_anything_of_another_tenant(
+    gateway: RunningGateway, folder: Path, clients: Clients
+) -> None:
+    books = clients["books"]
     with ExitStack() as closing:
-        for channel in open_for_each(gateway, partial(connect, gateway, folder, closing)).values():
+        for pid, channel in open_for_each(gateway, partial(connect, gateway, folder, closing)).items():
+            # Changes of items come to a process in their order: this one behind those of the pass before.
+            last = f"last-{pid}"
+            next(iter(books.values())).upsert_items([Item(last, "a shoe tree")])
+            until(partial(has_item, books[pid], last))
             require_no_method_crosses(gateway, folder, channel)
 
 

@@ -31,7 +31,15 @@ if TYPE_CHECKING:
 DeviceOption = Annotated[
     str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N; auto is a GPU if there is one.")
 ]
-
+TraitsFile = Annotated[Path, typer.Argument(help="TOML file that declares traits; see docs/traits.md.")]
+CompleteUntilOption = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        callback=lambda time: time and time.replace(tzinfo=UTC),
+        help="Time in UTC up to which the log is complete; by default its last event.",
+    ),
+]
 
 _MAX_NAMED_COLUMNS = 12
 """Columns that a report on the screen names; `report.json` names all."""
@@ -274,14 +282,8 @@ def evaluate(
 
 def train_traits(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run that was trained with --split time.")],
-    file: Annotated[Path, typer.Argument(help="TOML file that declares traits; see docs/traits.md.")],
-    complete_until: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-            help="Time in UTC up to which the log is complete; by default its last event.",
-        ),
-    ] = None,
+    file: TraitsFile,
+    complete_until: CompleteUntilOption = None,
     reviews: Annotated[
         Path | None,
         typer.Option(
@@ -301,9 +303,8 @@ def train_traits(
     errors = Console(stderr=True)
     with reported_errors(), errors.status("loading the run") as status:
         declarations.read_declarations(file)  # report errors in the file before the run is loaded
-        until = complete_until.replace(tzinfo=UTC) if complete_until else None
         trained = load_run(run, choose_device(device))
-        found = fit_traits(trained, file, until, lambda name: status.update(f"learning {name}"), reviews)
+        found = fit_traits(trained, file, complete_until, lambda name: status.update(f"learning {name}"), reviews)
     if as_json:
         typer.echo(json.dumps(found.declared))
     else:

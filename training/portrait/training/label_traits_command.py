@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,20 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from portrait.training.commands import reported_errors
+from portrait.training.commands import CompleteUntilOption, TraitsFile, reported_errors
 
 
 def label_traits(
     data: Annotated[Path, typer.Argument(help="Folder that `portrait prepare` wrote of the log up to now.")],
-    file: Annotated[Path, typer.Argument(help="TOML file that declares traits; see docs/traits.md.")],
+    file: TraitsFile,
     output: Annotated[Path, typer.Argument(metavar="OUT", help="CSV file to write: trait, shopper_id, as_of, value.")],
-    complete_until: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-            help="Time in UTC up to which the log is complete; by default its last event.",
-        ),
-    ] = None,
+    complete_until: CompleteUntilOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers of outcomes as JSON.")] = False,
 ) -> None:
     """Write what came true of declared traits at the end of a log, for `portrait check-traits`."""
@@ -31,8 +24,7 @@ def label_traits(
 
     errors = Console(stderr=True)
     with reported_errors(), errors.status("reading the log") as status:
-        until = complete_until.replace(tzinfo=UTC) if complete_until else None
-        counts = write_outcomes(data, file, output, until, lambda name: status.update(f"labelling {name}"))
+        counts = write_outcomes(data, file, output, complete_until, lambda name: status.update(f"labelling {name}"))
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(each) for each in counts], default=str))
         return

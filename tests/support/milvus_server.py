@@ -1,6 +1,5 @@
 """A real Milvus Lite in a process of its own, which tests can kill and stop."""
 
-import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.faults import paused
 from support.ports import find_free_port
 
 _SECONDS = 60.0
@@ -60,11 +60,8 @@ class MilvusServer:
     def paused(self) -> Iterator[None]:
         """Let it hang until the end of the block: it accepts calls and answers none."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-        try:
+        with paused(self.process.pid):
             yield
-        finally:
-            self.process.send_signal(signal.SIGCONT)
 
 
 @contextmanager

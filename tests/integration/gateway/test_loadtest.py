@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.certificates import make_authority, make_certificate
+from support.faults import paused
 from support.gateway import RunningGateway, run_gateway
 from support.tokens import AUDIENCE, ISSUER, SigningKey, write_keys
 
@@ -188,9 +188,7 @@ def test_tls(secured: tuple[RunningGateway, Path], own: list[str], tmp_path: Pat
 
 def test_a_gateway_whose_models_are_down(secured: tuple[RunningGateway, Path], own: list[str], tmp_path: Path) -> None:
     served, authority = secured
-    triton = served.triton_pid()
-    os.kill(triton, signal.SIGSTOP)
-    try:
+    with paused(served.triton_pid()):
         with grpc.secure_channel(served.address, grpc.ssl_channel_credentials(authority.read_bytes())) as channel:
             health = health_pb2_grpc.HealthStub(channel)
             deadline = time.monotonic() + 60
@@ -198,7 +196,5 @@ def test_a_gateway_whose_models_are_down(secured: tuple[RunningGateway, Path], o
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         ended = loadtest(tmp_path, served.address, *own, "--root-certificates", authority, "--duration", "1s")
-    finally:
-        os.kill(triton, signal.SIGCONT)
     assert ended.returncode == ABORTED
     assert f"no load: the gateway at {served.address} is NOT_SERVING: it starts, or its models are down" in ended.stderr

@@ -1,13 +1,12 @@
 """More than can be done, or no models: refusals at once, degraded answers in time, nothing left behind."""
 
 import asyncio
-import os
 import random
-import signal
 import time
 import urllib.request
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import grpc
@@ -15,6 +14,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
+from support.faults import killed, paused
 from support.gateway import RunningGateway, Stubs, run_gateway
 
 from portrait.client import AsyncClient, Event, EventType, Priority, UnavailableError
@@ -59,9 +59,9 @@ async def serving(stubs: Stubs) -> None:
                 return
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("harm", [killed, paused])
 async def test_without_triton_answers_are_degraded_where_that_is_allowed(
-    repository: Path, tmp_path: Path, how: signal.Signals
+    repository: Path, tmp_path: Path, harm: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     with run_gateway(repository, tmp_path, *FRESH) as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
@@ -69,9 +69,7 @@ async def test_without_triton_answers_are_degraded_where_that_is_allowed(
             embedding = GetProfileRequest(shopper=VISIT, fields={"paths": ["embedding"]}, allow_degraded=True)
             full = (await stubs.profiles.GetProfile(embedding)).profile
             assert not full.degraded
-            triton = gateway.triton_pid()
-            os.kill(triton, how)
-            try:
+            with harm(gateway.triton_pid()):
                 began = time.monotonic()
                 asked = [stubs.recommendations.Recommend(ALLOWED, timeout=DEADLINE) for _ in range(10)]
                 answers = await asyncio.gather(*asked)
@@ -79,18 +77,15 @@ async def test_without_triton_answers_are_degraded_where_that_is_allowed(
                 assert all(answer.degraded and len(answer.items) == 10 for answer in answers)
                 # One that is dead refuses others at once; one that stands still may go on before their time is up.
                 error = await refused(stubs, ASKED)
-                if how is signal.SIGKILL:
+                if harm is killed:
                     assert error.code() is grpc.StatusCode.UNAVAILABLE
                     assert retry_seconds(error) > 0
                 else:
                     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
                     profile = (await stubs.profiles.GetProfile(embedding, timeout=DEADLINE)).profile
                     assert (profile.degraded, profile.embedding) == (True, full.embedding)
-                cause = "unavailable" if how is signal.SIGKILL else "late"
+                cause = "unavailable" if harm is killed else "late"
                 assert (await metrics(gateway))[f'portrait_degraded_responses_total{{cause="{cause}"}}'] >= 10
-            finally:
-                if how is signal.SIGSTOP:
-                    os.kill(triton, signal.SIGCONT)
             await serving(stubs)
             async with asyncio.timeout(10):
                 while (await stubs.recommendations.Recommend(ALLOWED, timeout=DEADLINE)).degraded:
@@ -163,9 +158,7 @@ async def test_who_is_refused_and_why_while_nothing_ends(repository: Path, tmp_p
                     await asyncio.sleep(0.005)
             return shown
 
-        triton = gateway.triton_pid()
-        os.kill(triton, signal.SIGSTOP)
-        try:
+        with paused(gateway.triton_pid()):
             held = [asyncio.create_task(modest.ask(1))]
             await until("running_units{}", 1)
             held.append(asyncio.create_task(greedy.ask(20)))
@@ -177,8 +170,6 @@ async def test_who_is_refused_and_why_while_nothing_ends(repository: Path, tmp_p
                 'refused_total{priority="interactive",reason="caller"}',
                 'refused_total{priority="batch",reason="limit"}',
             }
-        finally:
-            os.kill(triton, signal.SIGCONT)
         await asyncio.gather(*held)
         assert (greedy.outcomes["refused"], batch.outcomes["refused"], modest.outcomes["refused"]) == (16, 19, 0)
         assert (await admission(gateway))["running_units{}"] == 0

@@ -19,6 +19,7 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from support.faults import paused
 from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
 from support.metric_lint import GAUGES, lint_metrics, list_gauges
 from support.processes import count_connections, list_processes
@@ -259,14 +260,10 @@ async def test_a_killed_process_loses_no_accepted_event_and_comes_back(gateway: 
 
 async def test_a_model_process_that_hangs_is_replaced(gateway: RunningGateway) -> None:
     hung = next(each for each in find_model_processes(gateway.triton_pid()) if each.model == "ranker")
-    os.kill(hung.pid, signal.SIGSTOP)
-    try:
+    with paused(hung.pid):
         async with connected(gateway.address, 4) as all_stubs, asyncio.timeout(60):
             while not await repaired(gateway, all_stubs):
                 await asyncio.sleep(0.05)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(hung.pid, signal.SIGCONT)
     assert gateway.line("triton_killed")["model"] == "ranker"
 
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from support.faults import paused
 from support.gateway import RunningGateway, Stubs, run_gateway
 
 from portrait.server.triton.model_processes import ModelProcess, find_model_processes
@@ -100,9 +101,8 @@ def _spin() -> None:
 async def test_a_triton_that_stands_still_for_a_while_fails_no_call_that_has_time(gateway: RunningGateway) -> None:
     async with loaded(gateway, callers=16) as load:
         triton = gateway.triton_pid()
-        os.kill(triton, signal.SIGSTOP)
-        await asyncio.sleep(3.0)
-        os.kill(triton, signal.SIGCONT)
+        with paused(triton):
+            await asyncio.sleep(3.0)
         went_on = time.monotonic()
         async with asyncio.timeout(AMPLE):
             while load.answered[-1] < went_on:
@@ -190,11 +190,10 @@ def nobodys_triton(repository: Path, folder: Path) -> Iterator[tuple[int, str]]:
     with subprocess.Popen(program, stdout=subprocess.PIPE, encoding="utf-8") as owner:
         assert owner.stdout is not None
         pid, url = owner.stdout.readline().split()
-        owner.send_signal(signal.SIGSTOP)
         try:
-            yield int(pid), url
+            with paused(owner.pid):
+                yield int(pid), url
         finally:
-            owner.send_signal(signal.SIGCONT)
             owner.terminate()
 
 

@@ -19,6 +19,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.command_line import run_portrait
+from support.faults import paused
 from support.filled_requests import fill_requests
 from support.gateway import RunningGateway, run_gateway
 from support.metric_lint import GAUGES, lint_metrics, list_gauges
@@ -334,12 +335,8 @@ def test_a_model_that_hangs_is_replaced_for_its_tenant_alone(
 ) -> None:
     tritons = {tenant: find_triton(gateway, folder / tenant / "models") for tenant in TENANTS}
     hung = next(each for each in find_model_processes(tritons["books"]) if each.model == "ranker")
-    os.kill(hung.pid, signal.SIGSTOP)
-    try:
+    with paused(hung.pid):
         until(lambda: is_killed_after_calls(gateway, [*clients["books"].values()]))
-    finally:
-        with suppress(ProcessLookupError):
-            os.kill(hung.pid, signal.SIGCONT)
     assert (gateway.line("triton_killed")["tenant"], gateway.line("triton_killed")["model"]) == ("books", "ranker")
     gateway.lines("health_changed", 2, serving=False, tenant="books")  # one of each process
     assert read(gateway, "/readyz") == read(gateway, "/readyz/shoes") == (200, "ok\n")

@@ -1,6 +1,5 @@
 import asyncio
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.faults import paused
 from support.triton_calls import INPUTS, infer, ranker_inputs, run_in_process, text_inputs
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
@@ -140,10 +140,5 @@ def _paused(triton: EmbeddedTriton) -> Iterator[None]:
     children = Path(f"/proc/{triton.pid}/task").glob("*/children")
     stubs = [int(pid) for path in children for pid in path.read_text(encoding="utf-8").split()]
     assert stubs
-    for stub in stubs:
-        os.kill(stub, signal.SIGSTOP)
-    try:
+    with paused(*stubs):
         yield
-    finally:
-        for stub in stubs:
-            os.kill(stub, signal.SIGCONT)

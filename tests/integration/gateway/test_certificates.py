@@ -98,8 +98,9 @@ async def test_certificates_are_swapped_under_load(repository: Path, tmp_path: P
         load.stop()
         await running
         assert gateway.process.poll() is None
-        assert len(gateway.lines("certificate_reloaded", 2)) == 2
-        assert 2 <= len(gateway.lines("certificate_reload_failed", 2)) <= 4  # once for each state of the files
+        # Once for each state of the files. A connection may see one empty, or see one change while it is read.
+        assert 2 <= len(gateway.lines("certificate_reloaded", 2)) <= 4
+        assert 2 <= len(gateway.lines("certificate_reload_failed", 2)) <= 6
 
 
 def test_a_wrong_key_is_told_before_anything_is_started(repository: Path, tmp_path: Path) -> None:

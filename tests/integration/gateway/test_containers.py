@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.faults import killed
 from support.gateway import run_gateway
 
 from portrait.client import Client
@@ -30,10 +31,10 @@ def test_the_first_process_reaps_orphans(repository: Path, tmp_path: Path) -> No
             [triton] = gateway.children()
             models = triton.children()
             assert models
-            os.kill(triton.pid, signal.SIGKILL)
-            # As `docker exec` does: a process whose parent ends before it.
-            inside = ["nsenter", "--target", str(gateway.pid), "--pid", "--mount"]
-            subprocess.run([*inside, "sh", "-c", "sleep 0.2 & sleep 0.4 &"], check=True)
+            with killed(triton.pid):
+                # As `docker exec` does: a process whose parent ends before it.
+                inside = ["nsenter", "--target", str(gateway.pid), "--pid", "--mount"]
+                subprocess.run([*inside, "sh", "-c", "sleep 0.2 & sleep 0.4 &"], check=True)
             with Client(served.address, timeout=_SECONDS) as client:
                 _wait(lambda: _answers(client))
             _wait(lambda: _list_names(gateway) == ["tritonserver"])  # a zombie has a name as well

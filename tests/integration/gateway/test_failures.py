@@ -74,7 +74,7 @@ async def test_triton_killed_under_load(repository: Path, tmp_path: Path) -> Non
             await until(lambda: all(seen.values()))  # a watch that begins later would miss what was before
             for deaths in (1, 2):
                 os.kill(gateway.triton_pid(), signal.SIGKILL)
-                await until(lambda: len(seen["ProfileService"]) == 1 + 2 * deaths)  # noqa: B023 - ends before the next
+                await until(lambda: len(seen["ProfileService"]) >= 1 + 2 * deaths)  # noqa: B023 - ends before the next
                 await load.until_answered()
             load.stop()
             await running

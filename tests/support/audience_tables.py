@@ -14,7 +14,7 @@ def build_audience_table(served: RunningGateway, *arguments: str) -> dict[str, o
     """Run `portrait build-audience-table` for the shop of a gateway, and return the last line of its log.
 
     It runs in this process and asks the gateway's own Triton. A process and a Triton of its own, as
-    `support.gateway.build_audience_table` starts them, take ten times as long.
+    `support.gateway.build_audience_table` starts them, take several times as long.
     """
     shop = [word for option in ("--repository", "--state", "--audiences") for word in (option, served.argument(option))]
     done = run_portrait("build-audience-table", *shop, "--triton-url", _find_triton_url(served), *arguments)

@@ -162,7 +162,7 @@ def frames(connection: socket.socket, unread: bytearray) -> list[Frame]:
 
 @pytest.mark.parametrize("with_stream", [True, False])
 def test_pings_of_every_second_are_welcome(gateway: RunningGateway, with_stream: bool) -> None:
-    """gRPC's default takes two early pings and closes the connection at the third, before it answers another one."""
+    """gRPC's default takes two early pings and closes the connection at the third."""
     host, _, port = gateway.address.rpartition(":")
     with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
         out = PREFACE + SettingsFrame(0).serialize()

@@ -48,7 +48,7 @@ MAX_MESSAGE_BYTES = Settings.model_fields["max_message_bytes"].default
 EXAMPLES = 60
 """Examples of each method."""
 BYTES_EXAMPLES = 20
-"""Of each method, of bytes: few of them are a request."""
+"""Examples of bytes for each method: few of them are a request."""
 METHODS = [*list_unary_methods(), DESCRIPTOR.services_by_name["AudienceService"].methods_by_name["FindAudience"]]
 """FindAudience streams its answers, but here there is no audience table to find anybody in."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # `portrait serve` would start its program anew without them, and a test that calls it in this process is that program.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -24,9 +24,10 @@ for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
     for spelling in (name, name.upper()):
         os.environ.pop(spelling, None)
 
-# No test depends on the clock: the first example of a test may pay for imports and shared fixtures.
-settings.register_profile("portrait", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=20)  # of `make check`; `make test` draws them all
+# No test depends on the clock: the first example of a test may pay for imports and shared fixtures, and a busy machine
+# takes longer to draw examples than Hypothesis likes.
+settings.register_profile("portrait", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("portrait"), max_examples=20)  # of `make check`
 settings.load_profile("portrait")
 
 REPOSITORY = Path(__file__).parents[1]

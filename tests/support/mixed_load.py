@@ -11,7 +11,7 @@ from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 from support.gateway import Stubs
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 ANN = shopper_pb2.ShopperRef(shopper_id="ann")
 
 

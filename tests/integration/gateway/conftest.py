@@ -7,7 +7,20 @@ import pytest
 from support import tiny_release
 from support.gateway import RunningGateway, Stubs, run_gateway
 
+from portrait.client.async_channel import AsyncChannel
+from portrait.client.sync_channel import SyncChannel
 from portrait.features.release.layout import MODELS
+
+_CALL_SECONDS = 60.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def calls_have_time() -> Iterator[None]:
+    """Give calls of clients a minute where a test states no time: a busy machine takes longer than their default."""
+    with pytest.MonkeyPatch.context() as patch:
+        for channel in (SyncChannel, AsyncChannel):
+            patch.setitem(channel.__init__.__kwdefaults__, "timeout", _CALL_SECONDS)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,11 @@
 """Addresses: the gateway listens where it is told to, and can be called where it says."""
 
 import json
-import subprocess
 import urllib.request
 from pathlib import Path
 
 import pytest
+from support.command_line import run_portrait
 from support.gateway import RunningGateway, run_gateway, serve_command
 from typer import Typer
 from typer.testing import CliRunner
@@ -46,10 +46,8 @@ def test_a_unix_socket(repository: Path, tmp_path: Path) -> None:
         check(gateway)
         assert oct(path.stat().st_mode & 0o777) == "0o660"
         assert warnings(gateway) == []
-        second = subprocess.run(
-            serve_command(repository, tmp_path, *where), capture_output=True, encoding="utf-8", timeout=60, check=False
-        )
-        assert second.returncode == 1
+        second = run_portrait(*serve_command(repository, tmp_path, *where)[1:])
+        assert second.code == 1
         assert "another process listens there" in second.stderr
         check(gateway)
         assert gateway.terminate() == 0
@@ -58,14 +56,8 @@ def test_a_unix_socket(repository: Path, tmp_path: Path) -> None:
 
 def test_another_form_is_told(repository: Path, tmp_path: Path) -> None:
     for option in ("--host", "--metrics-host"):
-        done = subprocess.run(
-            serve_command(repository, tmp_path, option, "[::1]:50051"),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 2
+        done = run_portrait(*serve_command(repository, tmp_path, option, "[::1]:50051")[1:])
+        assert done.code == 2
         assert "the port is a setting of its own" in " ".join(done.stderr.replace("│", " ").split())
 
 
@@ -81,8 +73,7 @@ def test_an_address_that_is_not_ours_is_told_before_anything_starts(
     repository: Path, tmp_path: Path, setting: str, host: str, processes: str
 ) -> None:
     option = f"--{setting.replace('_', '-')}"
-    arguments = serve_command(repository, tmp_path, option, host, "--processes", processes)
-    done = subprocess.run(arguments, capture_output=True, encoding="utf-8", timeout=60, check=False)
-    assert done.returncode == 1
+    done = run_portrait(*serve_command(repository, tmp_path, option, host, "--processes", processes)[1:])
+    assert done.code == 1
     [line] = [json.loads(text) for text in done.stderr.splitlines()]
     assert line["reason"].startswith(f"{setting}: {host}: ")

@@ -45,8 +45,10 @@ WORDS = [
 ]
 DEADLINE = 60.0
 MAX_MESSAGE_BYTES = Settings.model_fields["max_message_bytes"].default
-EXAMPLES = 100
+EXAMPLES = 60
 """Examples of each method."""
+BYTES_EXAMPLES = 20
+"""Examples of bytes for each method: few of them are a request."""
 METHODS = [*list_unary_methods(), DESCRIPTOR.services_by_name["AudienceService"].methods_by_name["FindAudience"]]
 """FindAudience streams its answers, but here there is no audience table to find anybody in."""
 
@@ -147,7 +149,7 @@ def test_any_request(channel: grpc.Channel, method: MethodDescriptor) -> None:
 
 @pytest.mark.parametrize("method", METHODS, ids=[method.name for method in METHODS])
 def test_any_bytes(channel: grpc.Channel, method: MethodDescriptor) -> None:
-    @settings(max_examples=EXAMPLES)
+    @settings(max_examples=BYTES_EXAMPLES)
     @given(st.binary(max_size=200))
     def answered(request: bytes) -> None:
         hold(method, request, call(channel, method, request))

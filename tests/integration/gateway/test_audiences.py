@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -12,7 +11,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from support.gateway import RunningGateway, build_audience_table, run_gateway
+from support.audience_tables import build_audience_table
+from support.gateway import RunningGateway, run_gateway
 from typer.testing import CliRunner
 
 from portrait.client import (
@@ -69,7 +69,7 @@ def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
             with pytest.raises(FailedPreconditionError, match="portrait build-audience-table"):
                 client.estimate_audience([EVERYBODY])
             record(client, range(SHOPPERS))
-        assert build_audience_table(repository, folder)["shoppers"] == SHOPPERS
+        assert build_audience_table(served)["shoppers"] == SHOPPERS
         yield served
         assert "shopper-" not in served.log_text
         assert "internal_error" not in {line["event"] for line in served.logged}, served.log_text
@@ -211,34 +211,31 @@ def test_what_can_not_be_asked_is_refused_with_the_field(client: Client) -> None
         list(client.find_audience([LAMPS], page_token="nonsense"))
 
 
-def test_an_answer_outlives_one_table_and_not_two(
-    client: Client, repository: Path, folder: Path, gateway: RunningGateway
-) -> None:
+def test_an_answer_outlives_one_table_and_not_two(gateway: RunningGateway, client: Client, folder: Path) -> None:
     pages = client.find_audience([EVERYBODY], page_size=20)
     first = next(pages)
     pages.close()  # type: ignore[attr-defined]
     record(client, range(SHOPPERS, SHOPPERS + 5))
-    assert build_audience_table(repository, folder)["shoppers"] == SHOPPERS + 5
+    assert build_audience_table(gateway)["shoppers"] == SHOPPERS + 5
     assert client.estimate_audience([EVERYBODY]).estimated_size == SHOPPERS + 5
     rest = list(client.find_audience([EVERYBODY], page_token=first.next_page_token))
     assert named([first, *rest]) == [f"shopper-{number:03}" for number in range(SHOPPERS)]
-    build_audience_table(repository, folder, "--full")
+    build_audience_table(gateway, "--full")
     with pytest.raises(FailedPreconditionError, match="begin again"):
         list(client.find_audience([EVERYBODY], page_token=first.next_page_token))
-    shutil.rmtree(folder / "audiences")
+    (folder / "audiences").rename(folder / "away")
     with pytest.raises(FailedPreconditionError, match="portrait build-audience-table"):
         list(client.find_audience([EVERYBODY]))
-    record(client, range(SHOPPERS))  # the module's other tests may come later
-    build_audience_table(repository, folder)
+    (folder / "away").rename(folder / "audiences")  # the module's other tests may come later
 
 
-def test_audiences_follow_links(gateway: RunningGateway, client: Client, repository: Path, folder: Path) -> None:
+def test_audiences_follow_links(gateway: RunningGateway, client: Client) -> None:
     login, web = "shopper-000", "shopper-001"
     whole = named(list(client.find_audience([EVERYBODY])))
     others = [each for each in whole if each not in (login, web)]
     client.link_shoppers(login, web, source="login")
     assert named(list(client.find_audience([EVERYBODY]))) == others  # no row describes both ids
-    build_audience_table(repository, folder)
+    build_audience_table(gateway)
     assert named(list(client.find_audience([EVERYBODY]))) == [login, *others]
     [rug] = [each for each in client.get_profile(login).interests if each.category_path[-1] == "Rugs"]
     asked = InterestCriterion([rug.category_path], rug.long_term_weight - 0.01)
@@ -248,7 +245,7 @@ def test_audiences_follow_links(gateway: RunningGateway, client: Client, reposit
     client.set_consents(web, [Consent(Purpose.ADVERTISING, granted=True)])
     client.unlink_shoppers(login, web)
     assert named(list(client.find_audience([EVERYBODY]))) == others
-    build_audience_table(repository, folder)
+    build_audience_table(gateway)
     assert named(list(client.find_audience([EVERYBODY]))) == whole
 
 

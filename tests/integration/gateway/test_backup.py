@@ -8,8 +8,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+from support.audience_tables import build_audience_table
 from support.command_line import CommandResult, run_portrait
-from support.gateway import build_audience_table, run_gateway
+from support.gateway import run_gateway
 
 from portrait.client import ActivityCriterion, AsyncClient, Client, Event, EventType, FailedPreconditionError
 from portrait.v1.profile_service_pb2 import GetProfileRequest
@@ -72,7 +73,7 @@ def test_a_gateway_starts_from_a_backup_with_the_same_answers(repository: Path, 
         with Client(gateway.address) as client:
             client.forget_shopper(SHOPPERS[0])
             client.forget_shopper(SHOPPERS[1])
-        build_audience_table(repository, tmp_path)
+        build_audience_table(gateway)
         refused = run_portrait("restore", backup, "--state", state)
         assert (refused.code, "is in use" in refused.stderr) == (1, True)
     deletions.write_text(run_portrait("export-deletions", "--state", state).stdout, encoding="utf-8")

@@ -5,11 +5,11 @@ import shutil
 import signal
 import socket
 import ssl
-import subprocess
 from pathlib import Path
 
 import grpc
 from support.certificates import make_authority, make_certificate
+from support.command_line import run_portrait
 from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
 
 from portrait.v1 import event_pb2, shopper_pb2
@@ -98,8 +98,9 @@ async def test_certificates_are_swapped_under_load(repository: Path, tmp_path: P
         load.stop()
         await running
         assert gateway.process.poll() is None
-        assert len(gateway.lines("certificate_reloaded", 2)) == 2
-        assert 2 <= len(gateway.lines("certificate_reload_failed", 2)) <= 4  # once for each state of the files
+        # Once for each state of the files. A connection may see one empty, or see one change while it is read.
+        assert 2 <= len(gateway.lines("certificate_reloaded", 2)) <= 4
+        assert 2 <= len(gateway.lines("certificate_reload_failed", 2)) <= 6
 
 
 def test_a_wrong_key_is_told_before_anything_is_started(repository: Path, tmp_path: Path) -> None:
@@ -108,14 +109,8 @@ def test_a_wrong_key_is_told_before_anything_is_started(repository: Path, tmp_pa
         make_certificate(tmp_path, name)
     tls = ("--tls-certificate", f"{tmp_path}/server.pem", "--tls-key", f"{tmp_path}/other.key")
     for how in (("--check",), (), ("--processes", "2")):
-        done = subprocess.run(
-            serve_command(repository, tmp_path, *tls, *how),
-            capture_output=True,
-            encoding="utf-8",
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 1
+        done = run_portrait(*serve_command(repository, tmp_path, *tls, *how)[1:])
+        assert done.code == 1
         assert (
             f"tls_key: {tmp_path}/other.key is not the key of the certificate in {tmp_path}/server.pem" in done.stderr
         )

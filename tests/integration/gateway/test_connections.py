@@ -32,6 +32,7 @@ REFLECTION = {
     version: f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo" for version in ("v1", "v1alpha")
 }
 WATCH = "/grpc.health.v1.Health/Watch"
+SECONDS = 60.0
 ROOM = 1_000
 """Streams of health and reflection that may be open."""
 
@@ -43,7 +44,7 @@ async def nothing() -> AsyncIterator[bytes]:
 
 
 def metrics(gateway: RunningGateway) -> str:
-    with urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=10) as answer:
+    with urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=SECONDS) as answer:
         return str(answer.read().decode())
 
 
@@ -57,25 +58,25 @@ async def test_watchers_fill_their_own_room_only(repository: Path, tmp_path: Pat
             assert len(told) - len(refused) == ROOM / 2  # one caller gets half of the room
             assert {error.code() for error in refused} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
 
-            assert (await health.Check(health_pb2.HealthCheckRequest(), timeout=10)).status == SERVING
-            profile = await stubs.profiles.GetProfile(GetProfileRequest(shopper=NOBODY), timeout=10)
+            assert (await health.Check(health_pb2.HealthCheckRequest(), timeout=SECONDS)).status == SERVING
+            profile = await stubs.profiles.GetProfile(GetProfileRequest(shopper=NOBODY), timeout=SECONDS)
             assert profile.profile.event_count == 1
             event = event_pb2.Event(event_id="1", type=event_pb2.EVENT_TYPE_VIEW, item_id="x", time=datetime.now(UTC))
             recorded = RecordEventsRequest(events=[{"shopper_id": "ann", "event": event}])
-            assert (await stubs.events.RecordEvents(recorded, timeout=10)).accepted == 1
+            assert (await stubs.events.RecordEvents(recorded, timeout=SECONDS)).accepted == 1
 
             shown = await asyncio.to_thread(metrics, gateway)
             counted = 'portrait_rpcs_total{code="RESOURCE_EXHAUSTED",method="grpc.health.v1.Health/Watch"} '
             assert f"{counted}{float(len(refused))}" in shown
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(SECONDS):
                 while sum(line["count"] for line in lines(gateway)) < len(refused):
                     await asyncio.sleep(0.05)
             assert {(line["limit"], line["reason"]) for line in lines(gateway)} == {("endless", "caller")}
-            assert len(lines(gateway)) < 20
+            assert len(lines(gateway)) < len(refused) / 10  # one for each second, not for each call
 
             for watcher in watchers:
                 watcher.cancel()
-            async with asyncio.timeout(10):  # their room is free again
+            async with asyncio.timeout(SECONDS):  # their room is free again
                 while (await health.Watch(health_pb2.HealthCheckRequest()).read()) is None:
                     await asyncio.sleep(0.05)
 
@@ -143,11 +144,10 @@ async def test_a_tool_of_another_make_calls_by_reflection(gateway: RunningGatewa
 
 
 def frames(connection: socket.socket, unread: bytearray) -> list[Frame]:
-    """Frames that have come, waiting for the first of them a little."""
-    try:
-        unread += connection.recv(1 << 16)
-    except TimeoutError:
-        return []
+    """Frames that have come, waiting for the first of them."""
+    part = connection.recv(1 << 16)
+    assert part, "the gateway has closed the connection"
+    unread += part
     found = []
     while len(unread) >= HEADER_BYTES:
         length = HEADER_BYTES + int.from_bytes(unread[:3], "big")
@@ -164,7 +164,7 @@ def frames(connection: socket.socket, unread: bytearray) -> list[Frame]:
 def test_pings_of_every_second_are_welcome(gateway: RunningGateway, with_stream: bool) -> None:
     """gRPC's default takes two early pings and closes the connection at the third."""
     host, _, port = gateway.address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=0.2) as connection:
+    with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
         out = PREFACE + SettingsFrame(0).serialize()
         if with_stream:
             headers = [(":method", "POST"), (":scheme", "http"), (":path", WATCH), (":authority", "x")]
@@ -175,10 +175,12 @@ def test_pings_of_every_second_are_welcome(gateway: RunningGateway, with_stream:
         got: list[Frame] = []
         unread = bytearray()
         for number in range(5):
+            time.sleep(0.7)  # after the answer: what is sent earlier may come with the ping before on a busy machine
             connection.sendall(PingFrame(0, number.to_bytes(8, "big")).serialize())
-            until = time.monotonic() + 0.7
-            while time.monotonic() < until:
+            while not any(is_answer(frame, number) for frame in got):
                 got += frames(connection, unread)
-        answered = [frame for frame in got if isinstance(frame, PingFrame) and "ACK" in frame.flags]
-        assert not [frame for frame in got if isinstance(frame, GoAwayFrame)]
-        assert len(answered) == 5
+                assert not [frame for frame in got if isinstance(frame, GoAwayFrame)]
+
+
+def is_answer(frame: Frame, number: int) -> bool:
+    return isinstance(frame, PingFrame) and "ACK" in frame.flags and frame.opaque_data == number.to_bytes(8, "big")

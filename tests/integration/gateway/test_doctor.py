@@ -9,7 +9,6 @@ from support.gateway import RunningGateway, run_gateway
 from support.signing_keys import make_keys
 
 from portrait.server.rollout.extras import open_release_archive
-from portrait.server.rollout.traffic import Traffic
 
 
 def examine(repository: Path, folder: Path, *options: object) -> tuple[CommandResult, dict[str, tuple[str, str]]]:
@@ -89,16 +88,14 @@ def test_it_looks_into_the_archive(repository: Path, two_releases: Path, tmp_pat
     assert (found["archive"][0], "none.pem can't be read" in found["archive"][1]) == ("fault", True)
 
 
-def test_a_good_certificate_and_gateways_that_differ(repository: Path, two_releases: Path, tmp_path: Path) -> None:
+def test_a_good_certificate_and_gateways_that_differ(
+    gateway: RunningGateway, repository: Path, two_releases: Path, tmp_path: Path
+) -> None:
     make_authority(tmp_path)
     make_certificate(tmp_path, "server")
     certificate = ("--tls-certificate", tmp_path / "server.pem", "--tls-key", tmp_path / "server.key")
-    Traffic.of(two_releases)
-    with (
-        run_gateway(two_releases, tmp_path / "one", "--release", "1") as one,
-        run_gateway(two_releases, tmp_path / "two", "--release", "2") as two,
-    ):
-        urls = [each.line("ready")["metrics"] for each in (one, two)]
+    with run_gateway(two_releases, tmp_path, "--release", "2") as other:
+        urls = [each.line("ready")["metrics"] for each in (gateway, other)]
         done, found = examine(repository, tmp_path, *certificate, "--gateway", urls[0], "--gateway", urls[1])
     assert done.code == 0, done
     assert found["tls"][0] == "ok"

@@ -27,7 +27,7 @@ AUDIENCE = {"criteria": [{"trait": {"name": "no-such-trait"}}]}
 def refusal(address: str, name: str, request: bytes, **options: Any) -> tuple[str, str, list[str]]:
     """The status, reason and fields that a call fails with."""
     with grpc.insecure_channel(address) as channel, pytest.raises(grpc.RpcError) as raised:
-        channel.unary_unary(method_path(METHODS[name]))(request, timeout=20.0, **options)
+        channel.unary_unary(method_path(METHODS[name]))(request, timeout=60.0, **options)
     status = rpc_status.from_call(raised.value)
     assert status is not None
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,13 @@ from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
 
+SECONDS = 120.0
 
-async def serving(stubs: Stubs, wanted: int, seconds: float = 120.0) -> None:
-    health = health_pb2_grpc.HealthStub(stubs.channel)
-    async with asyncio.timeout(seconds):
-        async for answer in health.Watch(health_pb2.HealthCheckRequest()):
-            if answer.status == wanted:
-                return
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not holds():
+            await asyncio.sleep(0.02)
 
 
 async def collect_statuses(stubs: Stubs, service: str, seen: list[int]) -> None:
@@ -70,10 +71,10 @@ async def test_triton_killed_under_load(repository: Path, tmp_path: Path) -> Non
             await load.until_answered()
             seen: dict[str, list[int]] = {"EventService": [], "ConsentService": [], "ProfileService": []}
             watching = [asyncio.create_task(collect_statuses(stubs, name, found)) for name, found in seen.items()]
-            for _ in range(2):
+            await until(lambda: all(seen.values()))  # a watch that begins later would miss what was before
+            for deaths in (1, 2):
                 os.kill(gateway.triton_pid(), signal.SIGKILL)
-                await serving(stubs, health_pb2.HealthCheckResponse.NOT_SERVING)
-                await serving(stubs, health_pb2.HealthCheckResponse.SERVING)
+                await until(lambda: len(seen["ProfileService"]) >= 1 + 2 * deaths)  # noqa: B023 - ends before the next
                 await load.until_answered()
             load.stop()
             await running

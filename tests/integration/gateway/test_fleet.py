@@ -22,19 +22,20 @@ from portrait.server.triton import EmbeddedTriton
 SECONDS = 60.0
 
 
-@pytest.fixture
-async def servers(two_releases: Path, tmp_path: Path) -> AsyncIterator[list[EmbeddedTriton]]:
-    """Servers that hold nothing before a gateway asks them to, and nothing again after a restart."""
+@pytest.fixture(scope="module")
+async def servers(two_releases: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[EmbeddedTriton]]:
+    """Servers that hold what gateways have asked them to, and nothing after a restart."""
+    folder = tmp_path_factory.mktemp("fleet")
     async with AsyncExitStack() as closing:
         yield [
-            await closing.enter_async_context(EmbeddedTriton(two_releases, tmp_path / f"triton-{number}.log"))
+            await closing.enter_async_context(EmbeddedTriton(two_releases, folder / f"triton-{number}.log"))
             for number in range(3)
         ]
 
 
 def shown(gateway: RunningGateway, name: str) -> dict[str, float]:
     """The values of a metric, by its labels."""
-    with urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5) as answer:
+    with urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     found = (line.removeprefix(name).rpartition(" ") for line in lines if line.startswith((f"{name}{{", f"{name} ")))
     return {labels: float(value) for labels, _, value in found}
@@ -43,6 +44,13 @@ def shown(gateway: RunningGateway, name: str) -> dict[str, float]:
 async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(SECONDS):
         while not await asyncio.to_thread(holds):
+            await asyncio.sleep(0.05)
+
+
+async def until_held(server: EmbeddedTriton, release: int) -> None:
+    """Wait until a server has all models of a release."""
+    async with InferenceServerClient(server.url) as client, asyncio.timeout(SECONDS):
+        while not all([await client.is_model_ready(model, str(release)) for model in MODELS]):
             await asyncio.sleep(0.05)
 
 
@@ -69,8 +77,7 @@ async def test_a_server_that_dies_fails_no_call(
         assert shown(gateway, "portrait_triton_failovers_total")[""] > 0
         assert len(shown(gateway, "portrait_triton_up")) == 3
         for server in servers:  # those that died were empty when they were back
-            async with InferenceServerClient(server.url) as client:
-                assert [await client.is_model_ready(model, "1") for model in MODELS] == [True] * len(MODELS)
+            await until_held(server, 1)
 
 
 async def test_a_release_serves_once_all_servers_have_it(
@@ -89,4 +96,4 @@ async def test_a_release_serves_once_all_servers_have_it(
         late.symlink_to(servers[2].url.removeprefix("unix:"))
         await until(lambda: shown(gateway, "portrait_release") == {"": 2.0})
         async with InferenceServerClient(servers[2].url) as client:
-            assert [await client.is_model_ready(model, "2") for model in MODELS] == [True] * len(MODELS)
+            assert all([await client.is_model_ready(model, "2") for model in MODELS])

@@ -17,7 +17,7 @@ from uuid import uuid4
 import nats
 import pytest
 import redis
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from nats.js.api import StreamConfig
 from support.command_line import run_portrait
@@ -30,7 +30,9 @@ from support.redis_server import run_redis
 from portrait.client import Client, NotFoundError
 
 NOW = datetime.now(UTC)
-SECONDS = 60.0
+SECONDS = 120.0
+GROUP = "portrait"
+"""The group of consumers of an ingestion whose URL names none."""
 
 
 class Broker(Protocol):
@@ -41,6 +43,10 @@ class Broker(Protocol):
     def publish(self, payloads: list[bytes]) -> None: ...
 
     def dead_letters(self) -> list[dict[str, str]]: ...
+
+    def lag(self) -> int:
+        """Messages that an ingestion would get: new ones, and those that were not acknowledged."""
+        ...
 
 
 class RedisBroker(Broker):
@@ -62,6 +68,10 @@ class RedisBroker(Broker):
         letters: Any = self._client.xrange(f"{self._name}:dead")
         return [{key.decode(): value.decode(errors="replace") for key, value in each.items()} for _, each in letters]
 
+    def lag(self) -> int:
+        groups: Any = self._client.xinfo_groups(self._name)
+        return sum(each["lag"] + each["pending"] for each in groups if each["name"] == GROUP.encode())
+
 
 class NatsBroker(Broker):
     def __init__(self, address: str) -> None:
@@ -82,7 +92,7 @@ class NatsBroker(Broker):
     def publish(self, payloads: list[bytes]) -> None:
         async def publish(js: Any) -> None:
             for payload in payloads:
-                await js.publish(f"shop.{self._name}", payload)
+                await js.publish(f"shop.{self._name}", payload, timeout=SECONDS)
 
         self._run(publish)
 
@@ -94,12 +104,17 @@ class NatsBroker(Broker):
         found: list[dict[str, str]] = self._run(read)
         return found
 
+    def lag(self) -> int:
+        told = self._run(lambda js: js.consumer_info(self._name, GROUP))
+        return int(told.num_pending + told.num_ack_pending)
+
 
 class KafkaBroker(Broker):
     PARTITIONS = 4
 
     def __init__(self, address: str) -> None:
         self._address, self._topic = address, f"events-{uuid4().hex}"
+        self._published = 0
         self.url = f"kafka://{address}/{self._topic}"
         asyncio.run(self._create())
 
@@ -116,14 +131,30 @@ class KafkaBroker(Broker):
                 await asyncio.gather(*sent)
 
         asyncio.run(publish())
+        self._published += len(payloads)
 
     def dead_letters(self) -> list[dict[str, str]]:
         async def read() -> list[dict[str, str]]:
             options = {"bootstrap_servers": self._address, "auto_offset_reset": "earliest"}
             async with AIOKafkaConsumer(f"{self._topic}.dead", **options) as consumer:
-                found = await consumer.getmany(timeout_ms=2_000)
-            records = [record for records in found.values() for record in records]
+                records: list[Any] = []
+                more: list[Any] = []
+                while more or not records:
+                    found = await consumer.getmany(timeout_ms=1_000)
+                    more = [record for part in found.values() for record in part]
+                    records += more
             return [{"event": record.value.decode(errors="replace"), **_decode(record.headers)} for record in records]
+
+        return asyncio.run(read())
+
+    def lag(self) -> int:
+        async def read() -> int:
+            options = {"bootstrap_servers": self._address, "group_id": GROUP, "enable_auto_commit": False}
+            async with AIOKafkaConsumer(**options) as consumer:
+                partitions = [TopicPartition(self._topic, number) for number in range(self.PARTITIONS)]
+                consumer.assign(partitions)  # without joining the group
+                # This broker does not tell where partitions end.
+                return self._published - sum([await consumer.committed(each) or 0 for each in partitions])
 
         return asyncio.run(read())
 
@@ -232,8 +263,7 @@ def test_events_are_stored_and_what_is_none_is_set_aside(gateway: RunningGateway
     assert forgotten not in str(letters)
     with Client(gateway.address) as client:
         assert count_of(client, shopper) == 1_500
-    again = ingest_all(broker, gateway.address)
-    assert again == {"accepted": 0, "duplicates": 0, "dead": 0, "forgotten": 0, "expired": 0}
+    assert broker.lag() == 0
 
 
 def test_fields_of_a_redis_message_are_those_of_the_event(
@@ -247,23 +277,36 @@ def test_fields_of_a_redis_message_are_those_of_the_event(
     done = ingest_all(broker, gateway.address)
     assert (done["accepted"], done["dead"]) == (1, 1)
     assert "time" in broker.dead_letters()[0]["reason"]
+    again = ingest_all(broker, gateway.address)
+    assert again == {"accepted": 0, "duplicates": 0, "dead": 0, "forgotten": 0, "expired": 0}
 
 
 def test_a_gateway_that_is_away_is_waited_for_and_a_killed_ingestion_repeats_nothing(
-    repository: Path, tmp_path: Path, broker: Broker, shopper: str, monkeypatch: pytest.MonkeyPatch
+    repository: Path, tmp_path: Path, brokers: dict[str, Callable[[], Broker]]
 ) -> None:
     address = f"unix:{tmp_path}/gateway.sock"
-    ingestion = start(broker, address)
-    broker.publish([event(shopper, number) for number in range(2_000)])
+    streams = {kind: make() for kind, make in brokers.items()}  # their shoppers have the names of their kinds
+    ingestions = {kind: start(broker, address) for kind, broker in streams.items()}
+    for kind, broker in streams.items():
+        broker.publish([event(kind, number) for number in range(2_000)])
     with run_gateway(repository, tmp_path, "--host", address, "--port", "0"), Client(address) as client:
-        wait_for(lambda: count_of(client, shopper) > 0)
-        ingestion.kill()  # messages may be under way
-        ingestion.communicate()
-        broker.publish([event(f"{shopper}-later", number) for number in range(500)])
-        ingestion = start(broker, address)
-        wait_for(lambda: count_of(client, f"{shopper}-later") == 500)
-        assert end(ingestion)["dead"] == 0
-        assert count_of(client, shopper) <= 2_000
+        going = set(streams)
+
+        def all_are_killed() -> bool:
+            for kind in [each for each in going if count_of(client, each) > 0]:
+                ingestions[kind].kill()  # messages may be under way
+                going.remove(kind)
+            return not going
+
+        wait_for(all_are_killed)
+        for kind, broker in streams.items():
+            ingestions[kind].communicate()
+            broker.publish([event(f"{kind}-later", number) for number in range(500)])
+            ingestions[kind] = start(broker, address)
+        for kind, ingestion in ingestions.items():
+            wait_for(lambda: count_of(client, f"{kind}-later") == 500)  # noqa: B023 - ends before the next
+            assert end(ingestion)["dead"] == 0
+            assert count_of(client, kind) <= 2_000
 
 
 def test_ingestions_share_the_partitions_of_a_topic(

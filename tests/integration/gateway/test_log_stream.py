@@ -63,9 +63,16 @@ async def until_it_serves(channel: grpc.aio.Channel) -> None:
 async def dropped(metrics: int) -> dict[str, float]:
     """Lines that were not written, by reason."""
     url = f"http://127.0.0.1:{metrics}/metrics"
-    text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+    text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=60).read().decode())
     found = re.findall(r'^portrait_log_lines_dropped_total\{reason="(\w+)"\} (\S+)$', text, re.MULTILINE)
     return {reason: float(count) for reason, count in found}
+
+
+async def until_dropped(metrics: int, reason: str, count: int) -> None:
+    """Wait until so many lines were not written: they are written after the calls that they tell of."""
+    async with asyncio.timeout(60):
+        while (await dropped(metrics)).get(reason, 0) < count:
+            await asyncio.sleep(0.05)
 
 
 async def call_often(channel: grpc.aio.Channel, calls: int) -> None:
@@ -75,7 +82,7 @@ async def call_often(channel: grpc.aio.Channel, calls: int) -> None:
 
     async def call_in_turn() -> None:
         for each in ids:
-            await consents.GetConsents(GetConsentsRequest(shopper_id="nobody"), metadata=each, timeout=20)
+            await consents.GetConsents(GetConsentsRequest(shopper_id="nobody"), metadata=each, timeout=60)
 
     await asyncio.gather(*(call_in_turn() for _ in range(_TOGETHER)))
 
@@ -84,7 +91,7 @@ async def record(stubs: Stubs, number: int) -> None:
     event = {"event_id": str(number), "type": "EVENT_TYPE_VIEW", "item_id": "desk-lamp-red"}
     request = RecordEventsRequest(events=[{"shopper_id": "ann", "event": event}])
     request.events[0].event.time.FromDatetime(datetime.now(UTC))
-    answer = await stubs.events.RecordEvents(request, timeout=20)
+    answer = await stubs.events.RecordEvents(request, timeout=60)
     assert answer.accepted == 1, answer
 
 
@@ -100,9 +107,7 @@ async def test_a_full_log_disk_fails_no_call(repository: Path, tmp_path: Path) -
             await until_it_serves(channel)
             for number in range(10):
                 await record(Stubs.over(channel), number)
-            async with asyncio.timeout(20):
-                while (await dropped(metrics)).get("write_failed", 0) < 10:
-                    await asyncio.sleep(0.05)
+            await until_dropped(metrics, "write_failed", 10)
         assert await terminate(process) == 0
 
 
@@ -114,7 +119,7 @@ async def test_a_log_reader_that_stalls_fails_no_call(repository: Path, tmp_path
             await record(Stubs.over(channel), 1)
             await call_often(channel, _MANY_CALLS)
             await record(Stubs.over(channel), 2)
-        assert (await dropped(metrics))["queue_full"] > 100
+            await until_dropped(metrics, "queue_full", 100)
         assert await terminate(process) == 0
 
 
@@ -132,5 +137,5 @@ async def test_a_log_reader_that_pauses_misses_nothing_and_one_that_exits_fails_
             stream.close()
             await record(Stubs.over(channel), 1)
             await call_often(channel, _FEW_CALLS)
-        assert (await dropped(metrics))["write_failed"] > 100
+            await until_dropped(metrics, "write_failed", 100)
         assert await terminate(process) == 0

@@ -16,7 +16,7 @@ from typing import Self
 from portrait.features.release.layout import MODELS, TRAIT_HEADS, list_models
 from portrait.server.runtime.background import Background
 from portrait.server.triton.configuration import adapt_to_this_machine, load_model
-from portrait.server.triton.errors import TritonError
+from portrait.server.triton.errors import TritonDown, TritonError
 from portrait.server.triton.installation import Installation, assemble_backends, environment, find
 from portrait.server.triton.model_processes import ModelProcess, find_model_processes
 from portrait.server.triton.process import ServerProcess, connect
@@ -131,7 +131,8 @@ class EmbeddedTriton:
         for the caller to try again.
 
         Raises:
-            TritonError: a model can't be loaded; those that were loaded before still are.
+            TritonError: a model can't be loaded; those that were loaded before still are. TritonDown: the server is
+                started again just now.
         """
         self._revived.clear()
         restarts = self.restarts
@@ -161,6 +162,8 @@ class EmbeddedTriton:
     async def _add(self, release: int) -> None:
         """Load a release beside the others; see `load`."""
         async with self._changing:
+            if self._releases and not self.ready:
+                raise TritonDown("Triton has died and is not there again yet")
             if release in self._releases:
                 return
             require_shared_memory(self._repository, release)

@@ -16,7 +16,7 @@ from portrait.features.release.manifest import ReleaseError
 from portrait.server.audit.log import read_lines
 from portrait.server.rollout.commands import release
 from portrait.server.rollout.fleet import Fleet, open_fleet
-from portrait.server.rollout.rollout import Refusal
+from portrait.server.rollout.setbacks import Setback, Setbacks
 from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
 
 
@@ -76,7 +76,8 @@ class Reporting:
     def __init__(self, traffic: Traffic, stamp: str | None, refused: dict[int, str] | None = None) -> None:
         self.registry = SimpleNamespace(routes=SimpleNamespace(traffic=traffic), engines=dict.fromkeys(traffic.routed))
         self.stamp = stamp
-        self.refused = {number: Refusal(reason, 5.0, 0.0) for number, reason in (refused or {}).items()}
+        self.setbacks = Setbacks()
+        self.setbacks.refused = {number: Setback(reason, 5.0, 0.0) for number, reason in (refused or {}).items()}
 
 
 async def follow(fleet: Fleet, name: str, refused: dict[int, str] | None = None) -> None:

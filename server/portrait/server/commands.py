@@ -71,6 +71,17 @@ def _require_one_shop(settings: Settings, names: Collection[str]) -> None:
         raise typer.Exit(2)
 
 
+def _require_state_file(settings: Settings) -> None:
+    """End a command that works on the state file where the state is in Redis: the file, if there is one, is another."""
+    if settings.state_url is not None:
+        typer.echo(
+            "error: state_url: the state of these settings is in Redis, and this command works on a state file: use "
+            "Redis's own backups, or copy the state with `portrait migrate-state`",
+            err=True,
+        )
+        raise typer.Exit(2)
+
+
 def _options(names: Collection[str]) -> list[inspect.Parameter]:
     """Make one option for each setting. Its default is None, which leaves the value to environment, file and default.
 
@@ -222,6 +233,7 @@ def backup(
     The backup is one file, readable only by its owner, with every event, consent, deletion and changed item of one
     moment. Releases and audience tables are not in it. Writes a JSON line with "event": "backup_written" to stderr.
     """
+    _require_state_file(settings)
     from portrait.server.app import run_backup
 
     sys.exit(run_backup(settings, file))
@@ -249,6 +261,7 @@ def restore(
     --deletions. That file is kept beside the new one. Audience tables have to be built anew. Writes a JSON line with
     "event": "state_restored" to stderr.
     """
+    _require_state_file(settings)
     from portrait.server.app import run_restore
 
     sys.exit(run_restore(settings, file, deletions, without_deletions=without_deletions))
@@ -274,7 +287,7 @@ def migrate_state(
     sys.exit(run_migration(settings, source, target))
 
 
-@with_settings(("settings_file", "repository", "index_url"))
+@with_settings(("settings_file", "repository", "releases_url", "state_url", "index_url"))
 def index_release(
     settings: Settings,
     release: Annotated[

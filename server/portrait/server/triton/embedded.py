@@ -144,20 +144,24 @@ class EmbeddedTriton:
             _log.error("triton_killed", extra={"reason": "a model was not loaded in time", "release": release})
             self._process.kill()
         except TritonError:
-            # A server that was restarted before the error was told runs again, and has no death to wait for.
-            if self._releases or (self.restarts == restarts and not await self._has_died()):
+            if self._releases or not await self._has_died(restarts):
                 raise
         if release not in self._releases:
             _log.warning("first_release_loaded_again", extra={"release": release})
             await self._revived.wait()
             await self._add(release)
 
-    async def _has_died(self) -> bool:
-        """Tell whether the server, whose models could not be loaded, is dead or about to die."""
+    async def _has_died(self, restarts: int) -> bool:
+        """Tell whether the server, whose models could not be loaded, has died or is about to die.
+
+        Args:
+            restarts: those before the load. A server that was restarted since runs again, and has no death to wait for.
+        """
         assert self._process is not None
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), _DEATH_SECONDS)
-        return not self._process.is_running
+        if self.restarts == restarts:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), _DEATH_SECONDS)
+        return self.restarts != restarts or not self._process.is_running
 
     async def _add(self, release: int) -> None:
         """Load a release beside the others; see `load`."""
@@ -280,7 +284,7 @@ class EmbeddedTriton:
         """Start the server again with all its releases; without the first of them it is dead."""
         async with self._changing:
             await process.end()
-            workspace.clear_shared_memory()
+            workspace.clear()
             try:
                 await process.start()
                 await self._load(self._releases[:1])
@@ -308,7 +312,7 @@ class EmbeddedTriton:
                 for model, numbers in held.items()
                 if numbers
             )
-            async with self._workspace.closing_shared_memory():
+            async with self._workspace.watching_load():
                 failures = await asyncio.gather(*loads, return_exceptions=True)
             if self.pid is not None:
                 self._model_processes = await asyncio.to_thread(find_model_processes, self.pid)

@@ -58,7 +58,12 @@ def set_(
         float | None, typer.Option(help="Weight or probability to state in any case; the place of an item.")
     ] = None,
     keep: Annotated[
-        bool, typer.Option("--keep", help="It is right: as without any review, and no longer in the queue if --all.")
+        bool,
+        typer.Option(
+            "--keep",
+            help="It is right: as without any review, unless one for more shoppers blocks it; with --all, no longer in "
+            "the queue.",
+        ),
     ] = False,
     note: Annotated[str, typer.Option(help="Why; kept with the review.")] = "",
     reason: Reason = "",

@@ -19,7 +19,7 @@ from portrait.server.runtime.setting_errors import SettingSources
 from portrait.server.settings import Settings
 from portrait.server.tenants import GATEWAY_SETTINGS
 
-_TABLE_SETTINGS = (
+ENGINE_SETTINGS = (
     "settings_file",
     "repository",
     "release",
@@ -32,12 +32,13 @@ _TABLE_SETTINGS = (
     "retain",
     "index_url",
     "sensitive",
-    "audiences",
     "triton_url",
     "triton_admin_key",
     "triton_log",
     "text_cache_mib",
 )
+"""Settings of the commands that answer with a release about recorded shoppers, as a gateway does."""
+_TABLE_SETTINGS = (*ENGINE_SETTINGS, "audiences")
 """Settings of the commands that compute profiles of recorded shoppers, for audience tables."""
 
 

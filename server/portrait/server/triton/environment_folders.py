@@ -30,9 +30,9 @@ class EnvironmentFolders:
         try:
             yield
         finally:
-            if new := _list_names() - before:
-                with self._record.open("a", encoding="utf-8") as record:
-                    record.writelines(f"{name}\n" for name in sorted(new))
+            new = sorted(filter(_is_ours, _list_names() - before))
+            with self._record.open("a", encoding="utf-8") as record:
+                record.writelines(f"{name}\n" for name in new)
 
     def remove(self) -> None:
         """Remove those that are empty, once the server that made them has ended."""
@@ -44,12 +44,13 @@ class EnvironmentFolders:
 
 
 def _list_names() -> set[str]:
-    """The names of this user's folders."""
-    names = set()
     with os.scandir(_PARENT) as entries:
-        for entry in entries:
-            if entry.name.startswith(_PREFIX):
-                with suppress(FileNotFoundError):
-                    if entry.stat(follow_symlinks=False).st_uid == os.geteuid():
-                        names.add(entry.name)
-    return names
+        return {entry.name for entry in entries if entry.name.startswith(_PREFIX)}
+
+
+def _is_ours(name: str) -> bool:
+    """Tell whether a folder is of this user."""
+    try:
+        return (_PARENT / name).lstat().st_uid == os.geteuid()
+    except FileNotFoundError:
+        return False

@@ -16,7 +16,7 @@ MISSING_MARKERS = frozenset(
         "00000000-0000-0000-0000-000000000000", "0" * 32,
     }
 )  # fmt: skip
-"""What languages, spreadsheets, trackers and devices write where there is no id, in lower case.
+"""Texts that languages, spreadsheets, trackers and devices write where there is no id, in lower case.
 
 The zeros are the empty UUID, which a phone gives to whoever asks for its advertising id and may not have it.
 """

@@ -103,7 +103,7 @@ async def test_the_review_that_counts_decides_what_is_used(reviews: list[Review]
 
 @pytest.mark.parametrize("keeper", [("ann", None), (SHARED, Segment(("Kitchen",)))])
 async def test_to_keep_something_lifts_no_block_for_all(keeper: tuple[str, Segment | None]) -> None:
-    """Who says that a statement is right does not know of a recall, which may come later."""
+    """A person who says that a statement is right does not know of a recall, which may come later."""
     blocked = Review(ReviewTarget(SUBJECTS[2]), ReviewAction.BLOCK, None, "recalls-team", "", NOON)
     kept = Review(ReviewTarget(SUBJECTS[2], *keeper), ReviewAction.KEEP, None, "eve", "", NOON)
     events, reviews = await apply([blocked, kept])

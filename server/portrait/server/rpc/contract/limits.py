@@ -31,7 +31,7 @@ MAX_REQUEST_ENTRIES = 131_072
 _CATALOGUE = TextLength(0, 64, re.compile(r"[A-Za-z0-9_-]*"), ": letters, digits, `_`, `-`")
 _SHOPPER_ID = TextLength(1, 128)
 _WRITTEN_ID = WrittenId(1, 128)
-"""Of a shopper or household to write to. What is stored under a placeholder can still be read and forgotten."""
+"""The id of a shopper or household to write to. Old events under a placeholder can still be read and forgotten."""
 _ITEM_ID = TextLength(1, 256)
 _NAME = TextLength(1, 200)
 _QUERY = TextLength(0, 1000)

@@ -14,6 +14,7 @@ COLUMNS = (
 )  # fmt: skip
 
 IDS = (
+    "00000000-0000-0000-0000-000000000000",
     "undefined", "NULL", "NaN", "(not set)", "None", "N/A", " ", "\t", "\u200b", "\ufeff", "\u3000", "\u2060\u00ad",
     "\ufeffsku-1", "sku-1\u200b", " sku-1\t", "1001", "1001.0", "x\u200by", "None of these", "é", "e\u0301", "x" * 300,
 )  # fmt: skip
@@ -59,7 +60,7 @@ times = (
 pools = st.fixed_dictionaries(
     {
         "event_id": pool(("", "", "", *IDS), texts),
-        "shopper_id": pool(tuple(f"s{number}" for number in range(40)) + IDS[:12], texts),
+        "shopper_id": pool(tuple(f"s{number}" for number in range(40)) + IDS[:13], texts),
         "type": pool(TYPES, texts),
         "time": pool(TIMES + BAD_TIMES, times),
         "item_id": pool((*IDS, *(f"i{number}" for number in range(40))), texts),

@@ -27,6 +27,7 @@ from portrait.client.audiences import (
     read_summary,
 )
 from portrait.client.enums import ReviewQueueKind, ShelfKind
+from portrait.client.message_reader import read_message
 from portrait.client.profiles import (
     Demographics,
     Profile,
@@ -441,9 +442,7 @@ def leave_household(household_id: str, shopper_id: str) -> Call[Identity]:
 def get_household(household_id: str) -> Call[tuple[Membership, ...]]:
     """Get the members of a household."""
     request = identity_service_pb2.GetHouseholdRequest(household_id=household_id)
-    return Call(
-        "GetHousehold", request, lambda response: tuple(map(identity_messages.read_membership, response.members))
-    )
+    return Call("GetHousehold", request, lambda response: tuple(map(read_message, response.members)))
 
 
 @_checked

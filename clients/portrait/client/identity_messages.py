@@ -1,11 +1,11 @@
 """Conversion between identities and households and the contract's messages."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 
+from portrait.client.message_reader import read_message
 from portrait.client.messages import build_timestamp
-from portrait.client.results import Identity, Link, Membership
-from portrait.v1 import identity_service_pb2, link_pb2, membership_pb2
+from portrait.client.results import Identity
+from portrait.v1 import identity_service_pb2
 
 
 def build_link_request(
@@ -18,20 +18,6 @@ def build_link_request(
         source=source,
         confidence=confidence,
         time=build_timestamp(time),
-    )
-
-
-def read_links(messages: Iterable[link_pb2.Link]) -> tuple[Link, ...]:
-    """Read links."""
-    return tuple(
-        Link(
-            each.anonymous_id,
-            each.source,
-            each.confidence,
-            each.time.ToDatetime(tzinfo=UTC),
-            each.recorded_at.ToDatetime(tzinfo=UTC),
-        )
-        for each in messages
     )
 
 
@@ -48,12 +34,6 @@ def build_join_request(
     )
 
 
-def read_membership(message: membership_pb2.Membership) -> Membership:
-    """Read a membership in a household."""
-    moments = (each.ToDatetime(tzinfo=UTC) for each in (message.time, message.recorded_at))
-    return Membership(message.household_id, message.shopper_id, message.source, message.confidence, *moments)
-
-
 def read_identity(
     message: identity_service_pb2.LinkShoppersResponse
     | identity_service_pb2.UnlinkShoppersResponse
@@ -62,6 +42,5 @@ def read_identity(
     | identity_service_pb2.LeaveHouseholdResponse,
 ) -> Identity:
     """Read all ids of a shopper."""
-    identity = message.identity
-    household = read_membership(identity.household) if identity.HasField("household") else None
-    return Identity(identity.shopper_id, read_links(identity.links), household)
+    identity: Identity = read_message(message.identity)
+    return identity

@@ -1,11 +1,13 @@
 """The commands `portrait review set`, `remove`, `list` and `queue`."""
 
+import functools
+import inspect
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from portrait.client.connection import calling
+from portrait.client.connection import Command, calling
 from portrait.client.enums import ReviewAction, ReviewQueueKind
 from portrait.client.privacy_commands import Reason, say
 from portrait.client.shared_options import AsJson, Catalogue, split_category
@@ -23,32 +25,56 @@ review = typer.Typer(
     help="Block, correct, pin or keep an interest, a trait, an item or a rule, and list what wants a review.",
 )
 
-Interest = Annotated[str, typer.Option(help="Category of an interest, names joined by '>'.")]
-Trait = Annotated[str, typer.Option(help="Name of a trait.")]
-ItemId = Annotated[str, typer.Option("--item", help="Id of an item.")]
-Rule = Annotated[str, typer.Option(help="Name of a rule of the shop, which can only be blocked.")]
 Shopper = Annotated[str, typer.Option(help="Only for the shopper with this id.")]
-SegmentCategory = Annotated[
-    str, typer.Option(help="Only for shoppers with an event of an item in this category, names joined by '>'.")
-]
-SegmentBrand = Annotated[str, typer.Option(help="Only for shoppers with an event of an item of this brand.")]
-AllShoppers = Annotated[bool, typer.Option("--all", help="For all shoppers.")]
+
+
+def _build_target(
+    interest: Annotated[str, typer.Option(help="Category of an interest, names joined by '>'.")] = "",
+    trait: Annotated[str, typer.Option(help="Name of a trait.")] = "",
+    item: Annotated[str, typer.Option(help="Id of an item.")] = "",
+    rule: Annotated[str, typer.Option(help="Name of a rule of the shop, which can only be blocked.")] = "",
+    catalogue: Catalogue = "",
+    shopper: Shopper = "",
+    segment_category: Annotated[
+        str, typer.Option(help="Only for shoppers with an event of an item in this category, names joined by '>'.")
+    ] = "",
+    segment_brand: Annotated[str, typer.Option(help="Only for shoppers with an event of an item of this brand.")] = "",
+    all_shoppers: Annotated[bool, typer.Option("--all", help="For all shoppers.")] = False,
+) -> "ReviewTarget":
+    """Build a target of the options of a command."""
+    from portrait.client.reviews import ReviewSegment, ReviewTarget
+
+    if [bool(interest), bool(trait), bool(item), bool(rule)].count(True) != 1:
+        raise typer.BadParameter("one of --interest, --trait, --item and --rule is needed", param_hint="--interest")
+    if [bool(shopper), bool(segment_category or segment_brand), all_shoppers].count(True) != 1:
+        raise typer.BadParameter("one of --shopper, --segment-… and --all is needed", param_hint="--shopper")
+    path, category = (split_category(each) if each else [] for each in (interest, segment_category))
+    segment = ReviewSegment(category, segment_brand) if category or segment_brand else None
+    return ReviewTarget(path, trait, item, rule, catalogue, shopper, segment, all_shoppers)
+
+
+def _targeting(command: Command) -> Command:
+    """Replace the parameter `target` of a command by the options that say what is reviewed, and for whom."""
+    options = inspect.signature(_build_target).parameters
+    client, _, *rest = inspect.signature(command).parameters.values()
+    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*options.values(), *rest)]
+
+    @functools.wraps(command)
+    def with_options(client: "Client", **given: Any) -> None:
+        chosen = {name: given.pop(name) for name in options}
+        command(client, _build_target(**chosen), **given)
+
+    with_options.__signature__ = inspect.Signature([client, *parameters])  # type: ignore[attr-defined]
+    return with_options
 
 
 @review.command("set")
 @calling()
+@_targeting
 def set_(
     client: "Client",
+    target: "ReviewTarget",
     by: Annotated[str, typer.Option(help="Who decides; responses show it.")],
-    interest: Interest = "",
-    trait: Trait = "",
-    item: ItemId = "",
-    rule: Rule = "",
-    catalogue: Catalogue = "",
-    shopper: Shopper = "",
-    segment_category: SegmentCategory = "",
-    segment_brand: SegmentBrand = "",
-    all_shoppers: AllShoppers = False,
     block: Annotated[bool, typer.Option("--block", help="Do not state, show or use it.")] = False,
     correct: Annotated[
         float | None,
@@ -58,7 +84,12 @@ def set_(
         float | None, typer.Option(help="Weight or probability to state in any case; the place of an item.")
     ] = None,
     keep: Annotated[
-        bool, typer.Option("--keep", help="It is right: as without any review, and no longer in the queue if --all.")
+        bool,
+        typer.Option(
+            "--keep",
+            help="It is right: as without any review, unless one for more shoppers blocks it; with --all, no longer in "
+            "the queue.",
+        ),
     ] = False,
     note: Annotated[str, typer.Option(help="Why; kept with the review.")] = "",
     reason: Reason = "",
@@ -78,9 +109,6 @@ def set_(
     if len(chosen) != 1:
         raise typer.BadParameter("one of --block, --correct, --pin and --keep is needed", param_hint="--block")
     value = correct if pin is None else pin
-    target = _build_target(
-        interest, trait, item, rule, catalogue, shopper, segment_category, segment_brand, all_shoppers
-    )  # fmt: skip
     kept = client.set_review(Review(target, chosen[0], value, by, note), metadata=say(reason))
     if as_json:
         outputs.print_json(kept)
@@ -90,26 +118,16 @@ def set_(
 
 @review.command()
 @calling()
+@_targeting
 def remove(
     client: "Client",
-    interest: Interest = "",
-    trait: Trait = "",
-    item: ItemId = "",
-    rule: Rule = "",
-    catalogue: Catalogue = "",
-    shopper: Shopper = "",
-    segment_category: SegmentCategory = "",
-    segment_brand: SegmentBrand = "",
-    all_shoppers: AllShoppers = False,
+    target: "ReviewTarget",
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
     """Remove the review of a target."""
     from portrait.client import outputs
 
-    target = _build_target(
-        interest, trait, item, rule, catalogue, shopper, segment_category, segment_brand, all_shoppers
-    )  # fmt: skip
     removed = client.remove_review(target, metadata=say(reason))
     if as_json:
         outputs.print_json({"removed": removed})
@@ -153,26 +171,3 @@ def queue(
             outputs.print_json({**asdict(each), "command": review_tables.format_command(each)})
     else:
         review_tables.print_queue(Console(), entries)
-
-
-def _build_target(
-    interest: str,
-    trait: str,
-    item: str,
-    rule: str,
-    catalogue: str,
-    shopper: str,
-    segment_category: str,
-    segment_brand: str,
-    all_shoppers: bool,
-) -> "ReviewTarget":
-    """Build a target of the options."""
-    from portrait.client.reviews import ReviewSegment, ReviewTarget
-
-    if [bool(interest), bool(trait), bool(item), bool(rule)].count(True) != 1:
-        raise typer.BadParameter("one of --interest, --trait, --item and --rule is needed", param_hint="--interest")
-    if [bool(shopper), bool(segment_category or segment_brand), all_shoppers].count(True) != 1:
-        raise typer.BadParameter("one of --shopper, --segment-… and --all is needed", param_hint="--shopper")
-    path, category = (split_category(each) if each else [] for each in (interest, segment_category))
-    segment = ReviewSegment(category, segment_brand) if category or segment_brand else None
-    return ReviewTarget(path, trait, item, rule, catalogue, shopper, segment, all_shoppers)

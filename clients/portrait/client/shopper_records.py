@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from portrait.client.identity_messages import read_links, read_membership
+from portrait.client.message_reader import read_message
 from portrait.client.messages import read_consent_records, read_event
 from portrait.client.profiles import Demographics, read_demographics
 from portrait.client.results import ConsentRecord, Event, Link, Membership
@@ -36,7 +36,7 @@ def read_shopper_records(message: consent_service_pb2.ExportShopperResponse) -> 
         read_demographics(message.demographics) if message.HasField("demographics") else None,
         tuple(event for each in message.events if (event := read_event(each)) is not None),
         message.shopper_id,
-        read_links(message.links),
+        tuple(map(read_message, message.links)),
         read_reviews(message.reviews),
-        read_membership(message.household) if message.HasField("household") else None,
+        read_message(message.household) if message.HasField("household") else None,
     )

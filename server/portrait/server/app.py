@@ -199,7 +199,8 @@ async def _run_process(settings: Settings, *, check: bool = False, told: WorkerS
             require_own_states({name: shop.store.identity for name, shop in shops.items()})
         if not check:
             await gateway.serve(settings, shops, certificates, access, shared=told is not None)
-        # A gateway that serves goes on without a refused release and tries it again; a check must fail.
+        # A gateway that serves goes on without a release that it could not load and tries it again; a check must fail.
         for shop in shops.values() if check else ():
-            for release, refusal in shop.rollout.refused.items():
-                raise ReleaseError(f"release {release}: {refusal.reason}")
+            setbacks = shop.rollout.setbacks
+            for release, setback in (setbacks.refused | setbacks.delayed).items():
+                raise ReleaseError(f"release {release}: {setback.reason}")

@@ -14,6 +14,7 @@ from portrait.server.release.release import OpenIndex
 from portrait.server.rollout.archived_releases import ArchivedReleases
 from portrait.server.rollout.extras import connect_to_fleet
 from portrait.server.rollout.rollout import Rollout
+from portrait.server.rollout.traffic import Traffic
 from portrait.server.rollout.traffic_sources import FileTraffic, TrafficSource
 from portrait.server.runtime.live_file import LiveFile
 from portrait.server.search.open import open_collections
@@ -106,6 +107,18 @@ async def open_fleet(settings: Settings, closing: AsyncExitStack) -> "Fleet | No
     if settings.state_url is None or settings.releases_url is None:
         return None
     return await closing.enter_async_context(connect_to_fleet(settings.state_url))
+
+
+async def read_wanted_traffic(settings: Settings) -> Traffic:
+    """Read which releases the gateways of some settings serve: those of the fleet, or of the repository's file.
+
+    Raises:
+        OSError, PortraitError, StoreError, TrafficError: it can't be read.
+        ReleaseError: nothing was chosen yet, or the repository holds no release.
+    """
+    async with AsyncExitStack() as closing:
+        source = await open_fleet(settings, closing) or FileTraffic(settings.repository)
+        return await source.read_first()
 
 
 def open_archived_releases(settings: Settings) -> ArchivedReleases | None:

@@ -19,7 +19,7 @@ from portrait.server.runtime.setting_errors import SettingSources
 from portrait.server.settings import Settings
 from portrait.server.tenants import GATEWAY_SETTINGS
 
-_TABLE_SETTINGS = (
+ENGINE_SETTINGS = (
     "settings_file",
     "repository",
     "release",
@@ -32,12 +32,13 @@ _TABLE_SETTINGS = (
     "retain",
     "index_url",
     "sensitive",
-    "audiences",
     "triton_url",
     "triton_admin_key",
     "triton_log",
     "text_cache_mib",
 )
+"""Settings of the commands that answer with a release about recorded shoppers, as a gateway does."""
+_TABLE_SETTINGS = (*ENGINE_SETTINGS, "audiences")
 """Settings of the commands that compute profiles of recorded shoppers, for audience tables."""
 
 
@@ -67,6 +68,17 @@ def _require_one_shop(settings: Settings, names: Collection[str]) -> None:
     if settings.tenants and "tenants" not in names and uses_default_files:
         typer.echo(
             "error: tenants: this command works on one shop: give --settings-file with the file of a tenant", err=True
+        )
+        raise typer.Exit(2)
+
+
+def _require_state_file(settings: Settings) -> None:
+    """End a command that works on the state file where the state is in Redis: the file, if there is one, is another."""
+    if settings.state_url is not None:
+        typer.echo(
+            "error: state_url: the state of these settings is in Redis, and this command works on a state file: use "
+            "Redis's own backups, or copy the state with `portrait migrate-state`",
+            err=True,
         )
         raise typer.Exit(2)
 
@@ -222,6 +234,7 @@ def backup(
     The backup is one file, readable only by its owner, with every event, consent, deletion and changed item of one
     moment. Releases and audience tables are not in it. Writes a JSON line with "event": "backup_written" to stderr.
     """
+    _require_state_file(settings)
     from portrait.server.app import run_backup
 
     sys.exit(run_backup(settings, file))
@@ -249,6 +262,7 @@ def restore(
     --deletions. That file is kept beside the new one. Audience tables have to be built anew. Writes a JSON line with
     "event": "state_restored" to stderr.
     """
+    _require_state_file(settings)
     from portrait.server.app import run_restore
 
     sys.exit(run_restore(settings, file, deletions, without_deletions=without_deletions))
@@ -274,7 +288,7 @@ def migrate_state(
     sys.exit(run_migration(settings, source, target))
 
 
-@with_settings(("settings_file", "repository", "index_url"))
+@with_settings(("settings_file", "repository", "releases_url", "state_url", "index_url"))
 def index_release(
     settings: Settings,
     release: Annotated[

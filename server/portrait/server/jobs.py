@@ -22,10 +22,9 @@ from portrait.server.audiences.table_builder import BuildProgress, build_shard
 from portrait.server.audiences.trait_calibration import write_calibrations
 from portrait.server.audiences.trait_check import check_traits as measure_traits
 from portrait.server.audiences.trait_outcomes import read_outcomes
-from portrait.server.backends import load_rollout, open_backends
+from portrait.server.backends import load_rollout, open_backends, read_wanted_traffic
 from portrait.server.consent.consents import Permissions, Purpose
 from portrait.server.release.release import Release
-from portrait.server.rollout.traffic import Traffic
 from portrait.server.runtime.signals import cancel_on_signals, end_on_interrupt
 from portrait.server.search.errors import IndexStorageError
 from portrait.server.search.open import open_collections
@@ -116,7 +115,7 @@ async def index_release(settings: Settings, number: int | None, prune: bool) -> 
     Raises:
         ReleaseError: there is no such release, or it is damaged.
         IndexStorageError: Milvus does not answer, or refuses something.
-        TrafficError: which releases are retired can't be read.
+        OSError, PortraitError, StoreError, TrafficError: which releases are retired can't be read.
     """
     end_on_interrupt()
     if settings.index_url is None:
@@ -129,14 +128,17 @@ async def index_release(settings: Settings, number: int | None, prune: bool) -> 
             raise ReleaseError(f"{settings.repository} holds no release: run `portrait export` first")
         await asyncio.to_thread(Release.load, settings.repository, chosen, partial(_fill_index, collections))
         if prune:
-            _prune_index(settings, collections, chosen)
+            await _prune_index(settings, collections, chosen)
     finally:
         collections.close()
 
 
-def _prune_index(settings: Settings, collections: "MilvusCollections", indexed: int) -> None:
+async def _prune_index(settings: Settings, collections: "MilvusCollections", indexed: int) -> None:
     """Drop the collections of the repository's retired releases, but not of the one that was just indexed."""
-    traffic = Traffic.of(settings.repository)
+    try:
+        traffic = await read_wanted_traffic(settings)
+    except ReleaseError:  # the fleet has chosen none yet, so that none is retired
+        return
     releases = [each for each in list_releases(settings.repository) if each < traffic.serving and each != indexed]
     retired = [each for each in releases if each not in traffic.kept]
     manifests = {each: Manifest.read(release_folder(settings.repository, each)) for each in retired}

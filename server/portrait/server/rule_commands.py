@@ -11,7 +11,7 @@ from portrait.features.release.manifest import ReleaseError
 from portrait.server.catalogue.catalogue import Catalogues
 from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.snapshot import Snapshot
-from portrait.server.commands import in_environment, with_settings
+from portrait.server.commands import ENGINE_SETTINGS, in_environment, with_settings
 from portrait.server.errors import NotFound
 from portrait.server.recommendation.rule_plan import ItemSet
 from portrait.server.release.release import Release
@@ -28,28 +28,7 @@ def _rules() -> None:
 
 
 @rules.command()
-@with_settings(
-    (
-        "settings_file",
-        "repository",
-        "release",
-        "releases_url",
-        "verify_key",
-        "state",
-        "state_url",
-        "state_replicas",
-        "retain",
-        "index_url",
-        "triton_url",
-        "triton_admin_key",
-        "triton_log",
-        "text_cache_mib",
-        "consent_personalisation",
-        "consent_demographics",
-        "rules",
-        "sensitive",
-    )
-)
+@with_settings((*ENGINE_SETTINGS, "consent_personalisation", "consent_demographics", "rules"))
 def check(
     settings: Settings,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The rules, as `portrait serve --rules` reads them.")],

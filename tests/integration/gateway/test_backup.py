@@ -61,6 +61,17 @@ async def back_up_under_load(address: str, state: Path, backup: Path) -> Command
             await asyncio.gather(*recording)
 
 
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_state_that_is_in_redis_is_no_file_to_copy(command: str, tmp_path: Path) -> None:
+    """The file at the default path is that of an earlier time, or of nobody."""
+    settings = tmp_path / "portrait.toml"
+    settings.write_text('state_url = "redis://:secret@redis-1:6379"\n', encoding="utf-8")
+    done = run_portrait(command, tmp_path / "backup.db", "--settings-file", settings)
+    assert done.code == 2
+    assert "error: state_url: the state of these settings is in Redis" in done.stderr
+    assert "secret" not in done.stderr
+
+
 def test_a_gateway_starts_from_a_backup_with_the_same_answers(repository: Path, tmp_path: Path) -> None:
     state, backup, deletions = tmp_path / "portrait.db", tmp_path / "backup.db", tmp_path / "deletions.csv"
     with run_gateway(repository, tmp_path, *AUDIENCE) as gateway:

@@ -14,8 +14,10 @@ import pytest
 from support.gateway import RunningGateway, Stubs, run_gateway
 from support.mixed_load import Load
 from tritonclient.grpc.aio import InferenceServerClient
+from typer.testing import CliRunner
 
 from portrait.features.release.layout import MODELS
+from portrait.server.rollout.commands import release
 from portrait.server.rollout.traffic import Traffic
 from portrait.server.triton import EmbeddedTriton
 
@@ -90,10 +92,15 @@ async def test_a_release_serves_once_all_servers_have_it(
     url = ",".join((servers[0].url, servers[1].url, f"unix:{late}"))
     with run_gateway(repository, tmp_path / "gateway", "--triton-url", url) as gateway:
         assert gateway.line("triton_left_out")["triton"] == f"unix:{late}"
-        Traffic(2, previous=1).write(repository)
-        assert str(late) in gateway.line("release_refused", release=2)["reason"]
+        words = ("promote", "2", "--repository", str(repository), "--gateway", str(gateway.line("ready")["metrics"]))
+        promoting = asyncio.create_task(asyncio.to_thread(CliRunner().invoke, release, words))
+        assert str(late) in (await asyncio.to_thread(gateway.line, "release_delayed", release=2))["reason"]
+        await asyncio.sleep(2.0)  # within which a refusal ends the command
+        assert not promoting.done()
         assert shown(gateway, "portrait_release") == {"": 1.0}
         late.symlink_to(servers[2].url.removeprefix("unix:"))
-        await until(lambda: shown(gateway, "portrait_release") == {"": 2.0})
+        done = await promoting
+        assert done.exit_code == 0, done.output
+        assert shown(gateway, "portrait_release") == {"": 2.0}
         async with InferenceServerClient(servers[2].url) as client:
             assert all([await client.is_model_ready(model, "2") for model in MODELS])

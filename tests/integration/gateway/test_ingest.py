@@ -256,7 +256,7 @@ def test_events_are_stored_and_what_is_none_is_set_aside(gateway: RunningGateway
         [b"no json", b"[1]", b"\xff", event("", 1), event(shopper, 9_999, type="dance"), event(forgotten, 1)]
     )
     done = ingest_all(broker, gateway.address)
-    assert done == {"accepted": 1_500, "duplicates": 1, "dead": 6, "forgotten": 1, "expired": 0}
+    assert done == {"accepted": 1_500, "duplicates": 1, "dead": 6, "forgotten": 1, "expired": 0, "called_off": 0}
     letters = broker.dead_letters()
     assert len(letters) == 6
     assert all(letter["reason"] for letter in letters)
@@ -333,13 +333,15 @@ def test_ingestions_share_the_partitions_of_a_topic(
 
 def test_lag_and_counts_are_metrics(gateway: RunningGateway, broker: Broker, shopper: str) -> None:
     port = find_free_port()
-    broker.publish([event(shopper, number) for number in range(10)])
+    broker.publish([event(shopper, number, type="purchase", status="cancelled") for number in range(10)])
     ingestion = start(broker, gateway.address, "--metrics-port", str(port))
     wait_for(lambda: 'portrait_ingest_messages_total{outcome="accepted"} 10.0' in read_metrics(port))
     wait_for(lambda: "portrait_ingest_lag_messages 0.0" in read_metrics(port))
+    assert "portrait_ingest_called_off_purchases_total 10.0" in read_metrics(port)
     ingestion.send_signal(signal.SIGINT)
-    assert ingestion.wait(SECONDS) == 0
-    ingestion.communicate()
+    _, stderr = ingestion.communicate(timeout=SECONDS)
+    assert ingestion.returncode == 0
+    assert stderr.count("called off, says the column 'status', which is not read: each counts as a purchase") == 1
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,11 @@ class Traces:
         [backends] = [argument for argument in arguments if argument.startswith("--backend-directory=")]
         return cls(os.getpgid(pid), Path(backends.partition("=")[2]).parent)
 
+    def environment_folders(self) -> list[Path]:
+        """The folders in /tmp that it has made, by its own record."""
+        names = (self.folder / "environment_folders").read_text(encoding="utf-8").split()
+        return [Path("/tmp") / name for name in names]
+
     def regions(self) -> list[Path]:
         return list(Path("/dev/shm").glob(f"{self.folder.name}*"))
 
@@ -279,11 +284,15 @@ async def test_stopped_it_leaves_nothing_behind(two_releases: Path, tmp_path: Pa
         assert triton.pid is not None
         traces = Traces.of(triton.pid)
         assert traces.regions()
+        made = traces.environment_folders()
+        assert made
+        assert list(made[0].iterdir()) == []
     async with asyncio.timeout(10):
         while traces.runs():  # those that were killed are not gone at once
             await asyncio.sleep(0.01)
     assert not traces.regions()
     assert not traces.folder.exists()
+    assert not [folder for folder in made if folder.exists()]
 
 
 async def test_it_ends_with_an_owner_that_was_killed(two_releases: Path, tmp_path: Path) -> None:
@@ -292,6 +301,8 @@ async def test_it_ends_with_an_owner_that_was_killed(two_releases: Path, tmp_pat
     )
     assert owner.stdout is not None
     traces = Traces.of(int(await owner.stdout.readline()))
+    made = traces.environment_folders()
+    assert made
     owner.kill()
     await owner.wait()
     async with asyncio.timeout(30):
@@ -300,6 +311,7 @@ async def test_it_ends_with_an_owner_that_was_killed(two_releases: Path, tmp_pat
     Workspace.create().close()
     assert not traces.regions()
     assert not traces.folder.exists()
+    assert not [folder for folder in made if folder.exists()]
 
 
 async def test_a_server_that_ends_at_once_says_why(tmp_path: Path) -> None:

@@ -26,6 +26,9 @@ PLAIN = {
 }
 AT = int(datetime(2026, 1, 31, 11, tzinfo=UTC).timestamp())
 
+Read = tuple[ShopperEvent, str]
+"""An event, and the key that says that it was called off."""
+
 texts = st.one_of(
     st.text(max_size=8),
     st.sampled_from(sorted(MISSING_MARKERS)),
@@ -89,14 +92,14 @@ def messages(draw: st.DrawFn) -> bytes:
     return payload
 
 
-def read_both(payload: bytes) -> tuple[ShopperEvent | None, ShopperEvent | None]:
+def read_both(payload: bytes) -> tuple[Read | None, Read | None]:
     """Read a message in the quick way and in the careful way; None where one gives up."""
     plain = read_plain_event(payload)
     try:
         careful = parse_event(payload)
     except EventError:
         careful = None
-    return (None if plain is None else ShopperEvent(**plain)), careful
+    return (None if plain is None else (ShopperEvent(**plain.fields), plain.called_off_by)), careful
 
 
 @given(messages())
@@ -104,7 +107,9 @@ def test_what_the_quick_way_reads_is_what_the_careful_way_reads(payload: bytes) 
     plain, careful = read_both(payload)
     if plain is not None:
         assert careful is not None
-        assert plain.SerializeToString(deterministic=True) == careful.SerializeToString(deterministic=True)
+        (event, called_off_by), (expected, expected_by) = plain, careful
+        assert event.SerializeToString(deterministic=True) == expected.SerializeToString(deterministic=True)
+        assert called_off_by == expected_by
 
 
 @given(st.binary(max_size=64))
@@ -132,7 +137,29 @@ def test_messages_as_shops_write_them_go_the_quick_way(change: dict[str, Any]) -
     plain, careful = read_both(json.dumps(PLAIN | change, ensure_ascii=False).encode())
     assert plain is not None
     assert plain == careful
-    assert plain.event.type == EVENT_TYPE_PURCHASE
+    assert plain[0].event.type == EVENT_TYPE_PURCHASE
+
+
+@pytest.mark.parametrize("quirk", [{}, {"title": 'a "lamp"'}])
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"Order Status": "Cancelled"}, "Order Status"),
+        ({"user": 1, "financial_status": "refunded"}, "financial_status"),
+        ({"status": "shipped", "state": "RETURNED"}, "state"),
+        ({"status": "paid"}, ""),
+        ({"status": None, "state": ""}, ""),
+        ({"type": "view", "status": "cancelled"}, ""),
+    ],
+)
+def test_purchases_that_were_called_off_are_found_as_record_finds_them(
+    change: dict[str, Any], key: str, quirk: dict[str, str]
+) -> None:
+    request = RecordEventsRequest()
+    payload = json.dumps(PLAIN | change | quirk).encode()
+    assert (read_plain_event(payload) is None) == bool(quirk)
+    assert add_event(request, payload) == key
+    assert len(request.events) == 1
 
 
 @pytest.mark.parametrize(

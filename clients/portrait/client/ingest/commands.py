@@ -67,7 +67,7 @@ async def _ingest(client: "Client", url: str, until_caught_up: bool, metrics_por
 
     stream = await open_stream(url)
     try:
-        ingestion = Ingestion(stream, client)
+        ingestion = Ingestion(stream, client, lambda note: typer.echo(f"warning: {note}", err=True))
         for each in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(each, ingestion.stop)
         telling = asyncio.create_task(_tell(stream, ingestion, metrics_port))

@@ -16,8 +16,11 @@ class EventError(Exception):
     """A message holds no event. The error says why."""
 
 
-def add_event(request: RecordEventsRequest, payload: bytes) -> None:
+def add_event(request: RecordEventsRequest, payload: bytes) -> str:
     """Add the event of a message to a request.
+
+    Returns:
+        Key that says that the purchase was called off, which counts as one nevertheless; empty if none does.
 
     Args:
         request: gets one event more, unless an error is raised.
@@ -28,13 +31,15 @@ def add_event(request: RecordEventsRequest, payload: bytes) -> None:
     """
     plain = read_plain_event(payload)
     if plain is None:
-        request.events.append(parse_event(payload))
-    else:
-        request.events.add(**plain)
+        event, called_off_by = parse_event(payload)
+        request.events.append(event)
+        return called_off_by
+    request.events.add(**plain.fields)
+    return plain.called_off_by
 
 
-def parse_event(payload: bytes) -> ShopperEvent:
-    """Parse a message, however it is written. See `add_event`."""
+def parse_event(payload: bytes) -> tuple[ShopperEvent, str]:
+    """Parse a message, however it is written, and what `add_event` returns."""
     # A line end within a message would make two lines of it: JSON needs none.
     line = payload.replace(b"\n", b" ")
     if not line.lstrip().startswith(b"{"):
@@ -49,4 +54,4 @@ def parse_event(payload: bytes) -> ShopperEvent:
     event = build_shopper_event(read[0].shopper_id, read[0].event)
     if event.ByteSize() > _MAX_BYTES:
         raise EventError(f"is an event of {event.ByteSize()} bytes; the limit is {_MAX_BYTES}")
-    return event
+    return event, read[0].called_off_by

@@ -26,6 +26,11 @@ class IngestCollector(Collector):
         for outcome in ("accepted", "duplicates", "dead", "forgotten", "expired"):
             messages.add_metric([outcome], getattr(counts, outcome))
         yield messages
+        yield CounterMetricFamily(
+            "portrait_ingest_called_off_purchases",
+            "Purchases that their messages say were called off, and that count as purchases.",
+            counts.called_off,
+        )
         yield GaugeMetricFamily(
             "portrait_ingest_lag_messages", "Messages of the stream that are not done with yet.", self.lag
         )

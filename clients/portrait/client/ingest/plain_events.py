@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -16,6 +16,7 @@ from portrait.client.enums import EventType
 from portrait.client.messages import EVENT_TYPE_NUMBERS
 from portrait.features.logs.event_types import read_event_type
 from portrait.features.logs.identifiers import MAX_QUERY_CHARACTERS, read_id, read_text, trim
+from portrait.features.logs.order_status import STATUS_COLUMNS, is_called_off
 from portrait.features.logs.timestamps import EPOCH
 
 _MAX_BYTES = 8_192
@@ -27,14 +28,20 @@ _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 _MIN_NUMBER, _MAX_NUMBER = 1e-4, 1e15
 """Numbers in this range, the second not included, are written without an exponent."""
 _LARGEST_INTEGER = 2**31 - 1
+_PURCHASE = EVENT_TYPE_NUMBERS[EventType.PURCHASE]
 
 
-def read_plain_event(payload: bytes) -> dict[str, Any] | None:
-    """Read a message that is written plainly.
+class PlainEvent(NamedTuple):
+    """A message that is written plainly."""
 
-    Returns:
-        The fields of a `ShopperEvent`; None if the rules of logs have to read the message.
-    """
+    fields: dict[str, Any]
+    """Those of a `ShopperEvent`."""
+    called_off_by: str
+    """Key that says that the purchase was called off; empty if none does."""
+
+
+def read_plain_event(payload: bytes) -> PlainEvent | None:
+    """Read a message that is written plainly; None if the rules of logs have to read it."""
     if b"\\" in payload or len(payload) > _MAX_BYTES:
         return None
     try:
@@ -46,7 +53,17 @@ def read_plain_event(payload: bytes) -> dict[str, Any] | None:
     event = _read_fields(sent, payload.count(b'"'))
     if event is None or not event.keys() >= _REQUIRED:
         return None
-    return {"shopper_id": event.pop("shopper_id"), "event": event}
+    called_off_by = _find_called_off(sent) if event["type"] == _PURCHASE else ""
+    return PlainEvent({"shopper_id": event.pop("shopper_id"), "event": event}, called_off_by)
+
+
+def _find_called_off(sent: dict[str, Any]) -> str:
+    return next((trim(key) for key in _find_status_keys(tuple(sent)) if is_called_off(trim(key), str(sent[key]))), "")
+
+
+@lru_cache(256)
+def _find_status_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key in keys if trim(key).casefold() in STATUS_COLUMNS)
 
 
 @lru_cache(256)

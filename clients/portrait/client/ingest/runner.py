@@ -1,14 +1,16 @@
 """The loop of an ingestion: read, record, set aside what is no event, acknowledge."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from portrait.client import calls
 from portrait.client.errors import DeadlineExceededError, UnavailableError
 from portrait.client.ingest.event_parser import EventError, add_event
 from portrait.client.ingest.streams import Message, Stream, StreamError
 from portrait.client.sync import Client
+from portrait.features.logs.order_status import describe_called_off
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 
 BATCH = 1_000
@@ -33,6 +35,8 @@ class IngestCounts:
     """Events of shoppers who were forgotten since; they are kept nowhere."""
     expired: int = 0
     """Events that are older than the gateway keeps events of their type; they are kept nowhere."""
+    called_off: int = 0
+    """Purchases that their messages say were called off; they are among the others, as purchases."""
 
 
 @dataclass
@@ -44,6 +48,8 @@ class _Batch:
     """The message of each event of the request."""
     dead: list[tuple[Message, str]]
     """The messages that hold no event, with the reason."""
+    called_off: Counter[str] = field(default_factory=Counter)
+    """Purchases that were called off, by the key that says so."""
 
 
 class Ingestion:
@@ -55,10 +61,12 @@ class Ingestion:
     Args:
         stream: where events come from.
         client: of the gateway.
+        warn: called with what a person should know of the messages, once.
     """
 
-    def __init__(self, stream: Stream, client: Client) -> None:
-        self._stream, self._client = stream, client
+    def __init__(self, stream: Stream, client: Client, warn: Callable[[str], None]) -> None:
+        self._stream, self._client, self._warn = stream, client, warn
+        self._warned: set[str] = set()
         self._stop = asyncio.Event()
         self.counts = IngestCounts()
 
@@ -141,6 +149,7 @@ class Ingestion:
                 if await self._is_stopped_within(max(pause, error.retry_after or 0.0)):
                     return False
                 pause = min(2 * pause, _LONGEST_PAUSE)
+        self._note_called_off(batch.called_off)
         self.counts.accepted += summary.accepted
         self.counts.duplicates += summary.duplicates
         for rejection in summary.rejected:
@@ -151,6 +160,12 @@ class Ingestion:
             else:
                 batch.dead.append((batch.events[rejection.index], _tell(rejection.field, rejection.message)))
         return True
+
+    def _note_called_off(self, purchases: Counter[str]) -> None:
+        self.counts.called_off += purchases.total()
+        for key in purchases.keys() - self._warned:
+            self._warned.add(key)
+            self._warn(describe_called_off(purchases[key], key))
 
     async def _is_stopped_within(self, seconds: float) -> bool:
         try:
@@ -164,11 +179,12 @@ def _parse(messages: Sequence[Message]) -> _Batch:
     batch = _Batch(RecordEventsRequest(), [], [])
     for message in messages:
         try:
-            add_event(batch.request, message.payload)
+            called_off_by = add_event(batch.request, message.payload)
         except EventError as error:
             batch.dead.append((message, str(error)))
         else:
             batch.events.append(message)
+            batch.called_off.update(filter(None, [called_off_by]))
     return batch
 
 

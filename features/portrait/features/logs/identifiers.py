@@ -13,9 +13,13 @@ MISSING_MARKERS = frozenset(
     {
         "-", "--", "#n/a", "(none)", "(not provided)", "(not set)", "<na>", "<null>", "[null]", "[object object]",
         "\\n", "n/a", "na", "nan", "nat", "nil", "none", "null", "undefined",
+        "00000000-0000-0000-0000-000000000000", "0" * 32,
     }
 )  # fmt: skip
-"""Words that languages, spreadsheets and trackers write where there is no id, in lower case."""
+"""Texts that languages, spreadsheets, trackers and devices write where there is no id, in lower case.
+
+The zeros are the empty UUID, which a phone gives to whoever asks for its advertising id and may not have it.
+"""
 
 MAX_ID_CHARACTERS = {"event_id": 128, "shopper_id": 128, "item_id": 256, "catalogue": 64}
 SHORTENED_ID_PATTERN = r"[-+]?\d(\.\d{1,9})?[eE]\+0?[1-9]\d\d?"
@@ -57,6 +61,14 @@ def read_id(text: str) -> str | None:
     if name and _SHORTENED.fullmatch(name):
         raise ValueError(f"{name!r} is not {SHORTENED_ID}")
     return name
+
+
+def is_placeholder(text: str) -> bool:
+    """Tell whether a text stands where an id is missing, or lost its digits: many shoppers have the same one."""
+    try:
+        return read_id(text) is None
+    except ValueError:
+        return True
 
 
 def read_name(text: str) -> str | None:

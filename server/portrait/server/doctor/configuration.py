@@ -5,20 +5,18 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack
 
 from tritonclient.utils import InferenceServerException
 
 from portrait.features.release.layout import list_models, list_releases
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.access.rules import AccessError, load_access
-from portrait.server.backends import open_fleet
+from portrait.server.backends import read_wanted_traffic
 from portrait.server.doctor.findings import Finding, Level
 from portrait.server.errors import PortraitError
 from portrait.server.release.release import Release
 from portrait.server.rollout.extras import open_release_archive
 from portrait.server.rollout.traffic import TrafficError
-from portrait.server.rollout.traffic_sources import FileTraffic
 from portrait.server.rpc.tls import TlsError, load_certificates
 from portrait.server.runtime.addresses import is_local
 from portrait.server.search.errors import IndexStorageError
@@ -73,9 +71,7 @@ async def _read_wanted(settings: Settings) -> Sequence[int]:
     """The releases that a gateway with these settings would serve."""
     if settings.release is not None:
         return [settings.release]
-    async with AsyncExitStack() as closing:
-        source = await open_fleet(settings, closing) or FileTraffic(settings.repository)
-        return (await source.read_first()).routed
+    return (await read_wanted_traffic(settings)).routed
 
 
 def _check_archive(settings: Settings, url: str) -> Finding:

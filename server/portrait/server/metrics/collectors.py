@@ -212,7 +212,7 @@ class _ReleaseCollector(Collector):
         refused = GaugeMetricFamily(
             REFUSED, "1 for each configured release that could not be loaded.", labels=["release"]
         )
-        for release in tuple(rollout.refused):
+        for release in tuple(rollout.setbacks.refused):
             refused.add_metric([str(release)], 1)
         yield from (loaded, refused)
         yield GaugeMetricFamily(

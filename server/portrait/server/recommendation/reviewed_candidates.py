@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.events import Item
+from portrait.server.recommendation.pinning import insert_pinned
 from portrait.server.reviews.review import Review, ReviewAction, SubjectKind
 from portrait.server.reviews.review_set import ReviewSet
 
@@ -28,17 +29,16 @@ def place_reviewed(items: Sequence[Item], catalogue: str, reviews: ReviewSet) ->
     """
     if not reviews.list_of(SubjectKind.ITEM):
         return range(len(items))
-    pins: dict[int, float] = {}
+    pins: list[tuple[int, list[int]]] = []
     blocked: list[int] = []
     order: list[int] = []
     for place, item in enumerate(items):
         if pin := _find(item, catalogue, reviews, ReviewAction.PIN):
-            pins[place] = pin.value or 1.0
+            pins.append((int(pin.value or 1), [place]))
         else:
             is_blocked = _find(item, catalogue, reviews, ReviewAction.BLOCK) is not None
             (blocked if is_blocked else order).append(place)
-    for place in sorted(pins, key=lambda each: pins[each]):  # the foremost first, so that a later one counts after it
-        order.insert(int(pins[place]) - 1, place)
+    insert_pinned(order, pins)
     return [*order, *blocked]
 
 

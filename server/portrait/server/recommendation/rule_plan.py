@@ -14,6 +14,7 @@ from portrait.features.candidates.item_pairs import PairKind
 from portrait.features.events import Event, EventType
 from portrait.server.catalogue.snapshot import Selection, Snapshot
 from portrait.server.recommendation.diversity import MAX_SPREAD_ITEMS, order_by_marginal_relevance
+from portrait.server.recommendation.pinning import insert_pinned
 from portrait.server.rules.file import (
     Boost,
     Diversify,
@@ -133,11 +134,7 @@ class RulePlan:
         by_score = [place for place in np.flatnonzero(stays).tolist() if place not in moved]
         order = self._spread(catalogue, rows, scores, by_score, sorted(moved), k)
         spread = {place for place, before in zip(order, by_score, strict=True) if place != before}
-        # The foremost pins first, so that a later one counts its place among them.
-        for (_, _, position), places in sorted(zip(self.pins, pins, strict=True), key=lambda each: each[0][2]):
-            fresh = [place for place in dict.fromkeys(places) if place in moved]
-            order[position - 1 : position - 1] = fresh
-            moved -= set(fresh)
+        insert_pinned(order, zip((position for _, _, position in self.pins), pins, strict=True))
         shown = order[:k]
         return [
             (place, (*names, self.diversity[0]) if self.diversity and place in spread else names)

@@ -32,7 +32,7 @@ class ReviewAction(StrEnum):
     CORRECT = "correct"
     PIN = "pin"
     KEEP = "keep"
-    """The subject is as without any review."""
+    """The subject is as without any review, unless one for more shoppers blocks it."""
 
 
 class Subject(NamedTuple):

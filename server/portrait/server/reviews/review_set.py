@@ -141,11 +141,13 @@ class Reviews:
         return Reviewed((yield from reviews.select_usable(history, items)), reviews)
 
     def _choose(self, items: Sequence[Item]) -> ReviewSet:
-        """Choose the review that counts of each subject: the later ones of the list replace the earlier."""
+        """Choose the review that counts of each subject."""
         joined = self._list_joined(items) if self._shared.by_segment else []
         if not joined and not self._own:
             return self._shared.alone
-        return ReviewSet([*self._shared.for_all, *_sort_by_precedence(joined), *_sort_by_precedence(self._own)])
+        return ReviewSet(
+            _choose_by_scope([self._shared.for_all, _sort_by_precedence(joined), _sort_by_precedence(self._own)])
+        )
 
     def _list_joined(self, items: Sequence[Item]) -> list[Review]:
         """List the reviews for the segments that the items of a history make the shopper a member of."""
@@ -156,6 +158,21 @@ class Reviews:
             if (segment.category, segment.brand.casefold()) in kinds
             for review in reviews
         ]
+
+
+def _choose_by_scope(scopes: Iterable[Iterable[Review]]) -> Iterable[Review]:
+    """Choose one review of each subject: the narrower scope counts, but what it keeps stays blocked.
+
+    Args:
+        scopes: the reviews of each, the widest first; of one subject the last counts.
+    """
+    counting: dict[Subject, Review] = {}
+    for reviews in scopes:
+        for subject, review in {each.target.subject: each for each in reviews}.items():
+            wider = counting.get(subject)
+            if not (wider and wider.action is ReviewAction.BLOCK and review.action is ReviewAction.KEEP):
+                counting[subject] = review
+    return counting.values()
 
 
 def _sort_by_precedence(reviews: Iterable[Review]) -> list[Review]:

@@ -32,7 +32,7 @@ class Report:
         """Describe a gateway."""
         registry, stamp = rollout.registry, rollout.stamp
         traffic = registry.routes.traffic
-        refused = {release: refusal.reason for release, refusal in rollout.refused.items()}
+        refused = {release: setback.reason for release, setback in rollout.setbacks.refused.items()}
         loaded = frozenset(registry.engines)
         gateway = Gateway(traffic.serving, traffic.canary, traffic.percent, loaded, refused)
         return cls(stamp if isinstance(stamp, str) else None, gateway)

@@ -2,13 +2,13 @@
 
 A new release is loaded beside those that serve. It is checked, the stored item changes are replayed on it, and it is
 warmed up; then all new requests switch to it at once. Requests under way end on the release that they began with, which
-is unloaded after the last of them. A release that can't be loaded changes nothing: it is refused and retried later.
+is unloaded after the last of them. A release that can't be loaded changes nothing: it is refused and retried later. It
+is delayed, and not refused, while Triton or another part that it needs is away.
 """
 
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -18,11 +18,12 @@ from portrait.server.engine import Engine
 from portrait.server.errors import PortraitError
 from portrait.server.rollout.engine_registry import EngineRegistry
 from portrait.server.rollout.replay import Changes, replay
+from portrait.server.rollout.setbacks import Setbacks
 from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.rollout.traffic_sources import TrafficSource
 from portrait.server.rollout.warmup import MAX_TEXTS, warm_up
 from portrait.server.storage.store import Store
-from portrait.server.triton import TritonError
+from portrait.server.triton import TritonError, TritonLost
 
 POLL_SECONDS = 0.2
 """Seconds between polls of the wanted traffic."""
@@ -30,8 +31,6 @@ REPAIR_SECONDS = 1.0
 """Seconds between checks for unhealthy models."""
 _ANSWER_SECONDS = 60.0
 """Seconds within which the models of a newly loaded release must answer."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 5.0, 300.0
-"""Seconds before a refused release is retried; doubled each time. After an operator's choice it is retried at once."""
 
 _log = structlog.get_logger(__name__)
 
@@ -56,17 +55,6 @@ class Triton(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """The reason why a release could not be loaded, and the time of the next attempt."""
-
-    reason: str
-    pause: float
-    """Seconds between the refusal and the next attempt."""
-    until: float
-    """`loop.time()` of the next attempt."""
-
-
 class Rollout:
     """Follows what an operator chose, one step at a time.
 
@@ -88,8 +76,8 @@ class Rollout:
         self.registry: EngineRegistry
         """The loaded engines; `begin` sets it."""
         self._task: asyncio.Task[None] | None = None
-        self.refused: dict[int, Refusal] = {}
-        """Wanted releases that could not be loaded, by number."""
+        self.setbacks = Setbacks()
+        """Wanted releases that could not be loaded."""
         self.misread = False
         """True if the wanted traffic was written but is invalid."""
         self.switches = 0
@@ -117,7 +105,7 @@ class Rollout:
         except (ReleaseError, TritonError, PortraitError) as error:
             if wanted.previous is None:
                 raise
-            self._refuse(wanted.serving, str(error))
+            self.setbacks.note(wanted.serving, error)
             traffic = Traffic(wanted.previous)
             try:
                 engine = await self._open(wanted.previous, {})
@@ -167,7 +155,7 @@ class Rollout:
             return
         _log.info("traffic_wanted", serving=wanted.serving, canary=wanted.canary, percent=wanted.percent)
         self._wanted = wanted
-        self.refused.clear()
+        self.setbacks.clear()
 
     async def _switch_routes(self) -> None:
         """Switch new requests to the wanted releases if all of these are loaded and ready; else change nothing."""
@@ -193,10 +181,8 @@ class Rollout:
             task, self._task = self._task, None
             task.result()  # raises what `_remove_release` raised; `_load_release` never fails
         registry, wanted = self.registry, self._wanted
-        now = asyncio.get_running_loop().time()
         for release in wanted.routed:
-            refusal = self.refused.get(release)
-            if release not in registry.engines and (refusal is None or refusal.until <= now):
+            if release not in registry.engines and self.setbacks.is_due(release):
                 self._task = asyncio.create_task(self._load_release(release), name=f"release {release}")
                 return
         for release in registry.engines.keys() - wanted.kept - registry.in_use:
@@ -204,7 +190,7 @@ class Rollout:
             return
 
     async def _load_release(self, release: int) -> None:
-        """Load, update and warm up a release; on any error, refuse it instead of failing.
+        """Load, update and warm up a release; on any error, refuse or delay it instead of failing.
 
         The first replay is long and runs while items may change. The second one runs with `changing` held, so that no
         change is lost between it and the moment at which the registry passes changes to the new engine.
@@ -223,12 +209,12 @@ class Rollout:
                 await self._close(engine)
                 raise
         except (ReleaseError, TritonError, PortraitError) as error:
-            self._refuse(release, str(error))
+            self.setbacks.note(release, error)
         except Exception as error:  # an unknown fault of one release must not stop the others
             # Only the type: the text could quote what a shopper typed.
-            self._refuse(release, f"unexpected {type(error).__qualname__}")
+            self.setbacks.refuse(release, f"unexpected {type(error).__qualname__}")
         else:
-            self.refused.pop(release, None)
+            self.setbacks.forget(release)
             gc.freeze()
             _log.info("release_loaded", release=release, item_changes=len(applied))
 
@@ -243,7 +229,7 @@ class Rollout:
         try:
             await self.triton.load(release)
             if not await engine.is_ready(_ANSWER_SECONDS):
-                raise TritonError(f"Triton has not all models of release {release} loaded, or one does not answer")
+                raise TritonLost(f"Triton has not all models of release {release} loaded, or one does not answer")
             await engine.count_instances()
             await replay(self._store, engine, applied)
         except BaseException:
@@ -267,12 +253,6 @@ class Rollout:
             await self.triton.unload(engine.release.number)
         except TritonError as error:
             _log.warning("release_unload_failed", release=engine.release.number, reason=str(error))
-
-    def _refuse(self, release: int, reason: str) -> None:
-        before = self.refused.get(release)
-        pause = _FIRST_PAUSE if before is None else min(2 * before.pause, _LONGEST_PAUSE)
-        self.refused[release] = Refusal(reason, pause, asyncio.get_running_loop().time() + pause)
-        _log.error("release_refused", release=release, reason=reason, retry_in_seconds=pause)
 
 
 def _freeze_loaded_objects() -> None:

@@ -13,12 +13,14 @@ from portrait.server.rollout.gateway_status import GatewayError
 from portrait.server.rollout.rollout import Triton
 from portrait.server.rollout.traffic import Traffic, TrafficError
 from portrait.server.rollout.traffic_sources import TrafficSource
-from portrait.server.triton import TritonError
+from portrait.server.triton import TritonDown, TritonError
 
 POLL_SECONDS = 0.2
 """Seconds between polls of the wanted traffic."""
 _RETRY_SECONDS = 30.0
 """Before a release that could not be loaded is tried again. A choice of the operator lets it be tried at once."""
+_DELAY_SECONDS = 5.0
+"""The same where only Triton was away."""
 
 _log = structlog.get_logger(__name__)
 
@@ -68,7 +70,7 @@ class TritonReleaseManager:
         except (ReleaseError, TritonError) as error:
             if wanted.previous is None:
                 raise
-            self._refuse(release, error)
+            self._put_off(release, error)
             release = wanted.previous
             try:
                 await self._check_and_load(release)
@@ -110,7 +112,7 @@ class TritonReleaseManager:
         try:
             await self._check_and_load(release)
         except (ReleaseError, TritonError) as error:
-            self._refuse(release, error)
+            self._put_off(release, error)
 
     async def _check_and_load(self, release: int) -> None:
         """Load a release whose files are what they were: Triton would wait for ever for a graph that is a pipe."""
@@ -119,9 +121,13 @@ class TritonReleaseManager:
         await asyncio.to_thread(read_verified_manifest, self._repository, release)
         await self._triton.load(release)
 
-    def _refuse(self, release: int, error: ReleaseError | TritonError) -> None:
-        self._failed[release] = asyncio.get_running_loop().time() + _RETRY_SECONDS
-        if isinstance(error, TritonError):  # a damaged release is told by the gateway processes
+    def _put_off(self, release: int, error: ReleaseError | TritonError) -> None:
+        is_away = isinstance(error, TritonDown)
+        pause = _DELAY_SECONDS if is_away else _RETRY_SECONDS
+        self._failed[release] = asyncio.get_running_loop().time() + pause
+        if is_away:
+            _log.warning("release_delayed", release=release, reason=str(error), retry_in_seconds=pause)
+        elif isinstance(error, TritonError):  # a damaged release is told by the gateway processes
             _log.error("release_load_failed", release=release, reason=str(error))
 
     async def _unload(self, release: int, loaded: Callable[[], frozenset[int]]) -> None:

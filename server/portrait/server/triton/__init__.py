@@ -6,12 +6,13 @@
 
 `EmbeddedTriton` restarts a server that died and loads its releases again; `TritonFleet` are servers that others run,
 each a `RemoteTriton`; `SupervisedTriton` is an embedded one as other processes of ours see it.
-`TritonError` says why a server can't start or a release can't be loaded.
+`TritonError` says why a server can't start or a release can't be loaded; `TritonDown` and `TritonLost`
+that the server is away.
 """
 
 from portrait.server.triton.connection import open_client
 from portrait.server.triton.embedded import EmbeddedTriton
-from portrait.server.triton.errors import TritonError
+from portrait.server.triton.errors import TritonDown, TritonError, TritonLost
 from portrait.server.triton.fleet import TritonFleet
 from portrait.server.triton.remote import RemoteTriton, read_admin_key
 from portrait.server.triton.supervised import SupervisedTriton
@@ -20,8 +21,10 @@ __all__ = [
     "EmbeddedTriton",
     "RemoteTriton",
     "SupervisedTriton",
+    "TritonDown",
     "TritonError",
     "TritonFleet",
+    "TritonLost",
     "open_client",
     "read_admin_key",
 ]

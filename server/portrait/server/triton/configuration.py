@@ -11,7 +11,8 @@ from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
 
 from portrait.features.release.layout import CONFIGURATION
-from portrait.server.triton.errors import TritonError
+from portrait.server.triton.connection import is_live
+from portrait.server.triton.errors import TritonError, TritonLost
 
 LOAD_SECONDS = 180.0
 _SECONDS = 5.0
@@ -90,7 +91,8 @@ async def count_instances(client: InferenceServerClient, model: str, version: st
     try:
         answer = await client.get_model_config(model, version, client_timeout=_SECONDS)
     except InferenceServerException as error:
-        raise TritonError(f"Triton does not tell the instances of {model} {version}: {error.message()}") from error
+        message = f"Triton does not tell the instances of {model} {version}: {error.message()}"
+        raise await _make_error(client, message) from error
     return _count(answer.config)
 
 
@@ -113,10 +115,16 @@ async def load_model(
     """Have Triton hold exactly the given versions of a model. What it holds of them already goes on answering.
 
     Raises:
-        TritonError: it can't; it holds what it held before.
+        TritonError: it can't; it holds what it held before. TritonLost: it stopped answering.
     """
     options = load_options(repository, model, releases, adapt)
     try:
         await client.load_model(model, headers, config=options, client_timeout=LOAD_SECONDS)
     except InferenceServerException as error:
-        raise TritonError(f"Triton can't load {model} {list(releases)}: {error.message()}") from error
+        message = f"Triton can't load {model} {list(releases)}: {error.message()}"
+        raise await _make_error(client, message) from error
+
+
+async def _make_error(client: InferenceServerClient, message: str) -> TritonError:
+    """Make the error of a call that failed: the code of its status does not tell whether Triton is there."""
+    return TritonError(message) if await is_live(client) else TritonLost(message)

@@ -16,7 +16,7 @@ from typing import Self
 from portrait.features.release.layout import MODELS, TRAIT_HEADS, list_models
 from portrait.server.runtime.background import Background
 from portrait.server.triton.configuration import adapt_to_this_machine, load_model
-from portrait.server.triton.errors import TritonError
+from portrait.server.triton.errors import TritonDown, TritonError
 from portrait.server.triton.installation import Installation, assemble_backends, environment, find
 from portrait.server.triton.model_processes import ModelProcess, find_model_processes
 from portrait.server.triton.process import ServerProcess, connect
@@ -131,7 +131,8 @@ class EmbeddedTriton:
         for the caller to try again.
 
         Raises:
-            TritonError: a model can't be loaded; those that were loaded before still are.
+            TritonError: a model can't be loaded; those that were loaded before still are. TritonDown: the server is
+                started again just now.
         """
         self._revived.clear()
         restarts = self.restarts
@@ -143,24 +144,30 @@ class EmbeddedTriton:
             _log.error("triton_killed", extra={"reason": "a model was not loaded in time", "release": release})
             self._process.kill()
         except TritonError:
-            # A server that was restarted before the error was told runs again, and has no death to wait for.
-            if self._releases or (self.restarts == restarts and not await self._has_died()):
+            if self._releases or not await self._has_died(restarts):
                 raise
         if release not in self._releases:
             _log.warning("first_release_loaded_again", extra={"release": release})
             await self._revived.wait()
             await self._add(release)
 
-    async def _has_died(self) -> bool:
-        """Tell whether the server, whose models could not be loaded, is dead or about to die."""
+    async def _has_died(self, restarts: int) -> bool:
+        """Tell whether the server, whose models could not be loaded, has died or is about to die.
+
+        Args:
+            restarts: those before the load. A server that was restarted since runs again, and has no death to wait for.
+        """
         assert self._process is not None
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), _DEATH_SECONDS)
-        return not self._process.is_running
+        if self.restarts == restarts:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), _DEATH_SECONDS)
+        return self.restarts != restarts or not self._process.is_running
 
     async def _add(self, release: int) -> None:
         """Load a release beside the others; see `load`."""
         async with self._changing:
+            if self._releases and not self.ready:
+                raise TritonDown("Triton has died and is not there again yet")
             if release in self._releases:
                 return
             require_shared_memory(self._repository, release)
@@ -277,7 +284,7 @@ class EmbeddedTriton:
         """Start the server again with all its releases; without the first of them it is dead."""
         async with self._changing:
             await process.end()
-            workspace.clear_shared_memory()
+            workspace.clear()
             try:
                 await process.start()
                 await self._load(self._releases[:1])
@@ -305,7 +312,7 @@ class EmbeddedTriton:
                 for model, numbers in held.items()
                 if numbers
             )
-            async with self._workspace.closing_shared_memory():
+            async with self._workspace.watching_load():
                 failures = await asyncio.gather(*loads, return_exceptions=True)
             if self.pid is not None:
                 self._model_processes = await asyncio.to_thread(find_model_processes, self.pid)

@@ -1,14 +1,14 @@
 """The Triton servers that others run: each holds every release, and gets back what it lost when it restarts."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
 import structlog
 
 from portrait.server.runtime.background import Background
-from portrait.server.triton.errors import TritonError
+from portrait.server.triton.errors import TritonDown, TritonError, TritonLost
 from portrait.server.triton.remote import RemoteTriton
 
 _POLL_SECONDS = 2.0
@@ -49,11 +49,12 @@ class TritonFleet:
         """Load a release on all servers. Only the first one may be missing on some: these get it when they are back.
 
         Raises:
-            TritonError: no server can load it; or one can't, and others are loaded that can go on serving.
+            TritonError: no server can load it; or one can't, and others are loaded that can go on serving. TritonLost:
+                one stopped answering meanwhile. TritonDown: nothing is wrong but that one does not answer.
         """
         failures = await self._load_everywhere(release)
         if failures and (self._releases or len(failures) == len(self._servers)):
-            raise TritonError("; ".join(map(str, failures.values())))
+            raise _join(failures.values())
         self._note_left_out(failures)
         if release not in self._releases:
             self._releases.append(release)
@@ -99,3 +100,10 @@ class TritonFleet:
         for url in self._left_out - failures.keys():
             _log.info("triton_back", triton=url)
         self._left_out = set(failures)
+
+
+def _join(failures: Iterable[TritonError]) -> TritonError:
+    """Make one error of those of several servers, of the kind that says most against the release."""
+    found = list(failures)
+    kind = next(kind for kind in (TritonError, TritonLost, TritonDown) if kind in map(type, found))
+    return kind("; ".join(map(str, found)))

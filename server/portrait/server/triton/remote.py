@@ -14,7 +14,7 @@ from tritonclient.utils import InferenceServerException
 from portrait.features.release.layout import MODELS, TRAIT_HEADS, list_models
 from portrait.server.triton.configuration import load_model
 from portrait.server.triton.connection import open_client
-from portrait.server.triton.errors import TritonError
+from portrait.server.triton.errors import TritonDown, TritonError
 
 _SECONDS = 5.0
 _NAME, _VALUE = re.compile(r"[A-Za-z0-9_.-]+"), re.compile(r"[!-~]+( +[!-~]+)*")
@@ -42,7 +42,7 @@ class RemoteTriton:
         """Have it load a release, unless it has, beside all that it has loaded.
 
         Raises:
-            TritonError: it does not answer, or can't, or its model control is not explicit.
+            TritonError: it can't, or its model control is not explicit. TritonDown: it does not answer.
         """
         async with open_client(self.url) as client:
             try:
@@ -50,7 +50,7 @@ class RemoteTriton:
                     return
                 held = await self._held(client)
             except InferenceServerException as error:
-                raise TritonError(_refusal(self.url, str(error.message()))) from error
+                raise _make_error(self.url, str(error.message())) from error
             for model in list_models(self._repository, release):
                 if release not in held[model]:
                     versions = sorted({*held[model], release})
@@ -97,10 +97,10 @@ class RemoteTriton:
         return held
 
 
-def _refusal(url: str, message: str) -> str:
+def _make_error(url: str, message: str) -> TritonError:
     if "restricted" in message:
-        return f"the Triton at {url} lets only some callers load models: set triton_admin_key ({message})"
-    return f"no Triton answers at {url}: {message}"
+        return TritonError(f"the Triton at {url} lets only some callers load models: set triton_admin_key ({message})")
+    return TritonDown(f"no Triton answers at {url}: {message}")
 
 
 def read_admin_key(path: Path) -> dict[str, str]:

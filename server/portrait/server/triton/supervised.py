@@ -9,8 +9,8 @@ from tritonclient.utils import InferenceServerException
 
 from portrait.features.release.layout import MODELS
 from portrait.server.triton.configuration import LOAD_SECONDS
-from portrait.server.triton.connection import open_client
-from portrait.server.triton.errors import TritonError
+from portrait.server.triton.connection import is_live, open_client
+from portrait.server.triton.errors import TritonDown, TritonError
 
 _POLL_SECONDS = 0.1
 _SECONDS = 5.0
@@ -30,13 +30,14 @@ class SupervisedTriton:
         """Wait until a release is loaded.
 
         Raises:
-            TritonError: it takes too long.
+            TritonError: it takes too long. TritonDown: and Triton does not answer.
         """
         until = asyncio.get_running_loop().time() + LOAD_SECONDS
         async with open_client(self.url) as client:
             while not await _holds(client, release):
                 if asyncio.get_running_loop().time() > until:
-                    raise TritonError(f"release {release} was not loaded in {LOAD_SECONDS:.0f} s")
+                    kind = TritonError if await is_live(client) else TritonDown
+                    raise kind(f"release {release} was not loaded in {LOAD_SECONDS:.0f} s")
                 await asyncio.sleep(_POLL_SECONDS)
 
     async def unload(self, release: int) -> None:

@@ -2,7 +2,7 @@
 
 Both carry one random name, and the folder holds a file that its owner keeps locked. So whoever starts next can tell
 what was left by an owner that was killed, even across containers, and clear it away. The folder is open to its user
-alone, and so is the socket in it on which Triton listens.
+alone, and so is the socket in it on which Triton listens. It also holds the names of what Triton makes elsewhere.
 """
 
 import asyncio
@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import IO, Self
 from urllib.parse import quote
 
+from portrait.server.triton.environment_folders import EnvironmentFolders
 from portrait.server.triton.errors import TritonError
 
 _PREFIX = "portrait-triton-"
 _RANDOM_BYTES = 8
 """Length of what `mkdtemp` appends."""
 _LOCK = "lock"
+_ENVIRONMENT_FOLDERS = "environment_folders"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 _SHORT = Path("/tmp")  # noqa: S108
 """Parent of the folder if the path of the temporary folder is too long or has special characters."""
@@ -77,21 +79,23 @@ class Workspace:
         return _shared_memory_prefix(self.folder)
 
     @asynccontextmanager
-    async def closing_shared_memory(self) -> AsyncIterator[None]:
-        """Close the regions that are made meanwhile to other users, each as soon as it is seen.
+    async def watching_load(self) -> AsyncIterator[None]:
+        """Watch what Triton makes while it loads models.
 
-        Triton makes them readable to all, whatever the umask.
+        Regions are closed to other users, each as soon as it is seen: Triton makes them readable to all, whatever the
+        umask. Folders in /tmp are written down.
         """
         closing = asyncio.create_task(_close_regions(self.folder), name="shared memory")
         try:
-            yield
+            with _environment_folders(self.folder).noting():
+                yield
         finally:
             closing.cancel()
             _close_shared_memory(self.folder)
 
-    def clear_shared_memory(self) -> None:
-        """Remove the regions, once nothing that uses them runs."""
-        _clear_shared_memory(self.folder)
+    def clear(self) -> None:
+        """Remove the regions and folders of a server that has ended."""
+        _clear_made(self.folder)
 
     def close(self) -> None:
         """Remove everything."""
@@ -135,8 +139,19 @@ def _clear_if_abandoned(folder: Path) -> None:
 
 
 def _clear(folder: Path) -> None:
-    _clear_shared_memory(folder)
+    _clear_made(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _clear_made(folder: Path) -> None:
+    """Remove what Triton made outside of the folder."""
+    for region in _regions(folder):
+        region.unlink(missing_ok=True)
+    _environment_folders(folder).remove()
+
+
+def _environment_folders(folder: Path) -> EnvironmentFolders:
+    return EnvironmentFolders(folder / _ENVIRONMENT_FOLDERS)
 
 
 async def _close_regions(folder: Path) -> None:
@@ -149,11 +164,6 @@ def _close_shared_memory(folder: Path) -> None:
     for region in _regions(folder):
         with contextlib.suppress(FileNotFoundError):
             region.chmod(0o600)
-
-
-def _clear_shared_memory(folder: Path) -> None:
-    for region in _regions(folder):
-        region.unlink(missing_ok=True)
 
 
 def _regions(folder: Path) -> list[Path]:

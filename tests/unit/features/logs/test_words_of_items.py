@@ -3,18 +3,26 @@
 import pytest
 
 from portrait.features.logs.descriptions import decode_entities, read_brand, read_categories, read_description
-from portrait.features.logs.identifiers import read_id, read_text
+from portrait.features.logs.identifiers import is_placeholder, read_id, read_text
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "undefined", "null", "NULL", "NaN", "nan", "None", "(not set)", "N/A", "#N/A", "NA", "[object Object]", "\\N",
+        "00000000-0000-0000-0000-000000000000", "0" * 32, "-",
         "", " ", "\t", "\u00a0", "\u200b", "\ufeff", "\u2060", "\u00ad", "\u3164", "\u3000\u200d", " null\u200b",
     ],
 )  # fmt: skip
 def test_what_stands_for_no_id_is_none(text: str) -> None:
     assert read_id(text) is None
+    assert is_placeholder(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "guest", "None of these", "0000-0000", "1e5", "\u200bs\u200b"])
+def test_an_id_that_a_shop_may_mean_is_no_placeholder(text: str) -> None:
+    assert not is_placeholder(text)
+    assert is_placeholder("1.23E+11")
 
 
 @pytest.mark.parametrize(

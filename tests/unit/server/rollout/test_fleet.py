@@ -14,10 +14,12 @@ from typer.testing import CliRunner, Result
 
 from portrait.features.release.manifest import ReleaseError
 from portrait.server.audit.log import read_lines
+from portrait.server.backends import read_wanted_traffic
 from portrait.server.rollout.commands import release
 from portrait.server.rollout.fleet import Fleet, open_fleet
-from portrait.server.rollout.rollout import Refusal
+from portrait.server.rollout.setbacks import Setback, Setbacks
 from portrait.server.rollout.traffic import Traffic, TrafficError, file_of
+from portrait.server.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +78,8 @@ class Reporting:
     def __init__(self, traffic: Traffic, stamp: str | None, refused: dict[int, str] | None = None) -> None:
         self.registry = SimpleNamespace(routes=SimpleNamespace(traffic=traffic), engines=dict.fromkeys(traffic.routed))
         self.stamp = stamp
-        self.refused = {number: Refusal(reason, 5.0, 0.0) for number, reason in (refused or {}).items()}
+        self.setbacks = Setbacks()
+        self.setbacks.refused = {number: Setback(reason, 5.0, 0.0) for number, reason in (refused or {}).items()}
 
 
 async def follow(fleet: Fleet, name: str, refused: dict[int, str] | None = None) -> None:
@@ -113,6 +116,17 @@ def test_one_command_moves_all(command: Callable[..., Result], redis_url: str, t
         "release promote", "release canary", "release promote", "release rollback"
     ]  # fmt: skip
     assert {line["place"] for line in begun} == {redis_url}
+
+
+async def test_what_a_fleet_serves_is_read_from_its_redis(fleet: Fleet, redis_url: str, tmp_path: Path) -> None:
+    tiny_release.build(tmp_path, 1)
+    of_file = Settings(repository=tmp_path)
+    of_fleet = Settings(repository=tmp_path, state_url=redis_url, releases_url=f"file://{tmp_path}/archive")
+    with pytest.raises(ReleaseError, match="no release was ever promoted"):
+        await read_wanted_traffic(of_fleet)
+    await fleet.choose(Traffic(2, 1), None)
+    assert await read_wanted_traffic(of_fleet) == Traffic(2, 1)
+    assert await read_wanted_traffic(of_file) == Traffic(1)
 
 
 def test_what_gateways_could_not_use_is_refused_before_they_are_told(

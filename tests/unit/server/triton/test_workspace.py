@@ -95,5 +95,5 @@ def test_no_name_of_a_folder_stands_for_the_regions_of_others(tmp_path: Path, mo
     monkeypatch.setattr(workspace, "_SHARED_MEMORY", tmp_path)
     region = tmp_path / "portrait-triton-alive-1"
     region.touch()
-    Workspace(tmp_path / "portrait-triton-*", (tmp_path / "lock").open("wb")).clear_shared_memory()
+    Workspace(tmp_path / "portrait-triton-*", (tmp_path / "lock").open("wb")).clear()
     assert region.exists()

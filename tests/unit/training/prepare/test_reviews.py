@@ -54,7 +54,15 @@ def kept(write_log: WriteLog, tmp_path: Path, *reviews: str, key: PseudonymKey |
         ),
         (
             [review_line(item_id="desk", all_shoppers=True), review_line("keep", item_id="desk", shopper_id="ann")],
-            {"bob": {"desk"}},
+            {"ann": {"desk"}, "bob": {"desk"}},
+        ),
+        (
+            [
+                review_line(item_id="desk", all_shoppers=True),
+                review_line("pin", item_id="desk", segment={"category": ["Kitchen"], "brand": ""}),
+                review_line("keep", item_id="desk", shopper_id="bob"),
+            ],
+            {"ann": {"desk"}},
         ),
         ([review_line("pin", item_id="desk", all_shoppers=True), review_line(trait="buyer", shopper_id="ann")], {}),
     ],

@@ -2,7 +2,7 @@
 
 `portrait review list --json` writes the file, one review a line. As in the gateway, of the reviews of one item or
 interest that for the shopper counts before those for segments, and these before that for all; among equals a block
-counts, and else the latest.
+counts, and else the latest. What is kept stays blocked for whom a review of a wider scope blocks it.
 """
 
 import json
@@ -25,7 +25,7 @@ _ACTIONS = {"block", "correct", "pin", "keep"}
 _TABLE = """
     CREATE TEMP TABLE reviews (
         subject VARCHAR, catalogue VARCHAR, item_id VARCHAR, category VARCHAR[], shopper_sha256 VARCHAR,
-        segment_category VARCHAR[], segment_brand VARCHAR, blocks BOOLEAN, reviewed_at TIMESTAMPTZ
+        segment_category VARCHAR[], segment_brand VARCHAR, blocks BOOLEAN, keeps BOOLEAN, reviewed_at TIMESTAMPTZ
     )
 """
 _REVIEWED_ITEMS = """
@@ -50,15 +50,19 @@ _HOLDING = f"""
         WHERE reason IS NULL AND type <> {literal(EventType.SEARCH.value)}
     ),
     explicit AS (
-        SELECT subject, shopper_sha256, blocks, reviewed_at, 2 AS rank FROM reviews WHERE shopper_sha256 IS NOT NULL
+        SELECT subject, shopper_sha256, blocks, keeps, reviewed_at, 2 AS rank FROM reviews
+        WHERE shopper_sha256 IS NOT NULL
         UNION ALL
-        SELECT subject, members.shopper_sha256, blocks, reviewed_at, 1 FROM reviews
+        SELECT subject, members.shopper_sha256, blocks, keeps, reviewed_at, 1 FROM reviews
         JOIN members USING (segment_category, segment_brand)
+    ),
+    of_scopes AS (
+        SELECT * FROM explicit QUALIFY row_number() OVER (
+            PARTITION BY subject, shopper_sha256, rank ORDER BY blocks DESC, reviewed_at DESC, keeps
+        ) = 1
     )
-    SELECT subject, shopper_sha256, blocks FROM explicit
-    QUALIFY row_number() OVER (
-        PARTITION BY subject, shopper_sha256 ORDER BY rank DESC, blocks DESC, reviewed_at DESC
-    ) = 1
+    SELECT subject, shopper_sha256, blocks FROM of_scopes WHERE NOT keeps
+    QUALIFY row_number() OVER (PARTITION BY subject, shopper_sha256 ORDER BY rank DESC) = 1
 """
 """The review that counts of each subject for each shopper who has one, by themselves or by a segment."""
 _REJECT = f"""
@@ -88,6 +92,7 @@ class _Row(NamedTuple):
     segment_category: list[str] | None
     segment_brand: str | None
     blocks: bool
+    keeps: bool
     reviewed_at: str
 
 
@@ -106,7 +111,7 @@ def reject_blocked(connection: duckdb.DuckDBPyConnection, file: Path, *, pseudon
     connection.execute(_TABLE)
     hashed = "sha256(pseudonym(sha256(?), 'shopper_id'))" if pseudonymous else "sha256(?)"
     if rows:
-        connection.executemany(f"INSERT INTO reviews VALUES (?, ?, ?, ?, {hashed}, ?, ?, ?, ?)", rows)
+        connection.executemany(f"INSERT INTO reviews VALUES (?, ?, ?, ?, {hashed}, ?, ?, ?, ?, ?)", rows)
     for statement in (_REVIEWED_ITEMS, _HOLDING, _REJECT):
         connection.execute(statement)
 
@@ -194,5 +199,6 @@ def _read_row(review: dict[str, Any]) -> _Row | None:
         list(map(str, segment["category"])) if segment else None,
         str(segment["brand"]) if segment else None,
         action == "block",
+        action == "keep",
         str(review["reviewed_at"]),
     )

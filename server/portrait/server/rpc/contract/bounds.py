@@ -16,6 +16,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from portrait.features.logs.identifiers import is_placeholder
+
 _MIN_TIME_SECONDS = datetime(1990, 1, 1, tzinfo=UTC).timestamp()
 _SECONDS_PER_DAY = 86_400
 
@@ -50,6 +52,20 @@ class TextLength:
         if self.pattern and not self.pattern.fullmatch(value):
             return [("", "another character")]
         return ()
+
+
+@dataclass(frozen=True)
+class WrittenId(TextLength):
+    """An id under which events or people are brought together: a placeholder would bring strangers together."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, no placeholder such as `undefined`"
+
+    def violations(self, value: str) -> Violations:
+        """List what breaks the limit."""
+        if is_placeholder(value):
+            return [("", "a placeholder of a missing id" if value else "0 characters")]
+        return super().violations(value)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from portrait.server.rpc.contract.bounds import (
     Requirement,
     TextLength,
     TimeRange,
+    WrittenId,
 )
 from portrait.server.storage.histories import MAX_HISTORY_EVENTS
 from portrait.v1 import event_pb2, profile_pb2, shelf_pb2
@@ -29,6 +30,8 @@ MAX_REQUEST_ENTRIES = 131_072
 
 _CATALOGUE = TextLength(0, 64, re.compile(r"[A-Za-z0-9_-]*"), ": letters, digits, `_`, `-`")
 _SHOPPER_ID = TextLength(1, 128)
+_WRITTEN_ID = WrittenId(1, 128)
+"""The id of a shopper or household to write to. Old events under a placeholder can still be read and forgotten."""
 _ITEM_ID = TextLength(1, 256)
 _NAME = TextLength(1, 200)
 _QUERY = TextLength(0, 1000)
@@ -52,7 +55,7 @@ LIMITS: dict[str, Limit] = {
     "SetDemographicsRequest.age": IntRange(0, 130),
     "SetDemographicsRequest.gender": TextLength(0, 50),
     "SetDemographicsRequest.region": TextLength(0, 100),
-    "SetDemographicsRequest.shopper_id": _SHOPPER_ID,
+    "SetDemographicsRequest.shopper_id": _WRITTEN_ID,
     "SetDemographicsRequest.source": _NOTE,
     "DeleteItemsRequest.catalogue": _CATALOGUE,
     "DeleteItemsRequest.item_ids": ListSize(1, 1000, _ITEM_ID),
@@ -108,17 +111,17 @@ LIMITS: dict[str, Limit] = {
     "ItemFilter.max_price": _PRICE,
     "ItemFilter.min_price": _PRICE,
     "JoinHouseholdRequest.confidence": FloatRange(0, 1, excludes_minimum=True),
-    "JoinHouseholdRequest.household_id": _SHOPPER_ID,
-    "JoinHouseholdRequest.shopper_id": _SHOPPER_ID,
+    "JoinHouseholdRequest.household_id": _WRITTEN_ID,
+    "JoinHouseholdRequest.shopper_id": _WRITTEN_ID,
     "JoinHouseholdRequest.source": _NAME,
     "JoinHouseholdRequest.time": TimeRange(),
     "LabelExamples.label": _NAME,
     "LabelExamples.shoppers": ListSize(1, 16),
     "LeaveHouseholdRequest.household_id": _SHOPPER_ID,
     "LeaveHouseholdRequest.shopper_id": _SHOPPER_ID,
-    "LinkShoppersRequest.anonymous_id": _SHOPPER_ID,
+    "LinkShoppersRequest.anonymous_id": _WRITTEN_ID,
     "LinkShoppersRequest.confidence": FloatRange(0, 1, excludes_minimum=True),
-    "LinkShoppersRequest.shopper_id": _SHOPPER_ID,
+    "LinkShoppersRequest.shopper_id": _WRITTEN_ID,
     "LinkShoppersRequest.source": _NAME,
     "LinkShoppersRequest.time": TimeRange(),
     "ListEventsRequest.before": TimeRange(),
@@ -155,8 +158,8 @@ LIMITS: dict[str, Limit] = {
     "SeedCriteria.criteria": ListSize(1, 20),
     "SeedShoppers.shopper_ids": ListSize(1, 10_000, _SHOPPER_ID),
     "SetConsentsRequest.consents": ListSize(1, 20),
-    "SetConsentsRequest.shopper_id": _SHOPPER_ID,
-    "ShopperEvent.shopper_id": _SHOPPER_ID,
+    "SetConsentsRequest.shopper_id": _WRITTEN_ID,
+    "ShopperEvent.shopper_id": _WRITTEN_ID,
     "ShopperRef.shopper_id": _SHOPPER_ID,
     "TraitCriterion.max_probability": _FRACTION,
     "TraitCriterion.min_probability": _FRACTION,

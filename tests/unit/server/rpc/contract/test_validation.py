@@ -4,6 +4,7 @@ import math
 import time
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -23,6 +24,7 @@ from portrait.server.rpc.contract.bounds import (
     MapSize,
     TextLength,
     TimeRange,
+    WrittenId,
 )
 from portrait.server.rpc.contract.limits import LIMITS, REQUIRED
 from portrait.server.rpc.contract.validation import find_violations
@@ -192,6 +194,16 @@ def inside(limit: Limit, field: FieldDescriptor) -> list[Any]:
 
 def outside(limit: Limit, field: FieldDescriptor) -> list[Any]:
     match limit:
+        case WrittenId():
+            return [
+                "x" * (limit.maximum + 1),
+                "undefined",
+                " NaN",
+                "[object Object]",
+                f"{UUID(int=0)}",
+                "1.23E+11",
+                "\t",
+            ]
         case TextLength():
             return ["x" * (limit.maximum + 1), *(["a b", "灯"] if limit.pattern else [])]
         case ListSize(each=TextLength() as each):
@@ -342,4 +354,4 @@ def test_whatever_is_sent_gets_violations_that_lead_to_fields(message: Message) 
 @given(st.text(min_size=1, max_size=1000), st.floats(0, 1e9), st.integers(1, 100_000))
 def test_any_text_is_fine_within_its_length(text: str, price: float, position: int) -> None:
     sent = viewed(query=text, item_id=text[:256], price=price, position=position)
-    assert list(find_violations(event_service_pb2.ShopperEvent(shopper_id=text[:128], event=sent))) == []
+    assert list(find_violations(event_service_pb2.ShopperEvent(shopper_id=f"s{text[:127]}", event=sent))) == []

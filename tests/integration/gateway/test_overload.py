@@ -24,7 +24,7 @@ from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest, RecommendResponse
 
 DEADLINE = 2.0
-"""Seconds of a call that is answered without the models, or not at all."""
+"""Seconds of a call for which the models will be late."""
 AMPLE = 60.0
 """Far more seconds than anything takes on a busy machine."""
 FRESH = ("--response-cache-ttl-seconds", "0")
@@ -71,9 +71,9 @@ def retry_seconds(error: grpc.aio.AioRpcError) -> float:
     return float(info.retry_delay.ToTimedelta().total_seconds())
 
 
-async def refused(stubs: Stubs, request: RecommendRequest) -> grpc.aio.AioRpcError:
+async def refused(stubs: Stubs, request: RecommendRequest, seconds: float) -> grpc.aio.AioRpcError:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await stubs.recommendations.Recommend(request, timeout=DEADLINE)
+        await stubs.recommendations.Recommend(request, timeout=seconds)
     return raised.value
 
 
@@ -83,6 +83,53 @@ async def serving(stubs: Stubs) -> None:
         async for answer in health.Watch(health_pb2.HealthCheckRequest()):
             if answer.status == health_pb2.HealthCheckResponse.SERVING:
                 return
+
+
+async def in_time(ask: Callable[[], Awaitable[R]]) -> R:
+    """An answer within its deadline; on a busy machine one that was about to be given in time may come too late."""
+    async with asyncio.timeout(AMPLE):
+        while True:
+            try:
+                return await ask()
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                    raise
+
+
+@pytest.mark.parametrize("harm", [paused, killed])
+async def test_without_triton_answers_are_degraded_where_that_is_allowed(
+    fresh: RunningGateway, stubs: Stubs, harm: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    # One that is dead refuses others at once; one that stands still may go on before their time is up.
+    seconds = AMPLE if harm is killed else DEADLINE
+
+    async def recommend() -> RecommendResponse:
+        return await stubs.recommendations.Recommend(ALLOWED, timeout=seconds)
+
+    async def read_profile() -> Profile:
+        return (await stubs.profiles.GetProfile(EMBEDDING, timeout=seconds)).profile
+
+    full = (await stubs.profiles.GetProfile(EMBEDDING)).profile
+    assert not full.degraded
+    cause = f'portrait_degraded_responses_total{{cause="{"unavailable" if harm is killed else "late"}"}}'
+    before = (await metrics(fresh))[cause]
+    with harm(fresh.triton_pid()):
+        error, profile, *answers = await asyncio.gather(
+            refused(stubs, ASKED, seconds), in_time(read_profile), *(in_time(recommend) for _ in range(10))
+        )
+        assert all(answer.degraded and len(answer.items) == 10 for answer in answers)
+        assert (profile.degraded, profile.embedding) == (True, full.embedding)
+        if harm is killed:
+            assert error.code() is grpc.StatusCode.UNAVAILABLE
+            assert retry_seconds(error) > 0
+        else:
+            assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert (await metrics(fresh))[cause] >= before + 10
+    await serving(stubs)
+    async with asyncio.timeout(AMPLE):
+        while (await stubs.recommendations.Recommend(ALLOWED, timeout=AMPLE)).degraded:
+            await asyncio.sleep(0.05)
+    assert (await stubs.recommendations.Recommend(ASKED, timeout=AMPLE)).items
 
 
 async def test_a_storm_of_callers_who_leave_costs_little_and_leaves_nothing(
@@ -125,51 +172,6 @@ async def test_a_storm_of_callers_who_leave_costs_little_and_leaves_nothing(
     left = await encoded() - before - stayed
     assert stayed == 400
     assert left < 0.8 * stayed
-    assert (await stubs.recommendations.Recommend(ASKED, timeout=AMPLE)).items
-
-
-async def in_time(ask: Callable[[], Awaitable[R]]) -> R:
-    """An answer within its deadline; on a busy machine one that was about to be given in time may come too late."""
-    async with asyncio.timeout(AMPLE):
-        while True:
-            try:
-                return await ask()
-            except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
-                    raise
-
-
-@pytest.mark.parametrize("harm", [paused, killed])
-async def test_without_triton_answers_are_degraded_where_that_is_allowed(
-    fresh: RunningGateway, stubs: Stubs, harm: Callable[[int], AbstractContextManager[None]]
-) -> None:
-    async def recommend() -> RecommendResponse:
-        return await stubs.recommendations.Recommend(ALLOWED, timeout=DEADLINE)
-
-    async def read_profile() -> Profile:
-        return (await stubs.profiles.GetProfile(EMBEDDING, timeout=DEADLINE)).profile
-
-    full = (await stubs.profiles.GetProfile(EMBEDDING)).profile
-    assert not full.degraded
-    cause = f'portrait_degraded_responses_total{{cause="{"unavailable" if harm is killed else "late"}"}}'
-    before = (await metrics(fresh))[cause]
-    with harm(fresh.triton_pid()):
-        # One that is dead refuses others at once; one that stands still may go on before their time is up.
-        error, profile, *answers = await asyncio.gather(
-            refused(stubs, ASKED), in_time(read_profile), *(in_time(recommend) for _ in range(10))
-        )
-        assert all(answer.degraded and len(answer.items) == 10 for answer in answers)
-        assert (profile.degraded, profile.embedding) == (True, full.embedding)
-        if harm is killed:
-            assert error.code() is grpc.StatusCode.UNAVAILABLE
-            assert retry_seconds(error) > 0
-        else:
-            assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        assert (await metrics(fresh))[cause] >= before + 10
-    await serving(stubs)
-    async with asyncio.timeout(AMPLE):
-        while (await stubs.recommendations.Recommend(ALLOWED, timeout=AMPLE)).degraded:
-            await asyncio.sleep(0.05)
     assert (await stubs.recommendations.Recommend(ASKED, timeout=AMPLE)).items
 
 

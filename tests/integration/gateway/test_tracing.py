@@ -80,6 +80,7 @@ def test_a_share_of_calls_is_traced_and_a_collector_that_is_gone_fails_no_call(
     repository: Path, shared_triton: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")  # milliseconds until spans are sent: the default is 5 s
+    monkeypatch.setenv("PYTHONFAULTHANDLER", "1")  # the log tells where a process crashed
     with ExitStack() as closing:
         collector = closing.enter_context(run_collector())
         options = (*shared_triton, "--otlp-endpoint", collector.url, "--trace-ratio", "1")
@@ -95,7 +96,7 @@ def test_a_share_of_calls_is_traced_and_a_collector_that_is_gone_fails_no_call(
             assert not any(span.status.code for span in collector.spans)  # the caller's fault is none of the server
             closing.close()
             assert client.recommend("ann").items
-            assert gateway.terminate() == 0
+            assert gateway.terminate() == 0, gateway.log_text
 
 
 def list_codes(collector: Collector) -> list[int]:

@@ -1,3 +1,5 @@
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -5,7 +7,9 @@ import pytest
 from support import tiny_release
 
 from portrait.features.release.layout import MODELS, TRAIT_HEADS
-from portrait.server.triton import EmbeddedTriton
+from portrait.server.triton import EmbeddedTriton, TritonError
+
+_TRIES, _PAUSE_SECONDS = 5, 2.0
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +30,17 @@ async def embedded_triton(
     """One Triton with both tiny releases, for all tests that leave it as it was."""
     async with EmbeddedTriton(two_releases, tmp_path_factory.mktemp("triton") / "triton.log") as triton:
         await triton.load(1)
-        await triton.load(2)
+        await load_patiently(triton, 2)
         yield triton
+
+
+async def load_patiently(triton: EmbeddedTriton, release: int) -> None:
+    """Load a release as a rollout does, which tries again: now and then a server dies while it loads one."""
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(TritonError):
+            return await triton.load(release)
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return await triton.load(release)
 
 
 @pytest.fixture(scope="module")

@@ -43,9 +43,17 @@ def killed(pid: int) -> Iterator[None]:
 def _wait(pid: int, states: str) -> None:
     """Wait until each thread of a process is in one of some states, or has ended."""
     until = time.monotonic() + _SECONDS
-    while not all(_read_state(thread) in states for thread in Path(f"/proc/{pid}/task").glob("*")):
+    while not all(_read_state(thread) in states for thread in _list_threads(pid)):
         assert time.monotonic() < until, f"a thread of process {pid} goes on"
         time.sleep(0.001)
+
+
+def _list_threads(pid: int) -> list[Path]:
+    """List the threads of a process; none once its parent has read that it is dead."""
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []
 
 
 def _read_state(thread: Path) -> str:

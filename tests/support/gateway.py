@@ -32,6 +32,8 @@ _READY_SECONDS = 120.0
 _END_SECONDS = 40.0
 _LOG_SECONDS = 30.0
 _POLL_SECONDS = 0.01
+_TRITON_PORT = 8001
+"""Triton appends its port to the path of a socket."""
 _BUILD_AUDIENCE_TABLE = (
     "import typer; from portrait.server.commands import build_audience_table; typer.run(build_audience_table)"
 )
@@ -94,6 +96,12 @@ class RunningGateway:
             child for child in children if "tritonserver" in Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8")
         ]
         return int(triton)
+
+    def triton_url(self) -> str:
+        """Address of the Triton that the gateway started, the same over its restarts; other gateways may use it too."""
+        words = Path(f"/proc/{self.triton_pid()}/cmdline").read_text(encoding="utf-8").split("\0")
+        [address] = [word.partition("=")[2] for word in words if word.startswith("--grpc-address=")]
+        return f"{address}:{_TRITON_PORT}"
 
     def terminate(self) -> int:
         """Send SIGTERM, and SIGKILL to a gateway that does not end by itself; returns the exit code."""

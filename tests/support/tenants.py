@@ -144,7 +144,7 @@ def call(channel: grpc.Channel, method: Any, request: Message, token: str | None
     metadata += [("x-tenant", "shoes"), ("x-caller", "shoe-shop")]  # anybody can write these
     run = channel.stream_stream(method_path(method), lambda message: message.SerializeToString(), read)
     try:
-        return "OK", list(run(iter([request]), timeout=30.0, metadata=metadata if token else metadata[1:]))
+        return "OK", list(run(iter([request]), timeout=60.0, metadata=metadata if token else metadata[1:]))
     except grpc.RpcError as error:
         status, info = rpc_status.from_call(error), error_details_pb2.ErrorInfo()  # type: ignore[arg-type]
         for detail in status.details if status else ():

@@ -34,7 +34,7 @@ ASKED = RecommendRequest(HISTORY, NOW, allow_degraded=True)
 
 
 def soon() -> float:
-    return asyncio.get_running_loop().time() + 10.0
+    return asyncio.get_running_loop().time() + 60.0
 
 
 @pytest.fixture

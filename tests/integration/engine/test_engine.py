@@ -44,7 +44,7 @@ def unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def soon() -> float:
-    return asyncio.get_running_loop().time() + 10.0
+    return asyncio.get_running_loop().time() + 60.0
 
 
 async def test_item_texts_have_the_vectors_of_the_release(engine: Engine) -> None:

@@ -32,7 +32,7 @@ def rules_of(*contents: Mapping[str, Any]) -> ShopRules:
 
 async def ask(engine: Engine, *contents: Mapping[str, Any], **fields: Any) -> list[RankedItem]:
     request = RecommendRequest(HISTORY, NOW, rules=rules_of(*contents), **{"k": EVERYTHING, **fields})
-    return (await recommend(engine, request, deadline=asyncio.get_running_loop().time() + 10.0)).items
+    return (await recommend(engine, request, deadline=asyncio.get_running_loop().time() + 60.0)).items
 
 
 def ids(ranked: Sequence[RankedItem]) -> list[str]:

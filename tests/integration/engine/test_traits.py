@@ -19,7 +19,7 @@ def bought(days: float) -> Event:
 
 
 def soon() -> float:
-    return asyncio.get_running_loop().time() + 10.0
+    return asyncio.get_running_loop().time() + 60.0
 
 
 async def test_traits_come_with_their_probability_or_reason(engine_with_traits: Engine) -> None:

@@ -39,6 +39,12 @@ def gateway(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield served
 
 
+@pytest.fixture(scope="session")
+def shared_triton(gateway: RunningGateway) -> tuple[str, str]:
+    """Options of a further gateway of `repository`: it uses the Triton of `gateway`, and starts none of its own."""
+    return ("--triton-url", gateway.triton_url())
+
+
 @pytest.fixture
 async def stubs(gateway: RunningGateway) -> AsyncIterator[Stubs]:
     async with grpc.aio.insecure_channel(gateway.address) as channel:

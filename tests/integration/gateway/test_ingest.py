@@ -278,7 +278,7 @@ def test_fields_of_a_redis_message_are_those_of_the_event(
     assert (done["accepted"], done["dead"]) == (1, 1)
     assert "time" in broker.dead_letters()[0]["reason"]
     again = ingest_all(broker, gateway.address)
-    assert again == {"accepted": 0, "duplicates": 0, "dead": 0, "forgotten": 0, "expired": 0}
+    assert again == {"accepted": 0, "duplicates": 0, "dead": 0, "forgotten": 0, "expired": 0, "called_off": 0}
 
 
 def test_a_gateway_that_is_away_is_waited_for_and_a_killed_ingestion_repeats_nothing(

@@ -4,7 +4,6 @@ import asyncio
 import shutil
 import sqlite3
 import subprocess
-import urllib.request
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from support.certificates import make_authority, make_certificate
 from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
 from support.metric_lint import GAUGES, lint_metrics, list_gauges
+from support.scrape import scrape
 
 from portrait.server.audiences.table import DESCRIPTION_FILE
 from portrait.server.release.release import Release
@@ -25,6 +25,7 @@ from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsReq
 from portrait.v1.event_service_pb2 import RecordEventsRequest
 from portrait.v1.profile_service_pb2 import BatchGetProfilesRequest, GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest
+from portrait.v1.text_service_pb2 import EncodeTextStreamRequest, EncodeTextStreamResponse
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -93,8 +94,7 @@ async def test_the_log_tells_of_calls_but_nothing_of_shoppers(gateway: RunningGa
 
 async def test_metrics_count_calls(gateway: RunningGateway, stubs: Stubs) -> None:
     await stubs.recommendations.Recommend(RecommendRequest(shopper=NOBODY))
-    url = gateway.line("ready")["metrics"]
-    text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+    text = await asyncio.to_thread(scrape, gateway)
     assert 'portrait_rpcs_total{code="OK",method="portrait.v1.RecommendationService/Recommend"}' in text
     assert "portrait_rpc_duration_seconds_bucket" in text
     assert "portrait_release 1.0" in text
@@ -102,14 +102,8 @@ async def test_metrics_count_calls(gateway: RunningGateway, stubs: Stubs) -> Non
     assert 'portrait_catalogue_unindexed_items{catalogue="products",release="1"}' in text
 
 
-async def scrape(gateway: RunningGateway, path: str = "/metrics") -> str:
-    """The metrics of a gateway, or the answer to a probe; an HTTP error raises."""
-    url = gateway.line("ready")["metrics"].removesuffix("/metrics") + path
-    return await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
-
-
-async def test_probes_need_no_grpc(gateway: RunningGateway) -> None:
-    assert (await scrape(gateway, "/livez"), await scrape(gateway, "/readyz")) == ("ok\n", "ok\n")
+def test_probes_need_no_grpc(gateway: RunningGateway) -> None:
+    assert (scrape(gateway, "/livez"), scrape(gateway, "/readyz")) == ("ok\n", "ok\n")
 
 
 async def test_the_state_has_metrics(gateway: RunningGateway, stubs: Stubs) -> None:
@@ -117,7 +111,7 @@ async def test_the_state_has_metrics(gateway: RunningGateway, stubs: Stubs) -> N
     await stubs.events.RecordEvents(RecordEventsRequest(events=[{"shopper_id": "ann", "event": viewed}]))
     values = {
         line.partition("{")[0].split()[0]: float(line.rpartition(" ")[2])
-        for line in (await scrape(gateway)).splitlines()
+        for line in scrape(gateway).splitlines()
         if line.startswith(("portrait_state", "portrait_store", "portrait_build"))
     }
     assert values["portrait_state_bytes"] > 4096
@@ -128,7 +122,7 @@ async def test_the_state_has_metrics(gateway: RunningGateway, stubs: Stubs) -> N
 
 async def test_prometheus_finds_no_fault_with_the_metrics(gateway: RunningGateway, stubs: Stubs) -> None:
     await stubs.recommendations.Recommend(RecommendRequest(shopper=NOBODY))
-    text = await scrape(gateway)
+    text = scrape(gateway)
     assert list_gauges(text) <= GAUGES
     assert "# TYPE portrait_text_cache_hits_total counter" in text
     assert "# TYPE portrait_text_cache_misses_total counter" in text
@@ -137,7 +131,7 @@ async def test_prometheus_finds_no_fault_with_the_metrics(gateway: RunningGatewa
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"shoppers": 3}', "\x00"])
-async def test_a_damaged_audience_table_hides_no_other_metrics(
+def test_a_damaged_audience_table_hides_no_other_metrics(
     gateway: RunningGateway, repository: Path, tmp_path: Path, content: str
 ) -> None:
     audiences = Path(gateway.argument("--audiences"))
@@ -145,7 +139,7 @@ async def test_a_damaged_audience_table_hides_no_other_metrics(
     damaged.parent.mkdir(parents=True)
     damaged.write_text(content, encoding="utf-8")
     try:
-        text = await scrape(gateway)
+        text = scrape(gateway)
     finally:
         shutil.rmtree(damaged.parent)
     assert "portrait_release 1.0" in text
@@ -157,40 +151,48 @@ async def test_a_catalogue_that_was_emptied_has_no_metrics(gateway: RunningGatew
     catalogue = uuid4().hex
     item = item_pb2.Item(item_id="1", title="A lamp")
     await stubs.catalogue.UpsertItems(UpsertItemsRequest(catalogue=catalogue, items=[item]))
-    assert f'portrait_catalogue_items{{catalogue="{catalogue}",release="1"}} 1.0' in await scrape(gateway)
+    assert f'portrait_catalogue_items{{catalogue="{catalogue}",release="1"}} 1.0' in scrape(gateway)
     await stubs.catalogue.DeleteItems(DeleteItemsRequest(catalogue=catalogue, item_ids=["1"]))
-    assert catalogue not in await scrape(gateway)
+    assert catalogue not in scrape(gateway)
 
 
-async def test_a_drain_ends_calls_and_watchers_and_then_the_process(repository: Path, tmp_path: Path) -> None:
-    with run_gateway(repository, tmp_path, "--drain-seconds", "20") as gateway:
+async def test_a_drain_ends_calls_watchers_and_streams_and_then_the_process(
+    repository: Path, shared_triton: tuple[str, str], tmp_path: Path
+) -> None:
+    with run_gateway(repository, tmp_path, *shared_triton, "--drain-seconds", "20") as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
             assert (await watch.read()).status == SERVING
+            stream = stubs.texts.EncodeTextStream(timeout=60.0)
+            await stream.write(EncodeTextStreamRequest(texts=["lamp"]))
+            assert isinstance(await stream.read(), EncodeTextStreamResponse)
             calls = [
                 asyncio.ensure_future(stubs.recommendations.Recommend(RecommendRequest(shopper=NOBODY)))
-                for _ in range(50)
+                for _ in range(40)
             ]
             await calls[0]
             code = await asyncio.to_thread(gateway.terminate)
             assert code == 0
             assert (await watch.read()).status == NOT_SERVING
+            with pytest.raises(grpc.aio.AioRpcError) as raised:  # it ends behind what the gateway has read
+                await stream.read()
+            assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
             answered = await asyncio.gather(*calls, return_exceptions=True)
         assert all(not isinstance(answer, BaseException) for answer in answered), answered
         assert gateway.line("stopped")
 
 
 async def test_a_second_gateway_on_the_same_port_is_refused(
-    gateway: RunningGateway, repository: Path, tmp_path: Path
+    gateway: RunningGateway, repository: Path, shared_triton: tuple[str, str], tmp_path: Path
 ) -> None:
     port = gateway.address.rpartition(":")[2]
     second = await asyncio.to_thread(
         subprocess.run,
-        serve_command(repository, tmp_path, "--port", port),
+        serve_command(repository, tmp_path, *shared_triton, "--port", port),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=120,
     )
     assert second.returncode == 1
     assert f"can't listen on 127.0.0.1:{port}" in second.stderr
@@ -199,7 +201,7 @@ async def test_a_second_gateway_on_the_same_port_is_refused(
 
 def test_check_loads_everything_and_serves_nothing(repository: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        serve_command(repository, tmp_path, "--check"), capture_output=True, encoding="utf-8", timeout=60
+        serve_command(repository, tmp_path, "--check"), capture_output=True, encoding="utf-8", timeout=120
     )
     assert done.returncode == 0
     assert '"event": "ready"' not in done.stderr
@@ -207,7 +209,7 @@ def test_check_loads_everything_and_serves_nothing(repository: Path, tmp_path: P
         serve_command(repository, tmp_path, "--check", "--release", "7"),
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -226,7 +228,7 @@ def test_check_finds_damage_that_a_start_does_not(repository: Path, tmp_path: Pa
         file.seek(state.stat().st_size // 8192 * 4096)
         file.write(b"\xa5" * 4096)
     done = subprocess.run(
-        serve_command(repository, tmp_path, "--check"), capture_output=True, encoding="utf-8", timeout=60
+        serve_command(repository, tmp_path, "--check"), capture_output=True, encoding="utf-8", timeout=120
     )
     assert done.returncode == 1
     assert "portrait.db is damaged" in done.stderr
@@ -238,13 +240,15 @@ async def _begin_state(path: Path) -> None:
     await store.close()
 
 
-async def test_only_callers_of_the_authority_are_served(repository: Path, tmp_path: Path) -> None:
+async def test_only_callers_of_the_authority_are_served(
+    repository: Path, shared_triton: tuple[str, str], tmp_path: Path
+) -> None:
     make_authority(tmp_path)
     for name in ("server", "caller"):
         make_certificate(tmp_path, name)
     files = [tmp_path / name for name in ("ca.pem", "caller.key", "caller.pem")]
     authority, key, certificate = (file.read_bytes() for file in files)
-    tls = ("--tls-certificate", f"{tmp_path}/server.pem", "--tls-key", f"{tmp_path}/server.key")
+    tls = (*shared_triton, "--tls-certificate", f"{tmp_path}/server.pem", "--tls-key", f"{tmp_path}/server.key")
     request = RecommendRequest(shopper=NOBODY)
     with run_gateway(repository, tmp_path, *tls, "--tls-client-ca", f"{tmp_path}/ca.pem") as gateway:
         known = grpc.ssl_channel_credentials(authority, key, certificate)
@@ -258,5 +262,5 @@ async def test_only_callers_of_the_authority_are_served(repository: Path, tmp_pa
             )
             async with channel:
                 with pytest.raises(grpc.aio.AioRpcError) as raised:
-                    await Stubs.over(channel).recommendations.Recommend(request, timeout=5)
+                    await Stubs.over(channel).recommendations.Recommend(request, timeout=60)
             assert raised.value.code() is grpc.StatusCode.UNAVAILABLE

@@ -1,7 +1,6 @@
 """Answers that are given again are those that would be made anew: two gateways, one of which forgets everything."""
 
 import random
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 from support.gateway import RunningGateway, Stubs, run_gateway
+from support.scrape import read_metrics
 
 from portrait.v1 import event_pb2, shopper_pb2
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, UpsertItemsRequest
@@ -26,10 +26,14 @@ STEPS = 150
 
 
 @pytest.fixture(scope="module")
-def gateways(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RunningGateway]]:
+def gateways(
+    repository: Path, shared_triton: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[RunningGateway]]:
     with ExitStack() as closing:
         yield [
-            closing.enter_context(run_gateway(repository, tmp_path_factory.mktemp("answers"), *arguments))
+            closing.enter_context(
+                run_gateway(repository, tmp_path_factory.mktemp("answers"), *shared_triton, *arguments)
+            )
             for arguments in ((), ("--response-cache-mib", "0"))
         ]
 
@@ -85,7 +89,7 @@ async def ask(stubs: Stubs, name: str, request: Message) -> Any:
         "record": stubs.events.RecordEvents,
     }
     try:
-        answer = await calls[name](request, timeout=10)
+        answer = await calls[name](request, timeout=60)
     except grpc.aio.AioRpcError as error:
         return error.code()
     if name == "profile":
@@ -103,12 +107,6 @@ async def test_both_say_the_same_whatever_happens(gateways: list[RunningGateway]
         assert answers[0] == answers[1], f"{name}, step {place}"
     for channel in channels:
         await channel.close()
-    given_again = [hits(gateway) for gateway in gateways]
+    given_again = [read_metrics(gateway)["portrait_response_cache_hits_total"] for gateway in gateways]
     assert given_again[0] > STEPS / 10
     assert given_again[1] == 0
-
-
-def hits(gateway: RunningGateway) -> float:
-    text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=5).read().decode()
-    [line] = [line for line in text.splitlines() if line.startswith("portrait_response_cache_hits_total ")]
-    return float(line.split()[1])

@@ -59,7 +59,7 @@ def gateway(folder: Path) -> Iterator[RunningGateway]:
                 for nth in range(SHOPPERS)
                 for place, (item, days) in enumerate([(MANY, each) for each in range(9)] + [(ONCE, 900)])
             )
-        build_audience_table(folder / "models", folder, *sensitive)
+        build_audience_table(folder / "models", folder, *sensitive, "--triton-url", served.triton_url())
         yield served
         assert "internal_error" not in {line["event"] for line in served.logged}, served.log_text
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from support.command_line import run_portrait
+from support.files import replace_text
 from support.gateway import run_gateway
 
 from portrait.client import Client, Event, EventType, Review, ReviewAction, ReviewTarget, ShelfKind
@@ -16,10 +17,11 @@ RELATE = (
 HISTORY = [Event(EventType.VIEW, item_id="desk-lamp-red")]
 
 
-def test_rules_are_followed_and_changed(repository: Path, tmp_path: Path) -> None:
+def test_rules_are_followed_and_changed(repository: Path, shared_triton: tuple[str, str], tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
     path.write_text(PIN, encoding="utf-8")
-    with run_gateway(repository, tmp_path, "--rules", str(path)) as gateway, Client(gateway.address) as client:
+    options = (*shared_triton, "--rules", str(path))
+    with run_gateway(repository, tmp_path, *options) as gateway, Client(gateway.address) as client:
         for _ in range(2):  # computed, then kept
             first = client.recommend(HISTORY).items[0]
             assert (first.item.item_id, first.rules) == ("wool-rug-blue", ("hero",))
@@ -29,18 +31,18 @@ def test_rules_are_followed_and_changed(repository: Path, tmp_path: Path) -> Non
         assert (blocked.items[0].rules, blocked.reviewed_by) == ((), ("ana",))
         client.remove_review(hero)
         assert client.recommend(HISTORY).items[0].rules == ("hero",)
-        path.write_text(EXCLUDE, encoding="utf-8")
+        replace_text(path, EXCLUDE)
         gateway.lines("rules_reloaded")
         assert "wool-rug-blue" not in [each.item.item_id for each in client.recommend(HISTORY, k=50).items]
         shelf = client.get_shelf("nobody", ShelfKind.SIMILAR_ITEMS, ["wool-rug-red"], k=50)
         assert "wool-rug-blue" not in [each.item.item_id for each in shelf.items]
-        path.write_text(RELATE, encoding="utf-8")
+        replace_text(path, RELATE)
         gateway.lines("rules_reloaded", 2)
         [shown] = client.get_shelf("nobody", ShelfKind.FREQUENTLY_BOUGHT_TOGETHER, ["gift-card"]).items
         assert (shown.item.item_id, shown.rules) == ("wool-rug-blue", ("rug-as-a-gift",))
-        path.write_text(EXCLUDE, encoding="utf-8")
+        replace_text(path, EXCLUDE)
         gateway.lines("rules_reloaded", 3)
-        path.write_text("[[rules]]", encoding="utf-8")
+        replace_text(path, "[[rules]]")
         assert "rule 0" in gateway.line("rules_reload_failed")["reason"]
         assert "wool-rug-blue" not in [each.item.item_id for each in client.recommend(HISTORY, k=50).items]
 
@@ -58,12 +60,14 @@ CALLS = """
 """
 
 
-def test_a_dry_run_tells_what_new_rules_change(repository: Path, tmp_path: Path) -> None:
+def test_a_dry_run_tells_what_new_rules_change(
+    repository: Path, shared_triton: tuple[str, str], tmp_path: Path
+) -> None:
     old, new, calls, state = (tmp_path / name for name in ("old.toml", "new.toml", "calls.json", "state.db"))
     old.write_text(EXCLUDE, encoding="utf-8")
     new.write_text(PIN + RELATE, encoding="utf-8")
     calls.write_text(CALLS, encoding="utf-8")
-    options = ("--repository", repository, "--state", state, "--triton-log", tmp_path / "triton.log")
+    options = ("--repository", repository, "--state", state, *shared_triton)
     done = run_portrait("rules", "check", new, "--rules", old, "--requests", calls, *options)
     assert done.code == 0, done
     first, entered, left, moved, missing, shelf, related, *rules, sums, others = done.stdout.splitlines()

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 from support.command_line import run_portrait
+from support.files import replace_text
 from support.gateway import RunningGateway, build_audience_table, run_gateway
+from support.scrape import read_metrics
 
 from portrait.client import (
     ActivityCriterion,
@@ -33,6 +34,7 @@ WINE = Item("bottle-1", "Pinot noir", category_path=("Drinks", "Wine"), brand="Z
 SHOPPERS = 6
 OPTIONS = ("--min-audience-size", "5", "--consent-advertising", "unless-withdrawn")
 SECRETS = (KIT.item_id, KIT.title, "Pregnan", "maternity", "Health", WINE.item_id, WINE.title, "Drinks", "secret-")
+TOPICS = "topics.toml"
 ALLOWING = """
 [allow]
 health = ["profile", "explanation"]
@@ -65,7 +67,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
-    with run_gateway(repository, folder, *OPTIONS) as served:
+    topics = folder / TOPICS
+    topics.touch()  # the topics that come with Portrait, and nothing allowed
+    with run_gateway(repository, folder, *OPTIONS, "--sensitive", str(topics)) as served:
         with Client(served.address) as client:
             client.upsert_items([KIT, WINE])
             for kind in ("open", "secretive"):
@@ -73,7 +77,7 @@ def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
                 client.record_events((f"{kind}-{nth}", event) for nth in range(SHOPPERS) for event in events)
             rug = Event(EventType.PURCHASE, "rug", NOW - timedelta(days=1), "wool-rug-blue", price=5.0)
             client.record_events((f"other-{nth}", rug) for nth in range(SHOPPERS))
-        build_audience_table(repository, folder)
+        build_audience_table(repository, folder, "--triton-url", served.triton_url())
         yield served
         assert "internal_error" not in {line["event"] for line in served.logged}, served.log_text
 
@@ -185,36 +189,41 @@ def test_an_aged_item_is_shown_to_whom_declared_the_age(client: Client) -> None:
 
 
 def test_what_the_operator_allows_is_told_and_nothing_else(
-    repository: Path, folder: Path, tmp_path: Path, gateway: RunningGateway
+    gateway: RunningGateway, folder: Path, client: Client
 ) -> None:
-    path = tmp_path / "topics.toml"
-    path.write_text(ALLOWING, encoding="utf-8")
-    shared = ("--state", str(folder / "portrait.db"), "--audiences", str(folder / "audiences"))
-    options = (*OPTIONS, *shared, "--sensitive", str(path))
-    with run_gateway(repository, tmp_path, *options) as served, Client(served.address) as client:
-        assert served.line("topics_judged")["items"] == {"gardening": 4}
-        interests = [tuple(each.category_path) for each in client.get_profile("secretive-0").interests]
-        assert KIT.category_path in interests
-        assert WINE.category_path not in interests
+    path = folder / TOPICS
+    history = [Event(EventType.VIEW, item_id="garden-spade-red"), Event(EventType.VIEW, item_id="desk-lamp-red")]
+
+    def list_interests() -> list[tuple[str, ...]]:
+        return [tuple(each.category_path) for each in client.get_profile("secretive-0").interests]
+
+    assert KIT.category_path not in list_interests()
+    assert client.get_profile(history).event_count == 2
+    try:
+        # A change is followed, also by responses that were kept.
+        replace_text(path, ALLOWING)
+        assert gateway.lines("topics_judged", 2)[1]["items"] == {"gardening": 4}
+        gateway.lines("sensitive_reloaded")
+        assert KIT.category_path in list_interests()
+        assert WINE.category_path not in list_interests()
         assert client.explain_profile("secretive-0", interest=KIT.category_path).weight > 0.0
         with pytest.raises(FailedPreconditionError, match="other sensitive topics"):
             client.estimate_audience([ActivityCriterion(since=NOW - timedelta(days=300))])
-        history = [Event(EventType.VIEW, item_id="garden-spade-red"), Event(EventType.VIEW, item_id="desk-lamp-red")]
         assert client.get_profile(history).event_count == 1
-        # A change is followed, also by responses that were kept; a file that can't be used changes nothing.
-        path.write_text(ALLOWING.replace('pregnancy = ["profile"', 'pregnancy = ["audience"'), encoding="utf-8")
-        served.lines("topics_judged", 2)
-        assert served.line("sensitive_reloaded")
-        assert KIT.category_path not in [
-            tuple(each.category_path) for each in client.get_profile("secretive-0").interests
-        ]
-        path.write_text("topics = 3", encoding="utf-8")
-        assert "topics" in served.line("sensitive_reload_failed")["reason"]
+        replace_text(path, ALLOWING.replace('pregnancy = ["profile"', 'pregnancy = ["audience"'))
+        gateway.lines("topics_judged", 3)
+        gateway.lines("sensitive_reloaded", 2)
+        assert KIT.category_path not in list_interests()
+        # A file that can't be used changes nothing.
+        replace_text(path, "topics = 3")
+        assert "topics" in gateway.line("sensitive_reload_failed")["reason"]
         assert client.get_profile(history).event_count == 1
-        with urlopen(str(served.line("ready")["metrics"])) as response:
-            metrics = response.read().decode()
-        assert 'portrait_file_reloads_total{file="sensitive"} 1.0' in metrics
-        assert 'portrait_file_invalid{file="sensitive"} 1.0' in metrics
+        shown = read_metrics(gateway)
+        assert shown['portrait_file_reloads_total{file="sensitive"}'] == 2
+        assert shown['portrait_file_invalid{file="sensitive"}'] == 1
+    finally:
+        replace_text(path, "")
+        gateway.lines("topics_judged", 4)
 
 
 def test_a_check_tells_what_finds_items(repository: Path, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Two gateways over one Redis, as on two machines: each sees at once what the other was told."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from pathlib import Path
@@ -42,11 +43,14 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture(scope="module")
 def gateways(
-    repository: Path, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+    repository: Path,
+    shared_triton: tuple[str, str],
+    redis_server: RedisServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[list[RunningGateway]]:
     with ExitStack() as closing:
         folders = [tmp_path_factory.mktemp(name) for name in ("one", "other")]
-        options = ("--state-url", redis_server.url)
+        options = (*shared_triton, "--state-url", redis_server.url)
         running = [closing.enter_context(run_gateway(repository, folder, *options)) for folder in folders]
         yield running
         for gateway in running:
@@ -123,10 +127,9 @@ def test_items_travel(clients: list[Client], redis_server: RedisServer) -> None:
     clients[0].upsert_items([Item("lamp", "Purple desk lamp")], catalogue=catalogue)
     found = ()
     while not found:  # the other one looks once a second
-        try:
+        time.sleep(0.05)
+        with suppress(NotFoundError):
             found = clients[1].recommend("nobody", query="purple lamp", catalogue=catalogue).items
-        except NotFoundError:
-            continue
     assert [ranked.item.item_id for ranked in found] == ["lamp"]
 
 

@@ -20,6 +20,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.command_line import run_portrait
 from support.faults import paused
+from support.files import replace_text
 from support.filled_requests import fill_requests
 from support.gateway import RunningGateway, run_gateway
 from support.metric_lint import GAUGES, lint_metrics, list_gauges
@@ -100,7 +101,7 @@ def connect(gateway: RunningGateway, folder: Path, closing: ExitStack) -> grpc.C
     """A channel of a caller with the certificate of the first tenant."""
     credentials = tls_of(folder, "shoe-shop").credentials()
     channel = closing.enter_context(grpc.secure_channel(gateway.address, credentials, [OWN_CONNECTION]))
-    grpc.channel_ready_future(channel).result(30)
+    grpc.channel_ready_future(channel).result(60)
     return channel
 
 
@@ -129,7 +130,7 @@ def clients(gateway: RunningGateway, folder: Path) -> Iterator[Clients]:
 
 def until(is_so: Callable[[], bool]) -> None:
     """Wait until something is so."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while not is_so():
         assert time.monotonic() < end
         time.sleep(0.2)
@@ -252,8 +253,10 @@ def test_metrics_are_sums_of_each_tenant(gateway: RunningGateway, clients: Clien
         client.get_consents("ann")
     labels = 'code="OK",method="portrait.v1.ConsentService/GetConsents"'
     with_tenant, own = f'portrait_rpcs_total{{{labels},tenant="shoes"}}', f"portrait_rpcs_total{{{labels}}}"
-    assert values(gateway)[with_tenant] == before.get(with_tenant, 0) + 2
-    assert values(gateway, "/metrics/shoes")[own] == of_shoes.get(own, 0) + 2 == values(gateway)[with_tenant]
+    counted = before.get(with_tenant, 0) + 2
+    assert of_shoes.get(own, 0) + 2 == counted
+    until(lambda: values(gateway).get(with_tenant) == counted)  # a busy process may miss a scrape
+    until(lambda: values(gateway, "/metrics/shoes").get(own) == counted)
     assert values(gateway, "/metrics/books").get(own) == of_books.get(own)
     assert before["portrait_processes"] == 2
     assert {before[f'portrait_triton_restarts_total{{tenant="{tenant}"}}'] for tenant in TENANTS} == {0}
@@ -301,7 +304,7 @@ def test_rules_of_one_tenant_reach_all_processes(folder: Path, clients: Clients)
 
     before = find_first("books")
     assert before == find_first("shoes") != {"wool-rug-blue"}
-    (folder / "rules.toml").write_text(PIN, encoding="utf-8")
+    replace_text(folder / "rules.toml", PIN)
     until(lambda: find_first("shoes") == {"wool-rug-blue"})
     assert find_first("books") == before
 
@@ -343,7 +346,7 @@ def test_a_model_that_hangs_is_replaced_for_its_tenant_alone(
     assert releases_of(clients["shoes"]) == {1}
     with ExitStack() as closing:
         health = health_pb2_grpc.HealthStub(connect(gateway, folder, closing))
-        answer = health.Check(health_pb2.HealthCheckRequest(), timeout=20.0)
+        answer = health.Check(health_pb2.HealthCheckRequest(), timeout=60.0)
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
     until(lambda: read(gateway, "/readyz/books") == (200, "ok\n"))
     assert releases_of(clients["books"]) == {1}

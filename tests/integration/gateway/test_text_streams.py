@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -16,6 +15,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from support import tiny_release
 from support.gateway import RunningGateway, Stubs, run_gateway
+from support.scrape import read_metrics
 
 from portrait.client import AsyncClient, Client, InvalidRequestError
 from portrait.client.calls import TEXTS_PER_REQUEST
@@ -24,6 +24,9 @@ from portrait.v1.text_service_pb2 import EncodeTextsRequest, EncodeTextStreamReq
 
 PATH = "/portrait.v1.TextService/EncodeTextStream"
 WORDS = sorted({word for item in tiny_release.ITEMS for word in item.title.split()})
+PENDING = 'portrait_model_pending_rows{model="text_encoder"}'
+SECONDS = 60.0
+"""Far more than anything takes on a busy machine."""
 _PAUSE = 0.02
 
 
@@ -40,25 +43,18 @@ def make_requests(texts: Sequence[str], size: int) -> list[EncodeTextStreamReque
 
 
 async def stream(stubs: Stubs, requests: Sequence[EncodeTextStreamRequest]) -> list[EncodeTextStreamResponse]:
-    return [response async for response in stubs.texts.EncodeTextStream(iter(requests), timeout=60.0)]
-
-
-async def read_metrics(gateway: RunningGateway) -> dict[str, float]:
-    url = gateway.line("ready")["metrics"]
-    text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
-    pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
-    return {name: float(value) for name, value in pairs}
+    return [response async for response in stubs.texts.EncodeTextStream(iter(requests), timeout=SECONDS)]
 
 
 async def require_nothing_left(gateway: RunningGateway) -> None:
     """Wait until no unit of work runs and no text waits for the model."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SECONDS):
         while True:
-            shown = await read_metrics(gateway)
+            shown = await asyncio.to_thread(read_metrics, gateway)
             left = [
                 value
                 for name, value in shown.items()
-                if name.startswith(("portrait_admission_running_units", 'portrait_model_pending_rows{model="text_enc'))
+                if name == PENDING or name.startswith("portrait_admission_running_units")
             ]
             assert len(left) > 1
             if not any(left):
@@ -86,10 +82,10 @@ async def test_a_stream_returns_the_vectors_of_single_calls_in_the_order_of_its_
 
 
 async def test_a_stream_is_as_near_to_single_calls_as_batches_are_to_each_other(
-    repository: Path, tmp_path: Path
+    repository: Path, shared_triton: tuple[str, str], tmp_path: Path
 ) -> None:
     texts = make_texts(150)
-    with run_gateway(repository, tmp_path, "--text-cache-mib", "0") as gateway:
+    with run_gateway(repository, tmp_path, *shared_triton, "--text-cache-mib", "0") as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
             stubs = Stubs.over(channel)
             streamed = [value for each in await stream(stubs, make_requests(texts, 50)) for value in each.values]
@@ -119,7 +115,7 @@ def test_a_request_that_breaks_the_contract_ends_the_stream_behind_the_responses
     good = [request.SerializeToString() for request in make_requests(make_texts(4), 2)]
     # Not by grpc.aio, which may lose the status of a stream that ends while its caller writes (grpc/grpc#36066).
     with grpc.insecure_channel(gateway.address) as channel:
-        call = channel.stream_stream(PATH)(iter([*good, make_fault(), *good]), timeout=30.0)
+        call = channel.stream_stream(PATH)(iter([*good, make_fault(), *good]), timeout=SECONDS)
         for _ in range(2):
             assert EncodeTextStreamResponse.FromString(next(call)).dimension == tiny_release.DIMENSION
         with pytest.raises(grpc.RpcError):
@@ -135,21 +131,19 @@ def test_a_request_that_breaks_the_contract_ends_the_stream_behind_the_responses
 
 async def test_a_caller_that_reads_nothing_is_read_no_further(stubs: Stubs, gateway: RunningGateway) -> None:
     """The gateway takes no more than its requests under way and the bytes that fit into the connection."""
-    texts = make_texts(256)
-    request = EncodeTextStreamRequest(texts=texts).SerializeToString()
-    call = stubs.channel.stream_stream(PATH)(timeout=30.0)
-    sent = 0
-    try:
-        while sent < 3_000:
-            async with asyncio.timeout(1.5):
-                await call.write(request)
-            sent += 1
-    except TimeoutError:
-        pass
-    assert MAX_REQUESTS_UNDER_WAY <= sent < 3_000
-    shown = await read_metrics(gateway)
-    assert shown['portrait_model_pending_rows{model="text_encoder"}'] == 0  # all that was read is encoded, and waits
+    request = EncodeTextStreamRequest(texts=make_texts(256)).SerializeToString()
+    call = stubs.channel.stream_stream(PATH)(timeout=SECONDS)
+    sent, writing = 0, asyncio.ensure_future(call.write(request))
+    while sent < 3_000:
+        await asyncio.wait({writing}, timeout=1.0)
+        if writing.done():
+            await writing
+            sent, writing = sent + 1, asyncio.ensure_future(call.write(request))
+        elif sent >= MAX_REQUESTS_UNDER_WAY and (await asyncio.to_thread(read_metrics, gateway))[PENDING] == 0:
+            break  # all that was read is encoded, and waits
+    assert sent < 3_000
     call.cancel()
+    await asyncio.wait({writing})
     await require_nothing_left(gateway)
 
 
@@ -159,7 +153,7 @@ async def test_a_stream_that_is_cancelled_leaves_nothing(stubs: Stubs, gateway: 
             yield EncodeTextStreamRequest(texts=make_texts(64))
 
     request_id = uuid4().hex
-    call = stubs.texts.EncodeTextStream(endless(), timeout=30.0, metadata=(("x-request-id", request_id),))
+    call = stubs.texts.EncodeTextStream(endless(), timeout=SECONDS, metadata=(("x-request-id", request_id),))
     for _ in range(3):
         await call.read()
     call.cancel()
@@ -170,12 +164,20 @@ async def test_a_stream_that_is_cancelled_leaves_nothing(stubs: Stubs, gateway: 
 
 
 async def test_a_stream_ends_at_its_deadline(stubs: Stubs, gateway: RunningGateway) -> None:
-    call = stubs.channel.stream_stream(PATH)(timeout=0.3)
-    await call.write(EncodeTextStreamRequest(texts=make_texts(3)).SerializeToString())
-    assert isinstance(await call.read(), bytes)
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await call.read()
-    assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    async def count_responses(seconds: float) -> int:
+        """Send one request, do not close the stream, and read until its deadline."""
+        call, count = stubs.channel.stream_stream(PATH)(timeout=seconds), 0
+        with suppress(grpc.aio.AioRpcError):
+            await call.write(EncodeTextStreamRequest(texts=make_texts(3)).SerializeToString())
+            while isinstance(await call.read(), bytes):
+                count += 1
+        assert await call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        return count
+
+    for seconds in (0.3, 3.0, 30.0):  # a busy machine may answer nothing in the first
+        if count := await count_responses(seconds):
+            break
+    assert count == 1
     await require_nothing_left(gateway)
 
 
@@ -210,19 +212,6 @@ def test_no_more_streams_are_open_than_admission_lets_in(gateway: RunningGateway
     asyncio.run(require_nothing_left(gateway))
 
 
-async def test_a_gateway_that_drains_ends_a_stream_behind_what_it_has_read(repository: Path, tmp_path: Path) -> None:
-    with run_gateway(repository, tmp_path, "--drain-seconds", "10") as gateway:
-        async with grpc.aio.insecure_channel(gateway.address) as channel:
-            call = channel.stream_stream(PATH)(timeout=30.0)
-            await call.write(EncodeTextStreamRequest(texts=["lamp"]).SerializeToString())
-            assert isinstance(await call.read(), bytes)
-            gateway.process.terminate()
-            with pytest.raises(grpc.aio.AioRpcError) as raised:
-                await call.read()
-            assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert gateway.process.wait(20) == 0
-
-
 def test_the_client_streams_any_number_of_texts(gateway: RunningGateway) -> None:
     texts = make_texts(2 * TEXTS_PER_REQUEST + 5)
     with Client(gateway.address) as client:
@@ -239,11 +228,11 @@ def test_a_source_may_wait_for_the_vectors_of_the_texts_before(gateway: RunningG
 
     def texts() -> Iterator[str]:
         yield from make_texts(TEXTS_PER_REQUEST)
-        assert read.wait(20.0)
+        assert read.wait(SECONDS)
         yield "lamp"
 
     with Client(gateway.address) as client:
-        vectors = client.encode_text_stream(texts(), timeout=30.0)
+        vectors = client.encode_text_stream(texts(), timeout=SECONDS)
         assert len(next(vectors).vectors) == TEXTS_PER_REQUEST
         read.set()
         assert len(next(vectors).vectors) == 1

@@ -5,8 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
-import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from support.command_line import run_portrait
 from support.gateway import RunningGateway, Stubs, run_gateway, serve_command
 from support.milvus_server import MilvusServer
+from support.scrape import read_metrics
 
 from portrait.server.rollout.traffic import Traffic
 from portrait.v1 import event_pb2, shopper_pb2
@@ -25,11 +25,36 @@ from portrait.v1.profile_service_pb2 import GetProfileRequest
 from portrait.v1.recommendation_service_pb2 import RecommendRequest, RecommendResponse
 
 SECONDS = 60.0
+"""Far more than anything takes on a busy machine."""
 HISTORY = shopper_pb2.ShopperRef(
     history={
         "events": [{"type": event_pb2.EVENT_TYPE_VIEW, "item_id": item} for item in ("desk-lamp-red", "wool-rug-green")]
     }
 )
+
+
+@pytest.fixture(scope="module")
+def folder(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository of `gateway`, whose release 1 serves."""
+    copied = tmp_path_factory.mktemp("followed") / "repository"
+    shutil.copytree(repository, copied)
+    Traffic(1).write(copied)
+    return copied
+
+
+@pytest.fixture(scope="module")
+def gateway(folder: Path, milvus: MilvusServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningGateway]:
+    """A gateway that searches in Milvus, and computes every answer anew."""
+    index(folder, milvus, "1")
+    options = ("--index-url", milvus.url, "--response-cache-mib", "0")
+    with run_gateway(folder, tmp_path_factory.mktemp("gateway"), *options) as served:
+        yield served
+
+
+@pytest.fixture
+async def stubs(gateway: RunningGateway) -> AsyncIterator[Stubs]:
+    async with grpc.aio.insecure_channel(gateway.address) as channel:
+        yield Stubs.over(channel)
 
 
 @asynccontextmanager
@@ -42,7 +67,7 @@ async def serving(repository: Path, folder: Path, *arguments: str) -> AsyncItera
 
 async def recommend(stubs: Stubs, **fields: object) -> RecommendResponse:
     request = RecommendRequest(shopper=HISTORY, k=50, **fields)  # type: ignore[arg-type] # names of fields
-    return await stubs.recommendations.Recommend(request, timeout=20.0)
+    return await stubs.recommendations.Recommend(request, timeout=SECONDS)
 
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -76,12 +101,7 @@ def index(repository: Path, milvus: MilvusServer, *arguments: str) -> list[dict[
     return [json.loads(line) for line in done.stderr.splitlines()]
 
 
-async def test_releases_are_served_from_milvus_side_by_side(
-    repository: Path, milvus: MilvusServer, tmp_path: Path
-) -> None:
-    folder = tmp_path / "repository"
-    shutil.copytree(repository, folder)
-    Traffic(1).write(folder)
+async def test_a_release_is_served_once_it_is_in_milvus(folder: Path, milvus: MilvusServer, tmp_path: Path) -> None:
     refused = await asyncio.create_subprocess_exec(
         *serve_command(folder, tmp_path, "--index-url", milvus.url), stderr=asyncio.subprocess.PIPE
     )
@@ -90,28 +110,55 @@ async def test_releases_are_served_from_milvus_side_by_side(
     assert "run `portrait index-release 1`" in log.decode()
     assert index(folder, milvus, "1")[-1]["is_new"]
     assert not index(folder, milvus, "1")[-1]["is_new"]
-    async with serving(folder, tmp_path / "own") as (_, stubs):
-        own = await recommend(stubs)
-        own_filtered = await recommend(stubs, filter={"brands": ["acme"], "min_price": 30.0})
-    async with serving(folder, tmp_path / "milvus", "--index-url", milvus.url) as (gateway, stubs):
-        require_alike(await recommend(stubs), own)
-        require_alike(await recommend(stubs, filter={"brands": ["acme"], "min_price": 30.0}), own_filtered)
-        await _change_items(stubs, ids(own))
-        Traffic(2, 1).write(folder)
-        assert "run `portrait index-release 2`" in str(
-            (await asyncio.to_thread(gateway.line, "release_refused"))["reason"]
-        )
-        await asyncio.to_thread(index, folder, milvus)  # the newest
-        Traffic(2, 1).write(folder)
-        await until(lambda: _serves(stubs, 2))
-        assert ids(await recommend(stubs)) != ids(own)
-        Traffic(1, 2).write(folder)
-        await until(lambda: _serves(stubs, 1))
-        Traffic(2).write(folder)
-        await until(lambda: _serves(stubs, 2))
-        pruned = await asyncio.to_thread(index, folder, milvus, "--prune")
-        assert pruned[-1]["releases"] == [1]
-        assert (await recommend(stubs)).release == 2
+
+
+async def test_without_milvus_all_but_the_search_goes_on(
+    gateway: RunningGateway, stubs: Stubs, milvus: MilvusServer
+) -> None:
+    whole = await recommend(stubs)
+    with milvus.paused():
+        await _require_refusal(stubs)
+        await until(lambda: _is_not_served(stubs, "RecommendationService"))
+    await until(lambda: is_served(stubs, "RecommendationService"))
+    milvus.kill()
+    await _require_refusal(stubs)
+    await until(lambda: _is_not_served(stubs, "RecommendationService"))
+    assert await is_served(stubs, "")
+    assert await is_served(stubs, "ProfileService")
+    degraded = await recommend(stubs, allow_degraded=True)
+    assert degraded.degraded
+    assert len(degraded.items) == 50
+    await stubs.profiles.GetProfile(GetProfileRequest(shopper=HISTORY))
+    assert read_metrics(gateway)["portrait_index_search_failures_total"] > 0
+    await asyncio.to_thread(milvus.start)
+    await until(lambda: is_served(stubs, "RecommendationService"))
+    assert ids(await recommend(stubs)) == ids(whole)
+    assert "Traceback" not in gateway.log_text
+
+
+async def test_releases_are_served_from_milvus_side_by_side(
+    folder: Path, gateway: RunningGateway, stubs: Stubs, milvus: MilvusServer, tmp_path: Path
+) -> None:
+    models = ("--triton-url", gateway.triton_url())
+    async with serving(folder, tmp_path / "own", *models) as (_, in_process):
+        own = await recommend(in_process)
+        own_filtered = await recommend(in_process, filter={"brands": ["acme"], "min_price": 30.0})
+    require_alike(await recommend(stubs), own)
+    require_alike(await recommend(stubs, filter={"brands": ["acme"], "min_price": 30.0}), own_filtered)
+    await _change_items(stubs, ids(own))
+    Traffic(2, 1).write(folder)
+    assert "run `portrait index-release 2`" in str((await asyncio.to_thread(gateway.line, "release_refused"))["reason"])
+    await asyncio.to_thread(index, folder, milvus)  # the newest
+    Traffic(2, 1).write(folder)
+    await until(lambda: _serves(stubs, 2))
+    assert ids(await recommend(stubs)) != ids(own)
+    Traffic(1, 2).write(folder)
+    await until(lambda: _serves(stubs, 1))
+    Traffic(2).write(folder)
+    await until(lambda: _serves(stubs, 2))
+    pruned = await asyncio.to_thread(index, folder, milvus, "--prune")
+    assert pruned[-1]["releases"] == [1]
+    assert (await recommend(stubs)).release == 2
 
 
 async def _serves(stubs: Stubs, release: int) -> bool:
@@ -129,33 +176,6 @@ async def _change_items(stubs: Stubs, shown: list[str]) -> None:
     assert shown[3] not in ids(await recommend(stubs))
 
 
-async def test_without_milvus_all_but_the_search_goes_on(
-    repository: Path, milvus: MilvusServer, tmp_path: Path
-) -> None:
-    index(repository, milvus, "1")
-    options = ("--release", "1", "--index-url", milvus.url, "--response-cache-mib", "0")
-    async with serving(repository, tmp_path / "gateway", *options) as (gateway, stubs):
-        whole = await recommend(stubs)
-        with milvus.paused():
-            await _require_refusal(stubs)
-            await until(lambda: _is_not_served(stubs, "RecommendationService"))
-        await until(lambda: is_served(stubs, "RecommendationService"))
-        milvus.kill()
-        await _require_refusal(stubs)
-        await until(lambda: _is_not_served(stubs, "RecommendationService"))
-        assert await is_served(stubs, "")
-        assert await is_served(stubs, "ProfileService")
-        degraded = await recommend(stubs, allow_degraded=True)
-        assert degraded.degraded
-        assert len(degraded.items) == 50
-        await stubs.profiles.GetProfile(GetProfileRequest(shopper=HISTORY))
-        assert _read_failures(gateway) > 0
-        await asyncio.to_thread(milvus.start)
-        await until(lambda: is_served(stubs, "RecommendationService"))
-        assert ids(await recommend(stubs)) == ids(whole)
-        assert "Traceback" not in gateway.log_text
-
-
 async def _is_not_served(stubs: Stubs, service: str) -> bool:
     return not await is_served(stubs, service)
 
@@ -170,12 +190,6 @@ async def _require_refusal(stubs: Stubs) -> None:
     info = error_details_pb2.ErrorInfo()
     assert any(detail.Unpack(info) for detail in details)
     assert info.reason == "INDEX_UNAVAILABLE"
-
-
-def _read_failures(gateway: RunningGateway) -> float:
-    with urllib.request.urlopen(str(gateway.line("ready")["metrics"]), timeout=5) as answer:
-        lines = answer.read().decode().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("portrait_index_search_failures_total "))
 
 
 def test_the_command_says_what_is_missing(repository: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from support import tiny_release
+from support.faults import killed
 from support.triton_calls import INPUTS, infer, ranker_inputs, text_inputs
 from tritonclient.grpc.aio import InferenceServerClient
 from tritonclient.utils import InferenceServerException
@@ -26,6 +27,8 @@ from portrait.server.triton.model_processes import ModelProcess, find_model_proc
 from portrait.server.triton.process import connect
 from portrait.server.triton.workspace import Workspace
 
+_SECONDS = 120.0
+"""Far more than anything takes on a busy machine."""
 _OWNER = """
 import asyncio, sys
 from pathlib import Path
@@ -35,7 +38,7 @@ async def own(repository, log):
     async with EmbeddedTriton(repository, log) as triton:
         await triton.load(1)
         print(triton.pid, flush=True)
-        await asyncio.sleep(60)
+        await asyncio.sleep(600)
 
 asyncio.run(own(*map(Path, sys.argv[1:])))
 """
@@ -131,9 +134,10 @@ async def test_a_release_is_loaded_over_another_with_no_failed_request(
 async def test_a_release_that_cannot_be_loaded_leaves_the_others(
     triton: EmbeddedTriton, client: InferenceServerClient, release: int, reason: str
 ) -> None:
+    restarts = triton.restarts
     with pytest.raises(TritonError, match=reason):
         await triton.load(release)
-    assert triton.restarts == 0
+    assert triton.restarts == restarts
     for loaded in (1, 2):
         await infer(client, "text_encoder", loaded, text_inputs(1, 4))
         await infer(client, "ranker", loaded, ranker_inputs(1, 4))
@@ -155,17 +159,18 @@ async def test_killed_it_comes_back_with_all_its_releases(
 ) -> None:
     assert triton.pid is not None
     traces = Traces.of(triton.pid)
-    os.kill(triton.pid, signal.SIGKILL)
-    asked = time.monotonic()
-    with pytest.raises(InferenceServerException):
-        await infer(client, "ranker", 1, ranker_inputs(1, 4), client_seconds=2.0)
-    assert time.monotonic() - asked < 15.0
-    async with asyncio.timeout(30):
-        while triton.restarts == 0 or not triton.ready:
+    restarts, deaths = triton.restarts, triton.model_process_deaths
+    with killed(triton.pid):
+        asked = time.monotonic()
+        with pytest.raises(InferenceServerException):
+            await infer(client, "ranker", 1, ranker_inputs(1, 4), client_seconds=2.0)
+        assert time.monotonic() - asked < 15.0
+    async with asyncio.timeout(_SECONDS):
+        while triton.restarts == restarts or not triton.ready:
             await asyncio.sleep(0.05)
     assert not traces.runs()
     # What its models' processes left does not bring its successor down.
-    assert (triton.restarts, triton.model_process_deaths) == (1, 0)
+    assert (triton.restarts, triton.model_process_deaths) == (restarts + 1, deaths)
     async with connect(triton.url) as again:
         for model in MODELS:
             for release in (1, 2):
@@ -178,7 +183,7 @@ async def test_a_model_process_that_dies_while_it_is_loaded_holds_nothing_up(
     async with EmbeddedTriton(two_releases, tmp_path / "triton.log") as triton:
         await triton.load(1)
         loading = asyncio.create_task(triton.load(2))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(_SECONDS):
             while not (new := [each for each in _processes(triton) if (each.model, each.release) == ("ranker", "2")]):
                 await asyncio.sleep(0)
             os.kill(new[0].pid, signal.SIGKILL)
@@ -223,7 +228,7 @@ async def test_a_death_that_is_told_after_the_restart_is_one(
 async def _kill_while_it_loads(triton: EmbeddedTriton) -> None:
     """Load the first release, and kill the server once it starts the processes of its models."""
     loading = asyncio.create_task(triton.load(1))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(_SECONDS):
         while not _processes(triton):
             await asyncio.sleep(0)
         assert triton.pid is not None
@@ -237,7 +242,7 @@ def _processes(triton: EmbeddedTriton) -> list[ModelProcess]:
 
 
 async def _unloaded(client: InferenceServerClient, release: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(_SECONDS):
         for model in MODELS:
             while await client.is_model_ready(model, str(release)):
                 await asyncio.sleep(0.05)
@@ -287,7 +292,7 @@ async def test_stopped_it_leaves_nothing_behind(two_releases: Path, tmp_path: Pa
         made = traces.environment_folders()
         assert made
         assert list(made[0].iterdir()) == []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(_SECONDS):
         while traces.runs():  # those that were killed are not gone at once
             await asyncio.sleep(0.01)
     assert not traces.regions()
@@ -305,13 +310,12 @@ async def test_it_ends_with_an_owner_that_was_killed(two_releases: Path, tmp_pat
     assert made
     owner.kill()
     await owner.wait()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(_SECONDS):
         while traces.runs():
             await asyncio.sleep(0.05)
-    Workspace.create().close()
-    assert not traces.regions()
-    assert not traces.folder.exists()
-    assert not [folder for folder in made if folder.exists()]
+        Workspace.create().close()
+        while traces.regions() or traces.folder.exists() or any(folder.exists() for folder in made):
+            await asyncio.sleep(0.01)  # another one that starts now may be at it
 
 
 async def test_a_server_that_ends_at_once_says_why(tmp_path: Path) -> None:

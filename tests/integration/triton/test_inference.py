@@ -95,8 +95,8 @@ async def test_requests_one_after_another_never_stall(client: InferenceServerCli
         return stalls
 
     # Triton's dynamic batcher would sleep for 0.5 s in several of them, each time: the reason why no model has it.
-    # A busy machine stalls now and then as well.
-    for _ in range(3):
+    # A busy machine stalls now and then as well, but not in all of many tries.
+    for _ in range(10):
         if (stalls := await count_stalls()) <= 1:
             break
     assert stalls <= 1

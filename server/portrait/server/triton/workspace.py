@@ -58,10 +58,13 @@ class Workspace:
         parent = _parent()
         for left in parent.glob(f"{_PREFIX}*"):
             _clear_if_abandoned(left)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        lock = (folder / _LOCK).open("wb")
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return cls(folder, lock)
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+            lock = (folder / _LOCK).open("wb")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if (folder / _LOCK).exists():
+                return cls(folder, lock)
+            lock.close()  # another owner that starts now took the folder for abandoned before it was locked
 
     @property
     def grpc_address(self) -> str:

@@ -1,5 +1,6 @@
 """The folder of an embedded Triton: short enough for a socket, closed to others, and cleared of what the dead left."""
 
+import fcntl
 import os
 import socket
 import stat
@@ -71,6 +72,26 @@ def test_a_temporary_folder_that_a_shell_reads_otherwise_is_passed_over(
     monkeypatch.setattr(workspace, "_SHORT", short / "missing")
     with pytest.raises(TritonError, match="set TMPDIR to a folder whose path has ASCII"):
         Workspace.create()
+
+
+def test_a_folder_that_another_owner_clears_before_it_is_locked_is_made_anew(
+    short: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(short))
+    lock = fcntl.flock
+    others: list[Workspace] = []
+
+    def lock_late(file: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", lock)
+        others.append(Workspace.create())  # by another owner, between the folder and its lock
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_late)
+    made = Workspace.create()
+    assert (made.folder / "lock").exists()
+    made.close()
+    others[0].close()
+    assert not list(short.iterdir())
 
 
 @pytest.mark.parametrize("name", ["with space", "it's", "a;b"])

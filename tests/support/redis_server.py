@@ -13,7 +13,7 @@ import redis
 
 from support.ports import find_free_port
 
-_SECONDS = 30.0
+_SECONDS = 60.0
 _NODE_TIMEOUT_MILLISECONDS = 1_000
 
 

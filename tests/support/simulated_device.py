@@ -4,6 +4,7 @@ Like a GPU, it refuses operations between its tensors and those of the CPU, and 
 right. `use` registers it with PyTorch for the rest of the process, so call it in a process of its own.
 """
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -62,9 +63,15 @@ class _Lists(TorchFunctionMode):
 @contextmanager
 def use() -> Iterator[torch.device]:
     """Yield the device, which works within the context."""
-    _setup_privateuseone_for_python_backend(_NAME)
+    _register()
     with _Simulation(), _Lists():
         yield torch.device(_NAME, 0)
+
+
+@functools.cache
+def _register() -> None:
+    """Register the device, which PyTorch allows once."""
+    _setup_privateuseone_for_python_backend(_NAME)
 
 
 def _compute(function: Any, arguments: Any, options: dict[str, Any]) -> Any:

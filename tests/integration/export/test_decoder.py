@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import pytest
 from support import tiny_data
 
-from portrait.export.precision import Precision
+from portrait.export import parity
+from portrait.export.graphs import export, graphs
+from portrait.export.precision import LARGE, Precision
 from portrait.export.release import export_release
 from portrait.features.events import Event, EventType
 from portrait.server.engine import Engine
@@ -16,17 +17,29 @@ from portrait.server.recommendation.ranking import RecommendRequest, recommend
 from portrait.server.triton import EmbeddedTriton
 from portrait.training.enums import FineTuning, Preset
 from portrait.training.run import run as runs
+from portrait.training.run.run import TrainedRun
 from portrait.training.settings import TrainSettings
 
 
-@pytest.mark.parametrize("tuning", [FineTuning.FULL, FineTuning.PREFIX])
-async def test_a_decoder_serves_like_an_encoder(tmp_path: Path, tuning: FineTuning) -> None:
-    gpt = tiny_data.write_gpt(tmp_path / "gpt")
+def _train(folder: Path, tuning: FineTuning) -> TrainedRun:
+    gpt = tiny_data.write_gpt(folder / "gpt")
     chosen = {"dimension": 16, "layers": 1, "max_epochs": 2, "batch_events": 512, "frozen_bert_share": 0.25}
     settings = TrainSettings.from_preset(Preset.QUICK, base_model=str(gpt), finetune=tuning, **chosen)
-    runs.train_run(tiny_data.write(tmp_path / "data"), tmp_path / "run", settings)
-    trained = runs.load_run(tmp_path / "run")
+    runs.train_run(tiny_data.write(folder / "data"), folder / "run", settings)
+    trained = runs.load_run(folder / "run")
     assert trained.model.text.pools_last_token
+    return trained
+
+
+def test_a_decoder_is_exported_as_it_was_trained(tmp_path: Path) -> None:
+    trained = _train(tmp_path, FineTuning.FULL)
+    [text] = [graph for graph in graphs(trained) if graph.name == LARGE]
+    export(text, trained.settings.dimension, Precision.FP32, tmp_path / "model.onnx")
+    parity.require([parity.check_runtime(text, tmp_path / "model.onnx", trained.settings.dimension, Precision.FP32)])
+
+
+async def test_a_decoder_with_a_prefix_serves_like_an_encoder(tmp_path: Path) -> None:
+    trained = _train(tmp_path, FineTuning.PREFIX)
     repository = tmp_path / "model_repository"
     # `make` starts an event loop of its own.
     manifest, checks = await asyncio.to_thread(export_release, trained, {}, repository, Precision.FP32, lambda _: None)

@@ -1,6 +1,6 @@
 """Training and evaluation on another device than the CPU, which is simulated: every tensor is made where it is used."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -37,24 +37,27 @@ def _settings(bert: Path, **chosen: object) -> TrainSettings:
     return TrainSettings.from_preset(Preset.QUICK, **(small | exact | chosen))
 
 
-def _in_process(function: Callable[..., None], *arguments: object) -> None:
+@pytest.fixture(scope="module")
+def with_device() -> Iterator[ProcessPoolExecutor]:
+    """A process that may use the simulated device, as this one may not."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        pool.submit(function, *arguments).result()
+        yield pool
 
 
 def _train_on_both(data: Path, cpu_run: Path, run: Path, settings: TrainSettings) -> None:
+    trained_on = []
+    step = trainer.Trainer.train_step
+
+    def train_step(self: trainer.Trainer, group: list[object]) -> float:
+        trained_on.append({parameter.device for parameter in self._model.parameters()})
+        return step(self, group)
+
     with simulated_device.use() as device:
         # Here too, since Transformers draws other random numbers while a mode sees its operations.
         runs.train_run(data, cpu_run, settings)
-        trained_on = []
-        step = trainer.Trainer.train_step
-
-        def train_step(self: trainer.Trainer, group: list[object]) -> float:
-            trained_on.append({parameter.device for parameter in self._model.parameters()})
-            return step(self, group)
-
-        trainer.Trainer.train_step = train_step
-        runs.train_run(data, run, settings, device=device)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(trainer.Trainer, "train_step", train_step)
+            runs.train_run(data, run, settings, device=device)
         assert trained_on
         assert all(found == {device} for found in trained_on)
         evaluate_run(run, None, None, device)
@@ -68,22 +71,26 @@ def _resume(data: Path, run: Path, settings: TrainSettings) -> None:
 @pytest.mark.parametrize(
     "chosen",
     [
-        {"erase": (Demographic.GENDER,)},
-        {"finetune": FineTuning.ADALORA, "max_full_softmax_items": 4, "sampled_negatives": 16},
+        {
+            "finetune": FineTuning.ADALORA, "max_full_softmax_items": 4, "sampled_negatives": 16,
+            "erase": (Demographic.GENDER,),
+        },
         {"refit": True, "subspaces": 2},
     ],
-    ids=["erase", "adalora", "refit"],
-)
+    ids=["adalora and erase", "refit"],
+)  # fmt: skip
 def test_a_run_on_another_device_has_the_weights_of_one_on_the_cpu(
-    data: Path, bert: Path, tmp_path: Path, chosen: dict[str, object]
+    data: Path, bert: Path, tmp_path: Path, with_device: ProcessPoolExecutor, chosen: dict[str, object]
 ) -> None:
     settings = _settings(bert, **chosen)
-    _in_process(_train_on_both, data, tmp_path / "cpu", tmp_path / "device", settings)
+    with_device.submit(_train_on_both, data, tmp_path / "cpu", tmp_path / "device", settings).result()
     assert_same_weights(tmp_path / "cpu", tmp_path / "device")
     assert (tmp_path / "device" / "metrics-loo.json").exists()
 
 
-def test_a_run_that_stopped_on_the_cpu_goes_on_on_another_device(data: Path, bert: Path, tmp_path: Path) -> None:
+def test_a_run_that_stopped_on_the_cpu_goes_on_on_another_device(
+    data: Path, bert: Path, tmp_path: Path, with_device: ProcessPoolExecutor
+) -> None:
     settings = _settings(bert, finetune=FineTuning.ADALORA, max_epochs=3)
     runs.train_run(data, tmp_path / "whole", settings)
 
@@ -93,7 +100,7 @@ def test_a_run_that_stopped_on_the_cpu_goes_on_on_another_device(data: Path, ber
 
     with pytest.raises(KeyboardInterrupt):
         runs.run_trial(data, tmp_path / "stopped", settings, stop)
-    _in_process(_resume, data, tmp_path / "stopped", settings)
+    with_device.submit(_resume, data, tmp_path / "stopped", settings).result()
     assert_same_weights(tmp_path / "whole", tmp_path / "stopped")
 
 

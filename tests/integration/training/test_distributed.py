@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from support import tiny_data
+from support.command_line import run_portrait
 from support.ports import find_free_port
 from support.trained_weights import assert_same_weights
 
 from portrait.training.encoders import trainer
 from portrait.training.run import run as runs
+from portrait.training.run.folder import TRAIN_ONLY_FOLDER
 from portrait.training.settings import TrainSettings
 
 pytestmark = pytest.mark.slow
@@ -43,27 +45,40 @@ def _write_settings(folder: Path, bert: Path, chosen: dict[str, object]) -> Path
     return path
 
 
-@pytest.mark.parametrize(
-    "chosen",
-    [
-        # A batch may hold a single window, and a step fewer texts than there are processes.
-        {"refit": True, "gradient_accumulation": 2},
-        {"max_full_softmax_items": 4, "sampled_negatives": 16, "batch_events": 30, "bert_texts_per_step": 1},
-        {"finetune": "adalora", "gradient_checkpointing_texts": 3, "subspaces": 2},
-    ],
-    ids=["refit", "sampled", "adalora"],
-)
-def test_two_processes_train_what_one_trains(data: Path, bert: Path, tmp_path: Path, chosen: dict[str, object]) -> None:
-    settings = _write_settings(tmp_path, bert, chosen)
+def test_two_processes_train_what_one_trains(data: Path, bert: Path, tmp_path: Path) -> None:
+    chosen = {"finetune": "adalora", "gradient_checkpointing_texts": 3, "subspaces": 2}
+    settings = _write_settings(tmp_path, bert, chosen | {"refit": True, "gradient_accumulation": 2})
     ended = _torchrun("train", data, tmp_path / "two", "--settings", settings)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("trained: ") == 1
     runs.train_run(data, tmp_path / "one", TrainSettings.read(settings))
-    assert_same_weights(tmp_path / "one", tmp_path / "two")
-    validated = "train-only" if chosen.get("refit") else "."
-    one, two = (_read_history(tmp_path / run / validated) for run in ("one", "two"))
-    assert len(one) == 2
-    for first, second in zip(one, two, strict=True):
+    _assert_same_training(tmp_path / "one", tmp_path / "two", TRAIN_ONLY_FOLDER)
+
+
+def test_a_stopped_run_goes_on_in_two_processes(data: Path, bert: Path, tmp_path: Path) -> None:
+    # A batch may hold a single window, and a step fewer texts than there are processes.
+    chosen = {"max_full_softmax_items": 4, "sampled_negatives": 16, "batch_events": 30, "bert_texts_per_step": 1}
+    settings = _write_settings(tmp_path, bert, chosen)
+    runs.train_run(data, tmp_path / "whole", TrainSettings.read(settings))
+
+    def stop(epoch: int, _: float) -> None:
+        if epoch == 1:  # the second, whose checkpoint is not written yet
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runs.run_trial(data, tmp_path / "stopped", TrainSettings.read(settings), stop)
+    assert len(_read_history(tmp_path / "stopped")) == 1
+    ended = _torchrun("train", data, tmp_path / "stopped", "--settings", settings, "--resume")
+    assert ended.returncode == 0, ended.stderr
+    _assert_same_training(tmp_path / "whole", tmp_path / "stopped", ".")
+
+
+def _assert_same_training(one: Path, two: Path, validated: str) -> None:
+    """Compare the weights of two runs of two epochs, and the histories of those parts that were validated."""
+    assert_same_weights(one, two)
+    histories = [_read_history(run / validated) for run in (one, two)]
+    assert [len(history) for history in histories] == [2, 2]
+    for first, second in zip(*histories, strict=True):
         assert first == pytest.approx(second, abs=1e-4)
 
 
@@ -71,21 +86,6 @@ def _read_history(run: Path) -> list[dict[str, float]]:
     """Read step, loss and validation of each epoch."""
     history: list[dict[str, float]] = torch.load(run / "checkpoint.pt", weights_only=True)["trainer_state"]["history"]
     return history
-
-
-def test_a_stopped_run_goes_on_in_two_processes(data: Path, bert: Path, tmp_path: Path) -> None:
-    settings = _write_settings(tmp_path, bert, {"max_epochs": 3})
-    runs.train_run(data, tmp_path / "whole", TrainSettings.read(settings))
-
-    def stop(epoch: int, _: float) -> None:
-        if epoch == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        runs.run_trial(data, tmp_path / "stopped", TrainSettings.read(settings), stop)
-    ended = _torchrun("train", data, tmp_path / "stopped", "--settings", settings, "--resume")
-    assert ended.returncode == 0, ended.stderr
-    assert_same_weights(tmp_path / "whole", tmp_path / "stopped")
 
 
 def test_one_process_of_each_machine_computes_what_the_others_map(tmp_path: Path) -> None:
@@ -137,10 +137,12 @@ def test_an_error_ends_all_processes_with_its_line(data: Path, bert: Path, tmp_p
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["file"]
 
 
-def test_a_search_is_refused_in_several_processes(data: Path, tmp_path: Path) -> None:
-    ended = _torchrun("tune", data, tmp_path / "study")
-    assert ended.returncode != 0
+def test_a_search_is_refused_in_several_processes(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")  # as torchrun tells each process
+    ended = run_portrait("tune", data, tmp_path / "study")
+    assert ended.code == 2
     assert "portrait tune runs in one process" in ended.stderr
+    assert not (tmp_path / "study").exists()
 
 
 def test_a_process_that_dies_ends_the_others(data: Path, bert: Path, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from portrait.client import (
 from .conftest import Scripted, failing
 
 DETAILS = "grpc-status-details-bin"
+RETRIED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
+"""Told at the deadline, up to which the client tries again."""
 
 
 def packed(*details: Message) -> bytes:
@@ -35,9 +37,10 @@ def packed(*details: Message) -> bytes:
 
 async def raised(scripted: Scripted, code: grpc.StatusCode, *trailing: tuple[str, str | bytes]) -> PortraitError:
     scripted.answers = [failing(code, "told", *trailing)]
+    seconds = 1.0 if code in RETRIED else 60.0
     async with AsyncClient(scripted.address) as client:
         with pytest.raises(PortraitError) as caught:
-            await client.get_profile("a", timeout=1.0)
+            await client.get_profile("a", timeout=seconds)
     return caught.value
 
 
@@ -56,7 +59,7 @@ async def raised(scripted: Scripted, code: grpc.StatusCode, *trailing: tuple[str
 async def test_each_status_has_its_error(scripted: Scripted, code: grpc.StatusCode, kind: type[PortraitError]) -> None:
     error = await raised(scripted, code, ("x-request-id", "17"))
     assert type(error) is kind
-    late = " (the time limit was 1 s: timeout, --timeout)" if kind is DeadlineExceededError else ""
+    late = " (the time limit was 60 s: timeout, --timeout)" if kind is DeadlineExceededError else ""
     assert (str(error), error.code, error.request_id) == (f"{code.name}: told{late}", code, "17")
 
 

@@ -176,7 +176,7 @@ def found_in(
 
 @pytest.mark.slow
 @given(profiles(), st.lists(criteria(), min_size=1, max_size=3))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 def test_an_audience_is_what_a_filter_over_the_same_profiles_gives(
     of: dict[str, Profile], wanted: list[Criterion]
 ) -> None:
@@ -197,7 +197,7 @@ def similarity(each: Profile, seed: Sequence[Profile]) -> float:
 
 @pytest.mark.slow
 @given(profiles(), st.data(), st.integers(1, 10), st.none() | st.sampled_from([-1.0, 0.0, 0.5]))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=75)
 def test_look_alikes_are_the_most_similar_of_those_who_meet_the_rest(
     of: dict[str, Profile], data: st.DataObject, top: int, least: float | None
 ) -> None:
@@ -306,7 +306,7 @@ def rows(of: AudienceTable) -> dict[str, tuple[object, ...]]:
 
 @pytest.mark.slow
 @given(profiles(), st.data())
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 def test_tables_that_are_merged_say_what_one_of_all_says(of: dict[str, Profile], data: st.DataObject) -> None:
     parts = [data.draw(st.integers(0, 2), label=shopper) for shopper in of]
     with TemporaryDirectory() as folder:

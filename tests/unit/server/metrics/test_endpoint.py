@@ -33,7 +33,7 @@ class Process:
 
 def ask_path(url: str, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url + path, timeout=5) as answer:
+        with urllib.request.urlopen(url + path, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         return error.code, error.read().decode()

@@ -143,7 +143,7 @@ def test_a_process_that_answers_garbage_hides_no_other(two: list[Process], statu
     with answering(status, content) as url:
         registry = _shown(lambda: {0: two[0].url, 1: url})
         port, stop = serve_endpoint(registry, Probes(lambda: None, lambda: None), "127.0.0.1", 0)
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             text = answer.read().decode()
         stop()
     assert 'portrait_rpcs_total{code="OK"} 1.0' in text

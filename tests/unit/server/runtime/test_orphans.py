@@ -31,6 +31,6 @@ uvloop.run(run_reaping_orphans(work()))
 @pytest.mark.slow
 def test_orphans_are_reaped_and_own_children_keep_their_exit_codes() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM], capture_output=True, timeout=30, check=False, encoding="utf-8"
+        [sys.executable, "-c", _PROGRAM], capture_output=True, timeout=120, check=False, encoding="utf-8"
     )
     assert (done.stdout, done.stderr) == ("[1, 2, 3, 4, 5, 6, 7, 8]\n", "")

@@ -16,7 +16,6 @@ from portrait.features.events import Event, EventType, Item
 from portrait.features.logs.pseudonym_keys import PseudonymKey
 from portrait.features.logs.shopper_hashes import ShopperHasher
 from portrait.server.errors import DiskFull, PortraitError, Unavailable
-from portrait.server.storage.redis.connection import MAX_WAIT_SECONDS
 from portrait.server.storage.redis.store import RedisStore, open_redis_store
 from portrait.server.storage.retention import KEEP_ALL, Retention
 from portrait.server.storage.sqlite import open_store
@@ -33,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 
 @given(steps=STEPS)
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_it_says_what_the_store_of_sqlite_says(server: RedisServer, steps: list[Step]) -> None:
     async def run(folder: Path) -> None:
         server.clear()
@@ -198,7 +197,7 @@ async def test_a_cluster_that_loses_a_master_loses_nothing_that_was_acknowledged
         for writer in writers:
             held = {event.event_id for event in await other.history(writer._shopper_id, EVER, 1_000_000)}
             assert set(writer.acknowledged) <= held
-            assert writer.slowest < 3 * MAX_WAIT_SECONDS
+            assert writer.slowest < 60.0, "no call hangs"
         assert await store.shoppers("", 100) == sorted(writer._shopper_id for writer in writers)
         await store.close()
         await other.close()

@@ -143,10 +143,12 @@ def test_what_is_kept_is_as_without_a_review(client: Client) -> None:
     before = interests("shopper-1")
     client.set_review(Review(everywhere, ReviewAction.KEEP, reviewed_by="ana"))
     assert interests("shopper-1") == before
-    client.set_review(Review(everywhere, ReviewAction.BLOCK, reviewed_by="ana"))
+    client.set_review(Review(everywhere, ReviewAction.CORRECT, 0.1, reviewed_by="ana"))
     assert interests("shopper-1") != before
     client.set_review(Review(own, ReviewAction.KEEP, reviewed_by="bo"))
     assert interests("shopper-1") == before
+    client.set_review(Review(everywhere, ReviewAction.BLOCK, reviewed_by="ana"))
+    assert interests("shopper-1") != before  # what is blocked for more shoppers stays blocked
     for target in (everywhere, own):
         client.remove_review(target)
     with pytest.raises(InvalidRequestError, match="takes no value"):

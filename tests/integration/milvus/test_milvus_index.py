@@ -103,7 +103,7 @@ def nearest(now: Snapshot, vector: NDArray[np.float32], k: int = K, wanted: Filt
     return rows.tolist()
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(wanted=FILTERS, cold_only=st.booleans(), name=st.sampled_from([DEFAULT_CATALOGUE, "outlet"]))
 def test_a_filter_passes_the_same_rows_there_as_here(
     milvus: MilvusServer, remote: Release, wanted: Filter, cold_only: bool, name: str

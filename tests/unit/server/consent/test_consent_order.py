@@ -65,7 +65,7 @@ SAYINGS = st.lists(st.tuples(st.booleans(), SKEWS, st.none() | SKEWS), min_size=
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 @given(SAYINGS)
 async def test_whatever_the_clocks_say(
     store: SqliteStore, sayings: list[tuple[bool, timedelta, timedelta | None]]

@@ -21,7 +21,7 @@ from portrait.training.ranker.associations import fit_associations
 from portrait.training.settings import TrainSettings
 
 DAY = 86_400.0
-several = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+several = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def _context(corpus: Corpus, target: int) -> list[tuple[int, float]]:

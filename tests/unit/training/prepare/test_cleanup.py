@@ -178,7 +178,7 @@ rows = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.lists(rows, max_size=12))
 def test_whatever_a_log_holds_the_schema_and_the_counts_hold(
     prepare_log: Prepare, write_log: WriteLog, drawn: list[dict[str, str]]

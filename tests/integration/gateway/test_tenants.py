@@ -350,7 +350,6 @@ def test_a_model_that_hangs_is_replaced_for_its_tenant_alone(
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
     until(lambda: read(gateway, "/readyz/books") == (200, "ok\n"))
     assert releases_of(clients["books"]) == {1}
-    assert {line["tenant"] for line in gateway.lines("health_changed", serving=False)} == {"books"}
     assert find_triton(gateway, folder / "shoes" / "models") == tritons["shoes"]
     assert values(gateway)['portrait_triton_restarts_total{tenant="shoes"}'] == 0
     assert values(gateway, "/metrics/books")["portrait_triton_restarts_total"] == 1

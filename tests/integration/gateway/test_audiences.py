@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from uuid import uuid4
 import pytest
 from support.audience_tables import build_audience_table
 from support.gateway import RunningGateway, run_gateway
+from support.scrape import scrape
 from typer.testing import CliRunner
 
 from portrait.client import (
@@ -293,7 +293,7 @@ def test_the_example_of_the_documentation_works(gateway: RunningGateway, example
 
 def test_the_metrics_tell_of_audiences(gateway: RunningGateway, client: Client) -> None:
     client.estimate_audience([EVERYBODY])
-    text = urllib.request.urlopen(str(gateway.line("ready")["metrics"])).read().decode()
+    text = scrape(gateway)
     assert re.search(r'portrait_audience_searches_total\{outcome="found"\} [1-9]', text)
     assert re.search(r"portrait_audience_table_shoppers [1-9]", text)
     assert 'workload="audiences"' in text

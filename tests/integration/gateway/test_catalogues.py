@@ -1,11 +1,11 @@
 """Catalogues that callers make: as many as the contract says, and gone with their last item."""
 
 import asyncio
-import urllib.request
 
 import grpc
 import pytest
 from support.gateway import RunningGateway, Stubs
+from support.scrape import scrape
 
 from portrait.server.rollout.engine_registry import MAX_CATALOGUES
 from portrait.v1.catalogue_service_pb2 import DeleteItemsRequest, GetItemRequest, UpsertItemsRequest
@@ -15,8 +15,7 @@ ITEM = {"item_id": "a", "title": "Red desk lamp"}
 
 async def catalogues_in(gateway: RunningGateway) -> set[str]:
     """The catalogues that have a series of metrics."""
-    url = str(gateway.line("ready")["metrics"])
-    text = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=60).read().decode())
+    text = await asyncio.to_thread(scrape, gateway)
     lines = [line for line in text.splitlines() if line.startswith("portrait_catalogue_items{")]
     return {line.split('catalogue="')[1].split('"')[0] for line in lines}
 

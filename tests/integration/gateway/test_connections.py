@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from hpack import Encoder
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, PingFrame, SettingsFrame
 from support.gateway import RunningGateway, Stubs, run_gateway
+from support.scrape import scrape
 
 from benchmarks.common.fuzzing.http2 import HEADER_BYTES, PREFACE
 from portrait.v1 import event_pb2, shopper_pb2
@@ -43,11 +43,6 @@ async def nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
-def metrics(gateway: RunningGateway) -> str:
-    with urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=SECONDS) as answer:
-        return str(answer.read().decode())
-
-
 async def test_watchers_fill_their_own_room_only(repository: Path, tmp_path: Path) -> None:
     with run_gateway(repository, tmp_path, "--max-concurrent-rpcs", "4") as gateway:
         async with grpc.aio.insecure_channel(gateway.address) as channel:
@@ -65,7 +60,7 @@ async def test_watchers_fill_their_own_room_only(repository: Path, tmp_path: Pat
             recorded = RecordEventsRequest(events=[{"shopper_id": "ann", "event": event}])
             assert (await stubs.events.RecordEvents(recorded, timeout=SECONDS)).accepted == 1
 
-            shown = await asyncio.to_thread(metrics, gateway)
+            shown = await asyncio.to_thread(scrape, gateway)
             counted = 'portrait_rpcs_total{code="RESOURCE_EXHAUSTED",method="grpc.health.v1.Health/Watch"} '
             assert f"{counted}{float(len(refused))}" in shown
             async with asyncio.timeout(SECONDS):

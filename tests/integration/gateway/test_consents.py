@@ -1,6 +1,5 @@
 """Consent against a real gateway: every answer follows it at once; those of several processes: test_forgetting.py."""
 
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ import grpc
 import pytest
 from support import tiny_release
 from support.gateway import RunningGateway, run_gateway
+from support.scrape import scrape
 
 from docs.examples.applications import financial_risk
 from portrait.client import (
@@ -230,7 +230,7 @@ def test_refusals_are_counted_and_nothing_is_logged(gateway: RunningGateway, cli
     client.set_consents(shopper, said)
     client.set_demographics(shopper, age=41, gender="a-gender", region="a-region", source="a-source")
     client.recommend(shopper)
-    text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=60).read().decode()
+    text = scrape(gateway)
     [count] = [line for line in text.splitlines() if line.startswith('portrait_consent_denied_total{purpose="pers')]
     assert float(count.split()[-1]) >= 1
     assert not [word for word in (shopper, "a-notice", "a-gender", "a-region", "a-source") if word in gateway.log_text]

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,6 +12,7 @@ import grpc
 import pytest
 from support.gateway import RunningGateway, Stubs, run_gateway
 from support.mixed_load import Load
+from support.scrape import scrape
 from tritonclient.grpc.aio import InferenceServerClient
 from typer.testing import CliRunner
 
@@ -37,8 +37,7 @@ async def servers(two_releases: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 def shown(gateway: RunningGateway, name: str) -> dict[str, float]:
     """The values of a metric, by its labels."""
-    with urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=60) as answer:
-        lines = answer.read().decode().splitlines()
+    lines = scrape(gateway).splitlines()
     found = (line.removeprefix(name).rpartition(" ") for line in lines if line.startswith((f"{name}{{", f"{name} ")))
     return {labels: float(value) for labels, _, value in found}
 

@@ -1,6 +1,5 @@
 """Forgetting and withdrawn consents in a real gateway of two processes: nothing is shown from the answer on."""
 
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ import grpc
 import pytest
 from support.audience_tables import build_audience_table
 from support.gateway import RunningGateway, run_gateway
+from support.scrape import scrape
 
 from portrait.client import (
     ActivityCriterion,
@@ -163,5 +163,5 @@ async def test_anybody_can_be_forgotten_again(gateway: RunningGateway) -> None:
 
 def test_it_is_counted(gateway: RunningGateway, client: Client) -> None:
     client.forget_shopper("shopper-nobody")
-    text = urllib.request.urlopen(gateway.line("ready")["metrics"], timeout=60).read().decode()
+    text = scrape(gateway)
     assert 'portrait_rpcs_total{code="OK",method="portrait.v1.ConsentService/ForgetShopper"}' in text

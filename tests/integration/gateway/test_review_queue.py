@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.audience_tables import build_audience_table
 from support.command_line import run_portrait
-from support.gateway import RunningGateway, build_audience_table, run_gateway
+from support.gateway import RunningGateway, run_gateway
 
 from portrait.client import (
     Client,
@@ -59,7 +60,7 @@ def gateway(folder: Path) -> Iterator[RunningGateway]:
                 for nth in range(SHOPPERS)
                 for place, (item, days) in enumerate([(MANY, each) for each in range(9)] + [(ONCE, 900)])
             )
-        build_audience_table(folder / "models", folder, *sensitive, "--triton-url", served.triton_url())
+        build_audience_table(served, *sensitive)
         yield served
         assert "internal_error" not in {line["event"] for line in served.logged}, served.log_text
 

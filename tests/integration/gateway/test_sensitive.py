@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.audience_tables import build_audience_table
 from support.command_line import run_portrait
 from support.files import replace_text
-from support.gateway import RunningGateway, build_audience_table, run_gateway
+from support.gateway import RunningGateway, run_gateway
 from support.scrape import read_metrics
 
 from portrait.client import (
@@ -77,7 +78,7 @@ def gateway(repository: Path, folder: Path) -> Iterator[RunningGateway]:
                 client.record_events((f"{kind}-{nth}", event) for nth in range(SHOPPERS) for event in events)
             rug = Event(EventType.PURCHASE, "rug", NOW - timedelta(days=1), "wool-rug-blue", price=5.0)
             client.record_events((f"other-{nth}", rug) for nth in range(SHOPPERS))
-        build_audience_table(repository, folder, "--triton-url", served.triton_url())
+        build_audience_table(served)
         yield served
         assert "internal_error" not in {line["event"] for line in served.logged}, served.log_text
 

@@ -12,10 +12,9 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Workers share the cores anyway: with threads of its own beside them, PyTorch waits for a third of its time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command `portrait` does
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # Workers share the cores already: with threads of its own beside them, PyTorch waits for a third of its time.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 # ONNX Runtime would report every test run to its maker.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 

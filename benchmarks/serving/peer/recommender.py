@@ -139,7 +139,7 @@ class Recommender:
         if words is not None:
             found.append(release.words.find(words, release.popularity, max(WORD_CANDIDATES, k), self._all)[0])
         for name, count in (RELATED_CANDIDATES if words is None else RELATED_CANDIDATES_OF_SEARCH).items():
-            rows = related.by_name[name].rows_by_score()
+            rows = related.of(name).rows_by_score()
             found.append(rows[~is_cold[rows]][:count])
         found.append(order_by_habit(history.items)[:FAMILIAR_CANDIDATES])
         return np.unique(np.concatenate(found))

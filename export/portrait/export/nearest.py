@@ -32,8 +32,9 @@ _FEW_ITEMS = 5_000
 """So few items are searched exactly: no other way would save a tenth of a millisecond."""
 _DEAR_MILLISECONDS = 1.0
 """An inverted file, which takes long to build, is tried only where the other ways cost more."""
-_FULL_PRECISION_ITEMS = 100_000
-"""The largest catalogue whose vectors are kept in 32 bits a number."""
+_FULL_PRECISION_BYTES = 2**29
+"""Vectors that take more in 32 bits a number are kept in 16: a million of 128 numbers take so much. In 16 bits, rows
+take two or three times as long to compare, since each is converted first."""
 _ROWS_COMPARED = (MIN_COMPARED, 800, 1_250, 2_000, 3_200, 5_000, 8_000)
 """Rows that a search by codes may compare, at least; the fewest that give the recall that is wanted are taken."""
 _LISTS_BY_ROOT = 4.0
@@ -84,7 +85,7 @@ def write(
         folder: the release's.
         ways: those to choose from.
     """
-    kept = vectors if len(vectors) <= _FULL_PRECISION_ITEMS else vectors.astype(np.float16)
+    kept = vectors if vectors.nbytes <= _FULL_PRECISION_BYTES else vectors.astype(np.float16)
     np.save(folder / release_layout.ITEM_VECTORS, kept)
     if len(vectors) <= _FEW_ITEMS and EXACT in ways:
         return Retrieval(EXACT)

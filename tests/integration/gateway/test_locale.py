@@ -44,6 +44,7 @@ class Shell:
             "PYTHONCOERCECLOCALE": "0",
             "GRPC_VERBOSITY": "NONE",
             "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
             "COLUMNS": "120",
         }
         said = self.run(sys.executable, "-c", "import locale; print(locale.getencoding())").lower()

@@ -45,7 +45,7 @@ def written(
     """Retrieval of an index, and the folder that has it."""
     folder = tmp_path_factory.mktemp("index")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nearest, "_FULL_PRECISION_ITEMS", COUNT - 1)
+        patch.setattr(nearest, "_FULL_PRECISION_BYTES", vectors.nbytes - 1)
         return nearest.write(vectors, lambda _: profiles, folder, [request.param]), folder
 
 

@@ -45,9 +45,6 @@ class EventContributions:
     """Positive."""
 
 
-_NO_CONTRIBUTIONS = EventContributions(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64))
-
-
 @dataclass(frozen=True, slots=True)
 class Associations:
     """Weights from the items of a history to the items that follow, one sparse row an item."""
@@ -69,28 +66,58 @@ class Associations:
             times: seconds since 1970 of each event; events of equal times are one moment, NaN equals nothing.
         """
         parts = self.compute_contributions(rows, times)
-        if not len(parts.items):
-            return AssociatedItems(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
-        items, order = _sort_stably(parts.items)
-        begins = np.flatnonzero(np.append(True, items[1:] != items[:-1]))
-        return AssociatedItems(items[begins], np.add.reduceat(parts.values[order], begins).astype(np.float32))
+        return sum_by_item(parts.items, parts.values)
 
     def compute_contributions(self, rows: ArrayLike, times: ArrayLike) -> "EventContributions":
         """Compute what each event of a history adds to each item; the arguments are those of `score_history`."""
-        row = np.asarray(rows, dtype=np.int64)
-        known = np.flatnonzero(row >= 0)[-MAX_ASSOCIATION_EVENTS:]
-        if not len(known):
-            return _NO_CONTRIBUTIONS
-        row = row[known]
-        share = self.decay ** count_later_moments(np.asarray(times, dtype=np.float64)[known])
-        counts = self.starts[row + 1] - self.starts[row]
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        weights = np.repeat(self.starts[row], counts) + within
-        values = self.weights[weights] * np.repeat(share, counts)
+        known, row, later = find_known_events(rows, times)
+        begins = self.starts[row]
+        counts = self.starts[row + 1] - begins
+        weights = list_ranges(begins, counts)
+        values = self.weights[weights] * np.repeat(self.decay**later, counts)
         return EventContributions(np.repeat(known, counts), self.items[weights], values)
 
 
-def _sort_stably(numbers: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def find_known_events(
+    rows: ArrayLike, times: ArrayLike
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Find the latest `MAX_ASSOCIATION_EVENTS` events of a history with known items.
+
+    Returns:
+        their places in the history, the rows of their items, and the number of moments after each.
+    """
+    row = np.asarray(rows, dtype=np.int64)
+    known = np.flatnonzero(row >= 0)[-MAX_ASSOCIATION_EVENTS:]
+    return known, row[known], count_later_moments(np.asarray(times, dtype=np.float64)[known])
+
+
+def list_ranges(begins: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """List the numbers of some ranges, one range after the other.
+
+    Args:
+        begins: `[ranges]`, the first number of each.
+        counts: `[ranges]`, how many numbers each has.
+    """
+    ends = np.cumsum(counts)
+    shifts: NDArray[np.int64] = np.repeat(begins - ends + counts, counts)
+    return np.arange(len(shifts)) + shifts
+
+
+def sum_by_item(items: NDArray[np.int64] | NDArray[np.int32], values: NDArray[np.float64]) -> AssociatedItems:
+    """Sum values by item, in the order of their coming.
+
+    Args:
+        items: `[values]`, below 2^31.
+        values: positive.
+    """
+    if not len(items):
+        return AssociatedItems(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+    ordered, order = _sort_stably(items)
+    begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    return AssociatedItems(ordered[begins], np.add.reduceat(values[order], begins).astype(np.float32))
+
+
+def _sort_stably(numbers: NDArray[np.int64] | NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sort numbers; return them, and their places before. Several times as fast as a stable `argsort` of thousands."""
     packed = (numbers.astype(np.int64) << 32) | np.arange(len(numbers))
     packed.sort()

@@ -20,13 +20,14 @@ _COMPARED = 8
 """Rows that are compared by their vectors for each one wanted, at least."""
 MIN_COMPARED = 500
 """So many are compared anyway: a few nearest rows are often not among the very best by their codes."""
-_MIN_SHARED, _MAX_SHARED = 2_000, 8_192
+_MIN_SHARED, _MAX_SHARED = 1_000, 8_192
 """Fewest and most rows that are scanned for all wants at once. Most of a scan's time goes to the codes of all rows, and
 little to the number of the best; a want that needs more is answered by itself."""
 _WIDENING = 4
 """Factor by which more rows are scanned, where too few of those scanned before may be found."""
-_ENOUGH = 0.5
-"""Share of the rows to compare that suffices, since by chance somewhat fewer than expected may be found."""
+_ENOUGH = 0.6
+"""Share of the rows to compare that suffices: fewer than expected may be found, by chance or because those that may be
+found lie a little farther away than others."""
 
 
 class ScanIndex(ItemIndex):
@@ -76,20 +77,39 @@ class ScanIndex(ItemIndex):
         needed = [max(count, self.compared) for count in spread]
         shared = [count for count in needed if count <= _MAX_SHARED]
         best = self._scan(vector, min(max(_MIN_SHARED, *shared), len(self)) if shared else 0)
-        return [self._answer(vector, want, best, count) for want, count in zip(wants, needed, strict=True)]
+        places = [self._find_places(want, best) for want in wants]
+        inner = self._compare_once(vector, best, places)
+        return [
+            _choose(best[some], inner[some], want.k)
+            if len(some) >= _ENOUGH * max(_COMPARED * want.k, MIN_COMPARED)
+            else self._answer_apart(vector, want, max(count, 2 * _WIDENING * len(best)))
+            for want, count, some in zip(wants, needed, places, strict=True)
+        ]
 
-    def _answer(self, vector: NDArray[np.float32], want: Want, best: NDArray[np.int64], needed: int) -> Found:
-        """Answer a want from the rows that were scanned for all; more are scanned where too few of them may be found.
+    def _find_places(self, want: Want, best: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Find the places of the rows to compare for a want among the best by their codes."""
+        return np.flatnonzero(bits.contains_rows(want.among, best))[: max(_COMPARED * want.k, self.compared)]
+
+    def _compare_once(
+        self, vector: NDArray[np.float32], best: NDArray[np.int64], places: Sequence[NDArray[np.int64]]
+    ) -> NDArray[np.float32]:
+        """`[best]`: inner products with a vector, of the rows at some places; each row is compared once for all."""
+        compared = np.zeros(len(best), dtype=bool)
+        for some in places:
+            compared[some] = True
+        inner = np.empty(len(best), dtype=np.float32)
+        inner[compared] = self._compare(vector, best[compared])
+        return inner
+
+    def _answer_apart(self, vector: NDArray[np.float32], want: Want, scanned: int) -> Found:
+        """Answer a want of which too few rows are among those that were scanned for all.
 
         Args:
             vector: `[dimension]`.
             want: the search.
-            best: the rows that were scanned, the best by their codes first.
-            needed: the rows to scan, if those that may be found are spread evenly.
+            scanned: number of rows to scan first.
         """
-        rows = best[bits.contains_rows(want.among, best)][: max(_COMPARED * want.k, self.compared)]
-        if len(rows) < _ENOUGH * _COMPARED * want.k:
-            rows = self._widen(vector, want, max(needed, _WIDENING * len(best)))
+        rows = self._widen(vector, want, scanned)
         return _choose(rows, self._compare(vector, rows), want.k)
 
     def _widen(self, vector: NDArray[np.float32], want: Want, scanned: int) -> NDArray[np.int64]:
@@ -119,7 +139,7 @@ class ScanIndex(ItemIndex):
 
     def _compare(self, vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Compute the inner products of some rows with a vector, in full precision."""
-        inner: NDArray[np.float32] = self._vectors[rows].astype(np.float32, copy=False) @ vector
+        inner: NDArray[np.float32] = self._vectors.take(rows, axis=0).astype(np.float32, copy=False) @ vector
         return inner
 
 

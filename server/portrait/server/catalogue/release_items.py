@@ -23,7 +23,9 @@ KEPT_SETS = 128
 _GATHERED = 2_000
 """So few rows are compared by their vectors in full precision, whatever an index could do."""
 _MAX_COLD_SHARE = 0.5
-"""An index of a larger share of the items would save little, and take memory."""
+"""An index of a larger share of the items would save little, where all of them are compared anyway."""
+_MAX_COLD_ITEMS = 50_000
+"""So many cold items are compared in half a millisecond, and take 13 MB in vectors of 128 numbers."""
 _MIN_BLOCK = 128
 """So many of the popular items are tried at first, or twice as many as are wanted; then twice as many."""
 
@@ -100,20 +102,29 @@ class ReleaseItems:
             return self._compare_all(vector, k, among)
         if self._cold_index is None or not conditions.is_cold:
             return None
-        allowed = bits.contains_rows(among, self._cold_rows)
-        want = Want(k, bits.pack_rows(allowed), float(allowed.mean()))
-        [(places, scores)] = self._cold_index.search_several(vector, [want])
-        return self._cold_rows[places], scores
+        rows = self._cold_rows
+        allowed = self._every_cold_item
+        if count < len(rows):
+            allowed = bits.pack_rows(bits.unpack_rows(among, self.rows)[rows])
+        [(places, scores)] = self._cold_index.search_several(vector, [Want(k, allowed, count / len(rows))])
+        return rows[places], scores
 
     def _index_cold_items(self) -> FlatIndex | None:
         """Index the cold items by themselves, since every request searches them; None where that saves little.
 
-        An exact search looks at all rows, whichever may be found: a second time for the cold ones.
+        An exact search looks at all rows, whichever may be found: a second time for the cold ones. Codes hardly tell
+        cold items apart, which lie close together and far from most profiles.
         """
-        count = bits.count_rows(self.cold_items)
-        if not isinstance(self.release.nearest, FlatIndex) or not _GATHERED < count <= _MAX_COLD_SHARE * self.rows:
+        count, nearest = bits.count_rows(self.cold_items), self.release.nearest
+        if count <= _GATHERED or nearest.is_remote:
             return None
-        return FlatIndex(self.release.vectors[self._cold_rows])
+        most = _MAX_COLD_SHARE * self.rows if isinstance(nearest, FlatIndex) else _MAX_COLD_ITEMS
+        return FlatIndex(self.release.vectors[self._cold_rows]) if count <= most else None
+
+    @cached_property
+    def _every_cold_item(self) -> RowBitmap:
+        """All of `_cold_rows`, by place."""
+        return bits.pack_rows(np.ones(len(self._cold_rows), dtype=bool))
 
     @cached_property
     def _cold_rows(self) -> NDArray[np.int64]:

@@ -135,7 +135,7 @@ def _find_related(catalogue: Snapshot, shopper: Shopper, allowed: Selection) -> 
         return
     counts = RELATED_CANDIDATES_OF_SEARCH if shopper.query_words else RELATED_CANDIDATES
     for name, count in counts.items():
-        yield _find_first(catalogue, shopper.related.by_name[name].rows_by_score(), allowed, count)
+        yield _find_first(catalogue, shopper.related.of(name).rows_by_score(), allowed, count)
 
 
 def _find_first(

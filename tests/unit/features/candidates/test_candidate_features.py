@@ -21,7 +21,7 @@ from portrait.features.search.word_index import WordIndex
 
 DAY = 86_400.0
 NOTHING = AssociatedItems(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
-UNRELATED = RelatedItems(dict.fromkeys(RELATIONS, NOTHING))
+UNRELATED = RelatedItems(NOTHING, 3)
 A, B, C = 0, 1, 2
 TEA, ACME, NORDEN = 0, 0, 1
 SOLD = [Item("a", "Green tea", category_path=("Tea",)), Item("b", "Tea pot", category_path=("Tea",)), Item("c", "Lamp")]
@@ -108,11 +108,9 @@ def test_what_is_overdue_is_measured_by_the_own_gap_or_else_by_that_of_all() -> 
 def test_relations_are_read_of_the_neighbours_of_a_cold_item() -> None:
     neighbours = ColdStartNeighbours.of_known_items(np.array([0, 1, -1]))
     neighbours.rows[2, :2], neighbours.weights[2, :2] = [0, 1], [0.25, 0.75]
-    leads = {
-        name: AssociatedItems(np.array([place % 2]), np.array([0.03 * (place + 1)], dtype=np.float32))
-        for place, name in enumerate(RELATIONS)
-    }
-    told = compute_candidate_features(columns_of_three(neighbours), history_of_four(), RelatedItems(leads), query=None)
+    places = np.arange(len(RELATIONS))
+    leads = RelatedItems(AssociatedItems(3 * places + places % 2, (0.03 * (places + 1)).astype(np.float32)), 3)
+    told = compute_candidate_features(columns_of_three(neighbours), history_of_four(), leads, query=None)
     column = by_name(told)
     assert column["association"] == pytest.approx([np.log(2), 0.0, np.log1p(0.25)])
     assert column["transition"] == pytest.approx([0.0, np.log1p(2), np.log1p(0.75 * 2)])

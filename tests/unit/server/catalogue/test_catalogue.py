@@ -20,6 +20,7 @@ from portrait.features.items.prices import PriceScale
 from portrait.features.search.flat import FlatIndex
 from portrait.features.search.item_words import ItemWords
 from portrait.features.search.ivf import IvfIndex
+from portrait.features.search.scan import ScanIndex, make_codes
 from portrait.features.search.word_index import WordIndex
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.catalogue import Catalogue, Catalogues
@@ -330,6 +331,27 @@ def test_an_index_finds_what_looking_at_each_finds(
     exactly, approximately = found
     assert len(exactly & approximately) >= 0.9 * len(exactly)
     assert len(exactly) == len(approximately)
+
+
+@pytest.mark.parametrize("wanted", [Filter(), Filter(categories=[("A",)])])
+def test_cold_items_that_codes_hardly_tell_apart_are_found(wanted: Filter) -> None:
+    random, count = np.random.default_rng(0), 12_000
+    items = [Item(str(row), "", category_path=("A" if row % 3 else "B",)) for row in range(count)]
+    is_cold = np.arange(count) % 4 == 0
+    drawn = random.normal(size=(count, DIMENSION))
+    drawn[is_cold] = drawn[0] + random.normal(0.0, 0.02, size=(is_cold.sum(), DIMENSION))
+    vectors = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    release = release_of(items)
+    of_items = {"vectors": vectors, "dimension": DIMENSION, "is_cold": is_cold}
+    release.__dict__.update(of_items, nearest=ScanIndex(make_codes(vectors), vectors))
+    now = Catalogue("products", release).now
+    selection = now.select_cold(now.select(wanted, np.empty(0, dtype=np.int64)))
+    for wish in drawn[~is_cold][:20].astype(np.float32):
+        [rows] = now.nearest(wish, [(20, selection)])
+        inner = vectors @ wish
+        least = np.sort(inner[now.rows_in(selection)])[-20]
+        assert (inner[rows] >= least - 0.01).all()
+        assert len(rows) == 20
 
 
 def test_one_item_changed_again_and_again_takes_no_more_room(catalogue: Catalogue) -> None:

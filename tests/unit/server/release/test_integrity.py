@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from portrait.features.candidates.associations import Associations
 from portrait.features.candidates.relations import TITLE, Relations
+from portrait.features.files.array_archive import write_arrays
 from portrait.features.files.integrity import sha256
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import MAX_RELEASE
@@ -125,9 +126,12 @@ def relation(change: Callable[[Associations], Associations] | None) -> Damage:
 
     def damage(repository: Path) -> None:
         path = held(repository, release_layout.RELATIONS)
-        matrices = dict(Relations.load(path).by_name)
-        matrix = matrices.pop(TITLE)
-        Relations(matrices if change is None else matrices | {TITLE: change(matrix)}).save(path)
+        changed = change(Relations.load(path).by_name[TITLE]) if change else None
+        with np.load(path) as file:
+            arrays = {name: array for name, array in file.items() if not name.startswith(TITLE)}
+        if changed is not None:
+            arrays |= {f"{TITLE}.{each.name}": np.asarray(getattr(changed, each.name)) for each in fields(changed)}
+        write_arrays(path, arrays)
         rewritten(release_layout.RELATIONS, bytes)(repository)
 
     return damage

@@ -236,7 +236,7 @@ class CandidateBuilder:
             named, _ = self._words.find(query, self._index.statistics[:, POPULARITY], WORD_CANDIDATES)
             sources["words"] = (named, WORD_CANDIDATES)
         for name, count in (RELATED_CANDIDATES_OF_SEARCH if query else RELATED_CANDIDATES).items():
-            best = related.by_name[name].rows_by_score()
+            best = related.of(name).rows_by_score()
             sources[name] = (best[~is_cold[best]], count)
         masked = find_masked_items(self.corpus, target) if self.holdout.mask_seen else familiar[:0]
         return {

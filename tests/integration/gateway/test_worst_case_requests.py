@@ -32,7 +32,7 @@ from portrait.v1.recommendation_service_pb2 import RankRequest, RecommendRequest
 from portrait.v1.text_service_pb2 import EncodeTextsRequest
 
 UNITS = MAX_HISTORY_EVENTS // EVENTS_PER_UNIT
-TYPED = search_units(MAX_KEYWORD_EVENTS // 4 * 60)
+TYPED = search_units(MAX_KEYWORD_EVENTS // 4 * 60, (MAX_HISTORY_EVENTS - MAX_KEYWORD_EVENTS) // 4 * 60)
 """Every fourth event of the world's histories is a search of 60 characters."""
 WORLD = World(["heavy-0", "heavy-1", "heavy-2"], [item.item_id for item in tiny_release.ITEMS], ["Home", "Lamps"])
 """Three shoppers have more events than one batch may."""
@@ -162,6 +162,9 @@ async def test_calls_are_counted_by_what_the_shopper_typed(heavy: RunningGateway
     assert await counted(heavy, recommend) == 1 + int(search_units(50_000))
     profile = stubs.profiles.GetProfile(GetProfileRequest(shopper=typing(200)))
     assert await counted(heavy, profile) == 1 + int(search_units(200_000))
+    older = stubs.profiles.GetProfile(GetProfileRequest(shopper=typing(MAX_KEYWORD_EVENTS + 200, 100)))
+    events = (MAX_KEYWORD_EVENTS + 200) // EVENTS_PER_UNIT
+    assert await counted(heavy, older) == 1 + events + int(search_units(100 * MAX_KEYWORD_EVENTS, 20_000))
     short = stubs.profiles.BatchGetProfiles(BatchGetProfilesRequest(shoppers=[typing(20, 30 + n) for n in range(9)]))
     assert await counted(heavy, short) == 9 + int(search_units(20 * sum(30 + n for n in range(9))))
 

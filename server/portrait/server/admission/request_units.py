@@ -17,6 +17,8 @@ TEXTS_PER_UNIT = 8
 """Texts are encoded in batches: this many take about as long as a recommendation."""
 _TYPED_CHARACTERS_PER_UNIT = 2_048
 """Characters of searches, which are split into words, and the latest of which are encoded."""
+_JUDGED_CHARACTERS_PER_UNIT = 16_384
+"""Characters of earlier searches, which are only judged by sensitive topics; unheard-of words take the longest."""
 _ITEMS_PER_UNIT = 128
 """Items that are looked up, ranked, written or excluded."""
 _SEARCHES_PER_UNIT = 4
@@ -50,13 +52,14 @@ def history_units(events: int) -> int:
     return events // EVENTS_PER_UNIT
 
 
-def search_units(characters: int) -> float:
+def search_units(latest: int, earlier: int = 0) -> float:
     """Count the units of a shopper's searches, usually a small fraction.
 
     Args:
-        characters: the characters of the searches whose words are read.
+        latest: the characters of the searches whose words are read.
+        earlier: the characters of those before them.
     """
-    return characters / _TYPED_CHARACTERS_PER_UNIT
+    return latest / _TYPED_CHARACTERS_PER_UNIT + earlier / _JUDGED_CHARACTERS_PER_UNIT
 
 
 def shopper_key(shopper: Any) -> bytes:

@@ -4,7 +4,9 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from itertools import combinations
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _PART = re.compile(rf"[{_HAN}]+|[^\W_{_HAN}]+(?:['’][^\W_{_HAN}]+)*")
@@ -13,6 +15,7 @@ _LETTERS = (str.maketrans("013457", "oieast"), str.maketrans("013457", "oleast")
 """Digits that stand for letters, 1 for either of two."""
 _MIN_TYPO_LETTERS, _MIN_TWO_TYPO_LETTERS = 6, 10
 """Shorter words have too many neighbours that mean something else."""
+_MAX_TYPOS = 2
 _MIN_COMPOUND_LETTERS = 7
 _MAX_ACRONYM_LETTERS = 3
 """The `s` of `PMS` is no ending."""
@@ -81,11 +84,10 @@ class Lexicon:
         self._words = frozenset(map(drop_plural, words))
         self._telling = frozenset(map(drop_plural, telling))
         self._max_letters = 2 * max(map(len, self._telling), default=0)
-        self._neighbours: dict[str, list[str]] = defaultdict(list)
-        """Telling words by what is left of them without one or two letters (Garbe 2012)."""
+        self._by_letter: dict[str, list[str]] = defaultdict(list)
+        """Telling words by their first letter."""
         for word in self._telling:
-            for rest in _list_rests(word):
-                self._neighbours[rest].append(word)
+            self._by_letter[word[0]].append(word)
         self.read = lru_cache(maxsize=_CACHED_WORDS)(self._read)
 
     def join(self, first: str, second: str) -> str | None:
@@ -117,9 +119,11 @@ class Lexicon:
         """Return the nearest word with the same first letter; None if none is near enough."""
         if len(word) > self._max_letters // 2 + 2:
             return None
-        near = {each for rest in _list_rests(word) for each in self._neighbours.get(rest, ()) if each[0] == word[0]}
-        found = [(measure_distance(word, each), each) for each in near]
-        return min(((far, each) for far, each in found if far <= _count_typos(word, each)), default=(0, None))[1]
+        found = process.extract(
+            word, self._by_letter.get(word[0], ()), scorer=OSA.distance, score_cutoff=_MAX_TYPOS, limit=None
+        )
+        near = [(typos, each) for each, typos, _ in found if typos <= _count_typos(word, each)]
+        return min(near, default=(0, None))[1]
 
     def _begin(self, word: str) -> str | None:
         """Return the longest word that a compound begins with."""
@@ -137,31 +141,7 @@ def _list_bases(word: str) -> Iterator[str]:
                 yield rest[:-1]
 
 
-def measure_distance(one: str, other: str) -> int:
-    """Count the letters that are added, left out, replaced or swapped with the next one (Damerau 1964)."""
-    before: list[int] = []
-    row = list(range(len(other) + 1))
-    for place, letter in enumerate(one, start=1):
-        earlier, before, row = before, row, [place]
-        for nth, against in enumerate(other, start=1):
-            cost = min(before[nth] + 1, row[nth - 1] + 1, before[nth - 1] + (letter != against))
-            if place > 1 and nth > 1 and letter == other[nth - 2] and one[place - 2] == against:
-                cost = min(cost, earlier[nth - 2] + 1)
-            row.append(cost)
-    return row[-1]
-
-
 def _count_typos(one: str, other: str) -> int:
-    """Count the letters that may differ between words of such lengths."""
+    """Count the letters that may be added, left out, replaced or swapped with the next one between two words."""
     letters = max(len(one), len(other))
     return (letters >= _MIN_TYPO_LETTERS) + (letters >= _MIN_TWO_TYPO_LETTERS)
-
-
-def _list_rests(word: str) -> Iterator[str]:
-    """Yield what is left of a word without as many letters as may be wrong, or fewer."""
-    yield word
-    if len(word) >= _MIN_TYPO_LETTERS - 1:
-        yield from (word[:place] + word[place + 1 :] for place in range(len(word)))
-    if len(word) >= _MIN_TWO_TYPO_LETTERS - 1:
-        pairs = combinations(range(len(word)), 2)
-        yield from (word[:first] + word[first + 1 : second] + word[second + 1 :] for first, second in pairs)

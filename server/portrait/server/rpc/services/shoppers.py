@@ -120,7 +120,8 @@ async def charge_searches(history: Sequence[Event]) -> None:
         FailedPrecondition: no call may have so many units.
         Overloaded: the gate has no room for so many units now.
     """
-    await add_units(search_units(sum(len(event.query or "") for event in history[-MAX_KEYWORD_EVENTS:])))
+    typed = [len(event.query or "") for event in history]
+    await add_units(search_units(sum(typed[-MAX_KEYWORD_EVENTS:]), sum(typed[:-MAX_KEYWORD_EVENTS])))
 
 
 async def require_history(

@@ -23,11 +23,16 @@ from benchmarks.common import synthetic_catalogue as synthetic
 from benchmarks.common.cli import add_repository, make_parser
 from benchmarks.common.machine import describe_machine
 from benchmarks.common.steps import open_repository
-from portrait.export.nearest import RECALL_AT, inverted_file, recall_of
+from portrait.export.nearest import RECALL_AT, recall_of
 from portrait.features.candidates.sources import NEAREST_CANDIDATES
+from portrait.features.search import row_bitmap as bits
+from portrait.features.search.codes import Codes, make_codes, make_listed_codes
+from portrait.features.search.scan import ScanIndex
 
 _LINKS, _EFFORT = 32, 80
 """Parameters of HNSW: links of a node, and candidates at build time."""
+_COMPARED = 3_200
+"""Rows that are compared by their vectors where codes find them."""
 
 Search = Callable[[NDArray[np.float32]], NDArray[np.int64]]
 
@@ -38,7 +43,7 @@ class IndexCost:
 
     way: str
     looks_at: int | None
-    """Lists of an inverted file, candidates of HNSW."""
+    """Lists, or candidates of HNSW."""
     build_seconds: float
     mib: float
     p50_ms: float
@@ -62,8 +67,10 @@ def measure(vectors: NDArray[np.float32], profiles: NDArray[np.float32]) -> Iter
     for way, make in (
         ("flat", _build_flat),
         ("flat, SQ8", _build_flat_sq8),
-        ("IVF, SQ8", inverted_file),
+        ("IVF, SQ8", _build_ivf_sq8),
         ("HNSW, SQ8", _build_hnsw),
+        ("codes", make_codes),
+        ("codes in lists", make_listed_codes),
     ):
         faiss.omp_set_num_threads(os.cpu_count() or 1)
         began = time.monotonic()
@@ -71,7 +78,7 @@ def measure(vectors: NDArray[np.float32], profiles: NDArray[np.float32]) -> Iter
         seconds, mib = time.monotonic() - began, len(faiss.serialize_index(index)) / 2**20
         for looks_at, set_to in _list_efforts(index):
             set_to()
-            yield found(way, looks_at, seconds, mib, partial(_search, index))
+            yield found(way, looks_at, seconds, mib, partial(_search, index, vectors))
 
 
 def _list_efforts(index: faiss.Index) -> list[tuple[int | None, Callable[[], None]]]:
@@ -83,7 +90,10 @@ def _list_efforts(index: faiss.Index) -> list[tuple[int | None, Callable[[], Non
     return [(None, lambda: None)]
 
 
-def _search(index: faiss.Index, wish: NDArray[np.float32]) -> NDArray[np.int64]:
+def _search(index: faiss.Index, vectors: NDArray[np.float32], wish: NDArray[np.float32]) -> NDArray[np.int64]:
+    if isinstance(index, Codes):
+        every = bits.pack_rows(np.ones(len(vectors), dtype=bool))
+        return ScanIndex(index, vectors, _COMPARED).search(wish, NEAREST_CANDIDATES, every, 1.0)[0]
     _, rows = index.search(wish, NEAREST_CANDIDATES)
     return rows
 
@@ -96,6 +106,17 @@ def _build_flat(vectors: NDArray[np.float32]) -> faiss.Index:
 
 def _build_flat_sq8(vectors: NDArray[np.float32]) -> faiss.Index:
     index = faiss.IndexScalarQuantizer(vectors.shape[1], faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors)
+    index.add(vectors)
+    return index
+
+
+def _build_ivf_sq8(vectors: NDArray[np.float32]) -> faiss.Index:
+    rows, dimension = vectors.shape
+    centres = faiss.IndexFlatIP(dimension)
+    index = faiss.IndexIVFScalarQuantizer(
+        centres, dimension, round(4 * rows**0.5), faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+    )
     index.train(vectors)
     index.add(vectors)
     return index

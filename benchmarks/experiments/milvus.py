@@ -127,7 +127,7 @@ def measure(count: int, profiles: int) -> Iterator[SearchCost]:
     flat = FlatIndex(vectors)
     yield task.measure("exact, 16 bits a number", flat, time.monotonic() - began, vectors.nbytes / 2 / _MIB)
     del flat
-    for way in (nearest.SCAN, nearest.IVF):
+    for way in (nearest.SCAN, nearest.LISTS):
         with tempfile.TemporaryDirectory() as folder:
             began = time.monotonic()
             made = nearest.write(vectors, lambda _: wishes, Path(folder), (way,))

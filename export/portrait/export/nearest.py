@@ -16,12 +16,13 @@ from portrait.features.files.path_names import utf8_path
 from portrait.features.release import layout as release_layout
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import ItemIndex
+from portrait.features.search.codes import Codes, make_codes, make_listed_codes
 from portrait.features.search.flat import FlatIndex
-from portrait.features.search.ivf import IvfIndex
-from portrait.features.search.scan import MIN_COMPARED, ScanIndex, make_codes
+from portrait.features.search.row_bitmap import RowBitmap
+from portrait.features.search.scan import MIN_COMPARED, ScanIndex
 
-EXACT, SCAN, IVF = "exact", "scan", "ivf"
-WAYS = (EXACT, SCAN, IVF)
+EXACT, SCAN, LISTS = "exact", "scan", "lists"
+WAYS = (EXACT, SCAN, LISTS)
 RECALL_AT = 100
 _WANTED_RECALL = 0.99
 _PROFILES = 500
@@ -31,16 +32,13 @@ _TIMED = 100
 _FEW_ITEMS = 5_000
 """So few items are searched exactly: no other way would save a tenth of a millisecond."""
 _DEAR_MILLISECONDS = 1.0
-"""An inverted file, which takes long to build, is tried only where the other ways cost more."""
+"""Lists, which take long to build, are tried only where the other ways cost more."""
 _FULL_PRECISION_BYTES = 2**29
 """Vectors that take more in 32 bits a number are kept in 16: a million of 128 numbers take so much. In 16 bits, rows
 take two or three times as long to compare, since each is converted first."""
 _ROWS_COMPARED = (MIN_COMPARED, 800, 1_250, 2_000, 3_200, 5_000, 8_000)
 """Rows that a search by codes may compare, at least; the fewest that give the recall that is wanted are taken."""
-_LISTS_BY_ROOT = 4.0
-"""Lists for each square root of the number of items."""
-_ROUNDS, _LEARNT_FROM = 8, 40
-"""Rounds of k-means, and vectors for each centre that it learns from, at most."""
+_FEWEST_LISTS = 16
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Retrieval:
     kind: str
     """`exact`, or the index in faiss' notation."""
     looked_at: int | None = None
-    """Lists of an inverted file that a search looks at, or rows that are compared in full, at least."""
+    """Rows that are compared in full, at least."""
     recall_at_100: float = 1.0
     """Share of the 100 nearest items of a profile that are found."""
     profiles: int = 0
@@ -76,8 +74,7 @@ def write(
 ) -> Retrieval:
     """Write the items' vectors into a release's folder, and an index of them where that is the cheapest way.
 
-    Of a large catalogue the vectors are kept in sixteen bits a number: a million items of 384 numbers take 1.2 GB
-    together with an inverted file, where in full precision the vectors alone took 1.5 GB.
+    Of a large catalogue the vectors are kept in sixteen bits a number.
 
     Args:
         vectors: `[items, dimension]`, unit length.
@@ -91,9 +88,9 @@ def write(
         return Retrieval(EXACT)
     asked = profiles(_PROFILES)
     _, nearest = faiss.knn(asked, vectors, RECALL_AT, faiss.METRIC_INNER_PRODUCT)
-    tried = [_TRY[way](vectors, kept, asked, nearest) for way in ways if way != IVF]
-    if IVF in ways and all(_cost(each) > _DEAR_MILLISECONDS for each in tried):
-        tried.append(_try_inverted_file(vectors, asked, nearest))
+    tried = [_TRY[way](vectors, kept, asked, nearest) for way in ways if way != LISTS]
+    if LISTS in ways and all(_cost(each) > _DEAR_MILLISECONDS for each in tried):
+        tried.append(_try_lists(vectors, kept, asked, nearest))
     retrieval, index = min(tried, key=_cost)
     if index is not None:
         faiss.write_index(index, utf8_path(folder / release_layout.ITEM_INDEX))
@@ -123,18 +120,40 @@ def _try_scan(
 ) -> Tried:
     """Try codes, and compare by the vectors as they are kept, which may have sixteen bits a number."""
     codes = make_codes(vectors)
-    for compared in _ROWS_COMPARED:
-        told = Retrieval(f"PQ{codes.pq.M}x4fs", compared, *_measure(ScanIndex(codes, kept, compared), asked, nearest))
-        if told.recall_at_100 >= _WANTED_RECALL:
-            break
-    return told, codes
+    compared = _compare_enough(codes, kept, asked, nearest)
+    return Retrieval(
+        f"PQ{codes.pq.M}x4fs", compared, *_measure(ScanIndex(codes, kept, compared), asked, nearest)
+    ), codes
 
 
-def _try_inverted_file(vectors: NDArray[np.float32], asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> Tried:
-    index = inverted_file(vectors)
-    _look_at_enough(index, asked, nearest)
-    measured = _measure(IvfIndex(index), asked, nearest)
-    return Retrieval(f"IVF{index.nlist},SQ8", int(index.nprobe), *measured), index
+def _try_lists(
+    vectors: NDArray[np.float32], kept: NDArray[Any], asked: NDArray[np.float32], nearest: NDArray[np.int64]
+) -> Tried:
+    """Try codes in lists, of which a search looks at as few as give the recall that is wanted, or at all."""
+    codes = make_listed_codes(vectors)
+    codes.nprobe = min(_FEWEST_LISTS, codes.nlist)
+    while codes.nprobe < codes.nlist and _find_recall(codes, kept, _ROWS_COMPARED[-1], asked, nearest) < _WANTED_RECALL:
+        codes.nprobe = min(2 * codes.nprobe, codes.nlist)
+    compared = _compare_enough(codes, kept, asked, nearest)
+    measured = _measure(ScanIndex(codes, kept, compared), asked, nearest)
+    return Retrieval(f"IVF{codes.nlist},PQ{codes.pq.M}x4fs", compared, *measured), codes
+
+
+def _compare_enough(codes: Codes, kept: NDArray[Any], asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> int:
+    """Count the rows to compare: as few as give the recall that is wanted, or the most."""
+    enough = (each for each in _ROWS_COMPARED if _find_recall(codes, kept, each, asked, nearest) >= _WANTED_RECALL)
+    return next(enough, _ROWS_COMPARED[-1])
+
+
+def _find_recall(
+    codes: Codes, kept: NDArray[Any], compared: int, asked: NDArray[np.float32], nearest: NDArray[np.int64]
+) -> float:
+    found, _ = ScanIndex(codes, kept, compared).search(asked, RECALL_AT, _every_row(len(kept)), 1.0)
+    return recall_of(found, nearest)
+
+
+def _every_row(count: int) -> RowBitmap:
+    return bits.pack_rows(np.ones(count, dtype=bool))
 
 
 _TRY = {EXACT: _try_exact, SCAN: _try_scan}
@@ -142,7 +161,7 @@ _TRY = {EXACT: _try_exact, SCAN: _try_scan}
 
 def _measure(index: ItemIndex, asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> tuple[float, int, float]:
     """Measure recall, over how many profiles, and the milliseconds of a search."""
-    every = bits.pack_rows(np.ones(len(index), dtype=bool))
+    every = _every_row(len(index))
     found, _ = index.search(asked, RECALL_AT, every, 1.0)
     seconds = []
     for profile in asked[:_TIMED]:
@@ -150,33 +169,6 @@ def _measure(index: ItemIndex, asked: NDArray[np.float32], nearest: NDArray[np.i
         index.search(profile[None], RECALL_AT, every, 1.0)
         seconds.append(time.perf_counter() - began)
     return recall_of(found, nearest), len(asked), round(1e3 * statistics.median(seconds), 3)
-
-
-def inverted_file(vectors: NDArray[np.float32]) -> faiss.IndexIVFScalarQuantizer:
-    """An inverted file of all vectors, eight bits a number."""
-    count, dimension = vectors.shape
-    lists = max(1, round(_LISTS_BY_ROOT * math.sqrt(count)))
-    centres = faiss.IndexFlatIP(dimension)
-    index = faiss.IndexIVFScalarQuantizer(
-        centres, dimension, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
-    )
-    index.own_fields = False
-    index.cp.spherical, index.cp.niter = True, _ROUNDS
-    index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, _LEARNT_FROM
-    index.train(vectors)
-    index.add(vectors)
-    return index
-
-
-def _look_at_enough(index: faiss.IndexIVF, profiles: NDArray[np.float32], nearest: NDArray[np.int64]) -> None:
-    """Let the index look at as few lists as give the recall that is wanted, or at all."""
-    every = bits.pack_rows(np.ones(index.ntotal, dtype=bool))
-    recall, lists = 0.0, 1
-    while recall < _WANTED_RECALL and lists <= index.nlist:
-        index.nprobe = lists
-        found, _ = IvfIndex(index).search(profiles, RECALL_AT, every, 1.0)
-        recall = recall_of(found, nearest)
-        lists *= 2
 
 
 def recall_of(found: NDArray[np.int64], nearest: NDArray[np.int64]) -> float:

@@ -109,7 +109,7 @@ class Manifest:
 
     @property
     def looked_at(self) -> int:
-        """Lists that an inverted file looks at, or rows that codes compare, as the export chose it; 0 without an index.
+        """Rows that a search by codes compares, at least, as the export chose it; 0 without an index.
 
         Earlier exports gave the rows for each one wanted, fewer than any search compares.
         """

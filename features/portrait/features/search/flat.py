@@ -1,4 +1,4 @@
-"""Search that compares every row: for catalogues in which an inverted file would save nothing."""
+"""Search that compares every row: for catalogues in which codes would save nothing."""
 
 import faiss
 import numpy as np

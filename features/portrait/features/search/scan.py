@@ -1,18 +1,14 @@
-"""Search by short codes of all rows, of which the best are compared by their vectors.
-
-Each pair of numbers of a vector is one of sixteen, so a row of 128 numbers takes 32 bytes and all rows stay in the
-processor's cache (André, Kermarrec and Le Scouarnec 2015, "Cache locality is not enough"; here by faiss).
-"""
+"""Search by short codes (`codes`), of which the best rows are compared by their vectors."""
 
 import math
 from collections.abc import Sequence
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import Found, ItemIndex, Want
+from portrait.features.search.codes import Codes, scan_codes
 from portrait.features.search.conditions import NO_CONDITIONS, RowConditions
 from portrait.features.search.row_bitmap import RowBitmap
 
@@ -31,7 +27,7 @@ found lie a little farther away than others."""
 
 
 class ScanIndex(ItemIndex):
-    """Looks at the codes of all rows, and compares the best by their vectors.
+    """Looks at the codes of all rows, or of those in the nearest lists, and compares the best by their vectors.
 
     Args:
         codes: the codes of all rows.
@@ -40,9 +36,7 @@ class ScanIndex(ItemIndex):
             have equal codes, and the more must be compared, however few are wanted.
     """
 
-    def __init__(
-        self, codes: faiss.IndexPQFastScan, vectors: NDArray[np.float32], compared: int = MIN_COMPARED
-    ) -> None:
+    def __init__(self, codes: Codes, vectors: NDArray[np.float32], compared: int = MIN_COMPARED) -> None:
         self._codes, self._vectors, self.compared = codes, vectors, compared
 
     def __len__(self) -> int:
@@ -134,8 +128,7 @@ class ScanIndex(ItemIndex):
         """Find the best rows by their codes, best first."""
         if not count:
             return np.empty(0, dtype=np.int64)
-        found: NDArray[np.int64] = self._codes.search(vector[None], count)[1][0]
-        return found
+        return scan_codes(self._codes, vector, count, max(self.compared, _MIN_SHARED))
 
     def _compare(self, vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Compute the inner products of some rows with a vector, in full precision."""
@@ -147,16 +140,3 @@ def _choose(rows: NDArray[np.int64], inner: NDArray[np.float32], k: int) -> Foun
     """Choose the `k` rows with the largest inner products, best first."""
     order = np.argsort(-inner, kind="stable")[:k]
     return rows[order], inner[order]
-
-
-def make_codes(vectors: NDArray[np.float32]) -> faiss.IndexPQFastScan:
-    """Make the codes of all rows, four bits for each pair of numbers.
-
-    Args:
-        vectors: `[rows, dimension]`, of an even dimension.
-    """
-    dimension = vectors.shape[1]
-    codes = faiss.IndexPQFastScan(dimension, dimension // 2, 4, faiss.METRIC_INNER_PRODUCT)
-    codes.train(vectors)
-    codes.add(vectors)
-    return codes

@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache, partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,19 @@ _MAX_COLD_ITEMS = 50_000
 """So many cold items are compared in half a millisecond, and take 13 MB in vectors of 128 numbers."""
 _MIN_BLOCK = 128
 """So many of the popular items are tried at first, or twice as many as are wanted; then twice as many."""
+
+
+class Wish(NamedTuple):
+    """A search for the nearest of some rows."""
+
+    k: int
+    """Number of rows that are wanted, at most."""
+    among: RowBitmap
+    """The rows that may be found."""
+    size: int
+    """The number of these."""
+    conditions: RowConditions
+    """What all of these meet."""
 
 
 class ReleaseItems:
@@ -75,38 +89,32 @@ class ReleaseItems:
             wanted.max_price,
         )
 
-    def nearest(
-        self, vector: NDArray[np.float32], wants: Sequence[tuple[int, RowBitmap, RowConditions]]
-    ) -> list[Found]:
+    def nearest(self, vector: NDArray[np.float32], wishes: Sequence[Wish]) -> list[Found]:
         """The rows nearest to a vector.
 
         Args:
             vector: `[dimension]`.
-            wants: how many at most, among which rows, and what these all meet; each is answered.
+            wishes: each is answered.
         """
-        counted = [(bits.count_rows(among), k, among, conditions) for k, among, conditions in wants]
-        found = [self._find_apart(vector, *want) for want in counted]
+        found = [self._find_apart(vector, wish) for wish in wishes]
         left = [
-            Want(k, among, count / self.rows, conditions)
-            for (count, k, among, conditions), answer in zip(counted, found, strict=True)
+            Want(wish.k, wish.among, wish.size / self.rows, wish.conditions)
+            for wish, answer in zip(wishes, found, strict=True)
             if answer is None
         ]
         searched = iter(self.release.nearest.search_several(vector, left) if left else ())
         return [next(searched) if answer is None else answer for answer in found]
 
-    def _find_apart(
-        self, vector: NDArray[np.float32], count: int, k: int, among: RowBitmap, conditions: RowConditions
-    ) -> Found | None:
+    def _find_apart(self, vector: NDArray[np.float32], wish: Wish) -> Found | None:
         """Find the nearest of few rows, or of the cold ones, by themselves; None where the index of all is cheaper."""
-        if count <= max(_GATHERED, k):
-            return self._compare_all(vector, k, among)
-        if self._cold_index is None or not conditions.is_cold:
+        if wish.size <= max(_GATHERED, wish.k):
+            return self._compare_all(vector, wish.k, wish.among)
+        if self._cold_index is None or not wish.conditions.is_cold:
             return None
-        rows = self._cold_rows
-        allowed = self._every_cold_item
-        if count < len(rows):
-            allowed = bits.pack_rows(bits.unpack_rows(among, self.rows)[rows])
-        [(places, scores)] = self._cold_index.search_several(vector, [Want(k, allowed, count / len(rows))])
+        rows, allowed = self._cold_rows, self._every_cold_item
+        if wish.size < len(rows):
+            allowed = bits.pack_rows(bits.unpack_rows(wish.among, self.rows)[rows])
+        [(places, scores)] = self._cold_index.search_several(vector, [Want(wish.k, allowed, wish.size / len(rows))])
         return rows[places], scores
 
     def _index_cold_items(self) -> FlatIndex | None:

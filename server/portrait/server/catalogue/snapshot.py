@@ -6,7 +6,7 @@ Row numbers first count the items of the release (`stock`), then those of the de
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar, overload
 
 import numpy as np
@@ -28,7 +28,7 @@ from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.delta import CatalogueDelta
 from portrait.server.catalogue.filters import Filter
 from portrait.server.catalogue.numbers import number_unknown
-from portrait.server.catalogue.release_items import ReleaseItems
+from portrait.server.catalogue.release_items import ReleaseItems, Wish
 from portrait.server.search.exact import top_k
 
 T = TypeVar("T", bound=np.generic)
@@ -36,7 +36,7 @@ T = TypeVar("T", bound=np.generic)
 _NOTHING: Found = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Selection:
     """A set of rows of a snapshot."""
 
@@ -46,6 +46,11 @@ class Selection:
     """`[delta rows]`: True for the selected rows of the delta."""
     conditions: RowConditions
     """Conditions that all selected rows of the release meet; others may meet them too."""
+
+    @cached_property
+    def stock_rows(self) -> int:
+        """Number of the selected rows of the release."""
+        return bits.count_rows(self.stock)
 
     def holds(self, rows: NDArray[np.int64], stock: int) -> NDArray[np.bool_]:
         """Tell which rows are in the selection, as `[rows]`.
@@ -69,7 +74,7 @@ class Selection:
         return Selection(self.stock & ~other.stock, self.added & ~other.added, self.conditions)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """A catalogue at one moment: the rows of the release, if it has items of this catalogue, then those of the delta.
 
@@ -259,6 +264,8 @@ class Snapshot:
             wanted: what may be shown.
             left_out: rows that may not.
         """
+        if not (wanted.has_conditions or wanted.exclude_item_ids or len(left_out)):
+            return self._everything
         excluded = [row for item_id in wanted.exclude_item_ids if (row := self.row(item_id)) is not None]
         rows, first = np.concatenate([left_out, np.array(excluded, dtype=np.int64)]), self._stock.rows
         stock = bits.remove_rows(self._live_release_rows, rows[rows < first])
@@ -268,8 +275,20 @@ class Snapshot:
         added[rows[rows >= first] - first] = False
         return Selection(stock, added, self._stock.conditions(wanted))
 
+    @cached_property
+    def _everything(self) -> Selection:
+        """All living rows: the selection of most requests."""
+        return Selection(self._live_release_rows, self._live_delta_rows, self._stock.conditions(Filter()))
+
+    @cached_property
+    def _every_cold_row(self) -> Selection:
+        return self._select_cold(self._everything)
+
     def select_cold(self, among: Selection) -> Selection:
         """Those rows of a selection whose items the release knows no event of."""
+        return self._every_cold_row if among is self._everything else self._select_cold(among)
+
+    def _select_cold(self, among: Selection) -> Selection:
         is_cold = self._added.numbers["is_cold"][: len(among.added)]
         conditions = replace(among.conditions, is_cold=True)
         return Selection(among.stock & self._stock.cold_items, among.added & is_cold, conditions)
@@ -293,7 +312,9 @@ class Snapshot:
         Raises:
             Unavailable: the nearest items of the release are searched in another process, which does not answer.
         """
-        of_stock = self._stock.nearest(vector, [(k, selection.stock, selection.conditions) for k, selection in wants])
+        of_stock = self._stock.nearest(
+            vector, [Wish(k, each.stock, each.stock_rows, each.conditions) for k, each in wants]
+        )
         count = len(self._live_delta_rows)
         if not count:
             return [rows for rows, _ in of_stock]

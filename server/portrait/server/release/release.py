@@ -30,7 +30,6 @@ from portrait.features.search.base import ItemIndex
 from portrait.features.search.flat import FlatIndex
 from portrait.features.search.indexed_rows import IndexedRows
 from portrait.features.search.item_index import open_index
-from portrait.features.search.ivf import IvfIndex
 from portrait.features.search.row_bitmap import RowBitmap
 from portrait.features.search.scan import ScanIndex
 from portrait.features.search.word_index import WordIndex
@@ -68,7 +67,7 @@ class Release:
     """Finds the items that a query's words describe."""
     vectors: NDArray[np.float32]
     """`[items, dimension]`, unit length; float16 of many items."""
-    index: ScanIndex | IvfIndex | None
+    index: ScanIndex | None
     """Finds the nearest of many items; None where all are compared, or another process searches."""
     sentence_vectors: NDArray[np.float32]
     """`[rows_with_sentences, hidden]`, unit length: for catalogues of which training knows no query."""

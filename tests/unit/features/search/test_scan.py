@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import Want
-from portrait.features.search.scan import ScanIndex, make_codes
+from portrait.features.search.codes import make_codes
+from portrait.features.search.scan import ScanIndex
 
 COUNT, DIMENSION, WANTED = 20_000, 32, 50
 

@@ -10,17 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from portrait.export.nearest import inverted_file
 from portrait.features.candidates.cold_start import ColdStartNeighbours
 from portrait.features.candidates.history_summary import NO_GROUP
 from portrait.features.candidates.item_statistics import ITEM_STATISTICS, POPULARITY, RECENT_POPULARITY
 from portrait.features.events import DEFAULT_CATALOGUE, Event, EventType, Item
 from portrait.features.items.item_table import ItemTable, fold_brand, format_item_line
 from portrait.features.items.prices import PriceScale
+from portrait.features.search.codes import make_codes, make_listed_codes
 from portrait.features.search.flat import FlatIndex
 from portrait.features.search.item_words import ItemWords
-from portrait.features.search.ivf import IvfIndex
-from portrait.features.search.scan import ScanIndex, make_codes
+from portrait.features.search.scan import ScanIndex
 from portrait.features.search.word_index import WordIndex
 from portrait.server.catalogue.candidate_set import CandidateSet
 from portrait.server.catalogue.catalogue import Catalogue, Catalogues
@@ -298,9 +297,8 @@ def both() -> tuple[Catalogue, Catalogue]:
     exact = release_of(items)
     of_items = {"vectors": vectors, "dimension": DIMENSION, "is_cold": np.arange(COUNT) % 5 == 0}
     exact.__dict__.update(of_items, nearest=FlatIndex(vectors))
-    index = inverted_file(vectors)
-    index.nprobe = index.nlist
-    indexed = cast(Release, SimpleNamespace(**(vars(exact) | {"nearest": IvfIndex(index)})))
+    index = ScanIndex(make_listed_codes(vectors), vectors)
+    indexed = cast(Release, SimpleNamespace(**(vars(exact) | {"nearest": index})))
     with pytest.MonkeyPatch.context() as patch:  # so that the cold items are enough for an index of their own
         patch.setattr("portrait.server.catalogue.release_items._GATHERED", 50)
         made = Catalogue("products", exact), Catalogue("products", indexed)

@@ -8,6 +8,7 @@ from typing import Any
 import faiss
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support import tiny_release
 
 from portrait.export import nearest
@@ -16,6 +17,7 @@ from portrait.features.events import Item
 from portrait.features.files.integrity import sha256
 from portrait.features.release import layout as release_layout
 from portrait.features.release.manifest import ReleaseError
+from portrait.features.search.codes import make_codes
 from portrait.server.catalogue.candidate_set import candidates_from_text
 from portrait.server.catalogue.catalogue import Catalogues
 from portrait.server.catalogue.filters import Filter
@@ -124,7 +126,7 @@ def indexed(repository: Path) -> Path:
     """The same release as a larger catalogue has it: with an index."""
     folder = release_layout.release_folder(repository, 1)
     vectors = np.load(folder / release_layout.ITEM_VECTORS)
-    retrieval = nearest.write(vectors, lambda count: vectors[:count], folder, [nearest.IVF])
+    retrieval = nearest.write(vectors, lambda count: vectors[:count], folder, [nearest.LISTS])
     hashes = {str(path.relative_to(repository)): sha256(path) for path in release_layout.list_files(folder)}
     del hashes[f"releases/1/{release_layout.MANIFEST}"]
     edit_manifest(repository, lambda manifest: manifest["hashes"].update(hashes))
@@ -165,11 +167,22 @@ def test_vectors_in_half_precision_find_who_lends_to_cold_items(repository: Path
     np.testing.assert_allclose(np.sort(lent.weights), np.sort(exact.weights), atol=1e-2)
 
 
-def test_an_index_of_other_items_is_refused(indexed: Path) -> None:
-    folder = release_layout.release_folder(indexed, 1)
+def replace_index(repository: Path, make: Callable[[NDArray[np.float32]], faiss.Index]) -> None:
+    """Put another index of the items' vectors into a release."""
+    folder = release_layout.release_folder(repository, 1)
     vectors = np.load(folder / release_layout.ITEM_VECTORS).astype(np.float32)
-    faiss.write_index(nearest.inverted_file(vectors[:-1]), str(folder / release_layout.ITEM_INDEX))
+    faiss.write_index(make(vectors), str(folder / release_layout.ITEM_INDEX))
     name = f"releases/1/{release_layout.ITEM_INDEX}"
-    edit_manifest(indexed, lambda manifest: manifest["hashes"].update({name: sha256(indexed / name)}))
+    edit_manifest(repository, lambda manifest: manifest["hashes"].update({name: sha256(repository / name)}))
+
+
+def test_an_index_of_other_items_is_refused(indexed: Path) -> None:
+    replace_index(indexed, lambda vectors: make_codes(vectors[:-1]))
     with pytest.raises(ReleaseError, match="damaged"):
+        Release.load(indexed, 1)
+
+
+def test_an_index_of_another_kind_is_refused_with_what_to_do(indexed: Path) -> None:
+    replace_index(indexed, lambda vectors: faiss.index_factory(vectors.shape[1], "Flat"))
+    with pytest.raises(ReleaseError, match="export the release once more"):
         Release.load(indexed, 1)

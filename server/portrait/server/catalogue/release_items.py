@@ -41,7 +41,7 @@ class Wish(NamedTuple):
     size: int
     """The number of these."""
     conditions: RowConditions
-    """What all of these meet."""
+    """Conditions that all of these meet."""
 
 
 class ReleaseItems:

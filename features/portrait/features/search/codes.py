@@ -55,18 +55,18 @@ def make_listed_codes(vectors: NDArray[np.float32]) -> faiss.IndexIVFPQFastScan:
     return codes
 
 
-def scan_codes(codes: Codes, vector: NDArray[np.float32], count: int, usual: int) -> NDArray[np.int64]:
+def scan_codes(codes: Codes, vector: NDArray[np.float32], count: int, reach: float) -> NDArray[np.int64]:
     """Find the best rows by their codes, best first; fewer than `count` if the lists that are looked at hold fewer.
 
     Args:
         codes: of all rows.
         vector: `[dimension]`.
         count: number of rows.
-        usual: number of rows for which the codes' own number of lists is enough; for more, more lists are looked at.
+        reach: how many times as many lists are looked at as the codes have in `nprobe`; 1 at least.
     """
     if not isinstance(codes, faiss.IndexIVF):
         found: NDArray[np.int64] = codes.search(vector[None], count)[1][0]
         return found
-    lists = min(codes.nlist, math.ceil(codes.nprobe * max(1.0, count / usual)))
+    lists = min(codes.nlist, math.ceil(codes.nprobe * max(1.0, reach)))
     found = codes.search(vector[None], count, params=faiss.SearchParametersIVF(nprobe=lists))[1][0]
     return found[found >= 0]

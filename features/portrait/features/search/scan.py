@@ -16,6 +16,8 @@ _COMPARED = 8
 """Rows that are compared by their vectors for each one wanted, at least."""
 MIN_COMPARED = 500
 """So many are compared anyway: a few nearest rows are often not among the very best by their codes."""
+_MEASURED_AT = 100
+"""Nearest rows, of which the rows to compare and the lists to look at are known to find nearly all."""
 _MIN_SHARED, _MAX_SHARED = 1_000, 8_192
 """Fewest and most rows that are scanned for all wants at once. Most of a scan's time goes to the codes of all rows, and
 little to the number of the best; a want that needs more is answered by itself."""
@@ -24,6 +26,8 @@ _WIDENING = 4
 _ENOUGH = 0.6
 """Share of the rows to compare that suffices: fewer than expected may be found, by chance or because those that may be
 found lie a little farther away than others."""
+
+_NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 class ScanIndex(ItemIndex):
@@ -67,10 +71,13 @@ class ScanIndex(ItemIndex):
         Rows that may not be found may stand together around the vector, as where a filter bars what a shopper likes
         best: for such a want more is looked at.
         """
-        spread = (math.ceil(_COMPARED * k / max(share, 1.0 / len(self))) for k, _, share, _ in wants)
-        needed = [max(count, self.compared) for count in spread]
-        shared = [count for count in needed if count <= _MAX_SHARED]
-        best = self._scan(vector, min(max(_MIN_SHARED, *shared), len(self)) if shared else 0)
+        ranks = [want.k / max(want.share, 1.0 / len(self)) for want in wants]
+        needed = [self._count_scanned(rank) for rank in ranks]
+        shared = [(count, rank) for count, rank in zip(needed, ranks, strict=True) if count <= _MAX_SHARED]
+        best = _NO_ROWS
+        if shared:
+            most = max(_MIN_SHARED, *(count for count, _ in shared))
+            best = self._scan(vector, most, max(rank for _, rank in shared))
         places = [self._find_places(want, best) for want in wants]
         inner = self._compare_once(vector, best, places)
         return [
@@ -79,6 +86,14 @@ class ScanIndex(ItemIndex):
             else self._answer_apart(vector, want, max(count, 2 * _WIDENING * len(best)))
             for want, count, some in zip(wants, needed, places, strict=True)
         ]
+
+    def _count_scanned(self, rank: float) -> int:
+        """Count the rows to scan, so that nearly all of so many nearest rows are among them.
+
+        The farther away rows are, the less their codes tell them from their neighbours. In measurements with a million
+        items, what was needed grew with the root of the rank.
+        """
+        return math.ceil(max(_COMPARED * rank, self.compared * max(1.0, math.sqrt(rank / _MEASURED_AT))))
 
     def _find_places(self, want: Want, best: NDArray[np.int64]) -> NDArray[np.int64]:
         """Find the places of the rows to compare for a want among the best by their codes."""
@@ -117,18 +132,22 @@ class ScanIndex(ItemIndex):
         wanted, allowed = _COMPARED * want.k, want.share * len(self)
         # The best of a quarter of all rows take as long as a comparison of all.
         while allowed > _WIDENING * wanted and scanned <= len(self) // _WIDENING:
-            rows = self._scan(vector, scanned)
+            rows = self._scan(vector, scanned, scanned / _COMPARED)
             rows = rows[bits.contains_rows(want.among, rows)]
             if len(rows) >= _ENOUGH * wanted:
                 return rows[: max(wanted, self.compared)]
             scanned *= _WIDENING
         return np.flatnonzero(bits.unpack_rows(want.among, len(self)))
 
-    def _scan(self, vector: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-        """Find the best rows by their codes, best first."""
-        if not count:
-            return np.empty(0, dtype=np.int64)
-        return scan_codes(self._codes, vector, count, max(self.compared, _MIN_SHARED))
+    def _scan(self, vector: NDArray[np.float32], count: int, rank: float) -> NDArray[np.int64]:
+        """Find the best rows by their codes, best first.
+
+        Args:
+            vector: `[dimension]`.
+            count: number of rows.
+            rank: so many nearest rows should be among them.
+        """
+        return scan_codes(self._codes, vector, min(count, len(self)), rank / _MEASURED_AT)
 
     def _compare(self, vector: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Compute the inner products of some rows with a vector, in full precision."""

@@ -19,6 +19,7 @@ GAUGES = {
     "portrait_release_canary_percent",
     "portrait_release_loaded",
     "portrait_release_refused",
+    "portrait_release_delayed",
     "portrait_build_info",
     "portrait_state_bytes",
     "portrait_state_disk_free_bytes",

@@ -97,9 +97,12 @@ async def test_a_release_serves_once_all_servers_have_it(
         await asyncio.sleep(2.0)  # within which a refusal ends the command
         assert not promoting.done()
         assert shown(gateway, "portrait_release") == {"": 1.0}
+        assert list(shown(gateway, "portrait_release_delayed").values()) == [1.0]
+        assert not shown(gateway, "portrait_release_refused")
         late.symlink_to(servers[2].url.removeprefix("unix:"))
         done = await promoting
         assert done.exit_code == 0, done.output
         assert shown(gateway, "portrait_release") == {"": 2.0}
+        assert not shown(gateway, "portrait_release_delayed")
         async with InferenceServerClient(servers[2].url) as client:
             assert all([await client.is_model_ready(model, "2") for model in MODELS])

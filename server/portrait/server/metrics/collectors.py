@@ -31,7 +31,7 @@ from portrait.server.metrics.file_collectors import (
 from portrait.server.metrics.guarded_registry import GuardedRegistry
 from portrait.server.response_cache import ResponseCache
 from portrait.server.rollout.engine_registry import EngineRegistry
-from portrait.server.rollout.gateway_status import CANARY, LOADED, PERCENT, REFUSED, SERVING
+from portrait.server.rollout.gateway_status import CANARY, DELAYED, LOADED, PERCENT, REFUSED, SERVING
 from portrait.server.rollout.rollout import Rollout
 from portrait.server.runtime.live_file import LiveFile
 from portrait.server.runtime.log_writer import DROPPED_LINES
@@ -214,7 +214,12 @@ class _ReleaseCollector(Collector):
         )
         for release in tuple(rollout.setbacks.refused):
             refused.add_metric([str(release)], 1)
-        yield from (loaded, refused)
+        delayed = GaugeMetricFamily(
+            DELAYED, "1 for each configured release that waits for Triton or another part.", labels=["release"]
+        )
+        for release in tuple(rollout.setbacks.delayed):
+            delayed.add_metric([str(release)], 1)
+        yield from (loaded, refused, delayed)
         yield GaugeMetricFamily(
             "portrait_traffic_file_invalid",
             "1 if releases/traffic.json, or what takes its place in Redis, is invalid.",

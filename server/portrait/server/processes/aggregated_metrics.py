@@ -12,11 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from portrait.server.metrics.guarded_registry import CollectorErrors
-from portrait.server.rollout.gateway_status import CANARY, LOADED, PERCENT, REFUSED, SERVING
+from portrait.server.rollout.gateway_status import CANARY, DELAYED, LOADED, PERCENT, REFUSED, SERVING
 from portrait.server.runtime.direct_http import open_url
 
 _MERGED_BY_MAX = {
-    LOADED, REFUSED, "portrait_traffic_file_invalid", "portrait_file_invalid", "portrait_catalogue_items",
+    LOADED, REFUSED, DELAYED, "portrait_traffic_file_invalid", "portrait_file_invalid", "portrait_catalogue_items",
     "portrait_catalogue_unindexed_items",
     "portrait_audience_table_shoppers", "portrait_audience_table_oldest_timestamp_seconds",
     "process_start_time_seconds", "process_max_fds", "portrait_build_info", "portrait_state_bytes",

@@ -14,6 +14,7 @@ CANARY = "portrait_release_canary"
 PERCENT = "portrait_release_canary_percent"
 LOADED = "portrait_release_loaded"
 REFUSED = "portrait_release_refused"
+DELAYED = "portrait_release_delayed"
 
 REPORT_SECONDS = 1.0
 """Seconds between two reports of a gateway to its fleet."""

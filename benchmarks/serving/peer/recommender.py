@@ -42,6 +42,7 @@ from portrait.features.histories.history_arrays import (
 from portrait.features.release import layout as release_layout
 from portrait.features.search import row_bitmap as bits
 from portrait.features.search.base import Want
+from portrait.features.search.largest import find_largest
 from portrait.features.search.word_index import QueryWords
 from portrait.features.text.normalisation import normalise_text
 from portrait.server.release.release import Release
@@ -135,7 +136,7 @@ class Recommender:
         for vector in (profile, query):
             if vector.any():
                 found += [rows for rows, _ in release.nearest.search_several(vector, nearest)]
-                found.append(self._cold_rows[np.argsort(-(self._cold_vectors @ vector))[:COLD_CANDIDATES]])
+                found.append(self._find_cold(vector))
         if words is not None:
             found.append(release.words.find(words, release.popularity, max(WORD_CANDIDATES, k), self._all)[0])
         for name, count in (RELATED_CANDIDATES if words is None else RELATED_CANDIDATES_OF_SEARCH).items():
@@ -143,6 +144,11 @@ class Recommender:
             found.append(rows[~is_cold[rows]][:count])
         found.append(order_by_habit(history.items)[:FAMILIAR_CANDIDATES])
         return np.unique(np.concatenate(found))
+
+    def _find_cold(self, vector: Array) -> Rows:
+        count = min(COLD_CANDIDATES, len(self._cold_rows))
+        scores = (self._cold_vectors @ vector)[None]
+        return self._cold_rows[find_largest(scores, count)[0]] if count else self._cold_rows
 
     def _compute_features(
         self, chosen: Rows, history: HistorySummary, related: RelatedItems, words: QueryWords | None

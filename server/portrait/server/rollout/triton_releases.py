@@ -51,6 +51,8 @@ class TritonReleaseManager:
         """Loop time of the next attempt, by release that failed to load."""
         self._wanted_at: dict[int, float] = {}
         """Loop time at which each release was last wanted, for those that may be loaded."""
+        self._held: set[int] = set()
+        """Releases that were checked and loaded; Triton loads them again by itself when it is started again."""
 
     async def begin(self, pinned: int | None) -> int:
         """Load the release that serves, or if it can't be, the one before; returns its number.
@@ -115,11 +117,16 @@ class TritonReleaseManager:
             self._put_off(release, error)
 
     async def _check_and_load(self, release: int) -> None:
-        """Load a release whose files are what they were: Triton would wait for ever for a graph that is a pipe."""
-        if self._archive is not None:
-            await self._archive.obtain(release)
-        await asyncio.to_thread(read_verified_manifest, self._repository, release)
+        """Load a release whose files are what they were: Triton would wait for ever for a graph that is a pipe.
+
+        Its files are read once: this is called at every poll.
+        """
+        if release not in self._held:
+            if self._archive is not None:
+                await self._archive.obtain(release)
+            await asyncio.to_thread(read_verified_manifest, self._repository, release)
         await self._triton.load(release)
+        self._held.add(release)
 
     def _put_off(self, release: int, error: ReleaseError | TritonError) -> None:
         is_away = isinstance(error, TritonDown)
@@ -140,6 +147,7 @@ class TritonReleaseManager:
             self._wanted_at[release] = asyncio.get_running_loop().time()
             return
         del self._wanted_at[release]
+        self._held.discard(release)
         try:
             await self._triton.unload(release)
         except TritonError as error:

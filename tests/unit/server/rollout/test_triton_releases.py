@@ -12,7 +12,7 @@ from support import tiny_release
 
 from portrait.features.release import layout as release_layout
 from portrait.features.release.layout import list_releases
-from portrait.features.release.manifest import ReleaseError
+from portrait.features.release.manifest import Manifest, ReleaseError, read_verified_manifest
 from portrait.server.rollout.archived_releases import ArchivedReleases
 from portrait.server.rollout.extras import open_release_archive
 from portrait.server.rollout.gateway_status import GatewayError
@@ -106,6 +106,32 @@ async def test_what_processes_hold_is_kept_though_nothing_names_it(repository: P
         Traffic(2).write(repository)
         told = frozenset({2})
         await until(lambda: triton.held == [2])
+
+
+async def test_the_files_of_a_release_are_read_once_as_long_as_it_is_held(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def note(folder: Path, release: int) -> Manifest:
+        read.append(release)
+        return read_verified_manifest(folder, release)
+
+    monkeypatch.setattr("portrait.server.rollout.triton_releases.read_verified_manifest", note)
+    Traffic(1).write(repository)
+    triton = Noting()
+    held = manager(repository, triton)
+    await held.begin(None)
+    for _ in range(3):
+        await held.advance(lambda: frozenset())
+    assert read == [1]
+    Traffic(2).write(repository)
+    for _ in range(3):
+        await held.advance(lambda: frozenset({2}))
+    assert (read, triton.held) == ([1, 2], [2])
+    Traffic(1).write(repository)
+    await held.advance(lambda: frozenset({1}))
+    assert read == [1, 2, 1]
 
 
 async def test_a_release_of_an_archive_is_pulled_before_it_is_loaded(repository: Path, tmp_path: Path) -> None:

@@ -120,10 +120,7 @@ def _try_scan(
 ) -> Tried:
     """Try codes, and compare by the vectors as they are kept, which may have sixteen bits a number."""
     codes = make_codes(vectors)
-    compared = _compare_enough(codes, kept, asked, nearest)
-    return Retrieval(
-        f"PQ{codes.pq.M}x4fs", compared, *_measure(ScanIndex(codes, kept, compared), asked, nearest)
-    ), codes
+    return _try_codes(f"PQ{codes.pq.M}x4fs", codes, kept, asked, nearest)
 
 
 def _try_lists(
@@ -132,23 +129,25 @@ def _try_lists(
     """Try codes in lists, of which a search looks at as few as give the recall that is wanted, or at all."""
     codes = make_listed_codes(vectors)
     codes.nprobe = min(_FEWEST_LISTS, codes.nlist)
-    while codes.nprobe < codes.nlist and _find_recall(codes, kept, _ROWS_COMPARED[-1], asked, nearest) < _WANTED_RECALL:
+    most = ScanIndex(codes, kept, _ROWS_COMPARED[-1])
+    while codes.nprobe < codes.nlist and _find_recall(most, asked, nearest) < _WANTED_RECALL:
         codes.nprobe = min(2 * codes.nprobe, codes.nlist)
-    compared = _compare_enough(codes, kept, asked, nearest)
-    measured = _measure(ScanIndex(codes, kept, compared), asked, nearest)
-    return Retrieval(f"IVF{codes.nlist},PQ{codes.pq.M}x4fs", compared, *measured), codes
+    return _try_codes(f"IVF{codes.nlist},PQ{codes.pq.M}x4fs", codes, kept, asked, nearest)
 
 
-def _compare_enough(codes: Codes, kept: NDArray[Any], asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> int:
-    """Count the rows to compare: as few as give the recall that is wanted, or the most."""
-    enough = (each for each in _ROWS_COMPARED if _find_recall(codes, kept, each, asked, nearest) >= _WANTED_RECALL)
-    return next(enough, _ROWS_COMPARED[-1])
+def _try_codes(
+    kind: str, codes: Codes, kept: NDArray[Any], asked: NDArray[np.float32], nearest: NDArray[np.int64]
+) -> Tried:
+    """Try codes, and compare as few rows as give the recall that is wanted, or the most."""
+    for compared in _ROWS_COMPARED:
+        index = ScanIndex(codes, kept, compared)
+        if _find_recall(index, asked, nearest) >= _WANTED_RECALL:
+            break
+    return Retrieval(kind, index.compared, *_measure(index, asked, nearest)), codes
 
 
-def _find_recall(
-    codes: Codes, kept: NDArray[Any], compared: int, asked: NDArray[np.float32], nearest: NDArray[np.int64]
-) -> float:
-    found, _ = ScanIndex(codes, kept, compared).search(asked, RECALL_AT, _every_row(len(kept)), 1.0)
+def _find_recall(index: ItemIndex, asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> float:
+    found, _ = index.search(asked, RECALL_AT, _every_row(len(index)), 1.0)
     return recall_of(found, nearest)
 
 
@@ -161,14 +160,12 @@ _TRY = {EXACT: _try_exact, SCAN: _try_scan}
 
 def _measure(index: ItemIndex, asked: NDArray[np.float32], nearest: NDArray[np.int64]) -> tuple[float, int, float]:
     """Measure recall, over how many profiles, and the milliseconds of a search."""
-    every = _every_row(len(index))
-    found, _ = index.search(asked, RECALL_AT, every, 1.0)
-    seconds = []
+    every, seconds = _every_row(len(index)), []
     for profile in asked[:_TIMED]:
         began = time.perf_counter()
         index.search(profile[None], RECALL_AT, every, 1.0)
         seconds.append(time.perf_counter() - began)
-    return recall_of(found, nearest), len(asked), round(1e3 * statistics.median(seconds), 3)
+    return _find_recall(index, asked, nearest), len(asked), round(1e3 * statistics.median(seconds), 3)
 
 
 def recall_of(found: NDArray[np.int64], nearest: NDArray[np.int64]) -> float:

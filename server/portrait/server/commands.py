@@ -346,7 +346,7 @@ _ENVIRONMENT = {
     # A fork would crash or hang now and then in handlers of gRPC, which no child of ours needs.
     "GRPC_ENABLE_FORK_SUPPORT": "0",
     # Requests already share the cores. Threads for the small matrix products and the search of one request would wait
-    # in busy loops: with two, a search of all of ten thousand items takes twice the processor time.
+    # in busy loops.
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
 }

@@ -206,15 +206,20 @@ class _ReleaseCollector(Collector):
         yield GaugeMetricFamily(SERVING, "The serving release.", traffic.serving)
         yield GaugeMetricFamily(CANARY, "The canary release, 0 for none.", traffic.canary or 0)
         yield GaugeMetricFamily(PERCENT, "Shoppers served by the canary, in percent.", traffic.percent)
-        for name, documentation, releases in (
-            (LOADED, "1 for each release in memory.", rollout.registry.engines),
-            (REFUSED, "1 for each configured release that could not be loaded.", rollout.setbacks.refused),
-            (DELAYED, "1 for each configured release that waits for Triton or another part.", rollout.setbacks.delayed),
-        ):
-            family = GaugeMetricFamily(name, documentation, labels=["release"])
-            for release in tuple(releases):
-                family.add_metric([str(release)], 1)
-            yield family
+        loaded = GaugeMetricFamily(LOADED, "1 for each release in memory.", labels=["release"])
+        for release in tuple(rollout.registry.engines):
+            loaded.add_metric([str(release)], 1)
+        refused = GaugeMetricFamily(
+            REFUSED, "1 for each configured release that could not be loaded.", labels=["release"]
+        )
+        for release in tuple(rollout.setbacks.refused):
+            refused.add_metric([str(release)], 1)
+        delayed = GaugeMetricFamily(
+            DELAYED, "1 for each configured release that waits for Triton or another part.", labels=["release"]
+        )
+        for release in tuple(rollout.setbacks.delayed):
+            delayed.add_metric([str(release)], 1)
+        yield from (loaded, refused, delayed)
         yield GaugeMetricFamily(
             "portrait_traffic_file_invalid",
             "1 if releases/traffic.json, or what takes its place in Redis, is invalid.",
